@@ -1,0 +1,1 @@
+"""Training: state, step, optimiser, schedules, the loop and what it writes."""
