@@ -1,0 +1,161 @@
+"""AdamW by path rules: one step against numpy, masks, multipliers, freezing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from ml_collections import ConfigDict
+
+from vlp.training.optimizer import learning_rate_multipliers, make_optimizer
+from vlp.training.path_rules import tree_paths
+
+RATE, DECAY, B1, B2, EPS = 0.01, 0.1, 0.9, 0.98, 1e-6
+DECAY_RULES = "(bias|scale|position|class_token|logit_scale)$ = 0; .* = 1"
+
+
+def config_with(**fields: Any) -> ConfigDict:
+    config = ConfigDict(
+        dict(name="adamw", learning_rate=RATE, b1=B1, b2=B2, eps=EPS, weight_decay=DECAY, clip_norm=1.0,
+             learning_rate_rules="", weight_decay_rules=DECAY_RULES,
+             schedule=dict(name="constant", warmup_steps=0, cooldown_steps=0, final=0.0))
+    )  # fmt: skip
+    config.update(fields)
+    return config
+
+
+def random_tree(seed: int, scale: float = 1.0) -> dict[str, Any]:
+    def draw(*shape: int) -> jax.Array:
+        return jnp.asarray(scale * generator.standard_normal(shape), jnp.float32)
+
+    generator = np.random.default_rng(seed)
+    return {
+        "image": {"dense": {"kernel": draw(3, 4), "bias": draw(4)}, "norm": {"scale": draw(4)},
+                  "position": draw(5, 4), "class_token": draw(4)},
+        "text": {"blocks": {0: {"kernel": draw(2, 2)}}},
+        "logit_scale": draw(),
+    }  # fmt: skip
+
+
+def flat(tree: Any) -> dict[str, np.ndarray]:
+    return dict(zip(tree_paths(tree), (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(tree)), strict=True))
+
+
+def run_steps(config: ConfigDict, gradients: list[Any], params: Any) -> tuple[Any, Any]:
+    optimizer, _ = make_optimizer(config, 10, params)
+    state = optimizer.init(params)
+    for gradient in gradients:
+        updates, state = jax.jit(optimizer.update)(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    return params, state
+
+
+def numpy_adamw(gradients: list[Any], params: Any, rates: dict[str, float], decays: dict[str, float]) -> dict:
+    """AdamW of the paper in float64, with clipping at norm 1 over what is trained (rate not 0)."""
+    values = flat(params)
+    trained = [path for path in values if rates.get(path, 1.0)]
+    mean, square = ({path: np.zeros_like(values[path]) for path in trained} for _ in range(2))
+    for t, gradient in enumerate(map(flat, gradients), start=1):
+        norm = np.sqrt(sum((gradient[path] ** 2).sum() for path in trained))
+        for path in trained:
+            g = gradient[path] / max(1.0, norm)
+            mean[path] = B1 * mean[path] + (1 - B1) * g
+            square[path] = B2 * square[path] + (1 - B2) * g**2
+            adam = mean[path] / (1 - B1**t) / (np.sqrt(square[path] / (1 - B2**t)) + EPS)
+            step = adam + DECAY * decays.get(path, 1.0) * values[path]
+            values[path] = values[path] - RATE * rates.get(path, 1.0) * step
+    return values
+
+
+NO_DECAY = {path: 0.0 for path in ("image/dense/bias", "image/norm/scale", "image/position",
+                                   "image/class_token", "logit_scale")}  # fmt: skip
+
+
+def assert_same(params: Any, expected: dict[str, np.ndarray]) -> None:
+    for path, value in flat(params).items():
+        np.testing.assert_allclose(value, expected[path], rtol=1e-5, atol=1e-6, err_msg=path)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])  # above and below the clipping norm
+def test_steps_are_those_of_numpy_adamw(scale: float) -> None:
+    params, gradients = random_tree(0), [random_tree(seed, scale) for seed in (1, 2, 3)]
+    result, _ = run_steps(config_with(), gradients, params)
+    assert_same(result, numpy_adamw(gradients, params, {}, NO_DECAY))
+
+
+def test_multipliers_scale_the_rate_and_the_decay() -> None:
+    params, gradients = random_tree(0), [random_tree(1), random_tree(2)]
+    config = config_with(
+        learning_rate_rules="^text/ = 0.5; logit_scale$ = 10", weight_decay_rules=f"dense/kernel = 0.25; {DECAY_RULES}"
+    )
+    result, _ = run_steps(config, gradients, params)
+    rates = {"text/blocks/0/kernel": 0.5, "logit_scale": 10.0}
+    assert_same(result, numpy_adamw(gradients, params, rates, {**NO_DECAY, "image/dense/kernel": 0.25}))
+
+
+def test_frozen_parameters_keep_their_bits_and_have_no_state() -> None:
+    params, gradients = random_tree(0), [random_tree(1, 100.0), random_tree(2)]
+    result, state = run_steps(config_with(learning_rate_rules="^image/ = 0"), gradients, params)
+    jax.tree.map(np.testing.assert_array_equal, result["image"], params["image"])
+    # The frozen tower's huge gradients are no part of the norm that clips the rest.
+    rates = {path: 0.0 for path in flat(params) if path.startswith("image/")}
+    assert_same(result, numpy_adamw(gradients, params, rates, NO_DECAY))
+    moments = [leaf for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.float32]
+    assert sorted(leaf.shape for leaf in moments) == [(), (), (2, 2), (2, 2)]
+    assert not any("image" in path for path in tree_paths(state))
+
+
+def test_everything_can_be_frozen_but_one() -> None:
+    params = random_tree(0)
+    result, _ = run_steps(config_with(learning_rate_rules="^logit_scale$ = 1; .* = 0"), [random_tree(1)], params)
+    changed = [path for path, value in flat(result).items() if (value != flat(params)[path]).any()]
+    assert changed == ["logit_scale"]
+
+
+def test_clip_norm_zero_is_off() -> None:
+    params, gradient = random_tree(0), random_tree(1, 100.0)
+    _, state = run_steps(config_with(clip_norm=0.0), [gradient], params)
+    mean = optax.tree_utils.tree_get(state, "mu")
+    np.testing.assert_allclose(mean["logit_scale"], 0.1 * gradient["logit_scale"], rtol=1e-5)
+
+
+def test_the_schedule_is_returned_and_used() -> None:
+    config = config_with(schedule=dict(name="constant", warmup_steps=4, cooldown_steps=0, final=0.0))
+    params = random_tree(0)
+    _, schedule = make_optimizer(config, 10, params)
+    assert float(schedule(2)) == pytest.approx(RATE / 2)
+    result, _ = run_steps(config, [random_tree(1)], params)
+    jax.tree.map(np.testing.assert_array_equal, result, params)  # the first step of a warm-up has rate 0
+
+
+def test_abstract_parameters_are_enough() -> None:
+    params = random_tree(0)
+    abstract = jax.eval_shape(lambda: params)
+    optimizer, _ = make_optimizer(config_with(learning_rate_rules="^text = 0"), 10, abstract)
+    expected = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), optimizer.init(params))
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), jax.eval_shape(optimizer.init, abstract)) == expected
+
+
+def test_multipliers_are_nested_like_the_parameters() -> None:
+    multipliers = learning_rate_multipliers(config_with(learning_rate_rules="^text/ = 0"), random_tree(0))
+    assert multipliers["text"] == {"blocks": {0: {"kernel": 0.0}}} and multipliers["logit_scale"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"learning_rate_rules": "^txt/ = 0"}, "learning_rate_rules.*'\\^txt/ = 0' matches no.*text/blocks/0/kernel"),
+        ({"weight_decay_rules": "embedding = 0"}, "weight_decay_rules.*matches no parameter"),
+        ({"learning_rate_rules": "text = -1"}, ">= 0, not -1"),
+        ({"name": "lion"}, "name='lion'.*adamw"),
+        ({"clip_norm": -1.0}, "clip_norm=-1.0"),
+        ({"b2": 1.0}, "b2=1.0"),
+    ],
+)
+def test_mistakes_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_optimizer(config_with(**fields), 10, random_tree(0))
