@@ -1,0 +1,1 @@
+"""Config files: one per pretraining variant, each a few lines of difference to `configs/base.py`."""

@@ -1,0 +1,131 @@
+"""Every setting there is, with its default: objectives have weight 0 and evaluators period 0.
+
+Other config files start from `get_config()` and change what they need. The result is locked, so that a
+misspelt name is an error; 0 and '' stand for "off" or "take it from elsewhere", never None.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs.common import quickstart_source
+
+
+def get_config() -> ConfigDict:
+    config = ConfigDict()
+    config.name = "base"  # names the default workdir: runs/<name>
+    config.seed = 0
+    config.steps = 10_000
+    config.batch_size = 256  # global: over all hosts and devices
+
+    config.model = _model()
+    config.tokenizer = {
+        "kind": "sentencepiece",
+        "path": "data/quickstart/tokenizer.model",
+        "length": 32,  # tokens per caption; longer captions are cut
+        "vocabulary_size": 0,  # 0 = take it from the file, else checked against the file
+    }
+    config.objectives = {
+        "contrastive": {
+            "weight": 0.0,
+            "kernel": "softmax",
+            "targets": "pair",
+            "direction": 0.5,  # share of image-to-text; the rest is text-to-image
+            "label_smoothing": 0.0,
+        },
+    }
+    config.optimizer = _optimizer()
+    config.data = _data()
+    config.evaluators = {
+        "zero_shot": {
+            "every": 0,  # steps; 0 = never during training
+            "final": False,  # once after the last step
+            "sets": ("val_vendor",),  # names in data.evaluation
+            "templates": "simple",
+            "labels": "category",
+        },
+        "retrieval": {"every": 0, "final": False, "sets": ("val",), "k": (1, 5, 10)},
+    }
+    config.mesh = {"data": -1, "fsdp": 1, "model": 1}  # -1 = all devices the other axes leave
+    config.checkpoint = {
+        "every": 1000,  # steps; the last step is always saved
+        "keep_last": 2,
+        "keep_every": 0,  # also keep multiples of this step for ever; 0 = none
+    }
+    config.log = {"every": 50, "tensorboard": True}
+    return config.lock()
+
+
+def _model() -> dict:
+    return {
+        "embed_dim": 512,
+        "dtype": "float32",  # of activations; parameters and losses are float32
+        "attention": "auto",
+        "scan_blocks": "auto",
+        "remat": "none",
+        "logit_scale": {"init": 1 / 0.07, "max": 100.0, "learn": True},
+        "image": {
+            "size": "S",  # Ti, S, B, L, H, So400m, or '' with the four numbers below
+            "width": 0,
+            "depth": 0,
+            "heads": 0,
+            "mlp_dim": 0,
+            "patch_size": 16,
+            "resolution": 224,
+            "position": "learned",
+            "pool": "mean",
+            "registers": 0,
+            "patch_dropout": 0.0,
+        },
+        "text": {
+            "size": "S",
+            "width": 0,
+            "depth": 0,
+            "heads": 0,
+            "mlp_dim": 0,
+            "causal": True,
+            "pool": "end",
+        },
+    }
+
+
+def _optimizer() -> dict:
+    return {
+        "name": "adamw",
+        "learning_rate": 1e-3,
+        "b1": 0.9,
+        "b2": 0.98,
+        "eps": 1e-6,
+        "weight_decay": 0.1,
+        "clip_norm": 1.0,  # of the global gradient; 0 = off
+        "ema_decay": 0.0,  # 0 = off
+        # "regex = multiplier; ...": the first match wins. A learning rate multiplied by 0 freezes.
+        "learning_rate_rules": "",
+        "weight_decay_rules": "(bias|scale|position|class_token|logit_scale)$ = 0; .* = 1",
+        "schedule": {
+            "name": "cosine",
+            "warmup_steps": 500,
+            "cooldown_steps": 0,
+            "final": 0.0,  # fraction of the peak learning rate
+        },
+    }
+
+
+def _data() -> dict:
+    return {
+        "sources": {"quickstart": quickstart_source("train")},
+        "image": {
+            "crop_scale": (0.5, 1.0),  # area of a training crop, as a share of the image
+            "crop_ratio": (3 / 4, 4 / 3),
+            "flip": False,
+            "resize": "pad",
+            "mean": (0.5, 0.5, 0.5),
+            "std": (0.5, 0.5, 0.5),
+        },
+        "text": {"choice": "uniform"},
+        "workers": 0,  # processes beside this one
+        "threads": 2,
+        "prefetch": 4,  # batches
+        "max_bad_share": 0.05,  # of unreadable records, above which training stops
+        "evaluation": {split: quickstart_source(split) for split in ("val_vendor", "val", "test")},
+    }

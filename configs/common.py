@@ -1,0 +1,71 @@
+"""What every config file shares: reading its string argument, and the bundled data set."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+
+def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
+    """Reads the argument of `--config=configs/x.py:model=vit_b16,resolution=224,runlocal`.
+
+    The declared defaults say which names exist and of what type they are; a bare word means True.
+
+    Args:
+      arg: comma-separated `name=value` pairs or bare words; '' leaves every default as it is.
+      **defaults: every name the config file understands, with its default value.
+
+    Returns:
+      The defaults with the given values in their places, for dot access.
+
+    Raises:
+      ValueError: an unknown name, a name given twice, or a value that is not of the default's type.
+    """
+    result = ConfigDict(defaults)
+    seen: set[str] = set()
+    for item in filter(None, (part.strip() for part in arg.split(","))):
+        name, equals, text = item.partition("=")
+        if name not in defaults:
+            raise ValueError(_unknown(name, tuple(defaults)))
+        if name in seen:
+            raise ValueError(f"the argument '{name}' is given twice: keep one of them")
+        seen.add(name)
+        result[name] = _convert(name, text if equals else None, defaults[name])
+    return result
+
+
+def _convert(name: str, text: str | None, default: Any) -> Any:
+    """The text as a value of the default's type; None stands for a bare word."""
+    kind = type(default)
+    if kind is bool:
+        values = {"true": True, "false": False, None: True}
+        key = text.lower() if text is not None else None
+        if key in values:
+            return values[key]
+    elif text is not None:
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    given = f"'{text}'" if text is not None else "no value"
+    raise ValueError(f"the argument '{name}' takes a {kind.__name__} such as {name}={default}, not {given}")
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    if not known:
+        return f"the argument '{name}' is unknown: this config file takes none"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"the argument '{name}' is unknown: {hint}This config file takes {', '.join(known)}"
+
+
+def quickstart_source(split: str, weight: float = 1.0) -> dict[str, Any]:
+    """One split of the image-text pairs that come with the repository, as an entry of `data`."""
+    return {
+        "format": "parquet",
+        "path": f"data/quickstart/{split}.parquet",
+        "weight": weight,
+        "columns": {"captions": "captions", "tags": "tags", "label": "category", "group": "concept"},
+    }

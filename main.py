@@ -1,0 +1,93 @@
+"""vlp: vision-language pretraining in JAX.
+
+Two-tower (image, text) models are trained, evaluated and exported from one config, whose every leaf is a flag.
+
+Usage:
+  python main.py                                    the quickstart: trains a small model in runs/quickstart
+  python main.py --config=FILE[:ARGUMENTS] [--config.KEY=VALUE ...] [--workdir=DIR] [--job=JOB]
+
+Examples:
+  python main.py --config=configs/quickstart.py:runlocal --workdir=/tmp/first
+  python main.py --config=configs/clip.py:model=vit_b16,resolution=224 --config.optimizer.learning_rate=1e-3
+  python main.py --job=evaluate --checkpoint=runs/quickstart
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import FrozenConfigDict
+
+from vlp import configuration
+from vlp.configuration import ConfigError
+from vlp.jobs import JobOptions, available
+
+OPTIONS = {  # name: (default, help)
+    "config": ("configs/quickstart.py", "config file, and after a colon what it takes: configs/clip.py:runlocal"),
+    "workdir": ("", "where the run's files go; default runs/<name of the config>"),
+    "job": ("train", "what to do; see the list of jobs"),
+    "checkpoint": ("", "checkpoint or workdir to read"),
+    "source": ("", "foreign model to import"),
+    "output": ("", "file or folder to write"),
+    "allow_config_change": ("", "config keys, separated by commas, that may differ from the resumed run's"),
+}
+HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the job; a wrong configuration is one line on stderr and exit code 2."""
+    try:
+        if HELP_FLAGS & set(arguments):
+            print(help_text([argument for argument in arguments if argument not in HELP_FLAGS]))
+            return 0
+        job, options = prepare(arguments)
+        # Libraries that define flags of their own (grain) may now read the defaults.
+        flags.FLAGS.mark_as_parsed()
+        return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
+    """From the command line to a job's name and its options, config frozen. Touches no device."""
+    line = configuration.parse(arguments, OPTIONS)
+    options = dict(line.options)
+    jobs = available()
+    if options["job"] not in jobs:
+        raise configuration.unknown("job", options["job"], jobs)
+    config = configuration.resolve(line.config)
+    configuration.validate(config, jobs[options["job"]].needs)
+    return options["job"], JobOptions(
+        config=FrozenConfigDict(config),
+        workdir=Path(options["workdir"] or f"runs/{config.name}"),
+        checkpoint=options["checkpoint"],
+        source=options["source"],
+        output=options["output"],
+        allow_config_change=configuration.parse_paths(options["allow_config_change"], config),
+    )
+
+
+def help_text(arguments: Sequence[str]) -> str:
+    """What `--help` prints: this file's docstring, the jobs, the flags and every leaf of the config."""
+    line = configuration.parse(arguments, OPTIONS)
+    leaves = configuration.flatten(line.config)
+    return "\n".join(
+        [
+            (__doc__ or "").rstrip(),
+            "\nJobs (--job=...):",
+            *(f"  {job.name:<22} {job.summary}" for job in available().values()),
+            "\nFlags:",
+            *(f"  --{name:<20} {text}" for name, (_, text) in OPTIONS.items()),
+            f"\nThe config, here that of {line.options['config']}; each of its leaves is a flag:",
+            *(f"  --config.{path}={value}" for path, value in leaves.items()),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,24 @@
+"""Resolve, validate, freeze: everything that happens to a config before a device is touched. Loads no JAX."""
+
+from vlp.configuration.command_line import CommandLine, parse, parse_paths
+from vlp.configuration.devices import validate_devices
+from vlp.configuration.errors import ConfigError, nearest, unknown
+from vlp.configuration.files import load_config
+from vlp.configuration.resolve import resolve
+from vlp.configuration.tree import flatten, to_dict
+from vlp.configuration.validate import validate
+
+__all__ = [
+    "CommandLine",
+    "ConfigError",
+    "flatten",
+    "load_config",
+    "nearest",
+    "parse",
+    "parse_paths",
+    "resolve",
+    "to_dict",
+    "unknown",
+    "validate",
+    "validate_devices",
+]

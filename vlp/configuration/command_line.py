@@ -1,0 +1,123 @@
+"""From the arguments of main.py to its options and the config with every `--config.` flag applied."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from vlp.configuration import flag_types
+from vlp.configuration.errors import ConfigError, nearest, unknown
+from vlp.configuration.files import load_config
+from vlp.configuration.tree import flatten
+
+# Groups whose names are the user's own: a flag may replace them whole, with a Python dict.
+_OPEN_GROUP = re.compile(r"data\.(sources|evaluation)(\.\w+\.columns)?")
+_OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """What was asked for: the config (not yet validated) and the value of each option by name."""
+
+    config: ConfigDict
+    options: Mapping[str, str]
+
+
+def parse(arguments: Sequence[str], options: Mapping[str, tuple[str, str]]) -> CommandLine:
+    """Parses the arguments that follow the program's name.
+
+    Args:
+      arguments: as in `sys.argv[1:]`; `--config.` flags may stand before `--config`.
+      options: default and help text by name; 'config' among them.
+
+    Raises:
+      ConfigError: anything unknown, misspelt or of the wrong type.
+    """
+    flag_types.register()
+    spec, rest = _take_config(arguments, options["config"][0])
+    config = load_config(spec)
+    before = flatten(config)
+    overrides = [match[1] for argument in rest if (match := _OVERRIDE.match(argument))]
+    for path in overrides:
+        _check_path(path, config, before)
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    for name, (default, help_text) in options.items():
+        if name != "config":
+            flags.DEFINE_string(name, default, help_text, flag_values=values)
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=["main.py", *rest])
+        positional = values(["main.py", *rest])[1:]
+    except flags.UnrecognizedFlagError as error:
+        raise _unknown_flag(error.flagname, options, before) from error
+    except flags.Error as error:
+        raise ConfigError(str(error).removeprefix("flag ")) from error
+    if positional:
+        raise ConfigError(f"'{positional[0]}' is not a flag: every option is written --name=value; see --help")
+    _settle_tuples(overrides, config, before)
+    return CommandLine(config, {name: spec if name == "config" else values[name].value for name in options})
+
+
+def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:
+    """Splits a comma-separated list of config keys, leaves or whole groups.
+
+    Raises:
+      ConfigError: a key that the config does not have.
+    """
+    leaves = flatten(config)
+    groups = {path.rsplit(".", depth)[0] for path in leaves for depth in range(1, path.count(".") + 1)}
+    paths = tuple(part.strip() for part in text.split(",") if part.strip())
+    for path in paths:
+        if path not in leaves and path not in groups:
+            raise unknown("config key", path, [*leaves, *groups])
+    return paths
+
+
+def _take_config(arguments: Sequence[str], default: str) -> tuple[str, list[str]]:
+    """Splits `--config=FILE` off the arguments, so that it is known before the flags of its leaves."""
+    spec, rest = default, []
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, equals, value = argument.partition("=")
+        if name not in ("--config", "-config"):
+            rest.append(argument)
+            continue
+        spec = value if equals else next(remaining, "")
+        if not spec:
+            raise ConfigError(f"--config needs a file, such as --config={default}")
+    return spec, rest
+
+
+def _unknown_flag(name: str, options: Iterable[str], leaves: Iterable[str]) -> ConfigError:
+    """The error for a flag that is neither an option nor `--config.` and a key."""
+    near = nearest(name, [*options, *(f"config.{leaf}" for leaf in leaves)])
+    hint = f"did you mean --{near}?" if near else "see --help for those there are"
+    return ConfigError(f"there is no flag --{name}: {hint}")
+
+
+def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> None:
+    """Refuses a `--config.` flag that names no leaf of the config."""
+    if path in leaves or _OPEN_GROUP.fullmatch(path):
+        return
+    inside = [leaf for leaf in leaves if leaf.startswith(f"{path}.")]
+    if inside:
+        raise ConfigError(f"--config.{path} is a group: set one of its values, such as --config.{inside[0]}=...")
+    near = nearest(path, leaves)
+    hint = f"the nearest is --config.{near}" if near else "`--help` lists every key"
+    raise ConfigError(f"--config.{path}: the config has no such key; {hint}")
+
+
+def _settle_tuples(overrides: Sequence[str], config: ConfigDict, before: Mapping[str, object]) -> None:
+    """Gives the items of tuples set by flags the type they have in the config file."""
+    after = flatten(config)
+    for path in overrides:
+        value, default = after.get(path), before.get(path)
+        if isinstance(value, tuple) and isinstance(default, tuple):
+            try:
+                config.update_from_flattened_dict({path: flag_types.like(value, default)})
+            except ValueError as error:
+                raise ConfigError(f"--config.{path}: {error}") from error

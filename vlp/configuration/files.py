@@ -1,0 +1,78 @@
+"""Config files: Python files with a `get_config`, that may take one string argument."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from ml_collections import ConfigDict
+
+from vlp.configuration.errors import ConfigError, nearest
+
+
+def load_config(spec: str) -> ConfigDict:
+    """Runs `get_config` of a file such as `configs/clip.py` or `configs/clip.py:model=vit_b16,runlocal`.
+
+    Returns:
+      The config, locked: its values can change, its keys cannot.
+
+    Raises:
+      ConfigError: no such file, an argument it does not take, or a mistake in the file.
+    """
+    name, _, argument = spec.partition(":")
+    path = Path(name)
+    if not path.is_file():
+        raise ConfigError(_missing(path))
+    try:
+        config = _call(path, argument)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"--config={spec}: {_describe(error, path)}") from error
+    if not isinstance(config, ConfigDict):
+        raise ConfigError(f"{path}: get_config must return an ml_collections.ConfigDict, not a {type(config).__name__}")
+    return config.lock()
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"config_file_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"--config={path} is not a Python file: config files end in .py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _call(path: Path, argument: str) -> object:
+    get_config = getattr(_module(path), "get_config", None)
+    if not callable(get_config):
+        raise ConfigError(f"{path} has no function get_config: see configs/quickstart.py for one")
+    if not argument:
+        return get_config()
+    if not inspect.signature(get_config).parameters:
+        raise ConfigError(f"{path} takes no argument: drop ':{argument}'")
+    return get_config(argument)
+
+
+def _missing(path: Path) -> str:
+    folders = {path.parent, Path("configs")} - {Path()}
+    files = sorted({str(file) for folder in folders for file in folder.glob("*.py") if _holds_config(file)})
+    near = nearest(str(path), files)
+    hint = f"did you mean {near}?" if near else f"there is {', '.join(files) or 'none in configs/ here either'}"
+    return f"there is no config file '{path}': {hint}"
+
+
+def _holds_config(file: Path) -> bool:
+    return "def get_config(" in file.read_text(encoding="utf-8", errors="replace")
+
+
+def _describe(error: Exception, path: Path) -> str:
+    """What went wrong; for anything but a ValueError, which speaks for itself, also where."""
+    if type(error) is ValueError:
+        return str(error)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = getattr(error, "lineno", None) or (lines[-1] if lines else 0)
+    return f"{type(error).__name__} in line {line}: {error}"

@@ -1,0 +1,86 @@
+"""What has to be there before a job starts: active objectives, their data, the tokenizer, evaluation sets."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vlp.configuration.errors import ConfigError, nearest
+
+FORMATS = ("parquet", "webdataset", "array_record", "tfds", "folder", "jsonl")
+# The batch fields an objective reads; images and captions are in every source, the rest if `columns` maps them.
+OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text")}
+ALWAYS_DELIVERED = ("image", "text", "id")
+
+
+def _need_objectives(config: ConfigDict) -> None:
+    active = [name for name, settings in config.objectives.items() if settings.weight > 0]
+    if not active:
+        example = next(iter(config.objectives))
+        raise ConfigError(f"every objective has weight 0: switch one on, as --config.objectives.{example}.weight=1")
+    for objective in active:
+        for field in OBJECTIVE_FIELDS.get(objective, ()):
+            for name, source in config.data.sources.items():
+                if field not in ALWAYS_DELIVERED and not source.columns.get(field):
+                    raise ConfigError(
+                        f"objective '{objective}' needs '{field}', which data.sources.{name} does not deliver: "
+                        f"name its column in data.sources.{name}.columns.{field}"
+                    )
+
+
+def _need_sources(config: ConfigDict) -> None:
+    sources = config.data.sources
+    if not sources:
+        raise ConfigError("data.sources is empty: add a source with its format and path")
+    if not any(source.weight > 0 for source in sources.values()):
+        raise ConfigError(f"every source of data.sources has weight 0 ({', '.join(sources)}): give one a weight")
+    for name, source in sources.items():
+        _check_entry(source, f"data.sources.{name}")
+
+
+def _need_tokenizer(config: ConfigDict) -> None:
+    path = config.tokenizer.path
+    if not Path(path).is_file():
+        raise ConfigError(
+            f"tokenizer.path: there is no file '{path}'; train one on your captions with "
+            f"--job=tokenizer --output={path or 'tokenizer.model'}"
+        )
+
+
+def _need_evaluation(config: ConfigDict) -> None:
+    for evaluator, settings in config.evaluators.items():
+        if settings.every or settings.final:
+            for name in settings.sets:
+                _check_entry(config.data.evaluation[name], f"evaluators.{evaluator}: data.evaluation.{name}")
+
+
+def _check_entry(entry: Any, where: str) -> None:
+    if entry.format not in FORMATS:
+        near = nearest(entry.format, FORMATS)
+        hint = f"did you mean '{near}'? " if near else ""
+        raise ConfigError(f"{where}.format='{entry.format}' is unknown: {hint}Known: {', '.join(FORMATS)}")
+    if not entry.path:
+        raise ConfigError(f"{where}.path is empty: say where the data is")
+    # Names of TFDS data sets and remote addresses can only be tried by reading them.
+    if entry.format != "tfds" and "://" not in entry.path and not _exists(entry.path):
+        raise ConfigError(
+            f"{where}.path: there is nothing at '{entry.path}' (seen from {Path.cwd()}): correct the path"
+        )
+
+
+def _exists(path: str) -> bool:
+    """Whether something matches the path; `{0000..0127}` stands for a run of shards, as `*` does for any text."""
+    return bool(glob.glob(re.sub(r"\{[^{}]*\}", "*", path)))
+
+
+NEEDS: dict[str, Callable[[ConfigDict], None]] = {
+    "objectives": _need_objectives,
+    "sources": _need_sources,
+    "tokenizer": _need_tokenizer,
+    "evaluation": _need_evaluation,
+}

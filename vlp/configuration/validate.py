@@ -1,0 +1,142 @@
+"""The checks between settings, and of the files that a job needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vlp.configuration.errors import ConfigError
+from vlp.configuration.needs import NEEDS
+from vlp.configuration.tree import flatten
+from vlp.configuration.values import check_values
+from vlp.models.sizes import tower_size
+
+
+def validate(config: ConfigDict, needs: Collection[str] | None = None) -> None:
+    """Checks a resolved config without touching a device.
+
+    Args:
+      config: from `resolve`.
+      needs: what the job needs to be there, of `needs.NEEDS`: 'objectives', 'sources', 'tokenizer',
+        'evaluation'; None = all of them.
+
+    Raises:
+      ConfigError: the first mistake found.
+    """
+    check_values(flatten(config))
+    for check in CHECKS:
+        check(config)
+    for need in NEEDS if needs is None else needs:
+        NEEDS[need](config)
+
+
+def _check_towers(config: ConfigDict) -> None:
+    for tower in ("image", "text"):
+        try:
+            tower_size(config.model[tower])
+        except ValueError as error:
+            raise ConfigError(f"model.{tower}: {error}") from error
+
+
+def _check_patches(config: ConfigDict) -> None:
+    image = config.model.image
+    if image.resolution % image.patch_size:
+        lower = image.resolution - image.resolution % image.patch_size
+        raise ConfigError(
+            f"model.image.resolution={image.resolution} is not a multiple of patch_size={image.patch_size}: "
+            f"use {lower or image.patch_size} or {lower + image.patch_size}"
+        )
+    patches = (image.resolution // image.patch_size) ** 2
+    if round(patches * (1 - image.patch_dropout)) < 1:
+        raise ConfigError(
+            f"model.image.patch_dropout={image.patch_dropout} keeps none of {patches} patches: "
+            f"use at most {1 - 1 / patches:.3f}"
+        )
+    width = tower_size(image).width
+    if image.position == "sincos2d" and width % 4:
+        raise ConfigError(f"model.image: position 'sincos2d' needs a width that 4 divides, not {width}")
+
+
+def _check_logit_scale(config: ConfigDict) -> None:
+    scale = config.model.logit_scale
+    if scale.init > scale.max:
+        raise ConfigError(f"model.logit_scale.init={scale.init:g} is above its max={scale.max:g}: raise max")
+
+
+def _check_schedule(config: ConfigDict) -> None:
+    schedule, where = config.optimizer.schedule, "optimizer.schedule"
+    used = schedule.warmup_steps + schedule.cooldown_steps
+    if used > config.steps:
+        raise ConfigError(
+            f"{where}: warmup_steps={schedule.warmup_steps} and cooldown_steps={schedule.cooldown_steps} "
+            f"do not fit into steps={config.steps}: shorten them or train longer"
+        )
+    if schedule.name == "cosine" and schedule.cooldown_steps:
+        raise ConfigError(
+            f"{where}.cooldown_steps={schedule.cooldown_steps} has no meaning for 'cosine', which decays anyway: "
+            "set it to 0 or use 'constant'"
+        )
+    if schedule.name == "reciprocal_sqrt" and not schedule.warmup_steps:
+        raise ConfigError(f"{where}.warmup_steps=0: 'reciprocal_sqrt' needs a warm-up, which is its time scale")
+
+
+def _check_image_data(config: ConfigDict) -> None:
+    image = config.data.image
+    for name in ("mean", "std"):
+        if len(image[name]) != 3 or (name == "std" and min(image[name]) <= 0):
+            limit = "three positive numbers" if name == "std" else "three numbers"
+            raise ConfigError(f"data.image.{name}={image[name]} must be {limit}, for red, green and blue in [0, 1]")
+    for name, high in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
+        span = image[name]
+        if len(span) != 2 or not 0 < span[0] <= span[1] <= high:
+            limit = "0 < low <= high" + (" <= 1" if high == 1 else "")
+            raise ConfigError(f"data.image.{name}={span} must be two numbers (low, high) with {limit}")
+
+
+def _check_weights(config: ConfigDict) -> None:
+    named = {f"objectives.{name}": item.weight for name, item in config.objectives.items()}
+    named |= {f"data.sources.{name}": item.weight for name, item in config.data.sources.items()}
+    for where, weight in named.items():
+        if not 0 <= weight < float("inf"):
+            raise ConfigError(f"{where}.weight={weight} must be a number of at least 0 (0 = off)")
+
+
+def _check_evaluators(config: ConfigDict) -> None:
+    for name, evaluator in active_evaluators(config):
+        if not evaluator.sets:
+            raise ConfigError(f"evaluators.{name}.sets is empty: name some of data.evaluation, or set every=0")
+        for chosen in evaluator.sets:
+            if chosen not in config.data.evaluation:
+                known = ", ".join(config.data.evaluation) or "none"
+                raise ConfigError(f"evaluators.{name}.sets: '{chosen}' is not in data.evaluation, which has {known}")
+    k = config.evaluators.retrieval.k
+    if not k or min(k) < 1:
+        raise ConfigError(f"evaluators.retrieval.k={k} must be whole numbers of at least 1, such as (1, 5, 10)")
+
+
+def _check_mesh(config: ConfigDict) -> None:
+    sizes = dict(config.mesh.items())
+    for axis, size in sizes.items():
+        if size < 1 and size != -1:
+            raise ConfigError(f"mesh.{axis}={size} must be at least 1, or -1 for all devices the others leave")
+    if list(sizes.values()).count(-1) > 1:
+        raise ConfigError(f"mesh: only one axis may be -1, not {sizes}")
+
+
+def active_evaluators(config: ConfigDict) -> Iterator[tuple[str, Any]]:
+    """The evaluators that run at all, with their settings."""
+    return ((name, item) for name, item in config.evaluators.items() if item.every or item.final)
+
+
+CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
+    _check_towers,
+    _check_patches,
+    _check_logit_scale,
+    _check_schedule,
+    _check_image_data,
+    _check_weights,
+    _check_evaluators,
+    _check_mesh,
+)

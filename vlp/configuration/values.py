@@ -1,0 +1,118 @@
+"""Which values each setting may have, taken by itself: choices and ranges, as two tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from vlp.configuration.errors import ConfigError, nearest
+from vlp.models.sizes import SIZES
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "model.dtype": ("float32", "bfloat16"),
+    "model.attention": ("auto", "xla", "cudnn"),
+    "model.scan_blocks": ("auto", "scan", "unroll"),
+    "model.remat": ("none", "dots", "full"),
+    "model.image.size": ("", *SIZES),
+    "model.image.position": ("learned", "sincos2d"),
+    "model.image.pool": ("class", "mean", "attention"),
+    "model.text.size": ("", *SIZES),
+    "model.text.pool": ("end", "last", "mean", "attention"),
+    "tokenizer.kind": ("sentencepiece",),
+    "objectives.contrastive.kernel": ("softmax",),
+    "objectives.contrastive.targets": ("pair",),
+    "optimizer.name": ("adamw",),
+    "optimizer.schedule.name": ("cosine", "reciprocal_sqrt", "constant"),
+    "data.image.resize": ("squash", "crop", "pad"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Numbers from low to high; either end may be excluded."""
+
+    low: float
+    high: float = math.inf
+    without_low: bool = False
+    without_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.without_low else value >= self.low
+        below = value < self.high if self.without_high else value <= self.high
+        return above and below and math.isfinite(value)
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return f"{'above' if self.without_low else 'at least'} {self.low}"
+        return f"in {'(' if self.without_low else '['}{self.low}, {self.high}{')' if self.without_high else ']'}"
+
+
+COUNT, NATURAL = Range(1), Range(0)
+POSITIVE, NOT_NEGATIVE = Range(0, without_low=True), Range(0)
+SHARE, SHARE_BELOW_ONE = Range(0, 1), Range(0, 1, without_high=True)
+
+RANGES: dict[str, Range] = {
+    "seed": NATURAL,
+    "steps": COUNT,
+    "batch_size": COUNT,
+    "model.embed_dim": COUNT,
+    "model.logit_scale.init": POSITIVE,
+    "model.logit_scale.max": POSITIVE,
+    "model.image.patch_size": COUNT,
+    "model.image.resolution": COUNT,
+    "model.image.registers": NATURAL,
+    "model.image.patch_dropout": SHARE_BELOW_ONE,
+    "tokenizer.length": Range(2),
+    "tokenizer.vocabulary_size": NATURAL,
+    "objectives.contrastive.direction": SHARE,
+    "objectives.contrastive.label_smoothing": SHARE_BELOW_ONE,
+    "optimizer.learning_rate": POSITIVE,
+    "optimizer.b1": SHARE_BELOW_ONE,
+    "optimizer.b2": SHARE_BELOW_ONE,
+    "optimizer.eps": POSITIVE,
+    "optimizer.weight_decay": NOT_NEGATIVE,
+    "optimizer.clip_norm": NOT_NEGATIVE,
+    "optimizer.ema_decay": SHARE_BELOW_ONE,
+    "optimizer.schedule.warmup_steps": NATURAL,
+    "optimizer.schedule.cooldown_steps": NATURAL,
+    "optimizer.schedule.final": SHARE,
+    "data.workers": NATURAL,
+    "data.threads": COUNT,
+    "data.prefetch": COUNT,
+    "data.max_bad_share": SHARE,
+    "evaluators.zero_shot.every": NATURAL,
+    "evaluators.retrieval.every": NATURAL,
+    "checkpoint.every": NATURAL,
+    "checkpoint.keep_last": COUNT,
+    "checkpoint.keep_every": NATURAL,
+    "log.every": COUNT,
+}
+
+
+def check_values(leaves: Mapping[str, Any]) -> None:
+    """Checks every setting of the two tables.
+
+    Args:
+      leaves: the flattened config.
+
+    Raises:
+      ConfigError: a value that is not allowed, or a setting that the config lacks.
+    """
+    for path, choices in CHOICES.items():
+        value = _get(leaves, path)
+        if value not in choices:
+            near = nearest(str(value), [choice for choice in choices if choice])
+            hint = f"; did you mean '{near}'?" if near else ""
+            raise ConfigError(f"{path}='{value}' is not one of {', '.join(map(repr, choices))}{hint}")
+    for path, allowed in RANGES.items():
+        value = _get(leaves, path)
+        if value not in allowed:
+            raise ConfigError(f"{path}={value} must be {allowed}: set it with --config.{path}=...")
+
+
+def _get(leaves: Mapping[str, Any], path: str) -> Any:
+    if path not in leaves:
+        raise ConfigError(f"the config has no {path}: start a config file from configs.base.get_config()")
+    return leaves[path]

@@ -1,0 +1,59 @@
+"""What main.py runs: one file a job, with a one-line docstring, `NEEDS` and `run(options)`.
+
+`NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`). Docstring and
+`NEEDS` are read without importing the file, so that `--help` and a wrong config cost no start of JAX.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+from ml_collections import FrozenConfigDict
+
+
+@dataclasses.dataclass(frozen=True)
+class JobOptions:
+    """What every job is given.
+
+    Attributes:
+      config: resolved, validated and frozen.
+      workdir: where the run lives; not yet created.
+      checkpoint: path of a checkpoint or workdir to read; '' for none.
+      source: path or name of a foreign model to import; '' for none.
+      output: file or folder to write; '' for the job's own default.
+      allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
+    """
+
+    config: FrozenConfigDict
+    workdir: Path
+    checkpoint: str = ""
+    source: str = ""
+    output: str = ""
+    allow_config_change: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A job as its file describes it."""
+
+    name: str
+    summary: str
+    needs: tuple[str, ...] | None  # None: the file does not say
+
+
+def available() -> dict[str, Job]:
+    """Every job by name, read from the files of this folder."""
+    files = sorted(Path(__file__).parent.glob("[!_]*.py"))
+    return {file.stem: _describe(file) for file in files}
+
+
+def _describe(file: Path) -> Job:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+    needs = None
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "NEEDS":
+            needs = ast.literal_eval(node.value)
+    return Job(file.stem, summary, needs)
