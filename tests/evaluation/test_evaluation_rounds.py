@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vlp.evaluation import build_evaluators, chance_levels, due, evaluate, required_sets
+from vlp.evaluation.cache import RememberingEncoder
+
+
+def make_config(**changes: dict) -> dict:
+    config = {
+        "zero_shot": {
+            "every": 10, "final": True, "sets": ("val", "easy"), "templates": "simple", "labels": "category",
+        },
+        "retrieval": {"every": 0, "final": True, "sets": ("val",), "k": (1, 5)},
+    }
+    for name, options in changes.items():
+        config[name] = {**config.get(name, {}), **options}
+    return config
+
+
+class OnDemand(dict):
+    """Fails when a set is fetched, not when it is asked for."""
+
+    def __getitem__(self, name: str) -> None:
+        raise AssertionError(f"{name} was loaded")
+
+
+def test_a_round_encodes_each_image_and_each_text_once(model, evaluation_set) -> None:
+    sets = {"val": evaluation_set(9), "easy": evaluation_set(5, seed=1)}
+    evaluators = build_evaluators(make_config(), sets)
+    figures = evaluate(evaluators, model)
+    assert model.images_asked == 9 + 5
+    assert len(model.texts_asked) == len(set(model.texts_asked))
+    assert figures == pytest.approx({k: v for one in evaluators for k, v in one(model).items()}, abs=0)
+    assert set(chance_levels(evaluators)) == set(figures)
+
+
+def test_the_next_round_encodes_again(model, evaluation_set) -> None:
+    evaluators = build_evaluators(make_config(), {"val": evaluation_set(9), "easy": evaluation_set(5)})
+    evaluate(evaluators, model)
+    evaluate(evaluators, model)
+    assert model.images_asked == 2 * (9 + 5)
+
+
+def test_building_loads_no_set_and_skips_what_is_off() -> None:
+    off = {"every": 0, "final": False, "sets": ("elsewhere",), "templates": "nope"}
+    config = make_config(zero_shot=off)
+    assert [one.name for one in build_evaluators(config, OnDemand(val=None))] == ["retrieval"]
+    assert required_sets(config) == ("val",)
+    assert required_sets(make_config()) == ("val", "easy")
+
+
+def test_due_are_periods_and_on_the_last_step_the_final_ones(evaluation_set) -> None:
+    evaluators = build_evaluators(make_config(), OnDemand(val=None, easy=None))
+    names = [[one.name for one in due(evaluators, step, last=step == 25)] for step in (9, 20, 25)]
+    assert names == [[], ["zero_shot"], ["retrieval", "zero_shot"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"knn": {"every": 1, "final": False}}, "no evaluator 'knn': take one of retrieval, zero_shot"),
+        ({"retrieval": {"depth": 3}}, "retrieval has no option 'depth': it takes every, final, k, sets"),
+        ({"retrieval": {"sets": ()}}, "evaluators.retrieval is on but its sets are empty"),
+        ({"retrieval": {"sets": ("vall",)}}, "asks for 'vall': data.evaluation has val, easy"),
+        ({"zero_shot": {"templates": "nope"}}, "no prompt set 'nope'"),
+        ({"zero_shot": {"labels": "nope"}}, "no class naming rule 'nope'"),
+    ],
+)
+def test_mistakes_in_the_config_are_told_at_building(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_evaluators(make_config(**changes), OnDemand(val=None, easy=None))
+
+
+def test_a_model_that_returns_its_padding_is_refused(model) -> None:
+    class Padding:
+        def encode_text(self, texts):
+            return np.zeros((8, 2), np.float32)
+
+    with pytest.raises(ValueError, match=r"returned \(8, 2\) for 2 inputs"):
+        RememberingEncoder(Padding()).encode_text(["a", "b"])
+
+
+def test_importing_the_evaluators_loads_neither_jax_nor_the_input_pipeline() -> None:
+    code = (
+        "import sys, vlp.evaluation, vlp.evaluation.zero_shot, vlp.evaluation.retrieval\n"
+        "print(sorted({'jax', 'flax', 'grain', 'input_pipeline', 'vlp.model'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

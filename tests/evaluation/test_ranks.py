@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vlp.evaluation.ranks import best_ranks
+
+
+def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    rows = rng.normal(size=shape)
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def brute_force(queries, candidates, right: list[set[int]]) -> list[int]:
+    ranks = []
+    for query, answers in zip(queries.astype(np.float64), right, strict=True):
+        scores = [float(np.dot(query, row)) for row in candidates.astype(np.float64)]
+        best = max(scores[answer] for answer in answers)
+        ranks.append(1 + sum(c not in answers and scores[c] >= best - 1e-9 for c in range(len(scores))))
+    return ranks
+
+
+@pytest.mark.parametrize("block_size", [1, 3, 7, 23, 256])
+def test_ranks_are_those_of_a_double_loop_for_any_block_size(block_size: int) -> None:
+    rng = np.random.default_rng(0)
+    queries, candidates = unit(rng, 23, 5), unit(rng, 31, 5)
+    candidates[20:25] = candidates[3]  # ties across the candidates
+    right = [set(rng.choice(31, size=rng.integers(1, 4), replace=False).tolist()) for _ in queries]
+    pairs = rng.permutation([(q, c) for q, answers in enumerate(right) for c in answers])
+    ranks = best_ranks(queries, candidates, pairs, block_size=block_size)
+    assert ranks.tolist() == brute_force(queries, candidates, right)
+
+
+def test_an_equal_score_ranks_before_the_right_answer() -> None:
+    same = np.ones((5, 2), np.float32)
+    assert best_ranks(same[:1], same, np.array([[0, 0]])).tolist() == [5]
+
+
+def test_other_right_answers_never_count_against_the_best_one() -> None:
+    same = np.ones((5, 2), np.float32)
+    assert best_ranks(same[:1], same, np.array([[0, 0], [0, 3]])).tolist() == [4]
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_score_that_is_not_a_number_counts_against_the_model(broken: int) -> None:
+    candidates = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], np.float32)
+    query = candidates[:1].copy()
+    candidates[broken] = np.nan
+    assert best_ranks(query, candidates, np.array([[0, 0]])).tolist() == [3 if broken == 0 else 2]
+
+
+def test_a_query_without_a_right_answer_is_refused() -> None:
+    rows = np.eye(3, dtype=np.float32)
+    with pytest.raises(ValueError, match="query 1 has no right answer"):
+        best_ranks(rows, rows, np.array([[0, 0], [2, 2]]))

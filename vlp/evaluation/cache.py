@@ -1,0 +1,39 @@
+"""Embeddings remembered for one round of evaluation, while the weights stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from vlp.evaluation.protocols import Encoder
+
+
+class RememberingEncoder:
+    """An `Encoder` that asks the model once for each image array (the object) and each text (the string)."""
+
+    def __init__(self, model: Encoder) -> None:
+        self._model = model
+        # The array is kept beside its rows: a freed one could hand its id to another.
+        self._images: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._texts: dict[str, np.ndarray] = {}
+
+    def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
+        if id(images) not in self._images:
+            rows = self._model.encode_image_array(images)
+            self._images[id(images)] = images, _one_row_each(rows, len(images))
+        return self._images[id(images)][1]
+
+    def encode_text(self, texts: Sequence[str]) -> Float32[np.ndarray, "n dim"]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            rows = self._model.encode_text(new)
+            self._texts.update(zip(new, _one_row_each(rows, len(new)), strict=True))
+        return np.stack([self._texts[text] for text in texts])
+
+
+def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:
+    if rows.ndim != 2 or len(rows) != count:
+        raise ValueError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
+    return rows

@@ -1,0 +1,57 @@
+"""Figures made from ranks, and the level that chance reaches on each of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+from jaxtyping import Int
+
+
+def share_within(ranks: Int[np.ndarray, " q"], k: int) -> float:
+    """Share of ranks (from 1) that are at most k: accuracy and recall@k alike."""
+    return float(np.mean(ranks <= k))
+
+
+def mean_per_class(ranks: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> float:
+    """Share of ranks that are 1, first within each class, then averaged over the classes that occur."""
+    _, class_of, count = np.unique(classes, return_inverse=True, return_counts=True)
+    return float(np.mean(np.bincount(class_of, weights=ranks == 1) / count))
+
+
+def chance_within(k: int, right: Sequence[int], candidates: int) -> float:
+    """Expected share of queries with a right answer among the first k of a random order.
+
+    `right` holds the number of right answers of each query. Hypergeometric:
+    1 - C(candidates - right, k) / C(candidates, k), averaged over the queries in exact fractions.
+    """
+    return float(_share_of_best_within(k, Counter(right), candidates))
+
+
+def chance_median_rank(right: Sequence[int], candidates: int) -> float:
+    """Median of the rank of a random query's best right answer in a random order of the candidates.
+
+    Half-way between two ranks where the halves meet there: (candidates + 1) / 2 for one right answer.
+    """
+    counts = Counter(right)
+    low, high = 1, candidates
+    while low < high:
+        middle = (low + high) // 2
+        if _share_of_best_within(middle, counts, candidates) >= Fraction(1, 2):
+            high = middle
+        else:
+            low = middle + 1
+    if _share_of_best_within(low, counts, candidates) > Fraction(1, 2):
+        return float(low)
+    return low + 0.5
+
+
+def _share_of_best_within(k: int, counts: Counter[int], candidates: int) -> Fraction:
+    k = min(k, candidates)
+    missed = sum(
+        n * Fraction(comb(candidates - k, right), comb(candidates, right)) for right, n in counts.items()
+    )
+    return 1 - Fraction(missed, counts.total())

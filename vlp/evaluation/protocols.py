@@ -1,0 +1,61 @@
+"""What evaluators ask of a model and of data, and what the trainer asks of an evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+
+class Encoder(Protocol):
+    """A model that turns any number of inputs into unit rows.
+
+    It batches, pads and spreads over devices and hosts by itself, and returns one row per input, in order.
+    """
+
+    def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]: ...
+
+    def encode_text(self, texts: Sequence[str]) -> Float32[np.ndarray, "n dim"]: ...
+
+
+class EvaluationSet(Protocol):
+    """One evaluation set, whole and in a fixed order; every attribute has one entry per image.
+
+    `images` must be the same array object at every access: a round remembers its embeddings by identity.
+    """
+
+    @property
+    def images(self) -> UInt8[np.ndarray, "n h w 3"]: ...
+
+    @property
+    def captions(self) -> Sequence[Sequence[str]]:
+        """Any number per image; an image without one is a retrieval candidate but asks nothing."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """One per image, '' where there is none."""
+
+    @property
+    def tags(self) -> Sequence[Sequence[str]]: ...
+
+
+class Evaluator(Protocol):
+    """Figures of a model on some sets, named `<evaluator>/<set>/<figure>`.
+
+    `every` is a period in steps (0 = never during training), `final` asks for a run after the last step.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def every(self) -> int: ...
+
+    @property
+    def final(self) -> bool: ...
+
+    def __call__(self, model: Encoder) -> dict[str, float]: ...
+
+    def chance(self) -> dict[str, float]:
+        """What a model that knows nothing is expected to reach, under the same names."""
