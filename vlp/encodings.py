@@ -1,0 +1,73 @@
+"""Lazily encoded, remembered views of a batch: what objectives ask for.
+
+What two objectives ask for is computed once; what nobody asks for is never traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from vlp.models.dual_encoder import DualEncoder, normalise, unit
+from vlp.models.vision import TowerOutput
+from vlp.randomness import fold_in_name
+
+T = TypeVar("T")
+
+
+class Encodings:
+    """One batch seen through one model."""
+
+    def __init__(
+        self,
+        model: DualEncoder,
+        batch: dict[str, Shaped[Array, "batch ..."]],
+        *,
+        key: PRNGKeyArray,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ):
+        """Remembers what to encode; encodes nothing yet.
+
+        Args:
+          model: the towers.
+          batch: fields of the step's batch; images are uint8.
+          key: this step's randomness; each view folds its own name into it.
+          mean: of pixel values in [0, 1], a value a channel.
+          std: of pixel values in [0, 1].
+        """
+        self.model, self.batch = model, batch
+        self._key, self._mean, self._std = key, mean, std
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def _once(self, tower: str, view: str, compute: Callable[[], T]) -> T:
+        if (tower, view) not in self._known:
+            self._known[tower, view] = compute()
+        return self._known[tower, view]
+
+    def image_tower(self, view: str = "image") -> TowerOutput:
+        """The image tower's pooled output and patch tokens for the batch field `view`."""
+        return self._once("image_tower", view, lambda: self._encode_image(view))
+
+    def _encode_image(self, view: str) -> TowerOutput:
+        pixels = normalise(self.batch[view], self._mean, self._std)
+        return self.model.image(pixels, fold_in_name(self._key, view))
+
+    def text_tower(self, view: str = "text") -> TowerOutput:
+        """The text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
+        return self._once("text_tower", view, lambda: self.model.text(self.batch[view], self.batch[f"{view}_mask"]))
+
+    def image(self, view: str = "image") -> Float[Array, "batch embed_dim"]:
+        """Unit image embeddings."""
+        return self._once("image", view, lambda: unit(self.model.image_projection(self.image_tower(view).pooled)))
+
+    def text(self, view: str = "text") -> Float[Array, "batch embed_dim"]:
+        """Unit text embeddings."""
+        return self._once("text", view, lambda: unit(self.model.text_projection(self.text_tower(view).pooled)))
+
+    def logit_scale(self) -> Float[Array, ""]:
+        """The learned scale of cosines, as a multiplier."""
+        return jnp.exp(self.model.logit_scale[...])

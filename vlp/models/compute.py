@@ -1,0 +1,56 @@
+"""How a tower computes, as opposed to what it computes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# What the backward pass may keep of each block's forward pass; everything else is computed again. 'none' = keep all.
+REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Compute:
+    """Decided once at start-up, by `resolve_compute`.
+
+    Attributes:
+      dtype: of activations and matrix products; parameters, norms' statistics and softmaxes stay float32.
+      attention: implementation of `jax.nn.dot_product_attention`, 'xla' or 'cudnn'.
+      unroll: whether the scan over blocks is unrolled: faster on CPU, slower to compile.
+      remat: 'none' or a key of REMAT_POLICIES.
+    """
+
+    dtype: jnp.dtype = jnp.dtype("float32")
+    attention: str = "xla"
+    unroll: bool = False
+    remat: str = "none"
+
+
+def resolve_compute(config: Any) -> Compute:
+    """Turns every 'auto' of `model` in the config into what suits the devices at hand.
+
+    Raises:
+      ValueError: cuDNN attention is asked for where there is no GPU or the dtype is not bfloat16.
+    """
+    backend = jax.default_backend()
+    dtype = jnp.dtype(config.dtype)
+    has_cudnn = backend == "gpu" and dtype == jnp.bfloat16
+    if config.attention == "cudnn" and not has_cudnn:
+        raise ValueError(
+            f"model.attention='cudnn' needs a GPU and model.dtype='bfloat16', but this is {backend} with {dtype}; "
+            "use model.attention='auto'"
+        )
+    automatic = "cudnn" if has_cudnn else "xla"
+    return Compute(
+        dtype=dtype,
+        attention=automatic if config.attention == "auto" else config.attention,
+        unroll=backend == "cpu" if config.scan_blocks == "auto" else config.scan_blocks == "unroll",
+        remat=config.remat,
+    )

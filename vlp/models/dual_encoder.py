@@ -1,0 +1,68 @@
+"""Two towers, two projections into one space, and the learned scale of their cosines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from vlp.models.compute import Compute
+from vlp.models.text import TextTransformer
+from vlp.models.vision import VisionTransformer
+
+
+def unit(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
+    """Rows scaled to length one, in float32; a zero row stays finite."""
+    x = x.astype(jnp.float32)
+    return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+
+
+class DualEncoder(nnx.Module):
+    """What a user of the trained model needs: images and captions to unit vectors of one space."""
+
+    def __init__(self, config: Any, *, vocabulary_size: int, length: int, compute: Compute, rngs: nnx.Rngs):
+        """Builds both towers.
+
+        Args:
+          config: `model` of the config, with `image`, `text`, `embed_dim` and `logit_scale`.
+          vocabulary_size: of the tokenizer.
+          length: tokens a caption has.
+          compute: dtype, attention implementation, scan and remat.
+          rngs: where initial values come from.
+        """
+        self.image = VisionTransformer(config.image, compute=compute, rngs=rngs)
+        self.text = TextTransformer(
+            config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
+        )
+        self.image_projection = self._projection(self.image.width, config.embed_dim, compute, rngs)
+        self.text_projection = self._projection(self.text.width, config.embed_dim, compute, rngs)
+        # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5).
+        self.logit_scale = nnx.Param(
+            jnp.asarray(math.log(config.logit_scale.init)), bounds=(-math.inf, math.log(config.logit_scale.max))
+        )
+
+    @staticmethod
+    def _projection(width: int, embed_dim: int, compute: Compute, rngs: nnx.Rngs) -> nnx.Linear:
+        init = nnx.initializers.normal(width**-0.5)
+        return nnx.Linear(width, embed_dim, use_bias=False, kernel_init=init, dtype=compute.dtype, rngs=rngs)
+
+    def encode_pixels(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch embed_dim"]:
+        """Normalised pixels to unit vectors."""
+        return unit(self.image_projection(self.image(pixels).pooled))
+
+    def encode_text(
+        self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]
+    ) -> Float[Array, "batch embed_dim"]:
+        """Token ids to unit vectors."""
+        return unit(self.text_projection(self.text(ids, mask).pooled))
+
+
+def normalise(
+    images: UInt8[Array, "batch height width 3"], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float[Array, "batch height width 3"]:
+    """uint8 pixels to float32 with the given mean and standard deviation of values in [0, 1]; runs on the device."""
+    scale = 1.0 / (255.0 * jnp.asarray(std, jnp.float32))
+    return images.astype(jnp.float32) * scale - jnp.asarray(mean, jnp.float32) / jnp.asarray(std, jnp.float32)

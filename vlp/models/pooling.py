@@ -1,0 +1,67 @@
+"""From token outputs to one vector: class token, mean, attention pooling, end-of-text or last position."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from vlp.models.compute import Compute
+from vlp.models.sizes import TowerSize
+from vlp.models.transformer import Mlp
+
+IMAGE_POOLS = ("class", "mean", "attention")
+TEXT_POOLS = ("end", "last", "mean", "attention")
+
+
+def first(x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
+    """The class token's output."""
+    return x[:, 0]
+
+
+def last(x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
+    """The output at the last position, padding or not (SigLIP's text tower)."""
+    return x[:, -1]
+
+
+def end(x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"]) -> Float[Array, "batch width"]:
+    """The output at the end-of-text token, which is the last real one (CLIP's text tower)."""
+    return jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)[:, 0]
+
+
+def mean(
+    x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
+) -> Float[Array, "batch width"]:
+    """The float32 mean over real tokens."""
+    x = x.astype(jnp.float32)
+    if lengths is None:
+        return x.mean(axis=1)
+    real = jnp.arange(x.shape[1])[None, :] < lengths[:, None]
+    return jnp.where(real[..., None], x, 0.0).sum(axis=1) / lengths[:, None]
+
+
+class AttentionPool(nnx.Module):
+    """A learned query attends to all tokens, followed by a residual MLP (MAP head, arXiv 2106.04560)."""
+
+    def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
+        head_dim = size.width // size.heads
+        xavier = nnx.initializers.xavier_uniform()
+        self.query = nnx.Param(xavier(rngs.params(), (size.heads, head_dim)))
+        self.key_value = nnx.LinearGeneral(size.width, (2, size.heads, head_dim), dtype=compute.dtype, rngs=rngs)
+        self.out = nnx.LinearGeneral((size.heads, head_dim), size.width, axis=(-2, -1), dtype=compute.dtype, rngs=rngs)
+        self.norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.mlp = Mlp(size, compute=compute, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
+    ) -> Float[Array, "batch width"]:
+        key_value = self.key_value(x)
+        query = jnp.broadcast_to(self.query[...].astype(x.dtype), (x.shape[0], 1, *self.query.shape))
+        # One query a row: a fused kernel has nothing to gain here, so the portable implementation serves everywhere.
+        pooled = self.out(
+            jax.nn.dot_product_attention(
+                query, key_value[:, :, 0], key_value[:, :, 1], key_value_seq_lengths=lengths, implementation="xla"
+            )
+        )
+        return (pooled + self.mlp(self.norm(pooled)))[:, 0]

@@ -1,0 +1,120 @@
+"""The pre-norm transformer both towers are made of: attention, MLP, block, and the stack of blocks."""
+
+from __future__ import annotations
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from vlp.models.compute import REMAT_POLICIES, Compute
+from vlp.models.sharding import constrain_batch
+from vlp.models.sizes import TowerSize
+
+class Attention(nnx.Module):
+    """Multi-head self-attention with one fused projection to queries, keys and values."""
+
+    def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
+        self.causal, self.compute = causal, compute
+        head_dim = size.width // size.heads
+        # Initial scales follow CLIP's released model: the residual branches shrink with the depth.
+        self.qkv = nnx.LinearGeneral(
+            size.width,
+            (3, size.heads, head_dim),
+            kernel_init=nnx.initializers.normal(size.width**-0.5),
+            dtype=compute.dtype,
+            rngs=rngs,
+        )
+        self.out = nnx.LinearGeneral(
+            (size.heads, head_dim),
+            size.width,
+            axis=(-2, -1),
+            kernel_init=nnx.initializers.normal((2 * size.depth * size.width) ** -0.5),
+            dtype=compute.dtype,
+            rngs=rngs,
+        )
+
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None
+    ) -> Float[Array, "batch tokens width"]:
+        qkv = self.qkv(x)
+        mixed = jax.nn.dot_product_attention(
+            qkv[:, :, 0],
+            qkv[:, :, 1],
+            qkv[:, :, 2],
+            is_causal=self.causal,
+            key_value_seq_lengths=lengths,
+            implementation=self.compute.attention,
+        )
+        return self.out(mixed)
+
+
+class Mlp(nnx.Module):
+    """Two linear layers with a GELU between."""
+
+    def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
+        self.up = nnx.Linear(
+            size.width,
+            size.mlp_dim,
+            kernel_init=nnx.initializers.normal((2 * size.width) ** -0.5),
+            dtype=compute.dtype,
+            rngs=rngs,
+        )
+        self.down = nnx.Linear(
+            size.mlp_dim,
+            size.width,
+            kernel_init=nnx.initializers.normal((2 * size.depth * size.width) ** -0.5),
+            dtype=compute.dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
+        return self.down(nnx.gelu(self.up(x)))
+
+
+class Block(nnx.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
+        self.attention_norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.attention = Attention(size, causal=causal, compute=compute, rngs=rngs)
+        self.mlp_norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.mlp = Mlp(size, compute=compute, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None
+    ) -> Float[Array, "batch tokens width"]:
+        x = x + self.attention(self.attention_norm(x), lengths)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Transformer(nnx.Module):
+    """A stack of blocks whose parameters carry a leading depth axis, and a final norm."""
+
+    def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
+        self.compute, self.depth = compute, size.depth
+
+        @nnx.split_rngs(splits=size.depth)
+        @nnx.vmap
+        def stack(rngs: nnx.Rngs) -> Block:
+            return Block(size, causal=causal, compute=compute, rngs=rngs)
+
+        self.blocks = stack(rngs)
+        self.norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
+    ) -> Float[Array, "batch tokens width"]:
+        """Runs the blocks over already embedded tokens.
+
+        Args:
+          x: token embeddings.
+          lengths: how many leading tokens of each row are real; None attends to all of them.
+        """
+
+        def run_block(x: Array, block: Block) -> tuple[Array, None]:
+            return constrain_batch(block(x, lengths)), None
+
+        if self.compute.remat != "none":
+            run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
+        x, _ = jax.lax.scan(run_block, constrain_batch(x), self.blocks, unroll=self.depth if self.compute.unroll else 1)
+        return self.norm(x)

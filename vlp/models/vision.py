@@ -1,0 +1,94 @@
+"""The image tower: a vision transformer over patches (arXiv 2010.11929)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vlp.models import pooling
+from vlp.models.compute import Compute
+from vlp.models.positions import LearnedPosition, SinCosPosition
+from vlp.models.sizes import tower_size
+from vlp.models.transformer import Transformer
+
+
+class TowerOutput(NamedTuple):
+    """What a tower knows about its input.
+
+    Attributes:
+      pooled: [batch, width], one vector an example, before any projection.
+      tokens: [batch, tokens, width], the outputs at patches (image) or token positions (text).
+    """
+
+    pooled: Float[Array, "batch width"]
+    tokens: Float[Array, "batch tokens width"]
+
+
+def patchify(pixels: Float[Array, "batch height width 3"], patch_size: int) -> Float[Array, "batch patches values"]:
+    """Cuts images into flattened square patches, row by row."""
+    batch, height, width, channels = pixels.shape
+    rows, columns = height // patch_size, width // patch_size
+    x = pixels.reshape(batch, rows, patch_size, columns, patch_size, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, patch_size * patch_size * channels)
+
+
+def kept_patches(key: PRNGKeyArray, batch: int, patches: int, drop: float) -> jax.Array:
+    """Draws which patches each example keeps: int32 [batch, kept], uniformly without replacement (FLIP, 2212.00794)."""
+    kept = round(patches * (1 - drop))
+    return jnp.argsort(jax.random.uniform(key, (batch, patches)), axis=1)[:, :kept]
+
+
+class VisionTransformer(nnx.Module):
+    """Patches, positions, transformer, pooling."""
+
+    def __init__(self, config: Any, *, compute: Compute, rngs: nnx.Rngs):
+        """Builds the tower.
+
+        Args:
+          config: `model.image` of the config; see configs/base.py.
+          compute: dtype, attention implementation, scan and remat.
+          rngs: where initial values come from.
+        """
+        size = tower_size(config)
+        side = config.resolution // config.patch_size
+        self.patch_size, self.patch_dropout, self.pool = config.patch_size, config.patch_dropout, config.pool
+        self.width, self.compute = size.width, compute
+        self.patch_embedding = nnx.Linear(3 * config.patch_size**2, size.width, dtype=compute.dtype, rngs=rngs)
+        if config.position == "learned":
+            self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
+        else:
+            self.position = SinCosPosition(side, size.width)
+        extra = config.registers + (config.pool == "class")
+        self.prefix_length = extra
+        if extra:
+            init = nnx.initializers.normal(size.width**-0.5)
+            self.class_token = nnx.Param(init(rngs.params(), (extra, size.width)))
+        self.transformer = Transformer(size, causal=False, compute=compute, rngs=rngs)
+        if config.pool == "attention":
+            self.attention_pool = pooling.AttentionPool(size, compute=compute, rngs=rngs)
+
+    def __call__(self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None) -> TowerOutput:
+        """Encodes normalised pixels.
+
+        Args:
+          pixels: normalised images of the configured resolution.
+          key: randomness of patch dropout; None keeps every patch, as evaluation does.
+        """
+        patches = patchify(pixels, self.patch_size)
+        position = jnp.broadcast_to(self.position(), (patches.shape[0], patches.shape[1], self.width))
+        if key is not None and self.patch_dropout > 0:
+            kept = kept_patches(key, patches.shape[0], patches.shape[1], self.patch_dropout)[..., None]
+            patches, position = (jnp.take_along_axis(a, kept, axis=1) for a in (patches, position))
+        x = self.patch_embedding(patches) + position.astype(self.compute.dtype)
+        if self.prefix_length:
+            prefix = self.class_token[...].astype(x.dtype)
+            x = jnp.concatenate([jnp.broadcast_to(prefix, (x.shape[0], *prefix.shape)), x], axis=1)
+        x = self.transformer(x)
+        tokens = x[:, self.prefix_length :]
+        if self.pool == "class":
+            return TowerOutput(pooling.first(x), tokens)
+        return TowerOutput(self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens), tokens)

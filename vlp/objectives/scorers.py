@@ -1,0 +1,27 @@
+"""Scorers: the rows, the columns and the scale that make a score matrix."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Scores(NamedTuple):
+    """A score matrix by its factors, so that a kernel may form it in pieces.
+
+    Attributes:
+      rows: unit vectors.
+      columns: unit vectors of the same space.
+      scale: multiplies the cosines.
+    """
+
+    rows: Float[Array, "rows dim"]
+    columns: Float[Array, "columns dim"]
+    scale: Float[Array, ""]
+
+    def cosines(self) -> Float[Array, "rows columns"]:
+        """The unscaled matrix, in float32 or wider."""
+        dtype = jnp.promote_types(self.rows.dtype, jnp.float32)
+        return jnp.matmul(self.rows, self.columns.T, preferred_element_type=dtype)

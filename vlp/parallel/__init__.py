@@ -1,0 +1,1 @@
+"""The mesh, and where arrays live on it."""

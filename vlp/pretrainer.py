@@ -1,0 +1,57 @@
+"""The one module that holds the towers and the active objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from vlp.encodings import Encodings
+from vlp.models.compute import Compute
+from vlp.models.dual_encoder import DualEncoder
+from vlp.objectives import active_objectives
+from vlp.randomness import named_rngs
+
+
+class Pretrainer(nnx.Module):
+    """Towers and objectives; called with a batch, it gives the step's loss."""
+
+    def __init__(self, config: Any, *, vocabulary_size: int, compute: Compute):
+        """Builds what the config switches on.
+
+        Args:
+          config: the whole resolved config.
+          vocabulary_size: of the tokenizer in use.
+          compute: how the towers compute.
+        """
+        key = jax.random.key(config.seed)
+        self.model = DualEncoder(
+            config.model,
+            vocabulary_size=vocabulary_size,
+            length=config.tokenizer.length,
+            compute=compute,
+            rngs=named_rngs(key, "model"),
+        )
+        self.objectives = nnx.Dict(active_objectives(config.objectives, key))
+        self.weights = {name: config.objectives[name].weight for name in self.objectives}
+        self.mean, self.std = tuple(config.data.image.mean), tuple(config.data.image.std)
+
+    def __call__(
+        self, batch: dict[str, Shaped[Array, "batch ..."]], key: PRNGKeyArray
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """The weighted sum of the active objectives' mean losses, and the metrics of each.
+
+        Args:
+          batch: global arrays; see `input_pipeline`.
+          key: this step's randomness.
+        """
+        encodings = Encodings(self.model, batch, key=key, mean=self.mean, std=self.std)
+        total, metrics = 0.0, {}
+        for name, objective in self.objectives.items():
+            output = objective(encodings)
+            mean = output.loss.mean()
+            total += self.weights[name] * mean
+            metrics |= {f"{name}/{part}": value for part, value in {"loss": mean, **output.metrics}.items()}
+        return total, metrics

@@ -1,0 +1,96 @@
+"""The loop: a generator of steps, and hooks with periods that the loop knows nothing about."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Shaped
+
+from vlp.parallel.sharding import global_batch
+from vlp.training.state import TrainState
+from vlp.training.step import Metrics, TrainStep
+from vlp.training.throughput import Stopwatch
+
+HostBatch = dict[str, Shaped[np.ndarray, "local ..."]]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepInfo:
+    """What a hook sees after a step.
+
+    Attributes:
+      step: number of updates made so far.
+      state: after the update; given up to the next step, so a hook must not keep it.
+      metrics: device scalars; reading one waits for the step.
+      batch: this host's rows of the batch just used.
+      last: whether the loop ends here.
+    """
+
+    step: int
+    state: TrainState
+    metrics: Metrics
+    batch: HostBatch
+    last: bool
+
+
+class Hook(Protocol):
+    """A side effect with a period in steps; 0 is never, except that `at_end` hooks also run after the last step."""
+
+    every: int
+    at_end: bool
+
+    def __call__(self, info: StepInfo) -> None:
+        """Acts on the step just made."""
+
+
+def training_steps(
+    train_step: TrainStep,
+    state: TrainState,
+    batches: Iterator[HostBatch],
+    *,
+    start: int,
+    steps: int,
+    mesh: Mesh,
+    fields: tuple[str, ...],
+    stopwatch: Stopwatch,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Iterator[StepInfo]:
+    """Makes the updates start + 1 ... steps, yielding after each.
+
+    Args:
+      train_step: jitted; its first argument is donated.
+      state: after `start` updates.
+      batches: this host's part of global batches start, start + 1, ...
+      start: updates already made.
+      steps: updates of the whole run.
+      mesh: where batches go.
+      fields: batch fields the step reads; the others stay on the host.
+      stopwatch: counts where the time goes.
+      stop_requested: asked after every step; true ends the loop early.
+    """
+    previous = None
+    for step in range(start + 1, steps + 1):
+        with stopwatch.measure("data_wait"):
+            batch = next(batches)
+        with stopwatch.measure("dispatch"):
+            state, metrics = train_step(state, global_batch({name: batch[name] for name in fields}, mesh))
+        with stopwatch.measure("compute"):
+            # Two steps in flight hide the host from the device; more would only hold memory and delay signals.
+            jax.block_until_ready(previous)
+        previous = metrics
+        last = step == steps or stop_requested()
+        yield StepInfo(step, state, metrics, batch, last)
+        if last:
+            return
+
+
+def run_hooks(hooks: Iterable[Hook], info: StepInfo) -> None:
+    """Calls the hooks whose period divides the step, and at the end those that ask for it, in the given order."""
+    for hook in hooks:
+        if (hook.every and info.step % hook.every == 0) or (info.last and hook.at_end):
+            hook(info)
