@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,24 @@ def test_ranks_are_those_of_a_double_loop_for_any_block_size(block_size: int) ->
 def test_an_equal_score_ranks_before_the_right_answer() -> None:
     same = np.ones((5, 2), np.float32)
     assert best_ranks(same[:1], same, np.array([[0, 0]])).tolist() == [5]
+
+
+def test_the_order_of_summation_breaks_no_tie() -> None:
+    row = np.random.default_rng(0).normal(size=300) / 300
+    # Equal but for the order of the terms, so that the sums differ in their last bits.
+    candidates = np.stack([row, row[::-1], np.random.default_rng(1).permutation(row)])
+    ranks = [best_ranks(np.ones((1, 300)), candidates, np.array([[0, right]]))[0] for right in range(3)]
+    assert ranks == [3, 3, 3]
+
+
+def test_the_score_matrix_is_never_held_whole() -> None:
+    rows = unit(np.random.default_rng(0), 3000, 2)
+    pairs = np.stack([np.arange(3000)] * 2, axis=1)
+    tracemalloc.start()
+    best_ranks(rows, rows, pairs, block_size=16)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3000 * 3000 * 8 / 10
 
 
 def test_other_right_answers_never_count_against_the_best_one() -> None:
