@@ -1,0 +1,161 @@
+"""What a run writes into its workdir: metrics.jsonl, timings.jsonl, TensorBoard events, results.json."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
+
+
+class MetricsWriter:
+    """Appends one JSON object a line, `{"step": n, name: value, ...}` with sorted names.
+
+    metrics.jsonl holds deterministic values only: after `truncate_to(restored step)` and the steps that
+    follow, it is bitwise the file of an uninterrupted run (so write a step's lines before saving its
+    checkpoint). timings.jsonl holds what the clock says. Floats are written to the last bit (`repr`); NaN
+    and infinities as Python's json does. Values are host numbers: fetch device arrays
+    first, in one `jax.device_get`. No values, no line.
+
+    Args:
+        workdir: the run's directory; created if missing.
+        enabled: False on all processes but the first: then nothing is touched or written.
+        tensorboard: also write every value as a TensorBoard scalar.
+
+    Raises:
+        ValueError: TensorBoard is wanted and tensorboardX is not installed.
+    """
+
+    def __init__(self, workdir: str | Path, *, enabled: bool = True, tensorboard: bool = True) -> None:
+        self._workdir = Path(workdir)
+        self._enabled = enabled
+        self._tensorboard: SummaryWriter | None = None
+        self._purge_step: int | None = None
+        self._wants_tensorboard = tensorboard and enabled
+        if self._wants_tensorboard and importlib.util.find_spec("tensorboardX") is None:
+            raise ValueError(
+                "log.tensorboard=True needs tensorboardX: pip install tensorboardX, or set it False"
+            )
+        if enabled:
+            self._workdir.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def metrics_path(self) -> Path:
+        return self._workdir / "metrics.jsonl"
+
+    @property
+    def timings_path(self) -> Path:
+        return self._workdir / "timings.jsonl"
+
+    def truncate_to(self, step: int) -> None:
+        """Forget everything after `step`, the restored one; -1 for a run from scratch. Call before writing.
+
+        Raises:
+            ValueError: a line other than the last, which a killed run may have torn, cannot be read.
+        """
+        if self._enabled:
+            truncate_lines(self.metrics_path, step)
+            truncate_lines(self.timings_path, step)
+            self._purge_step = step + 1
+
+    def write_metrics(self, step: int, values: Mapping[str, Any]) -> None:
+        """Append deterministic values: losses, norms, evaluation figures."""
+        self._write(self.metrics_path, step, values)
+
+    def write_timings(self, step: int, values: Mapping[str, Any]) -> None:
+        """Append values that differ from run to run: rates and shares of time."""
+        self._write(self.timings_path, step, values)
+
+    def close(self) -> None:
+        """Flush the TensorBoard events; the line files never hold anything back."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard = None
+
+    def __enter__(self) -> MetricsWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, path: Path, step: int, values: Mapping[str, Any]) -> None:
+        if not (self._enabled and values):
+            return
+        numbers = {name: _number(values[name]) for name in sorted(values)}
+        # Opened for each line: the line is in the hands of the system even if the process is killed next.
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **numbers}) + "\n")
+        if self._wants_tensorboard:
+            self._write_events(step, numbers)
+
+    def _write_events(self, step: int, numbers: Mapping[str, float]) -> None:
+        if self._tensorboard is None:
+            from tensorboardX import SummaryWriter  # slow to import
+
+            # Without a suffix, a run resumed within the same second would overwrite the earlier events.
+            self._tensorboard = SummaryWriter(
+                str(self._workdir / "tensorboard"),
+                purge_step=self._purge_step,
+                flush_secs=30,
+                filename_suffix=f".{time.time_ns()}",
+            )
+        for name, number in numbers.items():
+            self._tensorboard.add_scalar(name, number, step)
+
+
+def truncate_lines(path: Path, step: int) -> None:
+    """Drop from a file of JSON lines those of steps after `step`, and a last line torn by a kill.
+
+    Raises:
+        ValueError: a line before the last cannot be read.
+    """
+    if not path.exists():
+        return
+    *complete, last = path.read_bytes().split(b"\n")
+    kept = [line for number, line in enumerate(complete, start=1) if _step_of(line, path, number) <= step]
+    if _is_whole(last) and json.loads(last)["step"] <= step:
+        kept.append(last)
+    _replace(path, b"".join(line + b"\n" for line in kept))
+
+
+def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
+    """Write final figures, flat names to numbers, sorted; the file is replaced whole, never half written."""
+    numbers = {name: _number(results[name]) for name in sorted(results)}
+    _replace(Path(path), (json.dumps(numbers, indent=2) + "\n").encode())
+
+
+def _number(value: Any) -> int | float:
+    array = np.asarray(value)
+    return int(array) if array.dtype.kind in "iub" else float(array)
+
+
+def _step_of(line: bytes, path: Path, number: int) -> int:
+    if not _is_whole(line):
+        raise ValueError(
+            f"{path}:{number} is not a JSON line with a step; mend or remove it, or use another workdir"
+        )
+    return json.loads(line)["step"]
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return "step" in json.loads(line)
+    except ValueError:
+        return False
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
