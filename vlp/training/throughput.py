@@ -1,0 +1,197 @@
+"""How fast a run is: analytic FLOPs, the machine's measured matmul peak, and where the wall time goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# Forward, gradient of the inputs, gradient of the weights: three matmuls for each one of the forward pass.
+FORWARDS_PER_STEP = 3
+
+
+def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int) -> int:
+    """Forward FLOPs of a stack of blocks for one example: matmuls only, 2 m n k each.
+
+    Causal attention counts in full, for the masked half is computed as well.
+    """
+    projections = 4 * (2 * tokens * width * width)  # query, key, value, output
+    attention = 2 * (2 * tokens * tokens * width)  # scores, weighted values
+    mlp = 2 * (2 * tokens * width * mlp_dim)
+    return depth * (projections + attention + mlp)
+
+
+def attention_pool_flops(*, tokens: int, width: int, mlp_dim: int) -> int:
+    """Forward FLOPs of attention pooling with one learned query and an MLP, for one example."""
+    projections = 2 * (2 * tokens * width * width) + 2 * (2 * width * width)  # keys, values; query, output
+    return projections + 2 * (2 * tokens * width) + 2 * (2 * width * mlp_dim)
+
+
+def image_tower_flops(
+    *,
+    patches: int,
+    patch_dim: int,
+    tokens: int,
+    width: int,
+    depth: int,
+    mlp_dim: int,
+    embed_dim: int,
+    attention_pool: bool = False,
+) -> int:
+    """Forward FLOPs of an image tower for one example.
+
+    Args:
+        patches: patches that are embedded, (resolution / patch_size) ** 2.
+        patch_dim: numbers in a patch, patch_size ** 2 * 3.
+        tokens: what the blocks see: the patches that patch dropout keeps, class token, registers.
+        embed_dim: width of the joint space.
+    """
+    embedding = 2 * patches * patch_dim * width
+    blocks = transformer_flops(tokens=tokens, width=width, depth=depth, mlp_dim=mlp_dim)
+    pool = attention_pool_flops(tokens=tokens, width=width, mlp_dim=mlp_dim) if attention_pool else 0
+    return embedding + blocks + pool + 2 * width * embed_dim
+
+
+def text_tower_flops(
+    *, tokens: int, width: int, depth: int, mlp_dim: int, embed_dim: int, attention_pool: bool = False
+) -> int:
+    """Forward FLOPs of a text tower for one example; its embedding is a look-up and costs none."""
+    return image_tower_flops(
+        patches=0,
+        patch_dim=0,
+        tokens=tokens,
+        width=width,
+        depth=depth,
+        mlp_dim=mlp_dim,
+        embed_dim=embed_dim,
+        attention_pool=attention_pool,
+    )
+
+
+def train_step_flops(forward_flops: float, batch_size: int) -> float:
+    """Model FLOPs of a training step: three forwards an example; what remat computes again is not counted."""
+    return float(FORWARDS_PER_STEP * forward_flops * batch_size)
+
+
+def measured_matmul_peak(dtype: Any = jnp.float32, seconds: float = 0.3) -> float:
+    """The FLOP/s of the best square matmul that all devices of the run together would reach.
+
+    Measures one local device: a few sizes, the fastest of several runs each. CPU devices share the cores of
+    their process, so there one device stands for the whole process; accelerators count one by one. The
+    precision is jax's default, as in the towers (float32 may mean TF32 on a GPU, bfloat16 passes on a TPU).
+
+    Args:
+        dtype: compute dtype, float32 or bfloat16.
+        seconds: time to spend on timing; compilation comes on top.
+    """
+    device = jax.local_devices()[0]
+    is_cpu = device.platform == "cpu"
+    sizes = (512, 1024) if is_cpu else (4096, 8192)
+    count = jax.process_count() if is_cpu else jax.device_count()
+    # The run's mesh may be set already, and jit takes its devices from it.
+    with jax.set_mesh(jax.make_mesh((1,), ("data",), (jax.sharding.AxisType.Auto,), devices=[device])):
+        return count * max(_matmul_speed(size, dtype, seconds / len(sizes)) for size in sizes)
+
+
+def _matmul_speed(size: int, dtype: Any, seconds: float) -> float:
+    """FLOP/s of a [size, size] matmul on the mesh's device: its fastest run in the time, of two or more."""
+    # Numbers of all magnitudes rather than ones: GPUs are faster on constant data than they will ever be.
+    matrix = jax.jit(lambda: jnp.sin(jnp.arange(size * size).reshape(size, size)).astype(dtype))()
+    matmul = jax.jit(jnp.matmul)
+    jax.block_until_ready(matmul(matrix, matrix))
+    times: list[float] = []
+    start = time.perf_counter()
+    while len(times) < 2 or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        jax.block_until_ready(matmul(matrix, matrix))
+        times.append(time.perf_counter() - begin)
+    return 2 * size**3 / min(times)
+
+
+class StepTimer:
+    """Splits the loop's wall time into waiting for data, for the device ("compute") and the host's own.
+
+    Time in `paused()` (evaluation, checkpoints) counts nowhere. A window reaches from one `report`
+    to the next; call `restart` after the first step, which compiles.
+
+    Args:
+        batch_size: pairs of a global batch.
+        step_flops: model FLOPs of a step (`train_step_flops`); 0 leaves MFU out.
+        peak_flops: FLOP/s of the whole machine (`measured_matmul_peak`).
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        *,
+        step_flops: float = 0.0,
+        peak_flops: float = 0.0,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._batch_size, self._step_flops, self._peak_flops = batch_size, step_flops, peak_flops
+        self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new window now."""
+        self._start = self._clock()
+        self._steps = 0
+        self._spent = {"data": 0.0, "compute": 0.0, "paused": 0.0}
+
+    @contextmanager
+    def data(self) -> Iterator[None]:
+        """Around the wait for the next batch."""
+        with self._measure("data"):
+            yield
+
+    @contextmanager
+    def compute(self) -> Iterator[None]:
+        """Around what blocks on the device: fetching metrics, `block_until_ready`."""
+        with self._measure("compute"):
+            yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around what is no training step: evaluation, saving a checkpoint."""
+        with self._measure("paused"):
+            yield
+
+    def step(self) -> None:
+        """Count a finished step."""
+        self._steps += 1
+
+    def report(self, remaining_steps: int = 0) -> dict[str, float]:
+        """The window's figures, and begin the next; empty if it holds no step.
+
+        Returns:
+            step_seconds, pairs_per_second, data_wait_share, compute_share and host_share (of 1), eta_seconds,
+            and mfu (model FLOP/s as a share of the peak) where both FLOP figures are known.
+        """
+        spent, steps = self._spent, self._steps
+        seconds = self._clock() - self._start - spent["paused"]
+        self.restart()
+        if not steps or seconds <= 0:
+            return {}
+        figures = {
+            "step_seconds": seconds / steps,
+            "pairs_per_second": steps * self._batch_size / seconds,
+            "data_wait_share": spent["data"] / seconds,
+            "compute_share": spent["compute"] / seconds,
+            "host_share": 1.0 - (spent["data"] + spent["compute"]) / seconds,
+            "eta_seconds": remaining_steps * seconds / steps,
+        }
+        if self._step_flops and self._peak_flops:
+            figures["mfu"] = steps * self._step_flops / seconds / self._peak_flops
+        return figures
+
+    @contextmanager
+    def _measure(self, part: str) -> Iterator[None]:
+        begin = self._clock()
+        try:
+            yield
+        finally:
+            self._spent[part] += self._clock() - begin
