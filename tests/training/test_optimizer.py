@@ -42,7 +42,9 @@ def random_tree(seed: int, scale: float = 1.0) -> dict[str, Any]:
 
 
 def flat(tree: Any) -> dict[str, np.ndarray]:
-    return dict(zip(tree_paths(tree), (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(tree)), strict=True))
+    return dict(
+        zip(tree_paths(tree), (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(tree)), strict=True)
+    )
 
 
 def run_steps(config: ConfigDict, gradients: list[Any], params: Any) -> tuple[Any, Any]:
@@ -90,7 +92,8 @@ def test_steps_are_those_of_numpy_adamw(scale: float) -> None:
 def test_multipliers_scale_the_rate_and_the_decay() -> None:
     params, gradients = random_tree(0), [random_tree(1), random_tree(2)]
     config = config_with(
-        learning_rate_rules="^text/ = 0.5; logit_scale$ = 10", weight_decay_rules=f"dense/kernel = 0.25; {DECAY_RULES}"
+        learning_rate_rules="^text/ = 0.5; logit_scale$ = 10",
+        weight_decay_rules=f"dense/kernel = 0.25; {DECAY_RULES}",
     )
     result, _ = run_steps(config, gradients, params)
     rates = {"text/blocks/0/kernel": 0.5, "logit_scale": 10.0}
@@ -111,7 +114,9 @@ def test_frozen_parameters_keep_their_bits_and_have_no_state() -> None:
 
 def test_everything_can_be_frozen_but_one() -> None:
     params = random_tree(0)
-    result, _ = run_steps(config_with(learning_rate_rules="^logit_scale$ = 1; .* = 0"), [random_tree(1)], params)
+    result, _ = run_steps(
+        config_with(learning_rate_rules="^logit_scale$ = 1; .* = 0"), [random_tree(1)], params
+    )
     changed = [path for path, value in flat(result).items() if (value != flat(params)[path]).any()]
     assert changed == ["logit_scale"]
 
@@ -137,7 +142,10 @@ def test_abstract_parameters_are_enough() -> None:
     abstract = jax.eval_shape(lambda: params)
     optimizer, _ = make_optimizer(config_with(learning_rate_rules="^text = 0"), 10, abstract)
     expected = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), optimizer.init(params))
-    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), jax.eval_shape(optimizer.init, abstract)) == expected
+    assert (
+        jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), jax.eval_shape(optimizer.init, abstract))
+        == expected
+    )
 
 
 def test_multipliers_are_nested_like_the_parameters() -> None:
@@ -148,7 +156,10 @@ def test_multipliers_are_nested_like_the_parameters() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"learning_rate_rules": "^txt/ = 0"}, "learning_rate_rules.*'\\^txt/ = 0' matches no.*text/blocks/0/kernel"),
+        (
+            {"learning_rate_rules": "^txt/ = 0"},
+            "learning_rate_rules.*'\\^txt/ = 0' matches no.*text/blocks/0/kernel",
+        ),
         ({"weight_decay_rules": "embedding = 0"}, "weight_decay_rules.*matches no parameter"),
         ({"learning_rate_rules": "text = -1"}, ">= 0, not -1"),
         ({"name": "lion"}, "name='lion'.*adamw"),

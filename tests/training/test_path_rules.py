@@ -46,8 +46,10 @@ def test_first_match_wins_and_the_rest_gets_the_default() -> None:
 
 
 def test_values_may_be_anything_that_convert_returns() -> None:
-    axes = match_paths("a$ = data,model", ["x/a", "x/b"], default=(), convert=lambda text: tuple(text.split(",")))
-    assert axes == [("data", "model"), ()]
+    axes = match_paths(
+        "a$ = data, model", ["x/a", "x/b"], default=["none"], convert=lambda text: text.split(", ")
+    )
+    assert axes == [["data", "model"], ["none"]]
 
 
 def test_a_rule_that_matches_nothing_names_itself_and_the_nearest_path() -> None:

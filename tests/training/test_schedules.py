@@ -48,14 +48,18 @@ def test_constant_with_and_without_cooldown() -> None:
     assert (flat == np.float32(PEAK)).all()
     values = schedule_values("constant", warmup_steps=WARMUP, cooldown_steps=COOLDOWN)
     assert (values[WARMUP : STEPS - COOLDOWN + 1] == np.float32(PEAK)).all()
-    np.testing.assert_allclose(values[-COOLDOWN - 1 :], PEAK * np.linspace(1, 0, COOLDOWN + 1), rtol=2e-6, atol=1e-10)
+    np.testing.assert_allclose(
+        values[-COOLDOWN - 1 :], PEAK * np.linspace(1, 0, COOLDOWN + 1), rtol=2e-6, atol=1e-10
+    )
 
 
 def test_cosine_agrees_with_open_clip() -> None:
     """OpenCLIP's warm-up is one step ahead (it starts at peak / warmup, not 0); its cosine is ours."""
     golden = np.load(GOLDEN)
     warmup, steps = int(golden["protoclip_warmup"]), int(golden["protoclip_total_steps"])
-    values = schedule_values("cosine", peak=float(golden["protoclip_base_lr"]), steps=steps, warmup_steps=warmup)
+    values = schedule_values(
+        "cosine", peak=float(golden["protoclip_base_lr"]), steps=steps, warmup_steps=warmup
+    )
     for recorded in (golden["openclip_cosine_lr"], golden["protoclip_lr_text"]):
         np.testing.assert_allclose(values[1 : warmup + 1], recorded[:warmup], rtol=2e-6)
         np.testing.assert_allclose(values[warmup:-1], recorded[warmup:], rtol=2e-6, atol=1e-9)
@@ -65,20 +69,24 @@ def test_cosine_agrees_with_slip_after_its_warmup() -> None:
     golden = np.load(GOLDEN)
     per_epoch, base = int(golden["slip_iters_per_epoch"]), float(golden["slip_base"])
     warmup, steps = per_epoch * int(golden["slip_warmup_epochs"]), per_epoch * int(golden["slip_epochs"])
-    values = schedule_values("cosine", base, steps, warmup_steps=warmup, final=float(golden["slip_final"]) / base)
+    values = schedule_values(
+        "cosine", base, steps, warmup_steps=warmup, final=float(golden["slip_final"]) / base
+    )
     np.testing.assert_allclose(values[warmup:-1], golden["slip_lr"][warmup:], rtol=2e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["cosine", "constant", "reciprocal_sqrt"])
 def test_a_warmup_as_long_as_the_run_is_allowed(name: str) -> None:
-    np.testing.assert_allclose(schedule_values(name, steps=4, warmup_steps=4), PEAK * np.arange(5) / 4, rtol=1e-6)
+    np.testing.assert_allclose(
+        schedule_values(name, steps=4, warmup_steps=4), PEAK * np.arange(5) / 4, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"name": "linear"}, "name='linear'.*cosine"),
-        ({"warmup_steps": 90, "cooldown_steps": 20, "name": "constant"}, "fit into steps=100"),
+        ({"warmup_steps": 90, "cooldown_steps": 20, "name": "constant"}, "fit into steps=100 together"),
         ({"warmup_steps": -1}, ">= 0"),
         ({"final": 1.5}, r"final=1.5 must lie in \[0, 1\]"),
         ({"cooldown_steps": 5}, "no meaning for 'cosine'"),

@@ -16,12 +16,14 @@ from vlp.training.path_rules import match_tree
 from vlp.training.schedules import make_schedule
 
 
-def make_optimizer(config: Any, steps: int, params: Any) -> tuple[optax.GradientTransformation, optax.Schedule]:
+def make_optimizer(
+    config: Any, steps: int, params: Any
+) -> tuple[optax.GradientTransformation, optax.Schedule]:
     """Clip by the global norm, then AdamW (Loshchilov and Hutter 2019, decay decoupled from the moments).
 
     A parameter with learning-rate multiplier m and decay multiplier d moves by
-    `-lr(n) * m * (adam(gradient) + weight_decay * d * parameter)`. Multiplier m = 0 freezes it: a zero update,
-    no decay, no moments, no part in the global norm.
+    `-lr(n) * m * (adam(gradient) + weight_decay * d * parameter)`. Multiplier m = 0 freezes it:
+    a zero update, no decay, no moments, no part in the global norm.
 
     Args:
         config: the `optimizer` branch of the configuration.
@@ -37,7 +39,9 @@ def make_optimizer(config: Any, steps: int, params: Any) -> tuple[optax.Gradient
     _validate(config)
     schedule = make_schedule(config.schedule, config.learning_rate, steps)
     rates = learning_rate_multipliers(config, params)
-    decays = jax.tree.map(lambda m: config.weight_decay * m, _multipliers(config, "weight_decay_rules", params))
+    decays = jax.tree.map(
+        lambda m: config.weight_decay * m, _multipliers(config, "weight_decay_rules", params)
+    )
     parts = [
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         optax.scale_by_adam(config.b1, config.b2, config.eps, mu_dtype=jnp.float32),

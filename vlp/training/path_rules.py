@@ -73,9 +73,7 @@ def match_paths(
     return values
 
 
-def match_tree(
-    rules: str, tree: Any, *, default: T, convert: Callable[[str], T], name: str = "rules"
-) -> Any:
+def match_tree(rules: str, tree: Any, *, default: T, convert: Callable[[str], T], name: str = "rules") -> Any:
     """`match_paths` over the leaves of a nested dict; returns the values in the same nesting."""
     values = match_paths(rules, tree_paths(tree), default=default, convert=convert, name=name)
     return jax.tree.unflatten(jax.tree.structure(tree), values)
@@ -85,7 +83,9 @@ def _convert(rule: Rule, convert: Callable[[str], T], name: str) -> T:
     try:
         return convert(rule.value)
     except ValueError as error:
-        raise ValueError(f"{name}: cannot read the value of '{rule.pattern} = {rule.value}': {error}") from error
+        raise ValueError(
+            f"{name}: cannot read the value of '{rule.pattern} = {rule.value}': {error}"
+        ) from error
 
 
 def _check_applies(rule: Rule, matched: set[int], free: set[int], paths: Sequence[str], name: str) -> None:
