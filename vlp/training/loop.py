@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 from vlp.parallel.sharding import global_batch
 from vlp.training.state import TrainState
 from vlp.training.step import Metrics, TrainStep
-from vlp.training.throughput import Stopwatch
+from vlp.training.throughput import StepTimer
 
 HostBatch = dict[str, Shaped[np.ndarray, "local ..."]]
 
@@ -57,7 +57,7 @@ def training_steps(
     steps: int,
     mesh: Mesh,
     fields: tuple[str, ...],
-    stopwatch: Stopwatch,
+    timer: StepTimer,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepInfo]:
     """Makes the updates start + 1 ... steps, yielding after each.
@@ -70,19 +70,19 @@ def training_steps(
       steps: updates of the whole run.
       mesh: where batches go.
       fields: batch fields the step reads; the others stay on the host.
-      stopwatch: counts where the time goes.
+      timer: counts where the time goes.
       stop_requested: asked after every step; true ends the loop early.
     """
     previous = None
     for step in range(start + 1, steps + 1):
-        with stopwatch.measure("data_wait"):
+        with timer.data():
             batch = next(batches)
-        with stopwatch.measure("dispatch"):
-            state, metrics = train_step(state, global_batch({name: batch[name] for name in fields}, mesh))
-        with stopwatch.measure("compute"):
+        state, metrics = train_step(state, global_batch({name: batch[name] for name in fields}, mesh))
+        with timer.compute():
             # Two steps in flight hide the host from the device; more would only hold memory and delay signals.
             jax.block_until_ready(previous)
         previous = metrics
+        timer.step()
         last = step == steps or stop_requested()
         yield StepInfo(step, state, metrics, batch, last)
         if last:

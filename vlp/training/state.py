@@ -58,7 +58,9 @@ def clamp(params: PyTree, bounds: Bounds) -> PyTree:
     return jax.tree_util.tree_map_with_path(clip, params)
 
 
-def create_state(params: PyTree, rest: PyTree, optimizer: optax.GradientTransformation, *, seed: int, ema: bool) -> TrainState:
+def create_state(
+    params: PyTree, rest: PyTree, optimizer: optax.GradientTransformation, *, seed: int, ema: bool
+) -> TrainState:
     """The state before the first step.
 
     Args:

@@ -28,7 +28,9 @@ def make_train_step(
       ema_decay: of the running mean of parameters; 0 where the state keeps none.
     """
 
-    def train_step(state: TrainState, batch: dict[str, Shaped[Array, "batch ..."]]) -> tuple[TrainState, Metrics]:
+    def train_step(
+        state: TrainState, batch: dict[str, Shaped[Array, "batch ..."]]
+    ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
 
         def loss_fn(params: PyTree) -> tuple[Float[Array, ""], tuple[Metrics, PyTree]]:

@@ -1,0 +1,154 @@
+"""Side effects of training, each a small object with a period; `loop.run_hooks` calls them in order.
+
+Deterministic values are logged before a checkpoint is saved, so that what a resumed run finds in metrics.jsonl up to
+its checkpoint is what it would have written itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optax
+
+from vlp.evaluation import Evaluator, due, evaluate
+from vlp.parallel.sharding import fetch
+from vlp.training.loop import StepInfo
+from vlp.training.progress import Progress
+from vlp.training.state import TrainState
+from vlp.training.throughput import StepTimer
+from vlp.training.writers import MetricsWriter
+
+
+@dataclasses.dataclass
+class Log:
+    """Losses, norms and rates to metrics.jsonl, timings.jsonl and the progress line."""
+
+    every: int
+    writer: MetricsWriter
+    progress: Progress
+    timer: StepTimer
+    schedule: optax.Schedule
+    counters: DataCounters
+    steps: int
+    at_end: bool = False
+
+    def __call__(self, info: StepInfo) -> None:
+        """Fetches the step's metrics, which waits for the device once a period."""
+        with self.timer.compute():
+            values = fetch(info.metrics)
+        values |= {"learning_rate": float(self.schedule(info.step - 1)), **self.counters.metrics()}
+        rates = self.timer.report(self.steps - info.step)
+        self.writer.write_metrics(info.step, values)
+        self.writer.write_timings(info.step, rates)
+        scale = {"logit_scale": value for name, value in values.items() if name.endswith("/logit_scale")}
+        self.progress.show(info.step, values | rates | scale)
+
+
+@dataclasses.dataclass
+class Evaluate:
+    """Evaluators that are due, on the running mean of the weights where there is one."""
+
+    evaluators: Sequence[Evaluator]
+    model_of: Callable[[TrainState], Any]
+    writer: MetricsWriter
+    timer: StepTimer
+    steps: int
+    results: dict[str, float] = dataclasses.field(default_factory=dict)
+    every: int = 1
+    at_end: bool = True
+
+    def __call__(self, info: StepInfo) -> None:
+        """Runs what is due after this step and remembers the latest figures."""
+        active = due(self.evaluators, info.step, last=info.step == self.steps)
+        if active:
+            with self.timer.paused():
+                figures = evaluate(active, self.model_of(info.state))
+            self.writer.write_metrics(info.step, figures)
+            self.results |= figures
+
+
+@dataclasses.dataclass
+class Checkpoint:
+    """Saves the state; the copy to the host is waited for, the writing is not."""
+
+    every: int
+    save: Callable[[StepInfo], None]
+    timer: StepTimer
+    at_end: bool = True
+
+    def __call__(self, info: StepInfo) -> None:
+        """Saves this step."""
+        with self.timer.paused():
+            self.save(info)
+
+
+@dataclasses.dataclass
+class Advance:
+    """Moves the progress bar and starts the clock once the first step, which compiles, is done."""
+
+    progress: Progress
+    timer: StepTimer
+    every: int = 1
+    at_end: bool = False
+    _started: bool = False
+
+    def __call__(self, info: StepInfo) -> None:
+        """One step further."""
+        self.progress.advance(info.step)
+        if not self._started:
+            fetch(info.metrics["loss"])
+            self.timer.restart()
+            self._started = True
+
+
+@dataclasses.dataclass
+class DataCounters:
+    """Counts records that were replaced because they could not be read; too many of them stop the run.
+
+    Attributes:
+      max_share: of replaced records among all seen.
+      reasons: name of each reason code.
+      seen: records this host has seen, over all restarts.
+      replaced: of those, the replaced ones by reason.
+    """
+
+    max_share: float
+    reasons: Mapping[int, str]
+    seen: int = 0
+    replaced: dict[str, int] = dataclasses.field(default_factory=dict)
+    every: int = 1
+    at_end: bool = False
+
+    def __call__(self, info: StepInfo) -> None:
+        """Adds one batch.
+
+        Raises:
+          ValueError: the share of replaced records exceeds the limit.
+        """
+        codes = info.batch["replaced"]
+        self.seen += len(codes)
+        for code in codes[codes > 0].tolist():
+            self.replaced[self.reasons[code]] = self.replaced.get(self.reasons[code], 0) + 1
+        total = sum(self.replaced.values())
+        # A share of few records says little: wait for a thousand.
+        if total > self.max_share * max(self.seen, 1000):
+            found = ", ".join(f"{count} {reason}" for reason, count in sorted(self.replaced.items()))
+            raise ValueError(
+                f"{total} of {self.seen} records could not be used ({found}), more than data.max_bad_share="
+                f"{self.max_share}; look at the data, or raise the limit"
+            )
+
+    def metrics(self) -> dict[str, float]:
+        """What goes into metrics.jsonl: replaced records so far, in all and by reason."""
+        by_reason = {f"data/replaced/{reason}": count for reason, count in self.replaced.items()}
+        return {"data/replaced": sum(self.replaced.values()), **by_reason}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers."""
+        return {"seen": self.seen, "replaced": self.replaced}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Goes on counting from a checkpoint."""
+        self.seen, self.replaced = saved["seen"], dict(saved["replaced"])
