@@ -36,6 +36,7 @@ class Pretrainer(nnx.Module):
         )
         self.objectives = nnx.Dict(active_objectives(config.objectives, key))
         self.weights = {name: config.objectives[name].weight for name in self.objectives}
+        self.fields = tuple(sorted({field for one in self.objectives.values() for field in one.fields}))
         self.mean, self.std = tuple(config.data.image.mean), tuple(config.data.image.std)
 
     def __call__(

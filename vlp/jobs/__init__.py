@@ -20,6 +20,7 @@ class JobOptions:
     Attributes:
       config: resolved, validated and frozen.
       workdir: where the run lives; not yet created.
+      config_argument: the config file that was asked for; '' where the command line said nothing about the config.
       checkpoint: path of a checkpoint or workdir to read; '' for none.
       source: path or name of a foreign model to import; '' for none.
       output: file or folder to write; '' for the job's own default.
@@ -28,6 +29,7 @@ class JobOptions:
 
     config: FrozenConfigDict
     workdir: Path
+    config_argument: str = ""
     checkpoint: str = ""
     source: str = ""
     output: str = ""

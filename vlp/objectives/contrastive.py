@@ -20,7 +20,7 @@ from vlp.objectives.targets import TARGETS, same_id
 class Contrastive(Objective):
     """Cosine scores of image rows against text columns, read in both directions."""
 
-    fields: ClassVar[tuple[str, ...]] = ("image", "text")
+    fields: ClassVar[tuple[str, ...]] = ("image", "text", "text_mask")
 
     def __init__(self, config: Any, *, rngs: nnx.Rngs):
         """Takes its settings.

@@ -52,6 +52,7 @@ class Evaluate:
 
     evaluators: Sequence[Evaluator]
     model_of: Callable[[TrainState], Any]
+    keep: Callable[[dict[str, float]], None]
     writer: MetricsWriter
     timer: StepTimer
     steps: int
@@ -67,6 +68,7 @@ class Evaluate:
                 figures = evaluate(active, self.model_of(info.state))
             self.writer.write_metrics(info.step, figures)
             self.results |= figures
+            self.keep(self.results)
 
 
 @dataclasses.dataclass

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PyTree
 
 Bounds = dict[tuple[Any, ...], tuple[float, float]]
 
@@ -20,8 +20,7 @@ class TrainState:
     """What a step changes and a checkpoint saves.
 
     Attributes:
-      step: how many updates have been made.
-      key: root of the run's randomness; each step folds its number into it.
+      step: how many updates have been made; randomness is derived from it, so there is no key to save.
       params: nested dict of the `nnx.Param`s.
       rest: nested dict of all other `nnx.Variable`s (prototypes, queues, teachers).
       optimizer: the optax state.
@@ -29,7 +28,6 @@ class TrainState:
     """
 
     step: Int[Array, ""]
-    key: PRNGKeyArray
     params: PyTree
     rest: PyTree
     optimizer: optax.OptState
@@ -59,7 +57,7 @@ def clamp(params: PyTree, bounds: Bounds) -> PyTree:
 
 
 def create_state(
-    params: PyTree, rest: PyTree, optimizer: optax.GradientTransformation, *, seed: int, ema: bool
+    params: PyTree, rest: PyTree, optimizer: optax.GradientTransformation, *, ema: bool
 ) -> TrainState:
     """The state before the first step.
 
@@ -67,14 +65,32 @@ def create_state(
       params: initial parameters.
       rest: initial other state.
       optimizer: whose state is initialised.
-      seed: root of the run's randomness.
       ema: whether to keep a running mean of the parameters, starting from their initial values.
     """
     return TrainState(
         step=jnp.zeros((), jnp.int32),
-        key=jax.random.key(seed),
         params=params,
         rest=rest,
         optimizer=optimizer.init(params),
         ema=jax.tree.map(jnp.copy, params) if ema else None,
+    )
+
+
+def to_checkpoint(state: TrainState) -> tuple[PyTree, PyTree]:
+    """A state (or its abstract shapes) in two parts: what makes the model, and what only training needs."""
+    model = {"params": state.params, "rest": state.rest}
+    if state.ema is not None:
+        model["ema"] = state.ema
+    # Empty branches are left out: they hold nothing to save.
+    return {name: part for name, part in model.items() if part}, {"step": state.step, "optimizer": state.optimizer}
+
+
+def from_checkpoint(model: PyTree, training: PyTree) -> TrainState:
+    """The inverse of `to_checkpoint`."""
+    return TrainState(
+        step=training["step"],
+        params=model["params"],
+        rest=model.get("rest", {}),
+        optimizer=training["optimizer"],
+        ema=model.get("ema"),
     )

@@ -17,13 +17,14 @@ TrainStep = Callable[[TrainState, dict[str, Shaped[Array, "batch ..."]]], tuple[
 
 
 def make_train_step(
-    graphdef: nnx.GraphDef, optimizer: optax.GradientTransformation, *, bounds: Bounds, ema_decay: float = 0.0
+    graphdef: nnx.GraphDef, optimizer: optax.GradientTransformation, *, seed: int, bounds: Bounds, ema_decay: float = 0.0
 ) -> TrainStep:
     """The update of one batch, to be jitted by the caller.
 
     Args:
       graphdef: structure of the pretrainer; merged with parameters it maps (batch, key) to (loss, metrics).
       optimizer: of the parameters.
+      seed: root of the run's randomness; each step folds its number into it.
       bounds: intervals that parameters are clamped to after the update.
       ema_decay: of the running mean of parameters; 0 where the state keeps none.
     """
@@ -31,7 +32,7 @@ def make_train_step(
     def train_step(
         state: TrainState, batch: dict[str, Shaped[Array, "batch ..."]]
     ) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(state.key, state.step)
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def loss_fn(params: PyTree) -> tuple[Float[Array, ""], tuple[Metrics, PyTree]]:
             pretrainer = nnx.merge(graphdef, params, state.rest, copy=True)

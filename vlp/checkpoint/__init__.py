@@ -1,0 +1,17 @@
+"""Checkpoints that explain themselves, are written aside, verified when read, and resumed exactly."""
+
+from vlp.checkpoint.checkpointer import Checkpointer
+from vlp.checkpoint.config_guard import check_same_config, config_differences
+from vlp.checkpoint.description import Description, read_description
+from vlp.checkpoint.folders import find_checkpoint
+from vlp.checkpoint.inference import load_model_arrays
+
+__all__ = [
+    "Checkpointer",
+    "Description",
+    "check_same_config",
+    "config_differences",
+    "find_checkpoint",
+    "load_model_arrays",
+    "read_description",
+]

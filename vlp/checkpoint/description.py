@@ -1,0 +1,54 @@
+"""What makes a checkpoint explain itself: config, preprocessing, tokenizer, and where the run stood."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FORMAT_VERSION = 1
+DESCRIPTION, TOKENIZER = "description.json", "tokenizer.model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Everything but the arrays.
+
+    Attributes:
+      config: the resolved config, plain JSON.
+      preprocessing: how images become pixels.
+      tokenizer_spec: what `input_pipeline.tokenizers.tokenizer_from_bytes` needs beside the bytes.
+      tokenizer: the tokenizer's bytes.
+      progress: where the run stood: updates made, and whatever else the job wants back when it resumes.
+    """
+
+    config: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    tokenizer_spec: Mapping[str, Any]
+    tokenizer: bytes
+    progress: Mapping[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Writes two plain files that need no library to read."""
+        fields = {name: value for name, value in vars(self).items() if name != "tokenizer"}
+        text = json.dumps({"format_version": FORMAT_VERSION, **fields}, indent=1, sort_keys=True)
+        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        (folder / TOKENIZER).write_bytes(self.tokenizer)
+
+
+def read_description(folder: Path) -> Description:
+    """Reads what `Description.write` wrote.
+
+    Raises:
+      ValueError: the folder is no checkpoint, or one of a later format.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ValueError(f"{folder} is no checkpoint: it has no {DESCRIPTION}")
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    version = fields.pop("format_version")
+    if version > FORMAT_VERSION:
+        raise ValueError(f"{folder} has checkpoint format {version}, this vlp reads up to {FORMAT_VERSION}: update vlp")
+    return Description(tokenizer=(folder / TOKENIZER).read_bytes(), **fields)

@@ -1,0 +1,92 @@
+"""Which checkpoints there are, which are whole, and which may go."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from vlp.checkpoint.manifest import find_damage
+
+SAVING, DAMAGED = ".saving", ".damaged"
+
+
+def complete_steps(directory: Path) -> list[int]:
+    """Steps with a finished checkpoint, oldest first; damage is not looked for."""
+    return sorted(int(path.name) for path in directory.glob("*") if path.name.isdigit() and path.is_dir())
+
+
+def newest_intact(directory: Path) -> Path | None:
+    """The newest checkpoint whose digests hold; newer damaged ones are named in a warning and set aside."""
+    for step in reversed(complete_steps(directory)):
+        folder = directory / str(step)
+        damage = find_damage(folder)
+        if not damage:
+            return folder
+        aside = set_aside(folder)
+        logging.warning("checkpoint %s is damaged: %s; set aside as %s", folder, damage, aside.name)
+    return None
+
+
+def set_aside(folder: Path) -> Path:
+    """Renames a damaged checkpoint so that nothing takes it for one; its bytes are kept."""
+    aside = folder.with_name(folder.name + DAMAGED)
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}{DAMAGED}{number}")
+    folder.rename(aside)
+    return aside
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what saves that were cut off have left."""
+    for path in directory.glob(f"*{SAVING}"):
+        shutil.rmtree(path)
+
+
+def steps_to_remove(steps: Iterable[int], *, keep_last: int, keep_every: int) -> list[int]:
+    """Steps that are neither among the last ones nor multiples of `keep_every` (0 = none are kept for ever)."""
+    ordered = sorted(steps)
+    return [step for step in ordered[: -max(keep_last, 1)] if not (keep_every and step % keep_every == 0)]
+
+
+def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
+    """The folder of one checkpoint.
+
+    Args:
+      path: a workdir, its `checkpoints`, or the folder of one step.
+      step: which one of several; None takes the newest intact one.
+
+    Raises:
+      ValueError: there is none, or the one asked for is damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"there is no checkpoint or workdir at {path}")
+    if path.name.isdigit() and step is None:
+        return _intact(path)
+    directory = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    steps = complete_steps(directory)
+    if step is not None:
+        if step not in steps:
+            raise ValueError(f"{directory} has no checkpoint of step {step}; it has {steps or 'none'}")
+        return _intact(directory / str(step))
+    for candidate in reversed(steps):
+        folder = directory / str(candidate)
+        damage = find_damage(folder)
+        if not damage:
+            return folder
+        logging.warning("checkpoint %s is passed over: %s", folder, damage)
+    # A copied step folder may have any name.
+    if not steps and (path / "description.json").is_file():
+        return _intact(path)
+    raise ValueError(f"{directory} holds no intact checkpoint")
+
+
+def _intact(folder: Path) -> Path:
+    damage = find_damage(folder)
+    if damage:
+        raise ValueError(f"checkpoint {folder} is damaged: {damage}; take another step")
+    return folder

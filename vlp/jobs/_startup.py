@@ -1,0 +1,44 @@
+"""What every job that computes does first: compilation cache, devices, mesh."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from vlp.configuration import ConfigError, validate_devices
+from vlp.parallel.mesh import make_mesh
+
+
+@contextlib.contextmanager
+def configuring() -> Iterator[None]:
+    """Everything found wrong in here is the configuration's fault: one readable line instead of a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def start_devices(config: Any) -> Mesh:
+    """Checks the config against the devices, makes the mesh and sets it for the rest of the program.
+
+    Raises:
+      ConfigError: the mesh or the batch does not fit the devices.
+    """
+    use_compilation_cache()
+    mesh = make_mesh(validate_devices(config, jax.device_count(), jax.process_count()))
+    jax.set_mesh(mesh)
+    return mesh
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs between runs: in JAX_COMPILATION_CACHE_DIR, else under the user's cache folder."""
+    if not jax.config.jax_compilation_cache_dir:
+        root = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(root / "vlp" / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -1,0 +1,200 @@
+"""Pretrain the configured model, going on where the workdir left off, and evaluate it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from input_pipeline.records import Reason
+from input_pipeline.stream import make_stream
+from input_pipeline.tokenizers import Tokenizer, load_tokenizer
+from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
+from vlp.configuration import to_dict
+from vlp.evaluation import Evaluator, build_evaluators
+from vlp.jobs import JobOptions
+from vlp.jobs._data import EvaluationSets, preprocessing_spec
+from vlp.jobs._report import closing_words
+from vlp.jobs._startup import configuring, start_devices
+from vlp.model import Model
+from vlp.training.build import Training, build_training, model_variables
+from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
+from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
+from vlp.training.model_flops import forward_flops
+from vlp.training.progress import Progress
+from vlp.training.signals import StopSignal
+from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
+from vlp.training.throughput import StepTimer, measured_matmul_peak, train_step_flops
+from vlp.training.writers import MetricsWriter, write_results
+
+NEEDS = ("objectives", "sources", "evaluation")
+
+
+def run(options: JobOptions) -> int:
+    """Resolves, restores or initialises, trains, evaluates, reports."""
+    return Run(options).train()
+
+
+class Run:
+    """One run: what is fixed before the first step, and the hooks around the steps."""
+
+    def __init__(self, options: JobOptions):
+        """Builds everything; whatever contradicts itself is found here, before any step.
+
+        Raises:
+          ConfigError: the config, the data or the workdir do not fit together.
+        """
+        self.options, self.config = options, options.config
+        with configuring():
+            self.mesh: Mesh = start_devices(self.config)
+            self.preprocessing = preprocessing_spec(self.config)
+            self.tokenizer: Tokenizer = load_tokenizer(self.config.tokenizer)
+            self.stream = make_stream(
+                self.config.data,
+                preprocessing=self.preprocessing,
+                tokenizer=self.tokenizer,
+                batch_size=self.config.batch_size,
+                seed=self.config.seed,
+            )
+            self.training: Training = build_training(
+                self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=self.mesh
+            )
+            sets = EvaluationSets(self.config, self.preprocessing)
+            self.evaluators: list[Evaluator] = build_evaluators(self.config.evaluators, sets)
+            self.checkpointer = Checkpointer(
+                options.workdir / "checkpoints",
+                keep_last=self.config.checkpoint.keep_last,
+                keep_every=self.config.checkpoint.keep_every,
+            )
+            self.newest = self.checkpointer.newest()
+            if self.newest is not None:
+                there = read_description(self.newest).config
+                check_same_config(there, to_dict(self.config), options.allow_config_change)
+        self.primary = jax.process_index() == 0
+        self.counters = DataCounters(self.config.data.max_bad_share, {code.value: code.name.lower() for code in Reason})
+
+    def train(self) -> int:
+        """Runs the steps that are left. Returns the exit status."""
+        config, workdir = self.config, self.options.workdir
+        state, start = self.starting_state()
+        with ExitStack() as stack:
+            writer = stack.enter_context(
+                MetricsWriter(workdir, enabled=self.primary, tensorboard=config.log.tensorboard)
+            )
+            writer.truncate_to(start if self.newest is not None else -1)
+            if self.primary:
+                (workdir / "config.json").write_text(json.dumps(to_dict(config), indent=1, sort_keys=True) + "\n")
+            progress = stack.enter_context(Progress(config.steps, initial=start, enabled=self.primary))
+            stop = stack.enter_context(StopSignal())
+            timer = self.timer()
+            evaluate = self.evaluation(state, writer, timer)
+            hooks = self.hooks(writer, progress, timer, evaluate)
+            for info in training_steps(
+                self.training.train_step,
+                state,
+                self.batches(start),
+                start=start,
+                steps=config.steps,
+                mesh=self.mesh,
+                fields=self.training.fields,
+                timer=timer,
+                stop_requested=stop.requested,
+            ):
+                run_hooks(hooks, info)
+            self.checkpointer.close()
+            progress.close()
+        if stop.received is not None:
+            print(f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there")
+            return 0
+        if self.primary:
+            print(closing_words(self.options, self.evaluators))
+        return 0
+
+    def starting_state(self) -> tuple[TrainState, int]:
+        """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
+        if self.newest is None:
+            return self.training.initial_state(), 0
+        model, training, description = self.checkpointer.restore(
+            self.newest, *to_checkpoint(self.training.abstract_state)
+        )
+        self.counters.restore(description.progress["data"])
+        return from_checkpoint(model, training), int(description.progress["step"])
+
+    def batches(self, start: int) -> Iterator[dict[str, np.ndarray]]:
+        """This host's part of the global batches from `start` on."""
+        data = self.config.data
+        return self.stream.batches(
+            start,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            workers=data.workers,
+            threads=data.threads,
+            prefetch=data.prefetch,
+        )
+
+    def timer(self) -> StepTimer:
+        """A clock that knows what the model and the machine can do."""
+        return StepTimer(
+            self.config.batch_size,
+            step_flops=train_step_flops(forward_flops(self.config), self.config.batch_size),
+            peak_flops=measured_matmul_peak(self.config.model.dtype),
+        )
+
+    def evaluation(self, state: TrainState, writer: MetricsWriter, timer: StepTimer) -> Evaluate:
+        """The evaluators around one model whose weights change."""
+        model = Model(
+            self.training.model_graphdef,
+            model_variables(state),
+            config=self.config,
+            preprocessing=self.preprocessing,
+            tokenizer=self.tokenizer,
+            mesh=self.mesh,
+        )
+        return Evaluate(
+            self.evaluators,
+            lambda state: model.with_variables(model_variables(state)),
+            self.save_results,
+            writer,
+            timer,
+            steps=self.config.steps,
+        )
+
+    def save_results(self, results: dict[str, float]) -> None:
+        """Keeps results.json at the latest figures."""
+        if self.primary:
+            write_results(self.options.workdir / "results.json", results)
+
+    def hooks(self, writer: MetricsWriter, progress: Progress, timer: StepTimer, evaluate: Evaluate) -> list[Hook]:
+        """What happens after steps, in this order: a checkpoint comes last, after all that it must vouch for."""
+        config = self.config
+        return [
+            Advance(progress, timer),
+            self.counters,
+            Log(config.log.every, writer, progress, timer, self.training.schedule, self.counters, config.steps),
+            evaluate,
+            Checkpoint(config.checkpoint.every, self.save, timer),
+        ]
+
+    def save(self, info: StepInfo) -> None:
+        """Saves a step with everything that explains it."""
+        self.checkpointer.save(info.step, *to_checkpoint(info.state), self.description(info.step))
+
+    def description(self, step: int) -> Description:
+        """What goes into a checkpoint beside the arrays."""
+        progress: dict[str, Any] = {
+            "step": step,
+            "samples_seen": step * self.config.batch_size,
+            "data": self.counters.to_dict(),
+        }
+        return Description(
+            config=to_dict(self.config),
+            preprocessing=self.preprocessing,
+            tokenizer_spec=self.tokenizer.spec,
+            tokenizer=self.tokenizer.to_bytes(),
+            progress=progress,
+        )

@@ -1,0 +1,186 @@
+"""A trained model as its users meet it: images and captions in, unit vectors and probabilities out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Float32, PyTree, Shaped, UInt8
+from ml_collections import FrozenConfigDict
+
+from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
+from input_pipeline.views.image import EvaluationView
+from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
+from vlp.models.compute import resolve_compute
+from vlp.models.dual_encoder import DualEncoder, normalise
+from vlp.parallel.sharding import batch_sharding, replicated
+
+Image = Any  # a PIL image, an array, a path, or encoded bytes
+
+
+class Model:
+    """Two towers with the tokenizer and the preprocessing they were trained with.
+
+    Attributes:
+      config: the resolved config of the run that trained it.
+      preprocessing: resolution, resize mode, mean and std; the same in training, evaluation and export.
+      tokenizer: strings to token ids.
+    """
+
+    def __init__(
+        self,
+        graphdef: nnx.GraphDef[DualEncoder],
+        variables: PyTree,
+        *,
+        config: Any,
+        preprocessing: dict[str, Any],
+        tokenizer: Tokenizer,
+        batch_size: int = 256,
+        mesh: Mesh | None = None,
+    ):
+        """Wraps the towers; `vlp.load` is the usual way here.
+
+        Args:
+          graphdef: structure of a DualEncoder.
+          variables: its variables as a nested dict, parameters or their running mean.
+          config: of the training run.
+          preprocessing: what `input_pipeline.views.image.EvaluationView` takes.
+          tokenizer: of the text tower.
+          batch_size: rows encoded at once; longer inputs are cut, shorter ones padded to a power of two.
+          mesh: devices to spread each batch over; None runs on the default device.
+        """
+        self.config, self.preprocessing, self.tokenizer = config, preprocessing, tokenizer
+        self._variables, self._batch_size, self._mesh = variables, batch_size, mesh
+        self._view = EvaluationView(preprocessing)
+        self._encoders = _compile_encoders(graphdef, preprocessing, mesh)
+
+    def with_variables(self, variables: PyTree) -> Model:
+        """The same model with other weights; what is compiled stays compiled."""
+        clone = object.__new__(Model)
+        clone.__dict__.update(self.__dict__, _variables=variables)
+        return clone
+
+    @property
+    def logit_scale(self) -> float:
+        """What cosines are multiplied by before a softmax."""
+        return float(np.exp(jax.device_get(self._variables["logit_scale"])))
+
+    def encode_image(self, images: Image | Sequence[Image]) -> Float32[np.ndarray, "n embed_dim"]:
+        """Unit rows for one image or a list: PIL images, arrays [h, w, 3] or [h, w], paths or encoded bytes.
+
+        Raises:
+          ValueError: an image cannot be read; the message says which and why.
+        """
+        return self.encode_image_array(self._view.load(images))
+
+    def encode_image_array(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float32[np.ndarray, "n embed_dim"]:
+        """The same for uint8 images that already have the model's resolution."""
+        return self._encode("image", images)
+
+    def encode_pixels(self, pixels: Float[np.ndarray, "n height width 3"]) -> Float32[np.ndarray, "n embed_dim"]:
+        """The same for already normalised pixels."""
+        return self._encode("pixels", np.asarray(pixels, np.float32))
+
+    def encode_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "n embed_dim"]:
+        """Unit rows for one string or a list."""
+        ids, mask = self.tokenizer.encode([texts] if isinstance(texts, str) else list(texts))
+        return self._encode("text", ids, mask)
+
+    def zero_shot(
+        self,
+        images: Image | Sequence[Image],
+        class_names: Sequence[str],
+        templates: Sequence[str] = ("a photo of a {}.",),
+    ) -> Float32[np.ndarray, "n classes"]:
+        """Probabilities of classes given by name alone.
+
+        Args:
+          images: as in `encode_image`.
+          class_names: put into every template; a class is the normalised mean of its templates' unit vectors.
+          templates: strings with one `{}`.
+        """
+        prompts = [template.format(name) for name in class_names for template in templates]
+        rows = self.encode_text(prompts).reshape(len(class_names), len(templates), -1).mean(axis=1)
+        classes = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        logits = self.logit_scale * self.encode_image(images) @ classes.T
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def _encode(self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]) -> Float32[np.ndarray, "n embed_dim"]:
+        encode, count = self._encoders[kind], len(inputs[0])
+        chunks = [
+            encode(self._variables, *(self._padded(rows[start : start + self._batch_size]) for rows in inputs))
+            for start in range(0, count, self._batch_size)
+        ]
+        if not chunks:
+            return np.zeros((0, self.config.model.embed_dim), np.float32)
+        return np.concatenate(jax.device_get(chunks))[:count]
+
+    def _padded(self, rows: Shaped[np.ndarray, "n ..."]) -> Shaped[Array, "padded ..."]:
+        """Rows up to the next power of two (and the mesh's multiple), so that few shapes are ever compiled."""
+        size = 1 << (len(rows) - 1).bit_length()
+        if self._mesh is not None:
+            size = -(-size // self._mesh.size) * self._mesh.size
+        padded = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
+        return jax.device_put(padded, batch_sharding(self._mesh)) if self._mesh is not None else jax.device_put(padded)
+
+
+def _compile_encoders(graphdef: nnx.GraphDef, preprocessing: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
+    """The three jitted ways into the towers; weights are an argument, so new ones need no new compilation."""
+    mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
+
+    def image(variables: PyTree, images: Array) -> Array:
+        return pixels(variables, normalise(images, mean, std))
+
+    def pixels(variables: PyTree, normalised: Array) -> Array:
+        return nnx.merge(graphdef, variables).encode_pixels(normalised)
+
+    def text(variables: PyTree, ids: Array, mask: Array) -> Array:
+        return nnx.merge(graphdef, variables).encode_text(ids, mask)
+
+    jit = jax.jit if mesh is None else functools.partial(jax.jit, out_shardings=replicated(mesh))
+    return {function.__name__: jit(function) for function in (image, pixels, text)}
+
+
+def load(path: str | Path, *, step: int | None = None, batch_size: int = 256) -> Model:
+    """Loads a checkpoint, a folder of checkpoints or a run's workdir; needs nothing else.
+
+    The running mean of the weights is taken where the run kept one.
+
+    Args:
+      path: a workdir, its `checkpoints`, or one step's folder.
+      step: which step of a run; None takes the newest intact one.
+      batch_size: rows encoded at once.
+
+    Raises:
+      ValueError: there is no intact checkpoint at the path.
+    """
+    folder = find_checkpoint(path, step)
+    description = read_description(folder)
+    config = FrozenConfigDict(description.config)
+    tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
+    abstract = nnx.eval_shape(
+        lambda: DualEncoder(
+            config.model,
+            vocabulary_size=tokenizer.vocabulary_size,
+            length=tokenizer.length,
+            compute=resolve_compute(config.model),
+            rngs=nnx.Rngs(0),
+        )
+    )
+    arrays = load_model_arrays(folder)
+    variables = {**arrays.get("ema", arrays["params"])["model"], **arrays.get("rest", {}).get("model", {})}
+    return Model(
+        nnx.graphdef(abstract),
+        jax.device_put(variables),
+        config=config,
+        preprocessing=dict(description.preprocessing),
+        tokenizer=tokenizer,
+        batch_size=batch_size,
+    )

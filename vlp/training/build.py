@@ -1,0 +1,88 @@
+"""From a config to what training needs: structure, optimiser, shardings and the initial state."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from vlp.models.compute import resolve_compute
+from vlp.parallel.sharding import state_shardings
+from vlp.pretrainer import Pretrainer
+from vlp.training.optimizer import make_optimizer
+from vlp.training.state import TrainState, create_state, parameter_bounds, split
+from vlp.training.step import TrainStep, make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Everything about a run but its data and its present state.
+
+    Attributes:
+      model_graphdef: structure of the dual encoder alone, for evaluation.
+      schedule: learning rate by step.
+      abstract_state: shapes, dtypes and shardings of the state: what a checkpoint is restored into.
+      initial_state: makes the state before the first step, in place on the mesh.
+      train_step: jitted; donates the state.
+      fields: batch fields the active objectives read.
+    """
+
+    model_graphdef: nnx.GraphDef
+    schedule: optax.Schedule
+    abstract_state: PyTree
+    initial_state: Any
+    train_step: TrainStep
+    fields: tuple[str, ...]
+
+
+def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training:
+    """Builds the training of a config on a mesh, without yet allocating any array.
+
+    Args:
+      config: the whole resolved config.
+      vocabulary_size: of the tokenizer in use.
+      mesh: where state and batches will live.
+
+    Raises:
+      ValueError: sizes or optimiser rules that contradict each other.
+    """
+    compute = resolve_compute(config.model)
+
+    def make_pretrainer() -> Pretrainer:
+        return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute)
+
+    abstract = nnx.eval_shape(make_pretrainer)
+    graphdef, abstract_params, _ = split(abstract)
+    optimizer, schedule = make_optimizer(config.optimizer, config.steps, abstract_params)
+    ema_decay = config.optimizer.ema_decay
+
+    def initial_state() -> TrainState:
+        _, params, rest = split(make_pretrainer())
+        return create_state(params, rest, optimizer, ema=ema_decay > 0)
+
+    shapes = jax.eval_shape(initial_state)
+    shardings = state_shardings(shapes, mesh)
+    step = make_train_step(
+        graphdef, optimizer, seed=config.seed, bounds=parameter_bounds(abstract), ema_decay=ema_decay
+    )
+    return Training(
+        model_graphdef=nnx.graphdef(abstract.model),
+        schedule=schedule,
+        abstract_state=jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
+        ),
+        initial_state=jax.jit(initial_state, out_shardings=shardings),
+        train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
+        fields=abstract.fields,
+    )
+
+
+def model_variables(state: TrainState) -> PyTree:
+    """The dual encoder's variables to evaluate: the running mean of its parameters where there is one."""
+    params = state.params if state.ema is None else state.ema
+    return {**params["model"], **state.rest.get("model", {})}
