@@ -14,7 +14,9 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     """The table of results beside chance, where everything is, and two ablations to try."""
     workdir = options.workdir
     results = json.loads((workdir / "results.json").read_text()) if (workdir / "results.json").exists() else {}
-    table = results_table(results, chance_levels(evaluators)) if results else "no evaluator was asked for"
+    chance = chance_levels(evaluators)
+    ordered = {name: results[name] for name in chance if name in results}
+    table = results_table(ordered, chance) if ordered else "no evaluator was asked for"
     given = f" --config={options.config_argument}" if options.config_argument else ""
     commands = [
         f"  python main.py{given} --workdir={workdir}-{number} {ablation}"
