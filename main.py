@@ -65,7 +65,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     return options["job"], JobOptions(
         config=FrozenConfigDict(config),
         workdir=Path(options["workdir"] or f"runs/{config.name}"),
-        config_argument=options["config"] if any(item.lstrip("-").startswith("config") for item in arguments) else "",
+        config_argument=options["config"] if line.config_given else "",
         checkpoint=options["checkpoint"],
         source=options["source"],
         output=options["output"],

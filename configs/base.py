@@ -122,7 +122,7 @@ def _data() -> dict:
             "mean": (0.5, 0.5, 0.5),
             "std": (0.5, 0.5, 0.5),
         },
-        "text": {"choice": "uniform"},
+        "text": {"choice": "uniform", "languages": ("", "en")},  # '' = language unknown; () = all
         "workers": 0,  # processes beside this one
         "threads": 2,
         "prefetch": 4,  # batches

@@ -5,7 +5,7 @@
 
 Point `data.sources` at your pairs, in a copy of this file or with a flag:
 
-    --config.data.sources="{'mine': {'format': 'webdataset', 'path': '/data/cc12m-{0000..1242}.tar'}}"
+    --config.data.sources="{'mine': {'format': 'parquet', 'path': '/data/cc12m/*.parquet'}}"
 """
 
 from __future__ import annotations

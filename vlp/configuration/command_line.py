@@ -21,9 +21,16 @@ _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 
 @dataclasses.dataclass(frozen=True)
 class CommandLine:
-    """What was asked for: the config (not yet validated) and the value of each option by name."""
+    """What was asked for.
+
+    Attributes:
+      config: with the flags applied, not yet validated.
+      config_given: whether any argument says something about the config.
+      options: the value of each option by name.
+    """
 
     config: ConfigDict
+    config_given: bool
     options: Mapping[str, str]
 
 
@@ -59,7 +66,10 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[str, str]]) -> C
     if positional:
         raise ConfigError(f"'{positional[0]}' is not a flag: every option is written --name=value; see --help")
     _settle_tuples(overrides, config, before)
-    return CommandLine(config, {name: spec if name == "config" else values[name].value for name in options})
+    config_given = bool(overrides) or len(rest) < len(arguments)
+    return CommandLine(
+        config, config_given, {name: spec if name == "config" else values[name].value for name in options}
+    )
 
 
 def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:

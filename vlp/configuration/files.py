@@ -11,6 +11,7 @@ from types import ModuleType
 from ml_collections import ConfigDict
 
 from vlp.configuration.errors import ConfigError, nearest
+from vlp.configuration.paths import PROJECT_ROOT, find
 
 
 def load_config(spec: str) -> ConfigDict:
@@ -23,9 +24,9 @@ def load_config(spec: str) -> ConfigDict:
       ConfigError: no such file, an argument it does not take, or a mistake in the file.
     """
     name, _, argument = spec.partition(":")
-    path = Path(name)
-    if not path.is_file():
-        raise ConfigError(_missing(path))
+    path = next((found for found in find(name) if found.is_file()), None)
+    if path is None:
+        raise ConfigError(_missing(Path(name)))
     try:
         config = _call(path, argument)
     except ConfigError:
@@ -58,11 +59,11 @@ def _call(path: Path, argument: str) -> object:
 
 
 def _missing(path: Path) -> str:
-    folders = {path.parent, Path("configs")} - {Path()}
-    files = sorted({str(file) for folder in folders for file in folder.glob("*.py") if _holds_config(file)})
-    near = nearest(str(path), files)
-    hint = f"did you mean {near}?" if near else f"there is {', '.join(files) or 'none in configs/ here either'}"
-    return f"there is no config file '{path}': {hint}"
+    folders = {path.parent, PROJECT_ROOT / "configs"} - {Path()}
+    files = [file for folder in sorted(folders) for file in sorted(folder.glob("*.py")) if _holds_config(file)]
+    names = {str(file.relative_to(PROJECT_ROOT)) if file.is_relative_to(PROJECT_ROOT) else str(file) for file in files}
+    near = nearest(str(path), names)
+    return f"there is no config file '{path}': " + (f"did you mean {near}?" if near else f"there is {', '.join(names)}")
 
 
 def _holds_config(file: Path) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import glob
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from vlp.configuration.errors import ConfigError, nearest
+from vlp.configuration.paths import find, looked_in
 
-FORMATS = ("parquet", "webdataset", "array_record", "tfds", "folder", "jsonl")
+FORMATS = ("parquet",)
 # The batch fields an objective reads; images and captions are in every source, the rest if `columns` maps them.
 OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text")}
 ALWAYS_DELIVERED = ("image", "text", "id")
@@ -45,9 +43,9 @@ def _need_sources(config: ConfigDict) -> None:
 
 def _need_tokenizer(config: ConfigDict) -> None:
     path = config.tokenizer.path
-    if not Path(path).is_file():
+    if not path or not find(path):
         raise ConfigError(
-            f"tokenizer.path: there is no file '{path}'; train one on your captions with "
+            f"tokenizer.path: there is no file '{path}'{looked_in(path)}; train one on your captions with "
             f"--job=tokenizer --output={path or 'tokenizer.model'}"
         )
 
@@ -62,20 +60,12 @@ def _need_evaluation(config: ConfigDict) -> None:
 def _check_entry(entry: Any, where: str) -> None:
     if entry.format not in FORMATS:
         near = nearest(entry.format, FORMATS)
-        hint = f"did you mean '{near}'? " if near else ""
-        raise ConfigError(f"{where}.format='{entry.format}' is unknown: {hint}Known: {', '.join(FORMATS)}")
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise ConfigError(f"{where}.format='{entry.format}' is not one of {', '.join(FORMATS)}{hint}")
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
-    # Names of TFDS data sets and remote addresses can only be tried by reading them.
-    if entry.format != "tfds" and "://" not in entry.path and not _exists(entry.path):
-        raise ConfigError(
-            f"{where}.path: there is nothing at '{entry.path}' (seen from {Path.cwd()}): correct the path"
-        )
-
-
-def _exists(path: str) -> bool:
-    """Whether something matches the path; `{0000..0127}` stands for a run of shards, as `*` does for any text."""
-    return bool(glob.glob(re.sub(r"\{[^{}]*\}", "*", path)))
+    if not find(entry.path):
+        raise ConfigError(f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path")
 
 
 NEEDS: dict[str, Callable[[ConfigDict], None]] = {

@@ -26,6 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer.name": ("adamw",),
     "optimizer.schedule.name": ("cosine", "reciprocal_sqrt", "constant"),
     "data.image.resize": ("squash", "crop", "pad"),
+    "data.text.choice": ("first", "uniform"),
 }
 
 
@@ -64,7 +65,7 @@ RANGES: dict[str, Range] = {
     "model.image.resolution": COUNT,
     "model.image.registers": NATURAL,
     "model.image.patch_dropout": SHARE_BELOW_ONE,
-    "tokenizer.length": Range(2),
+    "tokenizer.length": Range(3),
     "tokenizer.vocabulary_size": NATURAL,
     "objectives.contrastive.direction": SHARE,
     "objectives.contrastive.label_smoothing": SHARE_BELOW_ONE,

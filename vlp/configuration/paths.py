@@ -1,0 +1,23 @@
+"""Where the relative paths of a config and of its flags lie."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def find(path: str) -> list[Path]:
+    """What a file, folder or glob pattern stands for: in the working directory, else in the project's root."""
+    for root in (Path.cwd(), PROJECT_ROOT):
+        found = sorted(glob.glob(str(root / Path(path).expanduser()), recursive=True))
+        if found:
+            return [Path(match) for match in found]
+    return []
+
+
+def looked_in(path: str) -> str:
+    """For errors: where `find` looked for a relative path."""
+    roots = dict.fromkeys((str(Path.cwd()), str(PROJECT_ROOT)))
+    return "" if Path(path).expanduser().is_absolute() else f" (looked in {' and '.join(roots)})"

@@ -1,0 +1,61 @@
+"""Train a tokenizer on the captions of the config's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.records import BadRecord
+from input_pipeline.sources import open_source
+from input_pipeline.tokenizers import load_tokenizer, train_tokenizer
+from input_pipeline.views.text import TextView
+from vlp.configuration import ConfigError
+from vlp.jobs import JobOptions
+from vlp.jobs._startup import configuring
+
+NEEDS = ("sources",)
+
+
+def run(options: JobOptions) -> int:
+    """Writes a SentencePiece model to `--output` and prints how well it fits the captions.
+
+    Raises:
+      ConfigError: no output, no vocabulary size, or captions that do not support it.
+    """
+    config, size = options.config, options.config.tokenizer.vocabulary_size
+    if not options.output:
+        raise ConfigError("--job=tokenizer needs --output=PATH: the file to write, such as tokenizer.model")
+    if size == 0:
+        raise ConfigError("--job=tokenizer needs --config.tokenizer.vocabulary_size=N, such as 32000")
+    output = Path(options.output)
+    with configuring():
+        captions = list(training_captions(config.data))
+        output.parent.mkdir(parents=True, exist_ok=True)
+        train_tokenizer(captions, size, output)
+        tokenizer = load_tokenizer({**config.tokenizer, "path": str(output.resolve())})
+    tokens = tokenizer.count_tokens(captions)
+    print(f"{output}: {size} pieces from {len(captions)} captions of {', '.join(config.data.sources)}")
+    print(
+        f"tokens per caption: {tokens.mean():.1f} on average, {tokens.max()} at most; "
+        f"length {tokenizer.length} cuts {(tokens > tokenizer.length).mean():.2%}"
+    )
+    return 0
+
+
+def training_captions(data: Any) -> Iterator[str]:
+    """Every caption that training may show, source by source in the order of the records.
+
+    Args:
+      data: `data` of the config.
+    """
+    view = TextView(**data.text)
+    for settings in data.sources.values():
+        if settings.weight == 0:
+            continue
+        source = open_source(settings)
+        for index in range(len(source)):
+            try:
+                yield from (caption.text for caption in view.usable(source[index]))
+            except BadRecord:  # no caption in the wanted languages, or not readable: nothing to learn from
+                continue
