@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vlp.models.compute import Compute
+from vlp.models.linear import linear
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer
 
@@ -37,17 +38,15 @@ class DualEncoder(nnx.Module):
         self.text = TextTransformer(
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
         )
-        self.image_projection = self._projection(self.image.width, config.embed_dim, compute, rngs)
-        self.text_projection = self._projection(self.text.width, config.embed_dim, compute, rngs)
+        self.image_projection, self.text_projection = (
+            linear(width, config.embed_dim, std=width**-0.5, compute=compute, rngs=rngs, use_bias=False)
+            for width in (self.image.width, self.text.width)
+        )
         # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5).
         self.logit_scale = nnx.Param(
-            jnp.asarray(math.log(config.logit_scale.init)), bounds=(-math.inf, math.log(config.logit_scale.max))
+            jnp.asarray(math.log(config.logit_scale.init)),
+            bounds=(-math.inf, math.log(config.logit_scale.max)),
         )
-
-    @staticmethod
-    def _projection(width: int, embed_dim: int, compute: Compute, rngs: nnx.Rngs) -> nnx.Linear:
-        init = nnx.initializers.normal(width**-0.5)
-        return nnx.Linear(width, embed_dim, use_bias=False, kernel_init=init, dtype=compute.dtype, rngs=rngs)
 
     def encode_pixels(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch embed_dim"]:
         """Normalised pixels to unit vectors."""

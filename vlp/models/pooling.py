@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from vlp.models.compute import Compute
+from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Mlp
 
@@ -45,23 +46,28 @@ class AttentionPool(nnx.Module):
     """A learned query attends to all tokens, followed by a residual MLP (MAP head, arXiv 2106.04560)."""
 
     def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
-        head_dim = size.width // size.heads
-        xavier = nnx.initializers.xavier_uniform()
-        self.query = nnx.Param(xavier(rngs.params(), (size.heads, head_dim)))
-        self.key_value = nnx.LinearGeneral(size.width, (2, size.heads, head_dim), dtype=compute.dtype, rngs=rngs)
-        self.out = nnx.LinearGeneral((size.heads, head_dim), size.width, axis=(-2, -1), dtype=compute.dtype, rngs=rngs)
+        self.query = nnx.Param(nnx.initializers.normal(size.width**-0.5)(rngs.params(), (size.width,)))
+        self.heads = size.heads
+        self.key_value = linear(size.width, 2 * size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
+        self.out = linear(size.width, size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
         self.norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
         self.mlp = Mlp(size, compute=compute, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
     ) -> Float[Array, "batch width"]:
-        key_value = self.key_value(x)
-        query = jnp.broadcast_to(self.query[...].astype(x.dtype), (x.shape[0], 1, *self.query.shape))
-        # One query a row: a fused kernel has nothing to gain here, so the portable implementation serves everywhere.
-        pooled = self.out(
-            jax.nn.dot_product_attention(
-                query, key_value[:, :, 0], key_value[:, :, 1], key_value_seq_lengths=lengths, implementation="xla"
-            )
+        batch, tokens, width = x.shape
+        key_value = self.key_value(x).reshape(batch, tokens, self.heads, 2, -1)
+        query = jnp.broadcast_to(
+            self.query[...].astype(x.dtype).reshape(self.heads, -1), (batch, 1, *key_value.shape[2::2])
         )
-        return (pooled + self.mlp(self.norm(pooled)))[:, 0]
+        # One query a row: a fused kernel has nothing to gain here, so the portable implementation serves everywhere.
+        attended = jax.nn.dot_product_attention(
+            query,
+            key_value[..., 0, :],
+            key_value[..., 1, :],
+            key_value_seq_lengths=lengths,
+            implementation="xla",
+        )
+        pooled = self.out(attended.reshape(batch, width))
+        return pooled + self.mlp(self.norm(pooled))

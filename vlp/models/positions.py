@@ -16,7 +16,9 @@ def sincos2d(side: int, width: int, max_wavelength: float = 10_000.0) -> Float[A
       ValueError: the width is not divisible by four (sine and cosine for each of two axes).
     """
     if width % 4:
-        raise ValueError(f"sincos2d positions need a width divisible by 4, got {width}; use position='learned'")
+        raise ValueError(
+            f"sincos2d positions need a width divisible by 4, got {width}; use position='learned'"
+        )
     rows, columns = jnp.mgrid[:side, :side]
     frequencies = 1.0 / max_wavelength ** (jnp.arange(width // 4) / (width // 4 - 1))
     angles = [jnp.outer(axis.ravel(), frequencies) for axis in (rows, columns)]

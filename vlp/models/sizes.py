@@ -37,12 +37,16 @@ def tower_size(config: Any) -> TowerSize:
       ValueError: the name is unknown, a number is missing, or the heads do not divide the width.
     """
     if config.size and config.size not in SIZES:
-        raise ValueError(f"tower size {config.size!r} is not one of {', '.join(SIZES)} (or '' with explicit numbers)")
+        raise ValueError(
+            f"tower size {config.size!r} is not one of {', '.join(SIZES)} (or '' with explicit numbers)"
+        )
     named = dataclasses.asdict(SIZES[config.size]) if config.size else {}
     chosen = {f.name: config[f.name] or named.get(f.name, 0) for f in dataclasses.fields(TowerSize)}
     missing = [name for name, value in chosen.items() if value <= 0]
     if missing:
         raise ValueError(f"tower without a size needs {', '.join(missing)} set to a positive number")
     if chosen["width"] % chosen["heads"]:
-        raise ValueError(f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width")
+        raise ValueError(
+            f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"
+        )
     return TowerSize(**chosen)

@@ -32,7 +32,9 @@ class TextTransformer(nnx.Module):
         size = tower_size(config)
         self.causal, self.pool, self.width, self.compute = config.causal, config.pool, size.width, compute
         init = nnx.initializers.normal(0.02)
-        self.embedding = nnx.Embed(vocabulary_size, size.width, embedding_init=init, dtype=compute.dtype, rngs=rngs)
+        self.embedding = nnx.Embed(
+            vocabulary_size, size.width, embedding_init=init, dtype=compute.dtype, rngs=rngs
+        )
         self.position = LearnedPosition(length, size.width, 0.01, rngs=rngs)
         self.transformer = Transformer(size, causal=config.causal, compute=compute, rngs=rngs)
         if config.pool == "attention":
@@ -54,4 +56,8 @@ class TextTransformer(nnx.Module):
             return pooling.end(tokens, lengths)
         if self.pool == "last":
             return pooling.last(tokens)
-        return self.attention_pool(tokens, lengths) if self.pool == "attention" else pooling.mean(tokens, lengths)
+        return (
+            self.attention_pool(tokens, lengths)
+            if self.pool == "attention"
+            else pooling.mean(tokens, lengths)
+        )

@@ -7,65 +7,44 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from vlp.models.compute import REMAT_POLICIES, Compute
+from vlp.models.linear import linear
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import TowerSize
+
 
 class Attention(nnx.Module):
     """Multi-head self-attention with one fused projection to queries, keys and values."""
 
     def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
-        self.causal, self.compute = causal, compute
-        head_dim = size.width // size.heads
+        self.causal, self.compute, self.heads = causal, compute, size.heads
         # Initial scales follow CLIP's released model: the residual branches shrink with the depth.
-        self.qkv = nnx.LinearGeneral(
-            size.width,
-            (3, size.heads, head_dim),
-            kernel_init=nnx.initializers.normal(size.width**-0.5),
-            dtype=compute.dtype,
-            rngs=rngs,
-        )
-        self.out = nnx.LinearGeneral(
-            (size.heads, head_dim),
-            size.width,
-            axis=(-2, -1),
-            kernel_init=nnx.initializers.normal((2 * size.depth * size.width) ** -0.5),
-            dtype=compute.dtype,
-            rngs=rngs,
-        )
+        self.qkv = linear(size.width, 3 * size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
+        out_std = (2 * size.depth * size.width) ** -0.5
+        self.out = linear(size.width, size.width, std=out_std, compute=compute, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None
     ) -> Float[Array, "batch tokens width"]:
-        qkv = self.qkv(x)
+        # Heads come first, so that splitting the projection over devices splits it by heads.
+        qkv = self.qkv(x).reshape(*x.shape[:2], self.heads, 3, -1)
         mixed = jax.nn.dot_product_attention(
-            qkv[:, :, 0],
-            qkv[:, :, 1],
-            qkv[:, :, 2],
+            qkv[..., 0, :],
+            qkv[..., 1, :],
+            qkv[..., 2, :],
             is_causal=self.causal,
             key_value_seq_lengths=lengths,
             implementation=self.compute.attention,
         )
-        return self.out(mixed)
+        return self.out(mixed.reshape(x.shape))
 
 
 class Mlp(nnx.Module):
     """Two linear layers with a GELU between."""
 
     def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
-        self.up = nnx.Linear(
-            size.width,
-            size.mlp_dim,
-            kernel_init=nnx.initializers.normal((2 * size.width) ** -0.5),
-            dtype=compute.dtype,
-            rngs=rngs,
-        )
-        self.down = nnx.Linear(
-            size.mlp_dim,
-            size.width,
-            kernel_init=nnx.initializers.normal((2 * size.depth * size.width) ** -0.5),
-            dtype=compute.dtype,
-            rngs=rngs,
-        )
+        down_std = (2 * size.depth * size.width) ** -0.5
+        self.up = linear(size.width, size.mlp_dim, std=(2 * size.width) ** -0.5, compute=compute, rngs=rngs)
+        self.down = linear(size.mlp_dim, size.width, std=down_std, compute=compute, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
         return self.down(nnx.gelu(self.up(x)))
@@ -116,5 +95,7 @@ class Transformer(nnx.Module):
 
         if self.compute.remat != "none":
             run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
-        x, _ = jax.lax.scan(run_block, constrain_batch(x), self.blocks, unroll=self.depth if self.compute.unroll else 1)
+        x, _ = jax.lax.scan(
+            run_block, constrain_batch(x), self.blocks, unroll=self.depth if self.compute.unroll else 1
+        )
         return self.norm(x)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
+from vlp.models.linear import linear
 from vlp.models.positions import LearnedPosition, SinCosPosition
 from vlp.models.sizes import tower_size
 from vlp.models.transformer import Transformer
@@ -28,7 +29,9 @@ class TowerOutput(NamedTuple):
     tokens: Float[Array, "batch tokens width"]
 
 
-def patchify(pixels: Float[Array, "batch height width 3"], patch_size: int) -> Float[Array, "batch patches values"]:
+def patchify(
+    pixels: Float[Array, "batch height width 3"], patch_size: int
+) -> Float[Array, "batch patches values"]:
     """Cuts images into flattened square patches, row by row."""
     batch, height, width, channels = pixels.shape
     rows, columns = height // patch_size, width // patch_size
@@ -57,7 +60,8 @@ class VisionTransformer(nnx.Module):
         side = config.resolution // config.patch_size
         self.patch_size, self.patch_dropout, self.pool = config.patch_size, config.patch_dropout, config.pool
         self.width, self.compute = size.width, compute
-        self.patch_embedding = nnx.Linear(3 * config.patch_size**2, size.width, dtype=compute.dtype, rngs=rngs)
+        values = 3 * config.patch_size**2
+        self.patch_embedding = linear(values, size.width, std=values**-0.5, compute=compute, rngs=rngs)
         if config.position == "learned":
             self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
         else:
@@ -71,7 +75,9 @@ class VisionTransformer(nnx.Module):
         if config.pool == "attention":
             self.attention_pool = pooling.AttentionPool(size, compute=compute, rngs=rngs)
 
-    def __call__(self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None) -> TowerOutput:
+    def __call__(
+        self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
+    ) -> TowerOutput:
         """Encodes normalised pixels.
 
         Args:
@@ -91,4 +97,6 @@ class VisionTransformer(nnx.Module):
         tokens = x[:, self.prefix_length :]
         if self.pool == "class":
             return TowerOutput(pooling.first(x), tokens)
-        return TowerOutput(self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens), tokens)
+        return TowerOutput(
+            self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens), tokens
+        )
