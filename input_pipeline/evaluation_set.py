@@ -1,58 +1,99 @@
-"""An evaluation split, whole and in a fixed order: what evaluators compare a model with."""
+"""An evaluation split, whole and in a fixed order: what evaluators measure on."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from input_pipeline.decode import decode_rgb
-from input_pipeline.records import BadRecord, Reason
+from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
-from input_pipeline.views.text import TextView
+from input_pipeline.views.text import LANGUAGES, spoken
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """One entry an image in every field; images that cannot be read are left out and counted by reason."""
+    """One entry per image in every field; what could not be used is left out and counted in `skipped`.
+
+    Attributes:
+      images: at the model's resolution.
+      captions: in the wanted languages, the source's best first; may be empty for an image.
+      labels: '' where there is none.
+      skipped: how many records were left out, by reason.
+    """
 
     images: UInt8[np.ndarray, "n resolution resolution 3"]
-    captions: list[list[str]]
-    labels: list[str]
-    tags: list[list[str]]
-    skipped: Mapping[Reason, int] = field(default_factory=dict)
+    ids: tuple[str, ...]
+    captions: tuple[tuple[str, ...], ...]
+    labels: tuple[str, ...]
+    tags: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...]
+    sources: tuple[str, ...]
+    skipped: Mapping[Reason, int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
-def load_evaluation_set(config: Mapping[str, Any], preprocessing: Mapping[str, Any], threads: int = 2) -> EvaluationSet:
-    """Reads the source {"format", "path", "columns"} in the order of its records.
+def load_evaluation_set(
+    config: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
+    *,
+    languages: tuple[str, ...] = LANGUAGES,
+    threads: int = 2,
+) -> EvaluationSet:
+    """Read and decode a whole split.
+
+    Args:
+      config: {"format", "path", "columns"} of the split.
+      preprocessing: {"resolution", "resize", ...} of the model.
+      languages: of the captions to keep; () keeps all.
+      threads: to decode in.
 
     Raises:
-      ValueError: the source cannot be opened, or holds no usable record.
+      ValueError: the split cannot be opened, or none of its records can be used.
     """
     source, view = open_source(config), EvaluationView(preprocessing)
+
+    def load(index: int) -> tuple[Record, Square] | Reason:
+        try:
+            return _load(source, view, index)
+        except BadRecord as bad:
+            return bad.reason
+
     with ThreadPoolExecutor(threads) as pool:
-        rows = list(pool.map(lambda index: _row(source, index, view), range(len(source))))
-    usable = [row for row in rows if not isinstance(row, Reason)]
-    if not usable:
-        raise ValueError(f"{config['path']} has no usable record among {len(rows)}")
-    images, captions, labels, tags = (list(column) for column in zip(*usable, strict=True))
-    skipped = Counter(row for row in rows if isinstance(row, Reason))
-    return EvaluationSet(np.stack(images), captions, labels, tags, skipped)
+        loaded = list(pool.map(load, range(len(source))))
+    good = [entry for entry in loaded if not isinstance(entry, Reason)]
+    skipped = Counter(entry for entry in loaded if isinstance(entry, Reason))
+    if not good:
+        reasons = (
+            ", ".join(f"{count} {reason.name.lower()}" for reason, count in skipped.items()) or "it is empty"
+        )
+        raise ValueError(f"evaluation set {config['path']} has no usable record: {reasons}")
+    records = [record for record, _ in good]
+    return EvaluationSet(
+        images=np.stack([image for _, image in good]),
+        ids=tuple(record.id for record in records),
+        captions=tuple(tuple(caption.text for caption in spoken(record, languages)) for record in records),
+        labels=tuple(record.label for record in records),
+        tags=tuple(record.tags for record in records),
+        groups=tuple(record.group for record in records),
+        sources=tuple(record.source for record in records),
+        skipped=dict(skipped),
+    )
 
 
-def _row(source: Source, index: int, view: EvaluationView) -> tuple[Square, list[str], str, list[str]] | Reason:
-    try:
-        record = source[index]
-        if record.image is None:
-            return Reason.MISSING_IMAGE
-        captions = [caption.text for caption in TextView().usable(record)]
-        return view(decode_rgb(record.image)), captions, record.label, list(record.tags)
-    except BadRecord as bad:
-        return bad.reason
+def _load(source: Source, view: EvaluationView, index: int) -> tuple[Record, Square]:
+    record = source[index]
+    if record.image is None:
+        raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
+    image = view(decode_rgb(record.image))
+    return replace(record, image=None), image

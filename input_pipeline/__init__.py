@@ -1,0 +1,9 @@
+"""The host side: from files to fixed-shape numpy batches. Imports neither jax nor vlp.
+
+sources/            files -> random access to Records
+records, decode     what a Record is, why one may be bad, bytes -> pixels
+views/              Record -> what one training example shows (image crop, chosen caption)
+tokenizers          text -> ids and mask
+examples, stream    the training stream, a pure function of (seed, global index)
+evaluation_set      an evaluation split in a fixed order
+"""

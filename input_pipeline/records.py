@@ -1,0 +1,70 @@
+"""What a source delivers: Records, and the reasons why one may be unusable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class Reason(IntEnum):
+    """Why a record was replaced or skipped; 0 is a good record. Codes are stable: batches carry them."""
+
+    OK = 0
+    UNREADABLE = 1  # the source could not produce the record
+    MISSING_IMAGE = 2
+    UNDECODABLE = 3  # not an image, truncated, or damaged
+    TOO_LARGE = 4  # more pixels than allowed: a decompression bomb
+    NO_CAPTION = 5  # none at all, only white space, or none in the wanted languages
+
+
+class BadRecord(Exception):
+    """A record that cannot be used: it is replaced or skipped, and counted under its reason."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason.name.lower()}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One text of an image. `kind` is the source's word for it (title, sentence); `language` may be ''."""
+
+    text: str
+    kind: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One example on the host.
+
+    `image` holds encoded bytes; `label` is '' where there is none; `group` names the concept that several
+    records may show; `extras` holds what an objective asks for beyond this (cluster ids, scores).
+    """
+
+    id: str
+    image: bytes | None
+    captions: tuple[Caption, ...] = ()
+    tags: tuple[str, ...] = ()
+    label: str = ""
+    source: str = ""
+    group: str = ""
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+def clean_text(text: str) -> str:
+    """Collapse white space; drop byte-order marks, control characters (NUL too) and lone surrogates."""
+    if not text.isprintable():
+        text = _NOT_TEXT.sub("", text)
+    return " ".join(text.split())
+
+
+# Control characters except those that are white space, the byte-order mark, surrogates.
+_NOT_TEXT = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\ud800-\udfff]")

@@ -1,0 +1,44 @@
+"""Data at rest, as random access to Records. One file per format; `open_source` picks it by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from input_pipeline.records import Record
+
+# format -> the module and class that read it, imported when first used. A class is called with (path,
+# columns).
+FORMATS: Mapping[str, str] = {
+    "parquet": "input_pipeline.sources.parquet:ParquetSource",
+}
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Random access to records in a fixed order. Picklable (workers get copies) and safe for threads."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record:
+        """Record `index`, 0 <= index < len.
+
+        Raises:
+          BadRecord: this record cannot be delivered; the others may still be fine.
+        """
+        ...
+
+
+def open_source(config: Mapping[str, Any]) -> Source:
+    """Open {"format", "path", "columns"}; other keys (such as "weight") are not looked at.
+
+    Raises:
+      ValueError: unknown format, missing path, or files that do not hold what the columns name.
+    """
+    name = config["format"]
+    if name not in FORMATS:
+        raise ValueError(f"source format '{name}' is not one of {', '.join(FORMATS)}")
+    module, _, attribute = FORMATS[name].partition(":")
+    source_class = getattr(importlib.import_module(module), attribute)
+    return source_class(config["path"], dict(config.get("columns", {})))

@@ -1,0 +1,153 @@
+"""Parquet files as random access to Records: row groups are read when first asked for and kept while there is
+room.
+
+Shuffled reading touches row groups in any order. Data beyond the cache is therefore best written with small
+row groups (some hundred rows): each miss reads a whole one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_text
+from input_pipeline.sources.parquet_schema import check_schema, resolve_columns
+from input_pipeline.sources.paths import find_files
+
+CACHE_BYTES = 1 << 29
+Group = list[dict[str, Any]]  # its rows, each from field of a record to value
+
+
+class ParquetSource:
+    """Records from one or many parquet files, in the order of file names and rows."""
+
+    def __init__(
+        self, path: str, columns: Mapping[str, str] | None = None, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        """Open the files' footers.
+
+        Args:
+          path: a file, a folder or a pattern.
+          columns: names of columns that differ from those of `Columns`; 'image_path' reads image files that
+            lie beside the parquet file in place of an image column.
+          cache_bytes: how much decoded data to keep.
+
+        Raises:
+          ValueError: no such path, a file that is not parquet, or a column that is missing or of a wrong
+            type.
+        """
+        self._columns = resolve_columns(columns or {})
+        self._named = frozenset(columns or {})
+        self._files = find_files(path, ".parquet")
+        self._cache_bytes = cache_bytes
+        self._groups: list[tuple[int, int]] = []  # (file, row group within it)
+        rows: list[int] = []
+        self._present = [self._open_footer(number, rows) for number in range(len(self._files))]
+        self._ends = list(accumulate(rows))
+        self._start_cache()
+
+    def _open_footer(self, number: int, rows: list[int]) -> dict[str, str]:
+        file = self._files[number]
+        try:
+            footer = pq.ParquetFile(file)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{file} is not a readable parquet file: {error}") from None
+        for group in range(footer.num_row_groups):
+            self._groups.append((number, group))
+            rows.append(footer.metadata.row_group(group).num_rows)
+        return check_schema(file, footer.schema_arrow, self._columns, self._named)
+
+    def _start_cache(self) -> None:
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[int, tuple[Group, int]] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in ("_lock", "_cache")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._start_cache()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Record:
+        if not 0 <= index < len(self):
+            raise IndexError(f"record {index} of {len(self)}")
+        group = bisect_right(self._ends, index)
+        row = index - (self._ends[group - 1] if group else 0)
+        return self._record(self._read_group(group)[row], self._files[self._groups[group][0]], index)
+
+    def _read_group(self, group: int) -> Group:
+        with self._lock:
+            if group not in self._cache:
+                rows, size = self._load_group(group)
+                room = self._cache_bytes - size
+                while self._cache and sum(kept for _, kept in self._cache.values()) > room:
+                    self._cache.popitem(last=False)
+                self._cache[group] = rows, size
+            self._cache.move_to_end(group)
+            return self._cache[group][0]
+
+    def _load_group(self, group: int) -> tuple[Group, int]:
+        number, within = self._groups[group]
+        present = self._present[number]
+        try:
+            with pq.ParquetFile(self._files[number]) as file:
+                names = list(dict.fromkeys(present.values()))
+                table = file.read_row_group(within, columns=names, use_threads=False)
+            # Python values for the whole group: row by row, arrow's own access costs ten times as much.
+            fields = pa.table({field: table.column(name) for field, name in present.items()})
+            return fields.to_pylist(), table.nbytes
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            detail = f"row group {within} of {self._files[number]}: {error}"
+            raise BadRecord(Reason.UNREADABLE, detail) from None
+
+    def _record(self, values: Mapping[str, Any], file: Path, index: int) -> Record:
+        image = values.get("image")
+        if isinstance(image, dict):  # Hugging Face's {bytes, path}
+            image = image.get("bytes")
+        if values.get("image_path"):
+            image = _read_beside(file, values["image_path"])
+        return Record(
+            id=str(values.get("id") or index),
+            image=image,
+            captions=_captions(values, self._columns.language),
+            tags=tuple(filter(None, values.get("tags") or ())),
+            label=str(values.get("label") or ""),
+            source=str(values.get("source") or ""),
+            group=str(values.get("group") or ""),
+        )
+
+
+def _captions(values: Mapping[str, Any], language: str) -> tuple[Caption, ...]:
+    """The non-empty captions, then their translations."""
+    texts, kinds = _as_list(values.get("captions")), _as_list(values.get("kinds"))
+    pairs = itertools.zip_longest(texts, kinds[: len(texts)])
+    own = [Caption(clean_text(text or ""), kind or "", language) for text, kind in pairs]
+    translations = values.get("translations") or ()
+    translated = [Caption(clean_text(text or ""), "translation", code) for code, text in translations]
+    return tuple(caption for caption in own + translated if caption.text)
+
+
+def _as_list(value: str | list[str | None] | None) -> list[str | None]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _read_beside(file: Path, name: str) -> bytes:
+    path = (file.parent / name).resolve()
+    if not path.is_relative_to(file.parent.resolve()):
+        raise BadRecord(Reason.MISSING_IMAGE, f"{name} lies outside the folder of {file}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadRecord(Reason.MISSING_IMAGE, f"{path}: {error.strerror}") from None

@@ -1,0 +1,134 @@
+"""From an image to the square picture a model sees: the evaluation view, and random parts of it to train on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from input_pipeline.decode import decode_rgb, to_rgb
+from input_pipeline.records import BadRecord
+from input_pipeline.views.resize import RESIZE_MODES, Box, Square, resize, whole_box
+
+
+class EvaluationView:
+    """The deterministic view that a preprocessing spec describes."""
+
+    def __init__(self, preprocessing: Mapping[str, Any]) -> None:
+        """Takes {"resolution", "resize", ...}; raises ValueError if one of them is out of its range."""
+        self.resolution, self.mode = int(preprocessing["resolution"]), str(preprocessing["resize"])
+        if self.mode not in RESIZE_MODES:
+            raise ValueError(f"resize '{self.mode}' is not one of {', '.join(RESIZE_MODES)}")
+        if self.resolution < 1:
+            raise ValueError(f"resolution {self.resolution} must be at least 1")
+
+    def __call__(self, image: Image.Image) -> Square:
+        """The view of an RGB image."""
+        return resize(image, whole_box(*image.size, self.mode, self.resolution), self.resolution)
+
+    def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
+        """The views of one image or of a list, a tuple or an array of images.
+
+        Args:
+          images: PIL images, uint8 arrays [h, w, 3] or [h, w], paths, or encoded bytes.
+
+        Raises:
+          ValueError: an image cannot be read; the message says which and why.
+        """
+        many = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
+        views = [self(_read(image, at)) for at, image in enumerate(images if many else [images])]
+        shape = (0, self.resolution, self.resolution, 3)
+        return np.stack(views) if views else np.zeros(shape, np.uint8)
+
+
+def _read(image: Any, position: int) -> Image.Image:
+    try:
+        if isinstance(image, (str, Path)):
+            image = Path(image).read_bytes()
+        if isinstance(image, (bytes, bytearray)):
+            return decode_rgb(bytes(image))
+        if isinstance(image, Image.Image):
+            return to_rgb(image)
+        return _from_array(np.asarray(image))
+    except (BadRecord, OSError, ValueError) as error:
+        raise ValueError(f"image {position} cannot be read: {error}") from None
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
+        raise ValueError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
+    return to_rgb(Image.fromarray(array))
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """A random crop of the evaluation view's region, perhaps mirrored.
+
+    `crop_scale` bounds the crop's share of the region's area, `crop_ratio` its width over height (in `squash`
+    mode relative to the image's own). With both (1, 1), `squash` and `pad` give the evaluation view.
+    """
+
+    resolution: int
+    mode: str
+    crop_scale: tuple[float, float] = (1.0, 1.0)
+    crop_ratio: tuple[float, float] = (1.0, 1.0)
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        EvaluationView({"resolution": self.resolution, "resize": self.mode})
+        low, high = self.crop_scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"crop_scale {self.crop_scale} must hold 0 < low <= high <= 1")
+        low, high = self.crop_ratio
+        if not 0 < low <= high:
+            raise ValueError(f"crop_ratio {self.crop_ratio} must hold 0 < low <= high")
+
+    @classmethod
+    def build(cls, preprocessing: Mapping[str, Any], augmentation: Mapping[str, Any]) -> TrainingView:
+        """From a preprocessing spec and {"crop_scale", "crop_ratio", "flip"}; other keys are ignored."""
+        return cls(
+            resolution=preprocessing["resolution"],
+            mode=preprocessing["resize"],
+            crop_scale=tuple(augmentation["crop_scale"]),
+            crop_ratio=tuple(augmentation["crop_ratio"]),
+            flip=augmentation["flip"],
+        )
+
+    def __call__(self, image: Image.Image, dice: np.random.Generator) -> Square:
+        """One visit's view of an RGB image."""
+        picture = resize(image, self._random_box(*image.size, dice), self.resolution)
+        if self.flip and dice.random() < 0.5:
+            return np.ascontiguousarray(picture[:, ::-1])
+        return picture
+
+    def _random_box(self, width: int, height: int, dice: np.random.Generator) -> Box:
+        region_width, region_height = (max(width, height),) * 2 if self.mode == "pad" else (width, height)
+        area = dice.uniform(*self.crop_scale) * region_width * region_height
+        low, high = self.crop_ratio
+        ratio = math.exp(dice.uniform(math.log(low), math.log(high)))
+        if self.mode == "squash":
+            ratio *= region_width / region_height
+        crop_width, crop_height = math.sqrt(area * ratio), math.sqrt(area / ratio)
+        shrink = min(
+            1.0, region_width / crop_width, region_height / crop_height
+        )  # into the region, ratio kept
+        left, right = _random_interval(width, region_width, crop_width * shrink, dice)
+        top, bottom = _random_interval(height, region_height, crop_height * shrink, dice)
+        return left, top, right, bottom
+
+
+def _random_interval(
+    extent: int, region: int, length: float, dice: np.random.Generator
+) -> tuple[float, float]:
+    """Place `length` in a region centred on the image: within the image if it fits, else around all of it."""
+    margin = (region - extent) / 2
+    low = max(min(0.0, extent - length), -margin)
+    high = min(max(0.0, extent - length), extent + margin - length)
+    start = low + dice.random() * max(0.0, high - low)
+    return start, start + length

@@ -1,0 +1,64 @@
+"""The one resize, and the boxes that the resize modes stand for.
+
+Every picture a model sees is a box on the decoded image, resized to resolution x resolution; what the box
+covers beyond the image is white. The modes are boxes: `squash` the whole image, `crop` its centre square,
+`pad` the smallest square around it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+RESIZE_MODES = ("squash", "crop", "pad")
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the decoded image
+Square = UInt8[np.ndarray, "resolution resolution 3"]
+
+
+def whole_box(width: int, height: int, mode: str, resolution: int) -> Box:
+    """The box of the evaluation view."""
+    if mode == "squash":
+        return 0.0, 0.0, float(width), float(height)
+    if mode == "pad":
+        left, top, side = min(0, width - height) / 2, min(0, height - width) / 2, max(width, height)
+        return left, top, left + side, top + side
+    left, right = _centre_interval(width, min(width, height), resolution)
+    top, bottom = _centre_interval(height, min(width, height), resolution)
+    return left, top, right, bottom
+
+
+def _centre_interval(extent: int, shorter: int, resolution: int) -> tuple[float, float]:
+    """The part of a side that scaling the shorter side to `resolution`, then a centre crop, would keep.
+
+    In whole pixels of the scaled image, as torchvision's Resize and CenterCrop do, so that imported models
+    see the pixels they were trained on.
+    """
+    scaled = int(resolution * extent / shorter)
+    start = round((scaled - resolution) / 2.0)
+    return start * extent / scaled, (start + resolution) * extent / scaled
+
+
+def resize(image: Image.Image, box: Box, resolution: int) -> Square:
+    """Bicubic, antialiased resize of a box of an RGB image to a square; white beyond the image."""
+    width, height = image.size
+    left, right, columns = _target_interval(box[0], box[2], width, resolution)
+    top, bottom, rows = _target_interval(box[1], box[3], height, resolution)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    part = np.asarray(image.resize(size, Image.Resampling.BICUBIC, (left, top, right, bottom)))
+    if size == (resolution, resolution):
+        return part
+    canvas = np.full((resolution, resolution, 3), 255, np.uint8)
+    canvas[rows, columns] = part
+    return canvas
+
+
+def _target_interval(start: float, stop: float, extent: int, resolution: int) -> tuple[float, float, slice]:
+    """One axis: the part of the box inside the image, and the target pixels it fills (at least one)."""
+    inner_start, inner_stop = max(0.0, start), min(float(extent), stop)
+    scale = resolution / (stop - start)
+    first = min(math.floor((inner_start - start) * scale + 0.5), resolution - 1)
+    last = max(math.floor((inner_stop - start) * scale + 0.5), first + 1)
+    return inner_start, inner_stop, slice(first, last)
