@@ -27,7 +27,10 @@ from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions, available
 
 OPTIONS = {  # name: (default, help)
-    "config": ("configs/quickstart.py", "config file, and after a colon what it takes: configs/clip.py:runlocal"),
+    "config": (
+        "configs/quickstart.py",
+        "config file, and after a colon what it takes: configs/clip.py:runlocal",
+    ),
     "workdir": ("", "where the run's files go; default runs/<name of the config>"),
     "job": ("train", "what to do; see the list of jobs"),
     "checkpoint": ("", "checkpoint or workdir to read"),

@@ -33,8 +33,8 @@ TOWERS = {
 }
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    arg = parse_arg(arg, model="vit_b16", resolution=224, runlocal=False)
+def get_config(argument: str = "") -> ConfigDict:
+    arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
     size, patch_size = _parse_model(arg.model)
     image_size, embed_dim, text, learning_rate = TOWERS[size]
 
@@ -49,7 +49,9 @@ def get_config(arg: str = "") -> ConfigDict:
     config.tokenizer.length = 77
 
     config.objectives.contrastive.weight = 1.0
-    config.optimizer.update(learning_rate=learning_rate, b1=0.9, b2=0.98, eps=1e-6, weight_decay=0.2, clip_norm=0.0)
+    config.optimizer.update(
+        learning_rate=learning_rate, b1=0.9, b2=0.98, eps=1e-6, weight_decay=0.2, clip_norm=0.0
+    )
     config.optimizer.schedule.update(name="cosine", warmup_steps=2000)
 
     config.data.image.update(

@@ -1,7 +1,7 @@
 """A small ViT on the bundled 64-pixel pairs: a first model in minutes on a laptop.
 
-    python main.py                                        # = --config=configs/quickstart.py --job=train
-    python main.py --config=configs/quickstart.py:runlocal   # the same in about a minute
+python main.py                                        # = --config=configs/quickstart.py --job=train
+python main.py --config=configs/quickstart.py:runlocal   # the same in about a minute
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from configs import base
 from configs.common import parse_arg
 
 
-def get_config(arg: str = "") -> ConfigDict:
-    arg = parse_arg(arg, runlocal=False)
+def get_config(argument: str = "") -> ConfigDict:
+    arg = parse_arg(argument, runlocal=False)
     config = base.get_config()
     config.name = "quickstart"
     config.steps = 1500 if not arg.runlocal else 30

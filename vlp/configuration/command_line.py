@@ -64,12 +64,13 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[str, str]]) -> C
     except flags.Error as error:
         raise ConfigError(str(error).removeprefix("flag ")) from error
     if positional:
-        raise ConfigError(f"'{positional[0]}' is not a flag: every option is written --name=value; see --help")
+        raise ConfigError(
+            f"'{positional[0]}' is not a flag: every option is written --name=value; see --help"
+        )
     _settle_tuples(overrides, config, before)
     config_given = bool(overrides) or len(rest) < len(arguments)
-    return CommandLine(
-        config, config_given, {name: spec if name == "config" else values[name].value for name in options}
-    )
+    given = {name: spec if name == "config" else str(values[name].value) for name in options}
+    return CommandLine(config, config_given, given)
 
 
 def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:
@@ -115,7 +116,9 @@ def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> 
         return
     inside = [leaf for leaf in leaves if leaf.startswith(f"{path}.")]
     if inside:
-        raise ConfigError(f"--config.{path} is a group: set one of its values, such as --config.{inside[0]}=...")
+        raise ConfigError(
+            f"--config.{path} is a group: set one of its values, such as --config.{inside[0]}=..."
+        )
     near = nearest(path, leaves)
     hint = f"the nearest is --config.{near}" if near else "`--help` lists every key"
     raise ConfigError(f"--config.{path}: the config has no such key; {hint}")

@@ -27,7 +27,9 @@ def validate_devices(config: ConfigDict, device_count: int, process_count: int) 
     given = math.prod(size for size in axes.values() if size != -1)
     if -1 in axes.values():
         if device_count % given:
-            raise ConfigError(f"mesh {axes}: its axes need a multiple of {given} devices, and there are {device_count}")
+            raise ConfigError(
+                f"mesh {axes}: its axes need a multiple of {given} devices, and there are {device_count}"
+            )
         axes = {axis: device_count // given if size == -1 else size for axis, size in axes.items()}
     elif given != device_count:
         raise ConfigError(

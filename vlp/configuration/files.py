@@ -34,7 +34,9 @@ def load_config(spec: str) -> ConfigDict:
     except Exception as error:
         raise ConfigError(f"--config={spec}: {_describe(error, path)}") from error
     if not isinstance(config, ConfigDict):
-        raise ConfigError(f"{path}: get_config must return an ml_collections.ConfigDict, not a {type(config).__name__}")
+        raise ConfigError(
+            f"{path}: get_config must return an ml_collections.ConfigDict, not a {type(config).__name__}"
+        )
     return config.lock()
 
 
@@ -60,10 +62,17 @@ def _call(path: Path, argument: str) -> object:
 
 def _missing(path: Path) -> str:
     folders = {path.parent, PROJECT_ROOT / "configs"} - {Path()}
-    files = [file for folder in sorted(folders) for file in sorted(folder.glob("*.py")) if _holds_config(file)]
-    names = {str(file.relative_to(PROJECT_ROOT)) if file.is_relative_to(PROJECT_ROOT) else str(file) for file in files}
+    files = [
+        file for folder in sorted(folders) for file in sorted(folder.glob("*.py")) if _holds_config(file)
+    ]
+    names = {
+        str(file.relative_to(PROJECT_ROOT)) if file.is_relative_to(PROJECT_ROOT) else str(file)
+        for file in files
+    }
     near = nearest(str(path), names)
-    return f"there is no config file '{path}': " + (f"did you mean {near}?" if near else f"there is {', '.join(names)}")
+    return f"there is no config file '{path}': " + (
+        f"did you mean {near}?" if near else f"there is {', '.join(names)}"
+    )
 
 
 def _holds_config(file: Path) -> bool:
@@ -74,6 +83,8 @@ def _describe(error: Exception, path: Path) -> str:
     """What went wrong; for anything but a ValueError, which speaks for itself, also where."""
     if type(error) is ValueError:
         return str(error)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+    ]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else 0)
     return f"{type(error).__name__} in line {line}: {error}"

@@ -37,7 +37,7 @@ class FloatParser(flags.ArgumentParser):
 class BooleanParser(flags.BooleanParser):
     """true or false."""
 
-    def parse(self, argument: str | bool) -> bool:
+    def parse(self, argument: str | int) -> bool:
         try:
             return super().parse(argument)
         except (TypeError, ValueError):

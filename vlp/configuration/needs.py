@@ -20,7 +20,9 @@ def _need_objectives(config: ConfigDict) -> None:
     active = [name for name, settings in config.objectives.items() if settings.weight > 0]
     if not active:
         example = next(iter(config.objectives))
-        raise ConfigError(f"every objective has weight 0: switch one on, as --config.objectives.{example}.weight=1")
+        raise ConfigError(
+            f"every objective has weight 0: switch one on, as --config.objectives.{example}.weight=1"
+        )
     for objective in active:
         for field in OBJECTIVE_FIELDS.get(objective, ()):
             for name, source in config.data.sources.items():
@@ -36,7 +38,9 @@ def _need_sources(config: ConfigDict) -> None:
     if not sources:
         raise ConfigError("data.sources is empty: add a source with its format and path")
     if not any(source.weight > 0 for source in sources.values()):
-        raise ConfigError(f"every source of data.sources has weight 0 ({', '.join(sources)}): give one a weight")
+        raise ConfigError(
+            f"every source of data.sources has weight 0 ({', '.join(sources)}): give one a weight"
+        )
     for name, source in sources.items():
         _check_entry(source, f"data.sources.{name}")
 
@@ -65,7 +69,9 @@ def _check_entry(entry: Any, where: str) -> None:
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
     if not find(entry.path):
-        raise ConfigError(f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path")
+        raise ConfigError(
+            f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path"
+        )
 
 
 NEEDS: dict[str, Callable[[ConfigDict], None]] = {

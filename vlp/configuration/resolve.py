@@ -34,7 +34,9 @@ def _complete(entry: object, where: str) -> ConfigDict:
             hint = f"did you mean '{near}'?" if near else f"use {', '.join(ENTRY_DEFAULTS)}"
             raise ConfigError(f"{where}.{key}: there is no such key; {hint}")
         kind = type(ENTRY_DEFAULTS[key])
-        if not isinstance(entry[key], (float, int) if kind is float else ConfigDict if kind is dict else kind):
+        if not isinstance(
+            entry[key], (float, int) if kind is float else ConfigDict if kind is dict else kind
+        ):
             raise ConfigError(f"{where}.{key}={entry[key]!r} must be a {kind.__name__}")
     complete = ConfigDict(ENTRY_DEFAULTS)
     complete.update(entry)

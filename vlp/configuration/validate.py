@@ -79,7 +79,9 @@ def _check_schedule(config: ConfigDict) -> None:
             "set it to 0 or use 'constant'"
         )
     if schedule.name == "reciprocal_sqrt" and not schedule.warmup_steps:
-        raise ConfigError(f"{where}.warmup_steps=0: 'reciprocal_sqrt' needs a warm-up, which is its time scale")
+        raise ConfigError(
+            f"{where}.warmup_steps=0: 'reciprocal_sqrt' needs a warm-up, which is its time scale"
+        )
 
 
 def _check_image_data(config: ConfigDict) -> None:
@@ -87,7 +89,9 @@ def _check_image_data(config: ConfigDict) -> None:
     for name in ("mean", "std"):
         if len(image[name]) != 3 or (name == "std" and min(image[name]) <= 0):
             limit = "three positive numbers" if name == "std" else "three numbers"
-            raise ConfigError(f"data.image.{name}={image[name]} must be {limit}, for red, green and blue in [0, 1]")
+            raise ConfigError(
+                f"data.image.{name}={image[name]} must be {limit}, for red, green and blue in [0, 1]"
+            )
     for name, high in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
         span = image[name]
         if len(span) != 2 or not 0 < span[0] <= span[1] <= high:
@@ -106,21 +110,29 @@ def _check_weights(config: ConfigDict) -> None:
 def _check_evaluators(config: ConfigDict) -> None:
     for name, evaluator in active_evaluators(config):
         if not evaluator.sets:
-            raise ConfigError(f"evaluators.{name}.sets is empty: name some of data.evaluation, or set every=0")
+            raise ConfigError(
+                f"evaluators.{name}.sets is empty: name some of data.evaluation, or set every=0"
+            )
         for chosen in evaluator.sets:
             if chosen not in config.data.evaluation:
                 known = ", ".join(config.data.evaluation) or "none"
-                raise ConfigError(f"evaluators.{name}.sets: '{chosen}' is not in data.evaluation, which has {known}")
+                raise ConfigError(
+                    f"evaluators.{name}.sets: '{chosen}' is not in data.evaluation, which has {known}"
+                )
     k = config.evaluators.retrieval.k
     if not k or min(k) < 1:
-        raise ConfigError(f"evaluators.retrieval.k={k} must be whole numbers of at least 1, such as (1, 5, 10)")
+        raise ConfigError(
+            f"evaluators.retrieval.k={k} must be whole numbers of at least 1, such as (1, 5, 10)"
+        )
 
 
 def _check_mesh(config: ConfigDict) -> None:
     sizes = dict(config.mesh.items())
     for axis, size in sizes.items():
         if size < 1 and size != -1:
-            raise ConfigError(f"mesh.{axis}={size} must be at least 1, or -1 for all devices the others leave")
+            raise ConfigError(
+                f"mesh.{axis}={size} must be at least 1, or -1 for all devices the others leave"
+            )
     if list(sizes.values()).count(-1) > 1:
         raise ConfigError(f"mesh: only one axis may be -1, not {sizes}")
 

@@ -47,7 +47,9 @@ class Range:
     def __str__(self) -> str:
         if self.high == math.inf:
             return f"{'above' if self.without_low else 'at least'} {self.low}"
-        return f"in {'(' if self.without_low else '['}{self.low}, {self.high}{')' if self.without_high else ']'}"
+        return (
+            f"in {'(' if self.without_low else '['}{self.low}, {self.high}{')' if self.without_high else ']'}"
+        )
 
 
 COUNT, NATURAL = Range(1), Range(0)

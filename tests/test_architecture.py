@@ -1,0 +1,146 @@
+"""The house rules of docs/architecture.md: which way imports run, and how large a room may be."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import graphlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("vlp", "input_pipeline", "configs")
+
+# A part of vlp may import the parts on its own line and those on the lines below it.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("main",),
+    ("vlp.jobs",),
+    ("vlp", "vlp.model", "vlp.training", "vlp.evaluation", "vlp.clustering", "vlp.interop"),
+    ("vlp.pretrainer", "vlp.checkpoint"),
+    ("vlp.objectives",),
+    ("vlp.encodings", "vlp.parallel", "vlp.configuration"),
+    ("vlp.models", "vlp.kernels", "vlp.randomness"),
+)
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+
+
+@functools.cache
+def modules() -> dict[str, Path]:
+    """Every module of the program by dotted name."""
+    files = [ROOT / "main.py", *(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))]
+    return {dotted(file): file for file in files}
+
+
+def dotted(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.cache
+def imports(module: str) -> frozenset[str]:
+    """The dotted names a module imports, inside functions too."""
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}, line {node.lineno}: imports are absolute"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules() else str(node.module) for name in names}
+    return frozenset(found)
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    """Every (importer, imported)."""
+    return ((module, name) for module in modules() for name in sorted(imports(module)))
+
+
+def under(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def layer(module: str) -> int:
+    """The line of LAYERS that names the module or the nearest package around it."""
+    places = {part: line for line, parts in enumerate(LAYERS) for part in parts}
+    name = module
+    while name not in places or (name == "vlp" and module != "vlp"):
+        assert "." in name, f"{module} stands in no line of LAYERS: give it a place"
+        name = name.rpartition(".")[0]
+    return places[name]
+
+
+def test_imports_of_vlp_run_downwards() -> None:
+    upward = [
+        f"{importer} imports {imported}"
+        for importer, imported in pairs()
+        if under(importer, "main", "vlp")
+        and under(imported, "main", "vlp")
+        and layer(importer) > layer(imported)
+    ]
+    assert not upward
+
+
+def test_imports_make_no_circle() -> None:
+    graph = {module: {name for name in imports(module) if name in modules()} for module in modules()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"imports run in a circle: {' -> '.join(error.args[1])}")
+
+
+# What a package may never import, by the name of the rule.
+FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
+    "the input pipeline knows neither jax nor vlp": lambda importer, imported: (
+        under(importer, "input_pipeline")
+        and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "vlp", "configs", "main")
+    ),
+    "only jobs and vlp.model join the input pipeline to vlp": lambda importer, imported: (
+        under(importer, "main", "vlp")
+        and under(imported, "input_pipeline")
+        and not under(importer, "vlp.jobs", "vlp.model")
+    ),
+    "configs stand alone": lambda importer, imported: (
+        under(importer, "configs")
+        and not under(imported, "configs", "ml_collections", *sys.stdlib_module_names)
+    ),
+    "nothing but config files imports a config": lambda importer, imported: (
+        under(imported, "configs") and not under(importer, "configs")
+    ),
+    "what runs before the devices start loads no jax": lambda importer, imported: (
+        (importer in ("main", "vlp", "vlp.jobs", "vlp.models.sizes") or under(importer, "vlp.configuration"))
+        and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "grain")
+    ),
+    "kernels know no model, no mesh, no method": lambda importer, imported: (
+        under(importer, "vlp.kernels") and under(imported, "vlp") and not under(imported, "vlp.kernels")
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_forbidden_imports(rule: str) -> None:
+    broken = [
+        f"{importer} imports {imported}"
+        for importer, imported in pairs()
+        if FORBIDDEN[rule](importer, imported)
+    ]
+    assert not broken
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+    assert not {name: length for name, length in lengths.items() if length > LONGEST_FILE}
+
+
+def test_no_function_is_too_long() -> None:
+    functions = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(functions) > 100, "the search for functions finds too few to mean anything"
+    assert not {name: length for name, length in functions.items() if length > LONGEST_FUNCTION}
