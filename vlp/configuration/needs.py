@@ -11,9 +11,9 @@ from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import find, looked_in
 
 FORMATS = ("parquet",)
-# The batch fields an objective reads; images and captions are in every source, the rest if `columns` maps them.
-OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text")}
-ALWAYS_DELIVERED = ("image", "text", "id")
+# The batch fields an objective reads. Every source delivers the first ones; for the rest it must name a column.
+OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text", "text_mask")}
+ALWAYS_DELIVERED = ("image", "text", "text_mask", "index")
 
 
 def _need_objectives(config: ConfigDict) -> None:

@@ -1,0 +1,99 @@
+"""The config files: each loads, validates and stays a diff of base.py, in full and with `runlocal`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from configs import base
+from configs.common import parse_arg
+from vlp import configuration
+from vlp.configuration import flatten
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNABLE = sorted(
+    file.stem for file in (ROOT / "configs").glob("*.py") if file.stem not in ("__init__", "base", "common")
+)
+
+
+@pytest.mark.parametrize("argument", ["", ":runlocal"])
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_every_config_file_loads_and_validates(name: str, argument: str) -> None:
+    config = configuration.resolve(configuration.load_config(f"configs/{name}.py{argument}"))
+    configuration.validate(config)
+    configuration.validate_devices(config, device_count=1, process_count=1)
+    missing = set(flatten(base.get_config())) - set(flatten(config))
+    assert not {path for path in missing if not path.startswith(("data.sources.", "data.evaluation."))}
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_runlocal_is_much_smaller(name: str) -> None:
+    full = configuration.load_config(f"configs/{name}.py")
+    small = configuration.load_config(f"configs/{name}.py:runlocal")
+    assert small.steps * small.batch_size <= full.steps * full.batch_size / 10
+
+
+@pytest.mark.parametrize(
+    ("argument", "size", "patch_size", "text_width"),
+    [
+        ("vit_s16", "S", 16, 384),
+        ("vit_b32", "B", 32, 512),
+        ("vit_l14", "L", 14, 768),
+        ("vit_so400m14", "So400m", 14, 1024),
+    ],
+)
+def test_clip_models(argument: str, size: str, patch_size: int, text_width: int) -> None:
+    config = configuration.load_config(f"configs/clip.py:model={argument},resolution=224")
+    assert (config.model.image.size, config.model.image.patch_size) == (size, patch_size)
+    assert config.model.text.width == text_width
+    configuration.validate(configuration.resolve(config))
+
+
+def test_clip_is_the_published_recipe() -> None:
+    config = configuration.load_config("configs/clip.py")
+    optimizer = config.optimizer
+    assert (config.batch_size, config.tokenizer.length) == (32_768, 77)
+    assert (optimizer.learning_rate, optimizer.b1, optimizer.b2, optimizer.weight_decay) == (
+        5e-4,
+        0.9,
+        0.98,
+        0.2,
+    )
+    assert (optimizer.schedule.name, optimizer.schedule.warmup_steps) == ("cosine", 2000)
+
+
+def test_base_switches_everything_off_and_knows_no_none() -> None:
+    config = base.get_config()
+    assert all(objective.weight == 0.0 for objective in config.objectives.values())
+    assert all(item.every == 0 and not item.final for item in config.evaluators.values())
+    assert not [path for path, value in flatten(config).items() if value is None or isinstance(value, list)]
+
+
+def test_arguments_have_the_type_of_their_defaults() -> None:
+    arg = parse_arg("size=s, steps=3,rate=2,fast", size="b", steps=1, rate=0.5, fast=False, slow=True)
+    assert arg.to_dict() == {"size": "s", "steps": 3, "rate": 2.0, "fast": True, "slow": True}
+    assert type(arg.rate) is float
+    assert parse_arg("slow=False", slow=True).slow is False
+    assert parse_arg("", size="b").size == "b"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("sise=s", "'sise' is unknown: did you mean 'size'"),
+        ("zzz", "'zzz' is unknown: This config file takes size, steps, fast"),
+        ("fast=1", "'fast' takes a bool"),
+        ("steps=1e2", "'steps' takes a int"),
+        ("steps", "'steps' takes a int such as steps=1, not no value"),
+        ("steps=1,steps=2", "'steps' is given twice"),
+    ],
+)
+def test_arguments_that_are_refused(argument: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_arg(argument, size="b", steps=1, fast=False)
+
+
+def test_a_config_file_without_arguments_says_so() -> None:
+    with pytest.raises(configuration.ConfigError, match="takes no argument"):
+        configuration.load_config("configs/base.py:runlocal")

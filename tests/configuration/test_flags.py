@@ -1,0 +1,97 @@
+"""What a `--config.` flag does to the config: the value arrives with the type of the file's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vlp import configuration
+from vlp.configuration import ConfigError, flatten
+
+OPTIONS = {
+    "config": ("configs/quickstart.py", "config file"),
+    "workdir": ("", "folder"),
+    "job": ("train", "job"),
+}
+
+
+def parse(*arguments: str) -> configuration.CommandLine:
+    return configuration.parse(arguments, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("flag", "path", "value"),
+    [
+        ("--config.steps=1e3", "steps", 1000),
+        ("--config.steps=20.0", "steps", 20),
+        ("--config.optimizer.learning_rate=1", "optimizer.learning_rate", 1.0),
+        ("--config.optimizer.learning_rate=3e-4", "optimizer.learning_rate", 3e-4),
+        ("--config.model.text.causal=false", "model.text.causal", False),
+        ("--noconfig.model.text.causal", "model.text.causal", False),
+        ("--config.data.image.flip", "data.image.flip", True),
+        ("--config.name=1e3", "name", "1e3"),
+        ("--config.optimizer.learning_rate_rules=.* = 1", "optimizer.learning_rate_rules", ".* = 1"),
+        ("--config.evaluators.retrieval.k=1,3", "evaluators.retrieval.k", (1, 3)),
+        ("--config.evaluators.retrieval.k=7", "evaluators.retrieval.k", (7,)),
+        ("--config.evaluators.zero_shot.sets=val,test", "evaluators.zero_shot.sets", ("val", "test")),
+        ("--config.evaluators.zero_shot.sets=('val', 'test')", "evaluators.zero_shot.sets", ("val", "test")),
+        ("--config.evaluators.zero_shot.sets=", "evaluators.zero_shot.sets", ()),
+        ("--config.data.image.mean=0,0,1", "data.image.mean", (0.0, 0.0, 1.0)),
+    ],
+)
+def test_values_keep_the_type_of_the_config_file(flag: str, path: str, value: Any) -> None:
+    found = flatten(parse(flag).config)[path]
+    assert found == value
+    assert type(found) is type(value)
+    if isinstance(value, tuple):
+        assert [type(item) for item in found] == [type(item) for item in value]
+
+
+def test_flags_may_stand_before_the_config_file_and_the_last_one_wins() -> None:
+    line = parse(
+        "--config.steps=5", "--config=configs/clip.py:runlocal", "--config.steps", "6", "--workdir", "w"
+    )
+    assert line.config.steps == 6
+    assert line.config.name.startswith("clip")
+    assert line.options == {"config": "configs/clip.py:runlocal", "workdir": "w", "job": "train"}
+
+
+def test_derived_values_follow_flags_until_set_themselves() -> None:
+    resolved = configuration.resolve(parse("--config.steps=70").config)
+    assert resolved.optimizer.schedule.warmup_steps == 7
+    both = parse("--config.steps=70", "--config.optimizer.schedule.warmup_steps=3").config
+    assert configuration.resolve(both).optimizer.schedule.warmup_steps == 3
+
+
+def test_sources_can_be_replaced_by_a_flag_and_are_completed() -> None:
+    line = parse("--config.data.sources={'mine': {'format': 'parquet', 'path': '/data/*.parquet'}}")
+    (source,) = configuration.resolve(line.config).data.sources.values()
+    assert source.to_dict() == {"format": "parquet", "path": "/data/*.parquet", "weight": 1.0, "columns": {}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{'weigth': 2.0}", "data.sources.mine.weigth: there is no such key; did you mean 'weight'"),
+        ("{'path': 3}", "data.sources.mine.path=3 must be a str"),
+    ],
+)
+def test_a_wrong_source_is_refused(entry: str, message: str) -> None:
+    line = parse(f"--config.data.sources={{'mine': {entry}}}")
+    with pytest.raises(ConfigError, match=message):
+        configuration.resolve(line.config)
+
+
+def test_it_is_known_whether_the_config_was_asked_for() -> None:
+    assert not parse("--job=evaluate").config_given
+    assert parse("--config=configs/quickstart.py").config_given
+    assert parse("--noconfig.model.text.causal").config_given
+
+
+def test_paths_of_config_changes_may_be_groups() -> None:
+    config = parse().config
+    assert configuration.parse_paths("optimizer, steps", config) == ("optimizer", "steps")
+    assert configuration.parse_paths("", config) == ()
+    with pytest.raises(ConfigError, match=r"did you mean 'optimizer\.schedule'"):
+        configuration.parse_paths("optimizer.scedule", config)

@@ -1,0 +1,54 @@
+"""The tables of allowed names are kept apart from what they name, which needs JAX: here they must agree."""
+
+from __future__ import annotations
+
+from configs import base
+from input_pipeline.sources import FORMATS
+from input_pipeline.tokenizers import _KINDS
+from input_pipeline.views.resize import RESIZE_MODES
+from input_pipeline.views.text import CHOICES as CAPTION_CHOICES
+from input_pipeline.views.text import LANGUAGES
+from vlp.configuration import needs
+from vlp.configuration.paths import PROJECT_ROOT
+from vlp.configuration.values import CHOICES
+from vlp.jobs import available
+from vlp.kernels import KERNELS
+from vlp.models.compute import REMAT_POLICIES
+from vlp.models.pooling import IMAGE_POOLS, TEXT_POOLS
+from vlp.objectives import OBJECTIVES
+from vlp.objectives.targets import TARGETS
+from vlp.training import schedules
+
+
+def test_choices_are_those_of_the_code() -> None:
+    code = {
+        "model.remat": ("none", *REMAT_POLICIES),
+        "model.image.pool": IMAGE_POOLS,
+        "model.text.pool": TEXT_POOLS,
+        "tokenizer.kind": _KINDS,
+        "objectives.contrastive.kernel": KERNELS,
+        "objectives.contrastive.targets": TARGETS,
+        "optimizer.schedule.name": schedules.NAMES,
+        "data.image.resize": RESIZE_MODES,
+        "data.text.choice": CAPTION_CHOICES,
+    }
+    assert {path: set(CHOICES[path]) for path in code} == {path: set(names) for path, names in code.items()}
+    assert set(needs.FORMATS) == set(FORMATS)
+    assert base.get_config().data.text.languages == LANGUAGES
+
+
+def test_every_objective_is_in_the_base_config_and_its_fields_are_known() -> None:
+    assert set(base.get_config().objectives) == set(OBJECTIVES)
+    assert {name: tuple(kind.fields) for name, kind in OBJECTIVES.items()} == needs.OBJECTIVE_FIELDS
+
+
+def test_every_job_describes_itself() -> None:
+    jobs = available()
+    assert {"train", "evaluate", "tokenizer"} <= set(jobs)
+    for job in jobs.values():
+        assert 0 < len(job.summary) <= 100, f"{job.name}: the first line of its docstring says what it does"
+        assert job.needs is not None and set(job.needs) <= set(needs.NEEDS)
+
+
+def test_the_project_root_holds_the_configs() -> None:
+    assert (PROJECT_ROOT / "configs" / "base.py").is_file()

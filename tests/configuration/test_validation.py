@@ -1,0 +1,170 @@
+"""The checks before any device is touched: each contradiction is named with its value, its limit and a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from vlp import configuration
+from vlp.configuration import ConfigError, validate, validate_devices
+
+
+@pytest.fixture
+def config() -> ConfigDict:
+    return configuration.resolve(configuration.load_config("configs/quickstart.py"))
+
+
+def test_a_frozen_config_validates(config: ConfigDict) -> None:
+    validate(FrozenConfigDict(config))
+
+
+# (settings, what the error says)
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"model.image.resolution": 60}, r"resolution=60 is not a multiple of patch_size=8: use 56 or 64"),
+    ({"model.image.heads": 3}, r"model.image: 3 heads do not divide width 128"),
+    ({"model.text.width": 0}, r"model.text: .*width"),
+    ({"model.image.size": "XL"}, r"model.image.size='XL' is not one of"),
+    ({"model.image.patch_dropout": 0.999}, r"patch_dropout=0.999 keeps none of 64 patches"),
+    ({"model.image.patch_dropout": 1.0}, r"patch_dropout=1.0 must be in \[0, 1\)"),
+    (
+        {"model.image.position": "sincos2d", "model.image.width": 126, "model.image.heads": 2},
+        r"4 divides, not 126",
+    ),
+    ({"model.image.pool": "max"}, r"model.image.pool='max' is not one of"),
+    ({"model.attention": "flash"}, r"model.attention='flash'"),
+    ({"model.remat": "some"}, r"model.remat='some'"),
+    ({"model.logit_scale.init": 200.0}, r"logit_scale.init=200 is above its max=100"),
+    ({"objectives.contrastive.kernel": "sigmod"}, r"contrastive.kernel='sigmod'"),
+    ({"objectives.contrastive.weight": -1.0}, r"contrastive.weight=-1.0 must be a number of at least 0"),
+    (
+        {"objectives.contrastive.weight": 0.0},
+        r"every objective has weight 0: .*objectives.contrastive.weight=1",
+    ),
+    ({"optimizer.schedule.name": "linear"}, r"schedule.name='linear'"),
+    ({"optimizer.schedule.warmup_steps": 2000}, r"warmup_steps=2000 .* do not fit into steps=1500"),
+    ({"optimizer.schedule.cooldown_steps": 5}, r"cooldown_steps=5 has no meaning for 'cosine'"),
+    (
+        {"optimizer.schedule.name": "reciprocal_sqrt", "optimizer.schedule.warmup_steps": 0},
+        r"'reciprocal_sqrt' needs a warm-up",
+    ),
+    ({"optimizer.b2": 1.0}, r"optimizer.b2=1.0 must be in \[0, 1\)"),
+    ({"optimizer.learning_rate": 0.0}, r"learning_rate=0.0 must be above 0"),
+    ({"optimizer.clip_norm": float("inf")}, r"clip_norm=inf must be at least 0"),
+    ({"steps": 0}, r"steps=0 must be at least 1"),
+    ({"batch_size": 0}, r"batch_size=0 must be at least 1"),
+    ({"tokenizer.length": 2}, r"tokenizer.length=2 must be at least 3"),
+    ({"tokenizer.path": "nowhere.model"}, r"tokenizer.path: .*'nowhere.model'.*--job=tokenizer"),
+    ({"data.image.std": (0.0, 1.0, 1.0)}, r"data.image.std=.*three positive numbers"),
+    ({"data.image.mean": (0.0,)}, r"data.image.mean=\(0.0,\) must be three numbers"),
+    ({"data.image.crop_scale": (0.5, 1.5)}, r"crop_scale=.*<= 1"),
+    ({"data.image.crop_ratio": (2.0, 1.0)}, r"crop_ratio="),
+    ({"data.text.choice": "longest"}, r"data.text.choice='longest'"),
+    ({"data.sources.quickstart.format": "parket"}, r"format='parket' is not one of .*did you mean 'parquet'"),
+    ({"data.sources.quickstart.path": ""}, r"data.sources.quickstart.path is empty"),
+    ({"data.sources.quickstart.path": "data/*.nothing"}, r"nothing at 'data/\*.nothing' \(looked in "),
+    ({"data.sources.quickstart.weight": 0.0}, r"every source of data.sources has weight 0 \(quickstart\)"),
+    ({"data.sources.quickstart.weight": -1.0}, r"data.sources.quickstart.weight=-1.0"),
+    ({"data.sources": ConfigDict()}, r"data.sources is empty"),
+    ({"data.evaluation.val.path": "nowhere"}, r"data.evaluation.val.path: there is nothing at 'nowhere'"),
+    (
+        {"evaluators.zero_shot.sets": ("vall",)},
+        r"zero_shot.sets: 'vall' is not in data.evaluation, which has",
+    ),
+    ({"evaluators.zero_shot.sets": ()}, r"zero_shot.sets is empty"),
+    ({"evaluators.retrieval.k": (0, 1)}, r"retrieval.k=\(0, 1\)"),
+    ({"mesh.data": 0}, r"mesh.data=0 must be at least 1, or -1"),
+    ({"mesh.fsdp": -1}, r"only one axis may be -1"),
+    ({"checkpoint.keep_last": 0}, r"checkpoint.keep_last=0 must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    CONTRADICTIONS,
+    ids=[",".join(s) + f"={next(iter(s.values()))!r:.12}" for s, _ in CONTRADICTIONS],
+)
+def test_a_contradiction_is_named(config: ConfigDict, settings: dict[str, Any], message: str) -> None:
+    validate(config)
+    for path, value in settings.items():
+        group, _, leaf = path.rpartition(".")
+        holder = config
+        for part in filter(None, group.split(".")):
+            holder = holder[part]
+        holder[leaf] = value
+    with pytest.raises(ConfigError, match=message) as raised:
+        validate(config)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_job_needs_only_what_it_says(config: ConfigDict) -> None:
+    config.objectives.contrastive.weight = 0.0
+    config.data.sources.quickstart.path = "nowhere"
+    config.tokenizer.path = "nowhere"
+    validate(config, needs=("evaluation",))
+    with pytest.raises(ConfigError, match="nowhere"):
+        validate(config, needs=("sources",))
+
+
+def test_evaluation_sets_that_nobody_uses_may_be_missing(config: ConfigDict) -> None:
+    config.data.evaluation.test.path = "nowhere"
+    validate(config)
+
+
+def test_an_objective_needs_its_fields(config: ConfigDict, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vlp.configuration import needs
+
+    monkeypatch.setitem(needs.OBJECTIVE_FIELDS, "contrastive", ("image", "tags"))
+    validate(config)
+    config.data.sources.quickstart.columns.tags = ""
+    with pytest.raises(
+        ConfigError, match=r"'contrastive' needs 'tags', which data.sources.quickstart does not deliver"
+    ):
+        validate(config)
+
+
+def test_a_config_that_does_not_start_from_base_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"the config has no model.dtype: start .* from configs.base"):
+        validate(ConfigDict({"steps": 3}))
+
+
+@pytest.mark.parametrize(
+    ("mesh", "devices", "expected"),
+    [
+        ((-1, 1, 1), 8, (8, 1, 1)),
+        ((-1, 4, 1), 8, (2, 4, 1)),
+        ((2, 2, -1), 8, (2, 2, 2)),
+        ((1, 8, 1), 8, (1, 8, 1)),
+    ],
+)
+def test_the_mesh_fits_the_devices(
+    config: ConfigDict, mesh: tuple[int, ...], devices: int, expected: tuple[int, ...]
+) -> None:
+    config.mesh.update(dict(zip(("data", "fsdp", "model"), mesh, strict=True)))
+    axes = validate_devices(config, devices, process_count=2)
+    assert tuple(axes[name] for name in ("data", "fsdp", "model")) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "devices", "processes", "message"),
+    [
+        (lambda c: c.mesh.update(data=3), 8, 1, r"needs 3 devices, and there are 8: set one axis to -1"),
+        (lambda c: c.mesh.update(data=-1, model=3), 8, 1, r"multiple of 3 devices, and there are 8"),
+        (lambda c: c.update(batch_size=100), 8, 1, r"batch_size=100 is not a multiple of 8 .*use 96 or 104"),
+        (lambda c: c.update(batch_size=4), 8, 1, r"batch_size=4 is not a multiple of 8 .*use 8 or 8"),
+        (
+            lambda c: c.update(batch_size=64) or c.mesh.update(model=-1, data=1),
+            9,
+            3,
+            r"multiple of 3 .*hosts",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_devices(
+    config: ConfigDict, change: Callable[[ConfigDict], Any], devices: int, processes: int, message: str
+) -> None:
+    change(config)
+    with pytest.raises(ConfigError, match=message):
+        validate_devices(config, devices, processes)
