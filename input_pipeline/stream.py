@@ -9,7 +9,6 @@ are the one-host batch. Where a run stands is therefore one integer, the number 
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from absl import flags
 
 from input_pipeline.examples import Address, Examples
 from input_pipeline.host_batches import Batch, HostBatches
+from input_pipeline.shuffle import epochs
 from input_pipeline.sources import Source, open_source
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
@@ -155,15 +155,11 @@ def _mixture(
     for name, source in sources.items():
         if not len(source):
             raise ValueError(f"source '{name}' has no records")
-    orders = [_order(name, len(source), seed) for name, source in sources.items()]
+    orders = [
+        epochs(len(source), seed, name).map(functools.partial(Address, name))
+        for name, source in sources.items()
+    ]
     return grain.MapDataset.mix(orders, [weights[name] for name in sources]) if len(orders) > 1 else orders[0]
-
-
-def _order(name: str, length: int, seed: int) -> grain.MapDataset[Address]:
-    """Endless, shuffled anew each epoch. The seed holds the name, so that other sources do not change the order."""
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    order = grain.MapDataset.range(length).shuffle(seed=int.from_bytes(digest[:4], "little")).repeat()
-    return order.map(functools.partial(Address, name))
 
 
 def _positive(name: str, weight: float) -> bool:

@@ -55,6 +55,8 @@ def check_schema(file: Path, schema: pa.Schema, columns: Columns, named: frozens
 
 
 def _check_type(file: Path, field: str, column: str, kind: pa.DataType) -> None:
+    if pa.types.is_null(kind):  # no row of this file has a value
+        return
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)

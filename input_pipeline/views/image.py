@@ -61,7 +61,7 @@ def _read(image: Any, position: int) -> Image.Image:
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
+    if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)) or array.size == 0:
         raise ValueError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
     return to_rgb(Image.fromarray(array))
 

@@ -1,0 +1,49 @@
+"""Evaluation splits: whole, in order, and through the model's own preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from input_pipeline.decode import decode_rgb
+from input_pipeline.evaluation_set import load_evaluation_set
+from input_pipeline.records import Reason
+from input_pipeline.sources import open_source
+from input_pipeline.views.image import EvaluationView
+
+SPEC = {"resolution": 32, "resize": "pad", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+
+
+def test_entries_are_the_records_in_their_order(quickstart: Path) -> None:
+    config = {"format": "parquet", "path": str(quickstart / "val.parquet"), "columns": {"label": "category"}}
+    data = load_evaluation_set(config, SPEC)
+    source = open_source(config)
+    assert len(data) == len(source) == 201 and data.images.shape == (201, 32, 32, 3) and not data.skipped
+    for index in (0, 57, 200):
+        record = source[index]
+        assert data.ids[index] == record.id and data.labels[index] == record.label
+        assert data.tags[index] == record.tags and data.groups[index] == record.group
+        assert data.captions[index] == tuple(c.text for c in record.captions if c.language == "en")
+        expected = EvaluationView(SPEC)(decode_rgb(record.image or b""))
+        np.testing.assert_array_equal(data.images[index], expected)
+    np.testing.assert_array_equal(load_evaluation_set(config, SPEC, threads=7).images, data.images)
+    german = load_evaluation_set(config, SPEC, languages=("de",))
+    assert {len(captions) for captions in german.captions} == {0, 1}
+
+
+def test_unusable_records_are_left_out_and_counted(write_parquet: Callable[..., Path]) -> None:
+    path = write_parquet(10, images={1: b"no image", 4: None, 7: None})
+    data = load_evaluation_set({"format": "parquet", "path": str(path)}, SPEC)
+    assert data.ids == tuple(f"data/{index}" for index in (0, 2, 3, 5, 6, 8, 9))
+    assert data.skipped == {Reason.UNDECODABLE: 1, Reason.MISSING_IMAGE: 2}
+    assert len(data.images) == len(data.captions) == len(data.labels) == len(data.tags) == 7
+
+
+def test_a_set_without_usable_records_is_refused(write_parquet: Callable[..., Path]) -> None:
+    for count, why in ((2, "2 missing_image"), (0, "it is empty")):
+        path = write_parquet(count, images=dict.fromkeys(range(count)))
+        with pytest.raises(ValueError, match=rf"data\.parquet has no usable record: {why}"):
+            load_evaluation_set({"format": "parquet", "path": str(path)}, SPEC)

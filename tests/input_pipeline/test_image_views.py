@@ -1,0 +1,136 @@
+"""The one resize against Pillow's own, and what training views may and may not show."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline.views.image import EvaluationView, TrainingView
+
+SIZES = [(64, 64), (64, 25), (23, 64), (100, 37), (7, 5), (500, 375), (3, 500)]
+
+
+def picture(width: int, height: int) -> Image.Image:
+    """Noise too faint for bicubic overshoot to be clipped, which would depend on the order of the two passes."""
+    return Image.fromarray(np.random.default_rng(width).integers(90, 160, (height, width, 3), np.uint8))
+
+
+def view(image: Image.Image, mode: str, resolution: int = 32) -> np.ndarray:
+    return EvaluationView({"resolution": resolution, "resize": mode})(image)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_squash_is_pillows_bicubic(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    golden = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(view(image, "squash"), golden)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_crop_is_scale_the_shorter_side_then_centre_crop(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    width, height = (int(32 * side / min(size)) for side in size)
+    left, top = round((width - 32) / 2), round((height - 32) / 2)
+    scaled = image.resize((width, height), Image.Resampling.BICUBIC)
+    golden = np.asarray(scaled.crop((left, top, left + 32, top + 32)))
+    # Filter weights are rounded at another offset: at most one step of 255 apart.
+    np.testing.assert_allclose(view(image, "crop").astype(int), golden.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pad_is_fit_the_longer_side_then_centre_on_white(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    width, height = (max(1, round(32 * side / max(size))) for side in size)
+    shown = view(image, "pad")
+    drawn = np.argwhere((shown != 255).any(-1))
+    (top, left), (bottom, right) = drawn.min(0), drawn.max(0) + 1
+    assert abs((right - left) - width) <= 1 and abs((bottom - top) - height) <= 1
+    assert abs(left - (32 - right)) <= 1 and abs(top - (32 - bottom)) <= 1
+    inner = np.asarray(image.resize((int(right - left), int(bottom - top)), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(shown[top:bottom, left:right], inner)
+
+
+def test_downscaling_is_antialiased() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for mode in ("squash", "crop", "pad"):
+        assert np.abs(view(Image.fromarray(stripes), mode, 16).astype(int) - 127).max() < 20
+
+
+@pytest.mark.parametrize("mode", ["squash", "crop", "pad"])
+def test_extreme_shapes_give_a_picture_without_a_huge_canvas(mode: str) -> None:
+    for size in [(20_000, 1), (1, 20_000), (1, 1)]:
+        assert view(Image.new("RGB", size, "red"), mode).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("mode", ["squash", "pad"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_training_view_of_everything_is_the_evaluation_view(mode: str, size: tuple[int, int]) -> None:
+    train = TrainingView(32, mode, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+    image = picture(*size)
+    np.testing.assert_allclose(train(image, np.random.default_rng(0)), view(image, mode), atol=1)
+
+
+def test_a_crop_shows_one_part_and_stays_inside_the_image() -> None:
+    row = np.arange(200, dtype=np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(row[None, :, None], (100, 200, 3))))
+    train = TrainingView(32, "crop", crop_scale=(0.1, 0.3), crop_ratio=(1.0, 1.0))
+    starts = set()
+    for seed in range(50):
+        shown = train(image, np.random.default_rng(seed)).astype(int)
+        assert shown.max() < 200  # never the white beyond the image
+        width = shown[0, -1, 0] - shown[0, 0, 0]
+        assert np.sqrt(0.1 * 20_000) * 0.9 < width < np.sqrt(0.3 * 20_000) * 1.05
+        starts.add(shown[0, 0, 0])
+    assert len(starts) > 20
+
+
+def test_a_small_crop_of_a_thin_padded_image_always_shows_it() -> None:
+    image = Image.new("RGB", (200, 4), "black")
+    train = TrainingView(32, "pad", crop_scale=(0.05, 0.3), crop_ratio=(0.5, 2.0))
+    for seed in range(100):
+        assert (train(image, np.random.default_rng(seed)) < 128).any()
+
+
+def test_flip_mirrors_about_half_of_the_visits() -> None:
+    image = picture(32, 32)
+    train = TrainingView(32, "squash", flip=True)
+    shown = [train(image, np.random.default_rng(seed)) for seed in range(100)]
+    plain, mirrored = np.asarray(image), np.asarray(image)[:, ::-1]
+    flips = sum(np.array_equal(one, mirrored) for one in shown)
+    assert flips + sum(np.array_equal(one, plain) for one in shown) == 100
+    assert 30 < flips < 70
+
+
+def test_load_takes_whatever_holds_an_image(tmp_path: Path) -> None:
+    image = picture(40, 30)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    path = tmp_path / "image.png"
+    path.write_bytes(buffer.getvalue())
+    preprocess = EvaluationView({"resolution": 16, "resize": "crop"})
+    shown = preprocess.load([image, np.asarray(image), path, str(path), buffer.getvalue()])
+    assert shown.shape == (5, 16, 16, 3) and shown.dtype == np.uint8
+    assert (shown == shown[0]).all()
+    np.testing.assert_array_equal(preprocess.load(image), shown[:1])
+    np.testing.assert_array_equal(preprocess.load(np.stack([np.asarray(image)] * 2)), shown[:2])
+    assert preprocess.load([]).shape == (0, 16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    "image", [b"no image", "no/such/file.png", np.zeros((4, 4, 3)), np.zeros((2, 2, 5), np.uint8)]
+)
+def test_what_cannot_be_read_is_named(image: object) -> None:
+    with pytest.raises(ValueError, match="image 1 cannot be read"):
+        EvaluationView({"resolution": 16, "resize": "crop"}).load([picture(4, 4), image])
+
+
+def test_odd_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="squash, crop, pad"):
+        EvaluationView({"resolution": 16, "resize": "stretch"})
+    with pytest.raises(ValueError, match="crop_scale"):
+        TrainingView(16, "pad", crop_scale=(0.5, 1.5))

@@ -1,0 +1,148 @@
+"""Random access to parquet rows, and files that are not what the config says."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from input_pipeline.decode import decode_image
+from input_pipeline.records import BadRecord, Reason
+from input_pipeline.sources import Source, open_source
+from input_pipeline.sources.parquet import ParquetSource
+from input_pipeline.views.text import TextView
+
+Writer = Callable[..., Path]
+
+
+def test_a_record_is_its_row(quickstart: Path) -> None:
+    source = open_source({"format": "parquet", "path": str(quickstart / "train.parquet"), "weight": 1.0})
+    assert isinstance(source, Source) and len(source) == 3227
+    rows = pq.read_table(quickstart / "train.parquet").to_pylist()
+    for index in (0, 999, 1000, 3226):
+        record, row = source[index], rows[index]
+        assert (record.id, record.image, record.label) == (row["id"], row["image"], row["category"])
+        assert (record.group, record.source, record.tags) == (
+            row["concept"],
+            row["source"],
+            tuple(row["tags"]),
+        )
+        english = [caption for caption in record.captions if caption.language == "en"]
+        assert [c.text for c in english] == [" ".join(text.split()) for text in row["captions"]]
+        assert [c.kind for c in english] == row["caption_kinds"]
+        assert {c.language for c in record.captions} == {"en", *(code for code, _ in row["langs"])}
+    with pytest.raises(IndexError):
+        source[3227]
+
+
+def test_any_order_any_thread_any_copy_and_a_tiny_cache_give_the_same(write_parquet: Writer) -> None:
+    path = write_parquet(30)
+    expected = [ParquetSource(str(path))[index].id for index in range(30)]
+    assert expected == [f"data/{index}" for index in range(30)]
+    tiny = pickle.loads(pickle.dumps(ParquetSource(str(path), cache_bytes=1)))
+    order = [(index * 7) % 30 for index in range(300)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda index: tiny[index].id, order)) == [expected[index] for index in order]
+
+
+def test_a_folder_or_a_pattern_is_its_files_by_name(write_parquet: Writer) -> None:
+    folder = write_parquet(5, "b").parent
+    write_parquet(3, "a")
+    for path in (str(folder), str(folder / "*.parquet")):
+        source = ParquetSource(path)
+        assert [source[index].id for index in range(8)] == [f"a/{i}" for i in range(3)] + [
+            f"b/{i}" for i in range(5)
+        ]
+
+
+def test_relative_paths_are_found_here_then_in_the_project(
+    write_parquet: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parquet(3, "here")
+    monkeypatch.chdir(tmp_path)
+    assert len(ParquetSource("here.parquet")) == 3
+    assert len(ParquetSource("data/quickstart/val.parquet")) == 201
+    with pytest.raises(ValueError, match=r"at nowhere\.parquet \(looked in "):
+        ParquetSource("nowhere.parquet")
+
+
+def write(path: Path, **columns: object) -> str:
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def test_captions_may_be_one_string_and_columns_have_any_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", picture=[b"x"], text=["a cat"])
+    source = ParquetSource(path, {"image": "picture", "captions": "text", "language": "de"})
+    record = source[0]
+    assert [(c.text, c.language) for c in record.captions] == [("a cat", "de")]
+    assert (record.id, record.image, record.label, record.tags) == ("0", b"x", "", ())
+    unlabelled = ParquetSource(path, {"image": "picture", "captions": ""})
+    assert unlabelled[0].captions == ()
+
+
+def test_images_may_lie_beside_but_not_outside(tmp_path: Path, encode: Callable[..., bytes]) -> None:
+    (tmp_path / "data").mkdir()
+    for folder in (tmp_path, tmp_path / "data"):
+        (folder / "a.png").write_bytes(b"pixels")
+    files = ["a.png", "../a.png", str(tmp_path / "a.png"), "b.png"]
+    path = write(tmp_path / "data" / "x.parquet", file=files, captions=["a"] * 4)
+    source = ParquetSource(path, {"image_path": "file"})
+    assert source[0].image == b"pixels"
+    for index in (1, 2, 3):
+        with pytest.raises(BadRecord) as bad:
+            source[index]
+        assert bad.value.reason is Reason.MISSING_IMAGE
+
+
+def test_the_error_names_the_file_the_wanted_and_the_present_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", picture=[b"x"], captions=[["a"]])
+    with pytest.raises(
+        ValueError, match=r"a\.parquet has no column 'image' for image; it has picture, captions"
+    ):
+        ParquetSource(path)
+    with pytest.raises(ValueError, match="'labels' for label"):
+        ParquetSource(path, {"image": "picture", "label": "labels"})
+    with pytest.raises(ValueError, match="'imagee' is not one of id, image"):
+        ParquetSource(path, {"imagee": "picture"})
+    with pytest.raises(ValueError, match="'tfrecord' is not one of"):
+        open_source({"format": "tfrecord", "path": path})
+
+
+def test_every_parquet_file_of_the_manifest_does_as_it_says(odd_inputs: Path) -> None:
+    entries = json.loads((odd_inputs / "manifest.json").read_text())["entries"]
+    entries = [entry for entry in entries if entry["kind"] == "parquet"]
+    assert entries
+    wrong = [f"{entry['file']}: {problem}" for entry in entries if (problem := _problem(odd_inputs, entry))]
+    assert not wrong, "\n".join(wrong)
+
+
+def _problem(folder: Path, entry: dict) -> str:
+    try:
+        source = ParquetSource(os.fspath(folder / entry["file"]))
+    except ValueError as error:
+        if "error" not in entry["expect"]:
+            return f"refused: {error}"
+        return "" if entry["file"].split("/")[1] in str(error) else f"the error does not name it: {error}"
+    if entry["expect"] == "error":
+        return "opened"
+    usable = 0
+    for index in range(len(source)):
+        try:
+            record = source[index]
+            TextView().usable(record)
+            decode_image(record.image or b"")
+            usable += 1
+        except BadRecord:
+            pass
+    skipped = len(source) - usable
+    if usable != entry.get("samples", usable) or skipped != entry.get("skipped", skipped):
+        return f"{usable} usable, {skipped} skipped"
+    return ""
