@@ -1,29 +1,37 @@
-"""Saving and restoring on Orbax: asynchronous, atomic, verified, a bounded number kept."""
+"""Saving and restoring: asynchronous, atomic, verified, a bounded number kept."""
 
 from __future__ import annotations
 
 import shutil
-import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import jax
-import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
+from vlp.checkpoint.arrays import load_arrays, start_saving, write_listing
 from vlp.checkpoint.description import Description, read_description
-from vlp.checkpoint.folders import SAVING, complete_steps, newest_intact, remove_unfinished, steps_to_remove
+from vlp.checkpoint.folders import (
+    SAVING,
+    complete_steps,
+    newest_intact,
+    publish,
+    remove,
+    remove_unfinished,
+    steps_to_remove,
+)
 from vlp.checkpoint.manifest import write_manifest
-
-ARRAYS = "arrays"
+from vlp.checkpoint.processes import from_first, raise_together
 
 
 class Checkpointer:
     """The checkpoints of one run, in folders named by step.
 
-    A save becomes a folder `<step>.saving`, gets its arrays, its plain files and last its manifest, and only then its
+    A save fills a folder `<step>.saving` with arrays, plain files and last its manifest, and only then gives it its
     final name: a process killed at any moment leaves either a whole checkpoint or something that is not taken for one.
-    Every process calls every method; process 0 writes the plain files.
+    Every process calls every method, in the same order; process 0 writes the plain files. The folder is one that all
+    processes see, and only one run at a time writes to it; readers (`find_checkpoint`) change nothing.
     """
 
     def __init__(self, directory: str | Path, *, keep_last: int = 2, keep_every: int = 0):
@@ -33,13 +41,17 @@ class Checkpointer:
           directory: of all checkpoints of the run.
           keep_last: how many of the newest to keep, at least 1.
           keep_every: also keep multiples of this many steps for ever; 0 keeps none.
+
+        Raises:
+          ValueError: nothing would be kept.
         """
+        if keep_last < 1:
+            raise ValueError(f"keep_last is {keep_last}: at least 1 checkpoint has to be kept")
         self._directory = Path(directory).absolute()
         self._keep_last, self._keep_every = keep_last, keep_every
         self._primary = jax.process_index() == 0
-        self._orbax = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
-        self._finishing: threading.Thread | None = None
-        self._error: BaseException | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
         if self._primary:
             self._directory.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self._directory)
@@ -48,93 +60,105 @@ class Checkpointer:
         """Saves one step; returns once the arrays are copied, while they are still being written.
 
         Args:
-          step: names the checkpoint; one that exists already is left as it is.
+          step: names the checkpoint. The newest one there is left as it is.
           model: arrays that make the model (parameters, their running mean, other state).
           training: arrays that only training needs (optimiser state).
           description: everything else.
 
         Raises:
-          OSError, ValueError: this or the previous save failed.
+          ValueError: a later step is there already, or an array was deleted.
+          RuntimeError: the previous save failed.
         """
         self.wait()
-        if step in self._broadcast_steps():
+        newest = from_first(max(complete_steps(self._directory), default=-1))
+        if step < newest:
+            raise ValueError(
+                f"cannot save step {step}: {self._directory} holds step {newest} already; go on from there, use "
+                "another workdir, or move the later checkpoints away to go back for good"
+            )
+        if step == newest:
             return
-        folder = self._directory / f"{step}{SAVING}"
-        if self._primary:
-            folder.mkdir(parents=True, exist_ok=True)
-            description.write(folder)
-        self._barrier("vlp_save")
-        self._orbax.save(
-            folder / ARRAYS,
-            args=ocp.args.Composite(model=ocp.args.StandardSave(model), training=ocp.args.StandardSave(training)),
-        )
-        self._finishing = threading.Thread(target=self._finish, args=(folder,), name=f"checkpoint-{step}")
-        self._finishing.start()
+        folder, parts = self._directory / f"{step}{SAVING}", {"model": model, "training": training}
+        raise_together(self._prepare(folder, parts, description))
+        self._pending = self._worker.submit(self._finish, folder, start_saving(folder, parts))
 
     def wait(self) -> None:
         """Waits until the last save is complete.
 
         Raises:
-          OSError, ValueError: it failed.
+          RuntimeError: it failed; what was there before is untouched.
         """
-        if self._finishing is not None:
-            self._finishing.join()
-            self._finishing = None
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        cause = pending.exception()
+        error = RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}")
+        error.__cause__ = cause
+        raise_together(error if cause is not None else None)
 
     def newest(self) -> Path | None:
-        """The newest intact checkpoint; damaged ones are set aside, whose names are logged."""
+        """The newest intact checkpoint, None in a fresh folder; damaged ones are set aside and logged.
+
+        Raises:
+          ValueError: there are checkpoints and none is intact.
+        """
         self.wait()
-        step = -1
+        error, step = None, -1
         if self._primary:
-            folder = newest_intact(self._directory)
-            step = int(folder.name) if folder is not None else -1
-        step = int(multihost_utils.broadcast_one_to_all(step)) if jax.process_count() > 1 else step
+            try:
+                folder = newest_intact(self._directory)
+                step = int(folder.name) if folder is not None else -1
+            except (ValueError, OSError) as caught:
+                error = caught
+        raise_together(error)
+        step = from_first(step)
         return self._directory / str(step) if step >= 0 else None
 
     def restore(self, folder: Path, model: PyTree, training: PyTree) -> tuple[PyTree, PyTree, Description]:
-        """Restores one checkpoint onto the shapes, dtypes and shardings asked for, whatever it was saved from.
+        """Restores one checkpoint onto the shardings asked for, whatever it was saved from.
 
         Args:
-          folder: from `newest`.
+          folder: from `newest`, which has verified it.
           model: abstract arrays (`jax.ShapeDtypeStruct` with a sharding), nested as they were saved.
           training: likewise.
+
+        Raises:
+          ValueError: the arrays there have other names, shapes or dtypes.
         """
-        arrays = self._orbax.restore(
-            folder / ARRAYS,
-            args=ocp.args.Composite(
-                model=ocp.args.StandardRestore(model), training=ocp.args.StandardRestore(training)
-            ),
-        )
+        arrays = load_arrays(folder, {"model": model, "training": training})
         return arrays["model"], arrays["training"], read_description(folder)
 
     def close(self) -> None:
-        """Waits for the last save and stops the writers."""
-        self.wait()
-        self._orbax.close()
-
-    def _finish(self, folder: Path) -> None:
+        """Waits for the last save and stops the writer."""
         try:
-            self._orbax.wait_until_finished()
+            self.wait()
+        finally:
+            self._worker.shutdown()
+
+    def _prepare(self, folder: Path, parts: dict[str, PyTree], description: Description) -> Exception | None:
+        """Writes the plain files, before Orbax starts its threads: a full or locked disk is found here."""
+        if self._primary:
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                description.write(folder)
+                write_listing(folder, parts)
+            except Exception as error:  # whatever it is, the other processes have to hear of it
+                return error
+        return None
+
+    def _finish(self, folder: Path, wait_for_arrays: Callable[[], None]) -> None:
+        """Completes a save in the background; only a complete one gets its name, only then do older ones go."""
+        try:
+            wait_for_arrays()
             if self._primary:
                 write_manifest(folder)
-                folder.rename(self._directory / folder.name.removesuffix(SAVING))
-                self._remove_old()
-        except BaseException as error:  # whatever it is, the caller's next call raises it
-            self._error = error
-
-    def _remove_old(self) -> None:
-        steps = complete_steps(self._directory)
-        for step in steps_to_remove(steps, keep_last=self._keep_last, keep_every=self._keep_every):
-            shutil.rmtree(self._directory / str(step))
-
-    def _broadcast_steps(self) -> list[int]:
-        self._barrier("vlp_steps")
-        return complete_steps(self._directory)
-
-    @staticmethod
-    def _barrier(name: str) -> None:
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices(name)
+                publish(folder)
+        except BaseException:
+            if self._primary:
+                shutil.rmtree(folder, ignore_errors=True)  # the disk may be full
+            raise
+        if self._primary:
+            steps = complete_steps(self._directory)
+            for step in steps_to_remove(steps, keep_last=self._keep_last, keep_every=self._keep_every):
+                remove(self._directory / str(step))

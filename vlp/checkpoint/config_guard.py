@@ -46,5 +46,10 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             leaves |= _flatten(value, f"{prefix}{name}.")
         else:
-            leaves[prefix + name] = list(value) if isinstance(value, tuple) else value
+            leaves[prefix + name] = _plain(value)
     return leaves
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back: lists for tuples."""
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from vlp.checkpoint.manifest import find_damage
+from vlp.checkpoint.description import DESCRIPTION
+from vlp.checkpoint.manifest import MANIFEST, find_damage, sync
 
-SAVING, DAMAGED = ".saving", ".damaged"
+SAVING, REMOVING, DAMAGED = ".saving", ".removing", ".damaged"
 
 
 def complete_steps(directory: Path) -> list[int]:
@@ -18,7 +19,11 @@ def complete_steps(directory: Path) -> list[int]:
 
 
 def newest_intact(directory: Path) -> Path | None:
-    """The newest checkpoint whose digests hold; newer damaged ones are named in a warning and set aside."""
+    """The newest checkpoint whose digests hold, None in a fresh folder; damaged ones are set aside and logged.
+
+    Raises:
+      ValueError: there are checkpoints and none is intact: starting afresh would look like going on.
+    """
     for step in reversed(complete_steps(directory)):
         folder = directory / str(step)
         damage = find_damage(folder)
@@ -26,6 +31,12 @@ def newest_intact(directory: Path) -> Path | None:
             return folder
         aside = set_aside(folder)
         logging.warning("checkpoint %s is damaged: %s; set aside as %s", folder, damage, aside.name)
+    damaged = sorted(path.name for path in directory.glob(f"*{DAMAGED}*"))
+    if damaged:
+        raise ValueError(
+            f"{directory} holds no intact checkpoint, only {', '.join(damaged)}: restore one from a copy, or start "
+            "afresh in another workdir"
+        )
     return None
 
 
@@ -40,10 +51,24 @@ def set_aside(folder: Path) -> Path:
     return aside
 
 
+def publish(folder: Path) -> None:
+    """Gives a complete checkpoint its final name, for good even if the machine stops the moment after."""
+    folder.rename(folder.with_name(folder.name.removesuffix(SAVING)))
+    sync(folder.parent)
+
+
+def remove(folder: Path) -> None:
+    """Removes a checkpoint that is no longer kept; cut off half way, it is not taken for a damaged one."""
+    aside = folder.with_name(folder.name + REMOVING)
+    folder.rename(aside)
+    shutil.rmtree(aside)
+
+
 def remove_unfinished(directory: Path) -> None:
-    """Removes what saves that were cut off have left."""
-    for path in directory.glob(f"*{SAVING}"):
-        shutil.rmtree(path)
+    """Removes what saves and removals that were cut off have left."""
+    for suffix in (SAVING, REMOVING):
+        for path in directory.glob(f"*{suffix}"):
+            shutil.rmtree(path)
 
 
 def steps_to_remove(steps: Iterable[int], *, keep_last: int, keep_every: int) -> list[int]:
@@ -65,7 +90,8 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
     path = Path(path)
     if not path.is_dir():
         raise ValueError(f"there is no checkpoint or workdir at {path}")
-    if path.name.isdigit() and step is None:
+    # A copied step may have any name.
+    if step is None and ((path / MANIFEST).is_file() or (path / DESCRIPTION).is_file()):
         return _intact(path)
     directory = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     steps = complete_steps(directory)
@@ -79,9 +105,6 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
         if not damage:
             return folder
         logging.warning("checkpoint %s is passed over: %s", folder, damage)
-    # A copied step folder may have any name.
-    if not steps and (path / "description.json").is_file():
-        return _intact(path)
     raise ValueError(f"{directory} holds no intact checkpoint")
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import jax
-import numpy as np
-import orbax.checkpoint as ocp
-from jaxtyping import PyTree
-
-from vlp.checkpoint.checkpointer import ARRAYS
+from vlp.checkpoint.arrays import load_as_numpy
 
 
-def load_model_arrays(folder: Path) -> PyTree:
-    """The arrays saved as `model`, as a nested dict of numpy arrays, whatever devices they were saved from.
+def load_model_arrays(folder: Path) -> dict[Any, Any]:
+    """The arrays saved as `model`, as nested dicts of numpy arrays, whatever devices they were saved from.
+
+    Nothing of the optimizer's is read.
 
     Args:
-      folder: of one checkpoint, from `find_checkpoint`.
+      folder: of one checkpoint, from `find_checkpoint`, which has verified it.
     """
-    path = folder.absolute() / ARRAYS / "model"
-    handler = ocp.PyTreeCheckpointHandler()
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), handler.metadata(path).tree)
-    return handler.restore(path, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+    return load_as_numpy(folder, "model")

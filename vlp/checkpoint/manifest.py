@@ -5,47 +5,75 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 MANIFEST = "manifest.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Records size and SHA-256 of every file below a folder; whatever has no manifest is not a whole checkpoint."""
-    entries = {name: _entry(folder / name) for name in _files(folder)}
+    """Records size and SHA-256 of every file below a folder; whatever has no manifest is not a whole checkpoint.
+
+    All bytes are on the disk, and not only on their way to it, before the manifest says that they are.
+    """
+    names = _files(folder)
+    for name in names:
+        sync(folder / name)
+    entries = {name: [(folder / name).stat().st_size, digest] for name, digest in _digests(folder, names)}
     temporary = folder / f"{MANIFEST}.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(entries, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    sync(temporary)
     temporary.replace(folder / MANIFEST)
+    sync(folder)
 
 
 def find_damage(folder: Path) -> str:
     """What is wrong with a checkpoint, in one line naming the file; '' if every byte is as it was written."""
     try:
         entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        entries = {name: (size, digest) for name, (size, digest) in entries.items()}
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         return f"{MANIFEST} cannot be read ({error})"
-    for name, (size, digest) in entries.items():
+    try:
+        return _first_change(folder, entries)
+    except OSError as error:  # a disk that gives up, or a file that goes while it is read
+        return f"a file cannot be read ({error})"
+
+
+def _first_change(folder: Path, entries: dict[str, tuple[int, str]]) -> str:
+    for name, (size, _) in entries.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
         if path.stat().st_size != size:
             return f"{name} has {path.stat().st_size} bytes instead of {size}"
-        if _digest(path) != digest:
+    for name, digest in _digests(folder, entries):
+        if digest != entries[name][1]:
             return f"the bytes of {name} have changed since they were written"
     return ""
+
+
+def sync(path: Path) -> None:
+    """Makes the bytes of a file, or the names in a folder, outlast a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def _entry(path: Path) -> tuple[int, str]:
-    return path.stat().st_size, _digest(path)
+def _digests(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names with their digests, several files at a time: hashing leaves Python's lock to others."""
+    names = list(names)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        yield from zip(names, pool.map(lambda name: _digest(folder / name), names), strict=True)
 
 
 def _digest(path: Path) -> str:

@@ -1,0 +1,188 @@
+"""Saving, restoring, keeping and refusing, on real folders."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+from checkpoint_states import abstract, assert_same, description, flip_byte, largest_file, parts, sharding
+
+from vlp.checkpoint import Checkpointer
+
+
+@pytest.fixture
+def checkpointer(tmp_path: Path) -> Iterator[Checkpointer]:
+    opened = Checkpointer(tmp_path)
+    yield opened
+    opened.close()
+
+
+def save(checkpointer: Checkpointer, *steps: int) -> None:
+    for step in steps:
+        checkpointer.save(step, *parts(step), description(step))
+    checkpointer.wait()
+
+
+@pytest.mark.parametrize("devices", [8, 2, 1])
+def test_restores_every_bit_onto_any_number_of_devices(checkpointer: Checkpointer, devices: int) -> None:
+    save(checkpointer, 3)
+    folder = checkpointer.newest()
+    assert folder is not None
+    wanted = abstract(parts(3), devices)
+    model, training, words = checkpointer.restore(folder, *wanted)
+    assert_same((model, training), parts(3))
+    assert words == description(3)
+    for leaf, shape in zip(jax.tree.leaves((model, training)), jax.tree.leaves(wanted), strict=True):
+        assert leaf.sharding.is_equivalent_to(shape.sharding, leaf.ndim)
+    assert len(model["params"]["half"].addressable_shards) == devices
+
+
+def test_what_is_saved_is_the_state_at_the_call(checkpointer: Checkpointer) -> None:
+    model, training = parts(1)
+    checkpointer.save(1, model, training, description(1))
+    overwrite = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
+    for _ in range(5):
+        model["params"] = overwrite(model["params"])
+    folder = checkpointer.newest()
+    assert folder is not None
+    restored, _, _ = checkpointer.restore(folder, *abstract(parts(1)))
+    assert_same(restored, parts(1)[0])
+
+
+def test_keeps_the_last_and_every_mth(tmp_path: Path) -> None:
+    checkpointer = Checkpointer(tmp_path, keep_last=2, keep_every=4)
+    save(checkpointer, *range(1, 11))
+    checkpointer.close()
+    assert sorted(int(path.name) for path in tmp_path.iterdir()) == [4, 8, 9, 10]
+
+
+def test_keeps_at_least_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep_last is 0"):
+        Checkpointer(tmp_path, keep_last=0)
+
+
+def test_a_fresh_folder_has_none(checkpointer: Checkpointer) -> None:
+    assert checkpointer.newest() is None
+
+
+def truncate(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+DAMAGES = [
+    (flip_byte, ""),
+    (truncate, ""),
+    (Path.unlink, ""),
+    (flip_byte, "description.json"),
+    (Path.unlink, "tokenizer.model"),
+    (truncate, "arrays.json"),
+    (truncate, "manifest.json"),
+    (Path.unlink, "manifest.json"),
+]
+
+
+@pytest.mark.parametrize(("damage", "name"), DAMAGES)
+def test_damage_is_named_and_the_one_before_taken(
+    checkpointer: Checkpointer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
+    name: str,
+) -> None:
+    save(checkpointer, 1, 2)
+    victim = tmp_path / "2" / name if name else largest_file(tmp_path / "2" / "arrays")
+    damage(victim)
+    with caplog.at_level(logging.WARNING):
+        assert checkpointer.newest() == tmp_path / "1"
+    assert str(victim.relative_to(tmp_path / "2")) in caplog.text
+    assert (tmp_path / "2.damaged").is_dir()
+    save(checkpointer, 2)
+    assert checkpointer.newest() == tmp_path / "2"
+
+
+def test_damage_to_all_is_an_error_and_stays_one(checkpointer: Checkpointer, tmp_path: Path) -> None:
+    save(checkpointer, 1, 2)
+    for step in (1, 2):
+        flip_byte(largest_file(tmp_path / str(step)))
+    for again in (checkpointer, Checkpointer(tmp_path)):
+        with pytest.raises(ValueError, match=r"no intact checkpoint, only 1\.damaged, 2\.damaged"):
+            again.newest()
+
+
+def test_other_arrays_are_refused_by_name(checkpointer: Checkpointer) -> None:
+    save(checkpointer, 1)
+    model, training = parts(1)
+    del model["rest"]
+    model["params"]["more"] = jnp.zeros(3)
+    model["params"]["half"] = jnp.zeros((64, 128))
+    folder = checkpointer.newest()
+    assert folder is not None
+    with pytest.raises(ValueError, match="does not fit") as error:
+        checkpointer.restore(folder, *abstract((model, training)))
+    words = str(error.value)
+    assert "params/more is not in the checkpoint" in words
+    assert "rest/seen is only in the checkpoint" in words
+    assert "params/half is bfloat16[64, 128] there, float32[64, 128] here" in words
+
+
+def test_the_newest_step_is_left_and_an_earlier_one_refused(checkpointer: Checkpointer, tmp_path: Path) -> None:
+    save(checkpointer, 5)
+    before = (tmp_path / "5" / "manifest.json").stat().st_mtime_ns
+    save(checkpointer, 5)
+    assert (tmp_path / "5" / "manifest.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="holds step 5 already"):
+        save(checkpointer, 4)
+
+
+def test_a_failed_write_is_raised_by_the_next_call_and_harms_nothing(
+    checkpointer: Checkpointer, tmp_path: Path
+) -> None:
+    save(checkpointer, 1)
+    model, training = parts(2)
+    model["params"]["large"] = jax.random.normal(jax.random.key(0), (1024, 1024))
+    unlimited, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, unlimited[1]))
+    try:
+        checkpointer.save(2, model, training, description(2))
+        with pytest.raises(RuntimeError, match=r"could not be written.*File too large"):
+            checkpointer.save(3, model, training, description(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    save(checkpointer, 2)
+    assert checkpointer.newest() == tmp_path / "2"
+
+
+def test_deleted_arrays_are_refused(checkpointer: Checkpointer) -> None:
+    model, training = parts(1)
+    model["params"]["half"].delete()
+    with pytest.raises(ValueError, match="deleted: params/half"):
+        checkpointer.save(1, model, training, description(1))
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    for name in ("7.saving", "3.removing", "2.damaged"):
+        (tmp_path / name / "arrays").mkdir(parents=True)
+    Checkpointer(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["2.damaged"]
+
+
+def test_a_copied_checkpoint_goes_on_in_another_run(checkpointer: Checkpointer, tmp_path: Path) -> None:
+    save(checkpointer, 6)
+    shutil.copytree(tmp_path / "6", tmp_path / "other" / "6")
+    shutil.rmtree(tmp_path / "6")
+    other = Checkpointer(tmp_path / "other")
+    folder = other.newest()
+    assert folder is not None
+    model, _, _ = other.restore(folder, *abstract(parts(6), 4))
+    assert_same(model, parts(6)[0])
+    assert model["params"]["half"].sharding.mesh == sharding(4).mesh

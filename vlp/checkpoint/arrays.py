@@ -1,0 +1,175 @@
+"""The arrays of a checkpoint: the one place that knows Orbax, and a plain list of what was saved.
+
+Orbax gets one flat dict of arrays for each part of the state, under names of our own: so neither the containers around
+the arrays nor Orbax's rules for them decide what can be saved, and one part can be read without the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+from orbax.checkpoint import v1 as ocp
+
+ARRAYS, LISTING = "arrays", "arrays.json"
+
+Parts = Mapping[str, PyTree]
+Layout = dict[str, Any]  # "path": keys and indices, "shape", "dtype"
+
+
+def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
+    """Copies arrays to the host and starts to write them. Every process calls it.
+
+    Args:
+      folder: exists already; what is written is one folder in it.
+      parts: pytrees of arrays by name.
+
+    Returns:
+      A function that waits until everything is written; what went wrong with it is raised there.
+
+    Raises:
+      ValueError: an array was donated or deleted.
+    """
+    flat = {part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()}
+    _refuse_deleted(flat)
+    # Orbax saves neither arrays without elements nor dicts without arrays.
+    flat = {part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in flat.items()}
+    filled = {part: leaves for part, leaves in flat.items() if leaves}
+    return ocp.save_checkpointables_async(folder / ARRAYS, filled).result
+
+
+def write_listing(folder: Path, parts: Parts) -> None:
+    """Writes the path, shape and dtype of every array as plain JSON."""
+    listing = {part: _layouts(jax.tree.map(_as_array, tree)) for part, tree in parts.items()}
+    (folder / LISTING).write_text(json.dumps(listing, indent=1) + "\n", encoding="utf-8")
+
+
+def load_arrays(folder: Path, abstract: Parts) -> dict[str, PyTree]:
+    """Reads arrays onto the devices asked for, whatever they were saved from. Every process calls it.
+
+    Args:
+      folder: of one checkpoint.
+      abstract: parts to read, of `jax.ShapeDtypeStruct`s with a sharding, in the containers wanted.
+
+    Raises:
+      ValueError: the arrays saved have other names, shapes or dtypes.
+    """
+    listing = _read_listing(folder)
+    differences = [
+        difference for part, tree in abstract.items() for difference in _differences(listing[part], _layouts(tree))
+    ]
+    if differences:
+        raise ValueError(f"the checkpoint {folder} does not fit this model and optimizer: {_shortened(differences)}")
+    flat = {part: _by_name(tree) for part, tree in abstract.items()}
+    loaded = _load(folder, flat)
+    return {
+        part: jax.tree.unflatten(jax.tree.structure(tree), [loaded[part][name] for name in flat[part]])
+        for part, tree in abstract.items()
+    }
+
+
+def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
+    """Reads one part without knowing what was saved: nested dicts of numpy arrays.
+
+    Args:
+      folder: of one checkpoint.
+      part: its name.
+    """
+    layouts = _read_listing(folder)[part]
+    # A broadcast scalar has any shape and takes no memory.
+    abstract = {
+        name: np.broadcast_to(np.zeros((), jax.numpy.dtype(layout["dtype"])), layout["shape"])
+        for name, layout in layouts.items()
+    }
+    tree: dict[Any, Any] = {}
+    for name, leaf in _load(folder, {part: abstract})[part].items():
+        *branches, last = layouts[name]["path"]
+        node = tree
+        for key in branches:
+            node = node.setdefault(key, {})
+        node[last] = leaf
+    return tree
+
+
+def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Reads flat dicts; arrays without elements are made here, as they were not saved."""
+    filled = {part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in abstract.items()}
+    filled = {part: leaves for part, leaves in filled.items() if leaves}
+    loaded = ocp.load_checkpointables(folder.absolute() / ARRAYS, filled) if filled else {}
+    return {
+        part: {name: loaded[part][name] if leaf.size else _empty(leaf) for name, leaf in leaves.items()}
+        for part, leaves in abstract.items()
+    }
+
+
+def _empty(leaf: Any) -> Any:
+    zeros = np.zeros(leaf.shape, leaf.dtype)
+    return zeros if isinstance(leaf, np.ndarray) else jax.device_put(zeros, leaf.sharding)
+
+
+def _by_name(tree: PyTree) -> dict[str, Any]:
+    """Leaves in the order of `jax.tree.leaves`, by slash-joined path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    flat = {"/".join(str(key) for key in _keys(path)): leaf for path, leaf in leaves}
+    if len(flat) < len(leaves):
+        raise ValueError("two arrays of the state have the same slash-joined path: rename one")
+    return flat
+
+
+def _layouts(tree: PyTree) -> dict[str, Layout]:
+    paths = (path for path, _ in jax.tree_util.tree_leaves_with_path(tree))
+    return {
+        name: {"path": _keys(path), "shape": list(leaf.shape), "dtype": str(leaf.dtype)}
+        for path, (name, leaf) in zip(paths, _by_name(tree).items(), strict=True)
+    }
+
+
+def _keys(path: tuple[Any, ...]) -> list[str | int]:
+    """The dict keys, sequence indices and field names along a path of `jax.tree_util`."""
+    return [next(getattr(entry, kind) for kind in ("key", "idx", "name") if hasattr(entry, kind)) for entry in path]
+
+
+def _as_array(leaf: Any) -> Any:
+    return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+
+
+def _refuse_deleted(flat: dict[str, dict[str, Any]]) -> None:
+    """Stops before Orbax does: stopped half way, it leaves threads that keep the process from ending for long."""
+    deleted = [
+        name
+        for leaves in flat.values()
+        for name, leaf in leaves.items()
+        if isinstance(leaf, jax.Array) and leaf.is_deleted()
+    ]
+    if deleted:
+        raise ValueError(f"cannot save arrays that were donated to a later step or deleted: {_shortened(deleted)}")
+
+
+def _differences(saved: dict[str, Layout], wanted: dict[str, Layout]) -> list[str]:
+    absent = [f"{name} is not in the checkpoint" for name in wanted if name not in saved]
+    surplus = [f"{name} is only in the checkpoint" for name in saved if name not in wanted]
+    changed = [
+        f"{name} is {_words(saved[name])} there, {_words(wanted[name])} here"
+        for name in wanted
+        if name in saved and _words(saved[name]) != _words(wanted[name])
+    ]
+    return absent + surplus + changed
+
+
+def _words(layout: Layout) -> str:
+    return f"{layout['dtype']}{layout['shape']}"
+
+
+def _shortened(items: list[str], limit: int = 6) -> str:
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return "; ".join(items[:limit]) + more
+
+
+def _read_listing(folder: Path) -> dict[str, dict[str, Layout]]:
+    listing: dict[str, dict[str, Layout]] = json.loads((folder / LISTING).read_text(encoding="utf-8"))
+    return listing
