@@ -43,6 +43,10 @@ class Encodings:
         self._key, self._mean, self._std = key, mean, std
         self._known: dict[tuple[str, str], Any] = {}
 
+    def key(self, name: str) -> PRNGKeyArray:
+        """This step's randomness for whatever is called `name`."""
+        return fold_in_name(self._key, name)
+
     def _once(self, tower: str, view: str, compute: Callable[[], T]) -> T:
         if (tower, view) not in self._known:
             self._known[tower, view] = compute()
@@ -54,19 +58,25 @@ class Encodings:
 
     def _encode_image(self, view: str) -> TowerOutput:
         pixels = normalise(self.batch[view], self._mean, self._std)
-        return self.model.image(pixels, fold_in_name(self._key, view))
+        return self.model.image(pixels, self.key(view))
 
     def text_tower(self, view: str = "text") -> TowerOutput:
         """The text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
-        return self._once("text_tower", view, lambda: self.model.text(self.batch[view], self.batch[f"{view}_mask"]))
+        return self._once(
+            "text_tower", view, lambda: self.model.text(self.batch[view], self.batch[f"{view}_mask"])
+        )
 
     def image(self, view: str = "image") -> Float[Array, "batch embed_dim"]:
         """Unit image embeddings."""
-        return self._once("image", view, lambda: unit(self.model.image_projection(self.image_tower(view).pooled)))
+        return self._once(
+            "image", view, lambda: unit(self.model.image_projection(self.image_tower(view).pooled))
+        )
 
     def text(self, view: str = "text") -> Float[Array, "batch embed_dim"]:
         """Unit text embeddings."""
-        return self._once("text", view, lambda: unit(self.model.text_projection(self.text_tower(view).pooled)))
+        return self._once(
+            "text", view, lambda: unit(self.model.text_projection(self.text_tower(view).pooled))
+        )
 
     def logit_scale(self) -> Float[Array, ""]:
         """The learned scale of cosines, as a multiplier."""

@@ -1,0 +1,148 @@
+"""The towers by what they promise: shapes, padding that cannot be seen, patch dropout, scan, remat, precision."""
+
+from __future__ import annotations
+
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from ml_collections import ConfigDict
+
+from vlp.models.compute import Compute, resolve_compute
+from vlp.models.positions import sincos2d
+from vlp.models.sizes import SIZES, tower_size
+from vlp.models.text import TextTransformer
+from vlp.models.vision import VisionTransformer, patchify
+
+TINY = {"size": "", "width": 16, "depth": 2, "heads": 2, "mlp_dim": 32}
+IMAGE = {
+    "patch_size": 4,
+    "resolution": 16,
+    "position": "learned",
+    "pool": "mean",
+    "registers": 0,
+    "patch_dropout": 0.0,
+}
+
+
+def vision(compute=Compute(unroll=True), **changes):  # noqa: B008
+    return VisionTransformer(ConfigDict({**TINY, **IMAGE, **changes}), compute=compute, rngs=nnx.Rngs(0))
+
+
+def text(compute=Compute(unroll=True), **changes):  # noqa: B008
+    config = ConfigDict({**TINY, "causal": True, "pool": "end", **changes})
+    return TextTransformer(config, vocabulary_size=40, length=8, compute=compute, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture
+def pixels():
+    return jnp.asarray(np.random.default_rng(0).normal(size=(3, 16, 16, 3)), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("pool", "position", "registers"),
+    [("class", "learned", 0), ("mean", "sincos2d", 3), ("attention", "learned", 3)],
+)
+def test_image_tower_gives_one_vector_an_image_and_one_a_patch(pixels, pool, position, registers):
+    output = vision(pool=pool, position=position, registers=registers)(pixels)
+    assert output.pooled.shape == (3, 16) and output.tokens.shape == (3, 16, 16)
+    assert np.isfinite(output.pooled).all()
+
+
+def test_patches_come_row_by_row():
+    image = jnp.arange(8 * 8 * 3).reshape(1, 8, 8, 3)
+    patches = patchify(image, 4)
+    assert patches.shape == (1, 4, 48)
+    np.testing.assert_array_equal(patches[0, 1].reshape(4, 4, 3), image[0, :4, 4:])
+    np.testing.assert_array_equal(patches[0, 2].reshape(4, 4, 3), image[0, 4:, :4])
+
+
+def test_patch_dropout_keeps_a_different_share_each_time_and_nothing_is_dropped_without_a_key(pixels):
+    tower = vision(patch_dropout=0.75)
+    assert tower(pixels).tokens.shape == (3, 16, 16)
+    first, again, other = (tower(pixels, jax.random.key(seed)) for seed in (0, 0, 1))
+    assert first.tokens.shape == (3, 4, 16)
+    np.testing.assert_array_equal(first.pooled, again.pooled)
+    assert not np.allclose(first.pooled, other.pooled)
+
+
+def test_a_kept_patch_keeps_its_position(pixels):
+    # Nothing but the order changes when every patch is kept, and a mean does not see the order.
+    tower = vision(patch_dropout=1e-6)
+    np.testing.assert_allclose(tower(pixels, jax.random.key(0)).pooled, tower(pixels).pooled, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("causal", "pool"), [(True, "end"), (False, "mean"), (False, "end"), (False, "attention")]
+)
+def test_what_stands_in_the_padding_cannot_be_seen(causal, pool):
+    tower = text(causal=causal, pool=pool)
+    ids = jnp.asarray([[2, 9, 8, 3, 0, 0, 0, 0], [2, 3, 0, 0, 0, 0, 0, 0]])
+    mask = ids > 0
+    changed = jnp.where(mask, ids, 17)
+    np.testing.assert_allclose(tower(ids, mask).pooled, tower(changed, mask).pooled, atol=1e-6)
+    assert not np.allclose(tower(ids, mask).pooled[0], tower(ids.at[0, 1].set(11), mask).pooled[0])
+
+
+def test_a_causal_tower_does_not_look_ahead_and_a_bidirectional_one_does():
+    ids, mask = jnp.asarray([[2, 9, 8, 7, 6, 5, 4, 3]]), jnp.ones((1, 8), bool)
+    changed = ids.at[0, 6].set(30)
+    for causal in (True, False):
+        tower = text(causal=causal, pool="last")
+        same = np.allclose(tower(ids, mask).tokens[0, :6], tower(changed, mask).tokens[0, :6], atol=1e-6)
+        assert same is causal
+
+
+def test_scan_and_unroll_and_every_remat_policy_agree(pixels):
+    def value_and_gradient(compute):
+        graphdef, params = nnx.split(vision(compute, pool="class"))
+        return jax.value_and_grad(lambda p: (nnx.merge(graphdef, p)(pixels).pooled ** 2).sum())(params)
+
+    expected = value_and_gradient(Compute(unroll=True))
+    for compute in (Compute(), Compute(remat="dots"), Compute(remat="full", unroll=True)):
+        for one, other in zip(
+            jax.tree.leaves(expected), jax.tree.leaves(value_and_gradient(compute)), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_computes_in_bfloat16_over_float32_parameters(pixels):
+    tower = vision(Compute(dtype=jnp.dtype("bfloat16")), pool="class")
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(tower, nnx.Param))} == {jnp.dtype("float32")}
+    output = tower(pixels).pooled
+    assert output.dtype == jnp.bfloat16
+    exact = vision(pool="class")(pixels).pooled
+    cosine = (
+        (output.astype(jnp.float32) * exact).sum()
+        / jnp.linalg.norm(output.astype(jnp.float32))
+        / jnp.linalg.norm(exact)
+    )
+    assert float(cosine) > 0.999
+
+
+def test_sizes_by_name_and_by_number():
+    named = ConfigDict({"size": "B", "width": 0, "depth": 3, "heads": 0, "mlp_dim": 0})
+    assert (tower_size(named).width, tower_size(named).depth) == (768, 3)
+    assert all(size.width % size.heads == 0 for size in SIZES.values())
+    with pytest.raises(ValueError, match="not one of"):
+        tower_size(ConfigDict({**named, "size": "XXL"}))
+    with pytest.raises(ValueError, match="do not divide"):
+        tower_size(ConfigDict({**named, "heads": 7}))
+    with pytest.raises(ValueError, match="width"):
+        tower_size(ConfigDict({**named, "size": ""}))
+
+
+def test_sincos_positions_tell_all_places_apart():
+    table = np.asarray(sincos2d(4, 16))
+    assert table.shape == (16, 16) and len(np.unique(table.round(5), axis=0)) == 16
+    with pytest.raises(ValueError, match="divisible by 4"):
+        sincos2d(4, 18)
+
+
+def test_attention_is_chosen_once_and_a_wrong_choice_is_explained():
+    config = ConfigDict({"dtype": "float32", "attention": "auto", "scan_blocks": "auto", "remat": "none"})
+    assert resolve_compute(config).attention == "xla" and resolve_compute(config).unroll
+    with pytest.raises(ValueError, match="needs a GPU"):
+        resolve_compute(ConfigDict({**config, "attention": "cudnn"}))

@@ -1,0 +1,110 @@
+"""What the contrastive objective returns for a batch, and what it leaves alone."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from vlp.models.compute import Compute
+from vlp.objectives import OBJECTIVES
+from vlp.pretrainer import Pretrainer
+from vlp.training.state import split
+
+
+def pretrainer_of(config):
+    return Pretrainer(config, vocabulary_size=50, compute=Compute(unroll=True))
+
+
+def gradients_of(config, batch):
+    graphdef, params, rest = split(pretrainer_of(config))
+
+    def loss(params):
+        return nnx.merge(graphdef, params, rest, copy=True)(batch, jax.random.key(7))
+
+    (value, metrics), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+    return value, metrics, gradients
+
+
+def numpy_losses(pretrainer, batch):
+    model = pretrainer.model
+    pixels = (np.asarray(batch["image"], np.float32) / 255 - 0.5) / 0.5
+    image = np.asarray(model.encode_pixels(pixels), np.float64)
+    text = np.asarray(model.encode_text(batch["text"], batch["text_mask"]), np.float64)
+    logits = np.exp(float(model.logit_scale[...])) * image @ text.T
+    rows = [np.log(np.exp(z).sum(axis=1)) - np.diag(z) for z in (logits, logits.T)]
+    return rows[0].mean(), rows[1].mean()
+
+
+@pytest.mark.parametrize("direction", [0.0, 0.5, 0.75])
+def test_loss_is_the_weighted_mean_of_both_directions(config, batch, direction):
+    config.model.image.patch_dropout = 0.0
+    config.objectives.contrastive.direction = direction
+    pretrainer = pretrainer_of(config)
+    image_to_text, text_to_image = numpy_losses(pretrainer, batch)
+    loss, metrics = pretrainer(batch, jax.random.key(0))
+    assert float(loss) == pytest.approx(direction * image_to_text + (1 - direction) * text_to_image, rel=1e-5)
+    assert float(metrics["contrastive/loss"]) == pytest.approx(float(loss))
+    assert float(metrics["contrastive/logit_scale"]) == pytest.approx(1 / 0.07, rel=1e-5)
+
+
+def test_metrics_show_matching_and_collapse(config, batch):
+    _, metrics, _ = gradients_of(config, batch)
+    assert 0 <= float(metrics["contrastive/accuracy"]) <= 1
+    same = {
+        **batch,
+        "image": batch["image"][:1].repeat(8, axis=0),
+        "text": batch["text"][:1].repeat(8, axis=0),
+    }
+    same["text_mask"] = batch["text_mask"][:1].repeat(8, axis=0)
+    config.model.image.patch_dropout = 0.0
+    _, collapsed, _ = gradients_of(config, same)
+    assert float(collapsed["contrastive/positive_cosine"]) == pytest.approx(
+        float(collapsed["contrastive/negative_cosine"]), abs=1e-5
+    )
+
+
+def test_weight_zero_means_absent(config, batch, distraction):
+    with_zero = gradients_of(config, batch)
+    del config.objectives["distraction"]
+    without = gradients_of(config, batch)
+    assert jax.tree.structure(with_zero) == jax.tree.structure(without)
+    for one, other in zip(jax.tree.leaves(with_zero), jax.tree.leaves(without), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_objective_shifts_neither_initial_values_nor_dice(config, batch, distraction):
+    alone = pretrainer_of(config)
+    config.objectives.distraction.weight = 1.0
+    both = pretrainer_of(config)
+    for one, other in zip(
+        jax.tree.leaves(nnx.state(alone.model)), jax.tree.leaves(nnx.state(both.model)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    _, metrics_alone = alone(batch, jax.random.key(3))
+    _, metrics_both = both(batch, jax.random.key(3))
+    assert float(metrics_alone["contrastive/loss"]) == float(metrics_both["contrastive/loss"])
+
+
+def test_two_objectives_share_one_encoding_and_add_up(config, batch, distraction, monkeypatch):
+    config.objectives.distraction.weight = 0.25
+    pretrainer = pretrainer_of(config)
+    calls = []
+    tower = type(pretrainer.model.image)
+    monkeypatch.setattr(
+        tower, "__call__", lambda self, *a, run=tower.__call__: calls.append(1) or run(self, *a)
+    )
+    loss, metrics = pretrainer(batch, jax.random.key(0))
+    assert calls == [1]
+    assert float(loss) == pytest.approx(
+        float(metrics["contrastive/loss"]) + 0.25 * float(metrics["distraction/loss"]), rel=1e-6
+    )
+
+
+def test_every_objective_declares_its_fields_and_stands_in_the_base_config():
+    from configs import base
+
+    objectives = base.get_config().objectives
+    assert set(OBJECTIVES) == set(objectives)
+    assert all(objectives[name].weight == 0.0 and kind.fields for name, kind in OBJECTIVES.items())
