@@ -1,5 +1,4 @@
-"""The training stream: global batch k is a pure function of (seed, k), on any number of hosts, workers and
-threads.
+"""The training stream: global batch k is a pure function of (seed, k), on any number of hosts and workers.
 
 Shuffle, repetition, mixture and every random choice are decided per global index. Only then is the stream
 cut: host h of H takes the rows [h*B/H, (h+1)*B/H) of each global batch of B, so that the hosts' rows in order
@@ -49,8 +48,7 @@ class Stream:
           seed: of everything random.
 
         Raises:
-          ValueError: no source with a positive weight, an empty one, or a negative weight, batch_size or
-            seed.
+          ValueError: no source with a positive weight, an empty one, or a number that is out of its range.
         """
         if batch_size < 1 or seed < 0:
             raise ValueError(f"batch_size {batch_size} must be at least 1 and seed {seed} at least 0")
@@ -75,14 +73,12 @@ class Stream:
         threads: int = 2,
         prefetch: int = 4,
     ) -> Iterator[Batch]:
-        """This host's rows of the global batches start, start + 1, ...; call close() on the iterator when
-        done.
+        """This host's rows of the global batches start, start + 1, ...; close() the iterator when done.
 
         Args:
           start: number of global batches already seen.
           process_index, process_count: this host among all hosts.
-          workers: processes that prepare batches, 0 for none. They start by spawn: a script needs `__main__`
-            guarded.
+          workers: processes that prepare batches, 0 for none. They are spawned: scripts guard `__main__`.
           threads: threads that prepare batches, in each worker.
           prefetch: batches to prepare ahead, in each worker.
 

@@ -46,8 +46,7 @@ class Tokenizer(Protocol):
 class SentencePieceTokenizer:
     """A SentencePiece model, which also lower-cases and normalises (NFKC) and falls back to bytes.
 
-    Special ids are fixed: 0 padding, 1 unknown, 2 begin, 3 end. Text never becomes one of them, whatever it
-    says.
+    Special ids are fixed: 0 padding, 1 unknown, 2 begin, 3 end. No text ever becomes one of them.
     """
 
     def __init__(self, model: bytes, length: int) -> None:

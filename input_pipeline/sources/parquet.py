@@ -1,5 +1,4 @@
-"""Parquet files as random access to Records: row groups are read when first asked for and kept while there is
-room.
+"""Parquet files as random access to Records: row groups are read on demand and kept while there is room.
 
 Shuffled reading touches row groups in any order. Data beyond the cache is therefore best written with small
 row groups (some hundred rows): each miss reads a whole one.
@@ -42,8 +41,7 @@ class ParquetSource:
           cache_bytes: how much decoded data to keep.
 
         Raises:
-          ValueError: no such path, a file that is not parquet, or a column that is missing or of a wrong
-            type.
+          ValueError: no such path, a file that is not parquet, or a missing or mistyped column.
         """
         self._columns = resolve_columns(columns or {})
         self._named = frozenset(columns or {})
