@@ -21,9 +21,9 @@ def state(step: int, devices: int) -> tuple[dict[str, Any], dict[str, Any]]:
     array = jax.make_array_from_callback(rows.shape, spread, lambda index: rows[index])
     whole = jax.NamedSharding(spread.mesh, jax.P())
     count = jax.make_array_from_callback((), whole, lambda _: np.asarray(step, np.int32))
-    return {"params": {"w": array, "none": jax.make_array_from_callback((0,), whole, lambda _: np.zeros(0))}}, {
-        "step": count
-    }
+    return {
+        "params": {"w": array, "none": jax.make_array_from_callback((0,), whole, lambda _: np.zeros(0))}
+    }, {"step": count}
 
 
 def save_and_restore(directory: Path, primary: bool) -> None:

@@ -78,24 +78,25 @@ def truncate(path: Path) -> None:
 
 
 DAMAGES = [
-    (flip_byte, ""),
-    (truncate, ""),
-    (Path.unlink, ""),
-    (flip_byte, "description.json"),
-    (Path.unlink, "tokenizer.model"),
-    (truncate, "arrays.json"),
-    (truncate, "manifest.json"),
-    (Path.unlink, "manifest.json"),
+    (flip_byte, "", "have changed"),
+    (truncate, "", "bytes instead of"),
+    (Path.unlink, "", "is missing"),
+    (flip_byte, "description.json", "have changed"),
+    (Path.unlink, "tokenizer.model", "is missing"),
+    (truncate, "arrays.json", "bytes instead of"),
+    (truncate, "manifest.json", "cannot be read"),
+    (Path.unlink, "manifest.json", "is missing"),
 ]
 
 
-@pytest.mark.parametrize(("damage", "name"), DAMAGES)
+@pytest.mark.parametrize(("damage", "name", "words"), DAMAGES)
 def test_damage_is_named_and_the_one_before_taken(
     checkpointer: Checkpointer,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     damage: Callable[[Path], None],
     name: str,
+    words: str,
 ) -> None:
     save(checkpointer, 1, 2)
     victim = tmp_path / "2" / name if name else largest_file(tmp_path / "2" / "arrays")
@@ -103,6 +104,7 @@ def test_damage_is_named_and_the_one_before_taken(
     with caplog.at_level(logging.WARNING):
         assert checkpointer.newest() == tmp_path / "1"
     assert str(victim.relative_to(tmp_path / "2")) in caplog.text
+    assert words in caplog.text
     assert (tmp_path / "2.damaged").is_dir()
     save(checkpointer, 2)
     assert checkpointer.newest() == tmp_path / "2"
@@ -133,7 +135,9 @@ def test_other_arrays_are_refused_by_name(checkpointer: Checkpointer) -> None:
     assert "params/half is bfloat16[64, 128] there, float32[64, 128] here" in words
 
 
-def test_the_newest_step_is_left_and_an_earlier_one_refused(checkpointer: Checkpointer, tmp_path: Path) -> None:
+def test_the_newest_step_is_left_and_an_earlier_one_refused(
+    checkpointer: Checkpointer, tmp_path: Path
+) -> None:
     save(checkpointer, 5)
     before = (tmp_path / "5" / "manifest.json").stat().st_mtime_ns
     save(checkpointer, 5)
@@ -148,7 +152,10 @@ def test_a_failed_write_is_raised_by_the_next_call_and_harms_nothing(
     save(checkpointer, 1)
     model, training = parts(2)
     model["params"]["large"] = jax.random.normal(jax.random.key(0), (1024, 1024))
-    unlimited, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    unlimited, handler = (
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, unlimited[1]))
     try:
         checkpointer.save(2, model, training, description(2))

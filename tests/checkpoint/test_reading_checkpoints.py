@@ -39,7 +39,9 @@ def test_says_what_is_not_there(workdir: Path, tmp_path: Path) -> None:
         find_checkpoint(tmp_path)
 
 
-def test_a_reader_passes_over_damage_and_moves_nothing(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reader_passes_over_damage_and_moves_nothing(
+    workdir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     newest = workdir / "checkpoints" / "2"
     flip_byte(largest_file(newest / "arrays"))
     with caplog.at_level(logging.WARNING):

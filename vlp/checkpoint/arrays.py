@@ -61,10 +61,14 @@ def load_arrays(folder: Path, abstract: Parts) -> dict[str, PyTree]:
     """
     listing = _read_listing(folder)
     differences = [
-        difference for part, tree in abstract.items() for difference in _differences(listing[part], _layouts(tree))
+        difference
+        for part, tree in abstract.items()
+        for difference in _differences(listing[part], _layouts(tree))
     ]
     if differences:
-        raise ValueError(f"the checkpoint {folder} does not fit this model and optimizer: {_shortened(differences)}")
+        raise ValueError(
+            f"the checkpoint {folder} does not fit this model and optimizer: {_shortened(differences)}"
+        )
     flat = {part: _by_name(tree) for part, tree in abstract.items()}
     loaded = _load(folder, flat)
     return {
@@ -98,7 +102,9 @@ def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
 
 def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Reads flat dicts; arrays without elements are made here, as they were not saved."""
-    filled = {part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in abstract.items()}
+    filled = {
+        part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in abstract.items()
+    }
     filled = {part: leaves for part, leaves in filled.items() if leaves}
     loaded = ocp.load_checkpointables(folder.absolute() / ARRAYS, filled) if filled else {}
     return {
@@ -131,7 +137,10 @@ def _layouts(tree: PyTree) -> dict[str, Layout]:
 
 def _keys(path: tuple[Any, ...]) -> list[str | int]:
     """The dict keys, sequence indices and field names along a path of `jax.tree_util`."""
-    return [next(getattr(entry, kind) for kind in ("key", "idx", "name") if hasattr(entry, kind)) for entry in path]
+    return [
+        next(getattr(entry, kind) for kind in ("key", "idx", "name") if hasattr(entry, kind))
+        for entry in path
+    ]
 
 
 def _as_array(leaf: Any) -> Any:
@@ -147,7 +156,9 @@ def _refuse_deleted(flat: dict[str, dict[str, Any]]) -> None:
         if isinstance(leaf, jax.Array) and leaf.is_deleted()
     ]
     if deleted:
-        raise ValueError(f"cannot save arrays that were donated to a later step or deleted: {_shortened(deleted)}")
+        raise ValueError(
+            f"cannot save arrays that were donated to a later step or deleted: {_shortened(deleted)}"
+        )
 
 
 def _differences(saved: dict[str, Layout], wanted: dict[str, Layout]) -> list[str]:

@@ -33,7 +33,9 @@ def check_same_config(old: Mapping[str, Any], new: Mapping[str, Any], allowed: S
         if not any(path == entry or path.startswith(f"{entry}.") for entry in allowed)
     }
     if refused:
-        changes = "; ".join(f"{path}: {before!r} there, {after!r} now" for path, (before, after) in refused.items())
+        changes = "; ".join(
+            f"{path}: {before!r} there, {after!r} now" for path, (before, after) in refused.items()
+        )
         raise ValueError(
             f"the workdir holds a run with another config ({changes}): use another --workdir, or allow the change "
             f"with --allow_config_change={','.join(refused)}"

@@ -50,5 +50,7 @@ def read_description(folder: Path) -> Description:
     fields = json.loads(path.read_text(encoding="utf-8"))
     version = fields.pop("format_version")
     if version > FORMAT_VERSION:
-        raise ValueError(f"{folder} has checkpoint format {version}, this vlp reads up to {FORMAT_VERSION}: update vlp")
+        raise ValueError(
+            f"{folder} has checkpoint format {version}, this vlp reads up to {FORMAT_VERSION}: update vlp"
+        )
     return Description(tokenizer=(folder / TOKENIZER).read_bytes(), **fields)
