@@ -79,11 +79,15 @@ class Model:
         """
         return self.encode_image_array(self._view.load(images))
 
-    def encode_image_array(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float32[np.ndarray, "n embed_dim"]:
+    def encode_image_array(
+        self, images: UInt8[np.ndarray, "n height width 3"]
+    ) -> Float32[np.ndarray, "n embed_dim"]:
         """The same for uint8 images that already have the model's resolution."""
         return self._encode("image", images)
 
-    def encode_pixels(self, pixels: Float[np.ndarray, "n height width 3"]) -> Float32[np.ndarray, "n embed_dim"]:
+    def encode_pixels(
+        self, pixels: Float[np.ndarray, "n height width 3"]
+    ) -> Float32[np.ndarray, "n embed_dim"]:
         """The same for already normalised pixels."""
         return self._encode("pixels", np.asarray(pixels, np.float32))
 
@@ -115,7 +119,9 @@ class Model:
     def _encode(self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]) -> Float32[np.ndarray, "n embed_dim"]:
         encode, count = self._encoders[kind], len(inputs[0])
         chunks = [
-            encode(self._variables, *(self._padded(rows[start : start + self._batch_size]) for rows in inputs))
+            encode(
+                self._variables, *(self._padded(rows[start : start + self._batch_size]) for rows in inputs)
+            )
             for start in range(0, count, self._batch_size)
         ]
         if not chunks:
@@ -128,10 +134,16 @@ class Model:
         if self._mesh is not None:
             size = -(-size // self._mesh.size) * self._mesh.size
         padded = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
-        return jax.device_put(padded, batch_sharding(self._mesh)) if self._mesh is not None else jax.device_put(padded)
+        return (
+            jax.device_put(padded, batch_sharding(self._mesh))
+            if self._mesh is not None
+            else jax.device_put(padded)
+        )
 
 
-def _compile_encoders(graphdef: nnx.GraphDef, preprocessing: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
+def _compile_encoders(
+    graphdef: nnx.GraphDef, preprocessing: dict[str, Any], mesh: Mesh | None
+) -> dict[str, Any]:
     """The three jitted ways into the towers; weights are an argument, so new ones need no new compilation."""
     mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
@@ -49,7 +50,8 @@ class Pretrainer(nnx.Module):
           key: this step's randomness.
         """
         encodings = Encodings(self.model, batch, key=key, mean=self.mean, std=self.std)
-        total, metrics = 0.0, {}
+        total = jnp.zeros((), jnp.float32)
+        metrics: dict[str, Float[Array, ""]] = {}
         for name, objective in self.objectives.items():
             output = objective(encodings)
             mean = output.loss.mean()

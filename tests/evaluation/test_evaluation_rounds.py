@@ -13,7 +13,11 @@ from vlp.evaluation.cache import RememberingEncoder
 def make_config(**changes: dict) -> dict:
     config = {
         "zero_shot": {
-            "every": 10, "final": True, "sets": ("val", "easy"), "templates": "simple", "labels": "category",
+            "every": 10,
+            "final": True,
+            "sets": ("val", "easy"),
+            "templates": "simple",
+            "labels": "category",
         },
         "retrieval": {"every": 0, "final": True, "sets": ("val",), "k": (1, 5)},
     }

@@ -73,8 +73,9 @@ def numpy_adamw(gradients: list[Any], params: Any, rates: dict[str, float], deca
     return values
 
 
-NO_DECAY = {path: 0.0 for path in ("image/dense/bias", "image/norm/scale", "image/position",
-                                   "image/class_token", "logit_scale")}  # fmt: skip
+NO_DECAY = dict.fromkeys(
+    ("image/dense/bias", "image/norm/scale", "image/position", "image/class_token", "logit_scale"), 0.0
+)
 
 
 def assert_same(params: Any, expected: dict[str, np.ndarray]) -> None:

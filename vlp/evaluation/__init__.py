@@ -16,6 +16,14 @@ from vlp.evaluation.report import results_markdown, results_table
 from vlp.evaluation.rounds import chance_levels, due, evaluate
 
 __all__ = [
-    "Encoder", "EvaluationSet", "Evaluator", "build_evaluators", "chance_levels", "due", "evaluate",
-    "required_sets", "results_markdown", "results_table",
+    "Encoder",
+    "EvaluationSet",
+    "Evaluator",
+    "build_evaluators",
+    "chance_levels",
+    "due",
+    "evaluate",
+    "required_sets",
+    "results_markdown",
+    "results_table",
 ]

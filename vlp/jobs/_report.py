@@ -13,7 +13,9 @@ ABLATIONS = ("--config.model.image.patch_dropout=0.0", "--config.objectives.cont
 def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     """The table of results beside chance, where everything is, and two ablations to try."""
     workdir = options.workdir
-    results = json.loads((workdir / "results.json").read_text()) if (workdir / "results.json").exists() else {}
+    results = (
+        json.loads((workdir / "results.json").read_text()) if (workdir / "results.json").exists() else {}
+    )
     chance = chance_levels(evaluators)
     ordered = {name: results[name] for name in chance if name in results}
     table = results_table(ordered, chance) if ordered else "no evaluator was asked for"

@@ -38,7 +38,7 @@ def start_devices(config: Any) -> Mesh:
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs between runs: in JAX_COMPILATION_CACHE_DIR, else under the user's cache folder."""
-    if not jax.config.jax_compilation_cache_dir:
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         root = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(root / "vlp" / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

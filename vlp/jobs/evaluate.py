@@ -22,14 +22,18 @@ def run(options: JobOptions) -> int:
       ConfigError: no checkpoint is named, or it holds no intact model, or no evaluator is on.
     """
     if not options.checkpoint:
-        raise ConfigError("--job=evaluate needs --checkpoint=PATH: a workdir, its checkpoints, or one step's folder")
+        raise ConfigError(
+            "--job=evaluate needs --checkpoint=PATH: a workdir, its checkpoints, or one step's folder"
+        )
     use_compilation_cache()
     with configuring():
         model = vlp.load(options.checkpoint)
         config = options.config if options.config_argument else model.config
         evaluators = build_evaluators(config.evaluators, EvaluationSets(config, model.preprocessing))
     if not evaluators:
-        raise ConfigError("no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true")
+        raise ConfigError(
+            "no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true"
+        )
     results = evaluate(evaluators, model)
     output = Path(options.output or options.workdir / "evaluation.json")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak, train_step_flops
 from vlp.training.writers import MetricsWriter, write_results
 
-NEEDS = ("objectives", "sources", "evaluation")
+NEEDS = ("objectives", "sources", "tokenizer", "evaluation")
 
 
 def run(options: JobOptions) -> int:
@@ -76,7 +76,9 @@ class Run:
                 there = read_description(self.newest).config
                 check_same_config(there, to_dict(self.config), options.allow_config_change)
         self.primary = jax.process_index() == 0
-        self.counters = DataCounters(self.config.data.max_bad_share, {code.value: code.name.lower() for code in Reason})
+        self.counters = DataCounters(
+            self.config.data.max_bad_share, {code.value: code.name.lower() for code in Reason}
+        )
 
     def train(self) -> int:
         """Runs the steps that are left. Returns the exit status."""
@@ -88,7 +90,9 @@ class Run:
             )
             writer.truncate_to(start if self.newest is not None else -1)
             if self.primary:
-                (workdir / "config.json").write_text(json.dumps(to_dict(config), indent=1, sort_keys=True) + "\n")
+                (workdir / "config.json").write_text(
+                    json.dumps(to_dict(config), indent=1, sort_keys=True) + "\n"
+                )
             progress = stack.enter_context(Progress(config.steps, initial=start, enabled=self.primary))
             stop = stack.enter_context(StopSignal())
             timer = self.timer()
@@ -109,7 +113,9 @@ class Run:
             self.checkpointer.close()
             progress.close()
         if stop.received is not None:
-            print(f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there")
+            print(
+                f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there"
+            )
             return 0
         if self.primary:
             print(closing_words(self.options, self.evaluators))
@@ -169,13 +175,17 @@ class Run:
         if self.primary:
             write_results(self.options.workdir / "results.json", results)
 
-    def hooks(self, writer: MetricsWriter, progress: Progress, timer: StepTimer, evaluate: Evaluate) -> list[Hook]:
+    def hooks(
+        self, writer: MetricsWriter, progress: Progress, timer: StepTimer, evaluate: Evaluate
+    ) -> list[Hook]:
         """What happens after steps, in this order: a checkpoint comes last, after all that it must vouch for."""
         config = self.config
         return [
             Advance(progress, timer),
             self.counters,
-            Log(config.log.every, writer, progress, timer, self.training.schedule, self.counters, config.steps),
+            Log(
+                config.log.every, writer, progress, timer, self.training.schedule, self.counters, config.steps
+            ),
             evaluate,
             Checkpoint(config.checkpoint.every, self.save, timer),
         ]

@@ -10,7 +10,10 @@ from vlp.kernels.loss import Loss
 
 
 def softmax(
-    scores: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], *, label_smoothing: float = 0.0
+    scores: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    *,
+    label_smoothing: float = 0.0,
 ) -> Loss:
     """Cross-entropy of each row's softmax with its targets: InfoNCE (arXiv 1807.03748) where the target is the pair.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ class Compute:
     """
 
     dtype: jnp.dtype = jnp.dtype("float32")
-    attention: str = "xla"
+    attention: Literal["xla", "cudnn"] = "xla"
     unroll: bool = False
     remat: str = "none"
 
@@ -47,10 +47,10 @@ def resolve_compute(config: Any) -> Compute:
             f"model.attention='cudnn' needs a GPU and model.dtype='bfloat16', but this is {backend} with {dtype}; "
             "use model.attention='auto'"
         )
-    automatic = "cudnn" if has_cudnn else "xla"
+    attention: Literal["xla", "cudnn"] = "cudnn" if has_cudnn and config.attention != "xla" else "xla"
     return Compute(
         dtype=dtype,
-        attention=automatic if config.attention == "auto" else config.attention,
+        attention=attention,
         unroll=backend == "cpu" if config.scan_blocks == "auto" else config.scan_blocks == "unroll",
         remat=config.remat,
     )

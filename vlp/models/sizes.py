@@ -16,7 +16,7 @@ class TowerSize:
     mlp_dim: int
 
 
-# ViT (arXiv 2010.11929, table 1), DeiT for Ti and S (2012.12877), shape-optimised So400m (2305.13035), H as in OpenCLIP.
+# ViT (arXiv 2010.11929, table 1), DeiT's Ti and S (2012.12877), shape-optimised So400m (2305.13035), H as in OpenCLIP.
 SIZES: dict[str, TowerSize] = {
     "Ti": TowerSize(192, 12, 3, 768),
     "S": TowerSize(384, 12, 6, 1536),

@@ -62,6 +62,7 @@ class VisionTransformer(nnx.Module):
         self.width, self.compute = size.width, compute
         values = 3 * config.patch_size**2
         self.patch_embedding = linear(values, size.width, std=values**-0.5, compute=compute, rngs=rngs)
+        self.position: LearnedPosition | SinCosPosition
         if config.position == "learned":
             self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
         else:

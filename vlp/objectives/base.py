@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -34,6 +34,10 @@ class Objective(nnx.Module):
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: Any, *, rngs: nnx.Rngs):
+        """Takes its settings from `objectives.<name>` of the config, and initial values of its own from `rngs`."""
+        raise TypeError(f"{type(self).__name__} does not say what it is made of")
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Computes the loss of one batch."""

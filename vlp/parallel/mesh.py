@@ -17,5 +17,5 @@ def make_mesh(sizes: Mapping[str, int]) -> Mesh:
       sizes: of each axis; their product is the number of devices (see `vlp.configuration.validate_devices`).
     """
     shape = tuple(sizes[axis] for axis in AXES)
-    # Auto, not make_mesh's default Explicit: towers carry constraints at block edges and leave the rest to the compiler.
+    # Auto, not make_mesh's default Explicit: towers constrain block edges and leave the rest to the compiler.
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))

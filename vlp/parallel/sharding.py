@@ -33,7 +33,9 @@ def state_shardings(state: PyTree, mesh: Mesh) -> PyTree:
       state: arrays or `jax.ShapeDtypeStruct`s.
       mesh: with an fsdp axis.
     """
-    return jax.tree.map(lambda leaf: NamedSharding(mesh, parameter_spec(leaf.shape, mesh.shape["fsdp"])), state)
+    return jax.tree.map(
+        lambda leaf: NamedSharding(mesh, parameter_spec(leaf.shape, mesh.shape["fsdp"])), state
+    )
 
 
 def global_batch(batch: dict[str, Shaped[np.ndarray, "local ..."]], mesh: Mesh) -> dict[str, Array]:

@@ -74,7 +74,9 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
         model_graphdef=nnx.graphdef(abstract.model),
         schedule=schedule,
         abstract_state=jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            shapes,
+            shardings,
         ),
         initial_state=jax.jit(initial_state, out_shardings=shardings),
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),

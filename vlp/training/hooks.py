@@ -42,7 +42,9 @@ class Log:
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
         self.writer.write_timings(info.step, rates)
-        scale = {"logit_scale": value for name, value in values.items() if name.endswith("/logit_scale")}
+        scale = {
+            name.rpartition("/")[2]: value for name, value in values.items() if name.endswith("/logit_scale")
+        }
         self.progress.show(info.step, values | rates | scale)
 
 

@@ -36,8 +36,9 @@ class TrainState:
 
 def split(module: nnx.Module) -> tuple[nnx.GraphDef, PyTree, PyTree]:
     """A module's structure, its parameters and its other state, the latter two as nested dicts of arrays."""
-    graphdef, params, rest = nnx.split(module, nnx.Param, ...)
-    return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
+    graphdef, *states = nnx.split(module, nnx.Param, ...)
+    params, rest = (nnx.to_pure_dict(state) for state in states)
+    return graphdef, params, rest
 
 
 def parameter_bounds(module: nnx.Module) -> Bounds:
@@ -82,7 +83,10 @@ def to_checkpoint(state: TrainState) -> tuple[PyTree, PyTree]:
     if state.ema is not None:
         model["ema"] = state.ema
     # Empty branches are left out: they hold nothing to save.
-    return {name: part for name, part in model.items() if part}, {"step": state.step, "optimizer": state.optimizer}
+    return {name: part for name, part in model.items() if part}, {
+        "step": state.step,
+        "optimizer": state.optimizer,
+    }
 
 
 def from_checkpoint(model: PyTree, training: PyTree) -> TrainState:

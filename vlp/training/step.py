@@ -17,7 +17,12 @@ TrainStep = Callable[[TrainState, dict[str, Shaped[Array, "batch ..."]]], tuple[
 
 
 def make_train_step(
-    graphdef: nnx.GraphDef, optimizer: optax.GradientTransformation, *, seed: int, bounds: Bounds, ema_decay: float = 0.0
+    graphdef: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    bounds: Bounds,
+    ema_decay: float = 0.0,
 ) -> TrainStep:
     """The update of one batch, to be jitted by the caller.
 
