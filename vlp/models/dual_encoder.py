@@ -44,7 +44,7 @@ class DualEncoder(nnx.Module):
         )
         # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5).
         self.logit_scale = nnx.Param(
-            jnp.asarray(math.log(config.logit_scale.init)),
+            jnp.asarray(math.log(config.logit_scale.init), jnp.float32),
             bounds=(-math.inf, math.log(config.logit_scale.max)),
         )
 

@@ -1,0 +1,182 @@
+"""Training as a user runs it: real processes, killed, stopped, damaged, changed, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vlp
+from vlp.checkpoint import find_checkpoint, load_model_arrays
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = (
+    "--config=configs/quickstart.py:runlocal",
+    "--config.steps=12",
+    "--config.batch_size=32",
+    "--config.log.every=1",
+    "--config.log.tensorboard=false",
+    "--config.checkpoint.every=3",
+    "--config.model.image.depth=1",
+    "--config.model.text.depth=1",
+    "--config.evaluators.zero_shot.every=0",
+    "--config.evaluators.retrieval.every=6",
+    "--config.evaluators.retrieval.sets=val",
+)
+ENVIRONMENT = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+
+
+def command(workdir, *more):
+    return [sys.executable, str(ROOT / "main.py"), *SMALL, f"--workdir={workdir}", *more]
+
+
+def train(workdir, *more):
+    return subprocess.run(
+        command(workdir, *more),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def start(workdir):
+    return subprocess.Popen(
+        command(workdir),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_step(process, workdir, step):
+    """Returns once metrics.jsonl holds the step, or the process has ended by itself."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        path = workdir / "metrics.jsonl"
+        if path.exists() and f'"step": {step},' in path.read_text():
+            return
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    finished = train(workdir)
+    assert finished.returncode == 0, finished.stderr
+    return workdir, finished
+
+
+def assert_same_run(one, other):
+    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
+    assert (one / "results.json").read_bytes() == (other / "results.json").read_bytes()
+    first, second = (load_model_arrays(find_checkpoint(workdir)) for workdir in (one, other))
+    flat = [sorted(_flatten(tree)) for tree in (first, second)]
+    assert [path for path, _ in flat[0]] == [path for path, _ in flat[1]] and flat[0]
+    for (path, a), (_, b) in zip(*flat, strict=True):
+        assert a.tobytes() == b.tobytes(), path
+
+
+def _flatten(tree, prefix=""):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}/")
+        else:
+            yield prefix + str(name), np.asarray(value)
+
+
+def test_a_run_leaves_what_the_readme_promises(uninterrupted):
+    workdir, finished = uninterrupted
+    steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert sorted(set(steps)) == list(range(1, 13))
+    results = json.loads((workdir / "results.json").read_text())
+    assert 0 <= results["retrieval/val/text_to_image/recall@10"] <= 1
+    assert {"pairs_per_second", "mfu", "data_wait_share"} <= json.loads(
+        (workdir / "timings.jsonl").read_text().splitlines()[-1]
+    ).keys()
+    assert "chance" in finished.stdout and str(workdir / "results.json") in finished.stdout
+    assert finished.stdout.count("python main.py") == 2  # two ablations to try
+
+
+def test_killed_again_and_again_it_ends_as_if_never_touched(uninterrupted, tmp_path):
+    workdir = tmp_path / "killed"
+    for step in (2, 7):
+        process = start(workdir)
+        wait_for_step(process, workdir, step)
+        process.kill()
+        process.communicate()
+    assert train(workdir).returncode == 0
+    assert_same_run(uninterrupted[0], workdir)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_at_the_next_step_and_leaves_cleanly(uninterrupted, tmp_path, number):
+    workdir = tmp_path / "stopped"
+    process = start(workdir)
+    wait_for_step(process, workdir, 4)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    saved = json.loads((find_checkpoint(workdir) / "description.json").read_text())["progress"]["step"]
+    logged = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert saved == logged < 12
+    assert train(workdir).returncode == 0
+    assert_same_run(uninterrupted[0], workdir)
+
+
+def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_is_used(uninterrupted, tmp_path):
+    workdir = tmp_path / "damaged"
+    process = start(workdir)
+    wait_for_step(process, workdir, 8)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    newest = find_checkpoint(workdir)
+    largest = max(
+        (path for path in (newest / "arrays").rglob("*") if path.is_file()),
+        key=lambda path: path.stat().st_size,
+    )
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    largest.write_bytes(data)
+    finished = train(workdir)
+    assert finished.returncode == 0
+    assert largest.name in finished.stderr and f"{newest.name}.damaged" in finished.stderr
+    assert (newest.parent / f"{newest.name}.damaged").is_dir()
+    assert_same_run(uninterrupted[0], workdir)
+
+
+def test_another_config_is_refused_unless_the_change_is_allowed(uninterrupted, tmp_path):
+    workdir, _ = uninterrupted
+    refused = train(workdir, "--config.optimizer.learning_rate=0.5")
+    assert refused.returncode == 2
+    assert "optimizer.learning_rate" in refused.stderr and "Traceback" not in refused.stderr
+    allowed = train(workdir, "--config.checkpoint.keep_last=3", "--allow_config_change=checkpoint")
+    assert allowed.returncode == 0
+
+
+def test_the_checkpoint_alone_is_a_model_and_can_be_evaluated(uninterrupted, tmp_path):
+    workdir, _ = uninterrupted
+    model = vlp.load(workdir)
+    rows = model.encode_text(["a cat", "", "猫" * 500])
+    assert rows.shape == (3, model.config.model.embed_dim) and rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    output = tmp_path / "figures.json"
+    finished = train(tmp_path / "other", "--job=evaluate", f"--checkpoint={workdir}", f"--output={output}")
+    assert finished.returncode == 0, finished.stderr
+    trained, evaluated = (json.loads(path.read_text()) for path in (workdir / "results.json", output))
+    assert trained.keys() <= evaluated.keys()
+    for name, value in trained.items():
+        assert evaluated[name] == pytest.approx(value, abs=1e-6), name

@@ -1,0 +1,110 @@
+"""`vlp.load` and the model it gives: every kind of input, any batch size, few compilations."""
+
+from __future__ import annotations
+
+import io
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from flax import nnx
+from PIL import Image
+
+import vlp
+from configs import quickstart as quickstart_config
+from input_pipeline.tokenizers import load_tokenizer
+from vlp.checkpoint import Checkpointer, Description
+from vlp.configuration import to_dict
+from vlp.models.compute import Compute
+from vlp.pretrainer import Pretrainer
+from vlp.training.state import split
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """An untrained quickstart model, saved by the checkpointer and loaded as users do."""
+    config = quickstart_config.get_config("runlocal")
+    config.model.image.depth = config.model.text.depth = 1
+    tokenizer = load_tokenizer(config.tokenizer)
+    make = lambda: split(  # noqa: E731
+        Pretrainer(config, vocabulary_size=tokenizer.vocabulary_size, compute=Compute(unroll=True))
+    )[1]
+    directory = tmp_path_factory.mktemp("run")
+    checkpointer = Checkpointer(directory / "checkpoints")
+    spec = {"resolution": 64, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
+    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 1})
+    checkpointer.save(1, {"params": jax.jit(make)()}, {"step": np.int32(1)}, description)
+    checkpointer.close()
+    return vlp.load(directory)
+
+
+@pytest.fixture(scope="module")
+def encoded(quickstart):
+    return pq.read_table(quickstart / "val.parquet", columns=["image"])["image"].to_pylist()[:11]
+
+
+def test_every_kind_of_image_gives_the_same_rows(model, encoded, tmp_path):
+    expected = model.encode_image(encoded)
+    assert expected.shape == (11, model.config.model.embed_dim) and expected.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
+    pictures = [Image.open(io.BytesIO(data)) for data in encoded]
+    arrays = [np.asarray(picture.convert("RGB")) for picture in pictures]
+    paths = [tmp_path / f"{number}.img" for number in range(len(encoded))]
+    for path, data in zip(paths, encoded, strict=True):
+        path.write_bytes(data)
+    for images in (pictures, arrays, paths, [str(path) for path in paths]):
+        np.testing.assert_allclose(model.encode_image(images), expected, atol=1e-6)
+    np.testing.assert_allclose(model.encode_image(pictures[0]), expected[:1], atol=1e-6)
+
+
+def test_normalised_pixels_are_taken_as_they_are(model, encoded):
+    pictures = [Image.open(io.BytesIO(data)).convert("RGB") for data in encoded]
+    square = [np.asarray(p) for p in pictures if p.size == (64, 64)]
+    pixels = (np.stack(square) / 255.0 - 0.5) / 0.5
+    np.testing.assert_allclose(model.encode_pixels(pixels), model.encode_image(square), atol=1e-5)
+
+
+def test_any_number_of_rows_compiles_only_padded_shapes(model):
+    texts = [f"number {index}" for index in range(300)]
+    rows = model.encode_text(texts)
+    with jax.log_compiles():
+        encode = model._encoders["text"]
+        before = encode._cache_size()
+        for count in (300, 299, 270, 44, 33, 2, 1):
+            np.testing.assert_allclose(model.encode_text(texts[:count]), rows[:count], atol=1e-5)
+        # 256, 64, 32 and 16 from the ends of long inputs, and 2 and 1.
+        assert encode._cache_size() - before <= 6
+        after = encode._cache_size()
+        model.encode_text(texts[:299])
+        assert encode._cache_size() == after
+    assert model.encode_text([]).shape == (0, model.config.model.embed_dim)
+    np.testing.assert_allclose(model.encode_text("number 7"), rows[7:8], atol=1e-5)
+
+
+def test_zero_shot_gives_the_softmax_over_class_means(model, encoded):
+    names, templates = ["cat", "dog", "car"], ("a {}", "an icon of a {}")
+    probabilities = model.zero_shot(encoded, names, templates=templates)
+    classes = []
+    for name in names:
+        mean = model.encode_text([template.format(name) for template in templates]).mean(axis=0)
+        classes.append(mean / np.linalg.norm(mean))
+    logits = model.logit_scale * model.encode_image(encoded) @ np.stack(classes).T
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
+
+
+def test_other_weights_need_no_new_compilation(model, encoded):
+    model.encode_image(encoded)
+    before = model._encoders["image"]._cache_size()
+    doubled = model.with_variables(jax.tree.map(lambda leaf: leaf * 2, model._variables))
+    assert not np.allclose(doubled.encode_image(encoded), model.encode_image(encoded))
+    assert model._encoders["image"]._cache_size() == before
+
+
+def test_what_cannot_be_loaded_is_explained(tmp_path, model, encoded):
+    with pytest.raises(ValueError, match="no checkpoint"):
+        vlp.load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="image 1 cannot be read"):
+        model.encode_image([encoded[0], b"not an image"])
+    assert isinstance(model._variables, dict) and not isinstance(model._variables, nnx.State)
