@@ -1,0 +1,116 @@
+"""What the training loop adds to the compiled step: data, hand-over, hooks, logging.
+
+Alternates stretches of the real loop (real data, real hooks, no evaluation and no checkpoint) with stretches of the bare
+compiled step on one batch that already lies on the device.
+
+    python benchmarks/loop_overhead.py [--config=configs/quickstart.py] [--steps=20] [--rounds=3] [--config.KEY=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import jax
+from absl import flags
+
+import main as door
+from vlp.jobs.train import Run
+from vlp.parallel.sharding import global_batch
+from vlp.training.hooks import Advance, Log
+from vlp.training.loop import run_hooks, training_steps
+from vlp.training.progress import Progress
+from vlp.training.state import TrainState
+from vlp.training.writers import MetricsWriter
+
+
+def loop(
+    run: Run, state: TrainState, batches: Iterator, steps: int, workdir: str
+) -> tuple[TrainState, float, float]:
+    """The state after some steps of the real loop, seconds a step, and the share of them spent waiting for data."""
+    config, timer = run.config, run.timer()
+    with MetricsWriter(workdir, tensorboard=False) as writer, Progress(steps) as progress:
+        hooks = [
+            Advance(progress, timer, _started=True),
+            run.counters,
+            Log(10, writer, progress, timer, run.training.schedule, run.counters, steps),
+        ]
+        start, waited = time.perf_counter(), 0.0
+        with_wait = timed(batches)
+        for info in training_steps(
+            run.training.train_step,
+            state,
+            with_wait,
+            start=0,
+            steps=steps,
+            mesh=run.mesh,
+            fields=run.training.fields,
+            timer=timer,
+        ):
+            run_hooks(hooks, info)
+        jax.block_until_ready(info.state)
+        seconds, waited = time.perf_counter() - start, with_wait.waited
+    assert config.batch_size
+    return info.state, seconds / steps, waited / seconds
+
+
+class timed:  # noqa: N801
+    """An iterator that adds up how long it was waited for."""
+
+    def __init__(self, iterator: Iterator):
+        self.iterator, self.waited = iterator, 0.0
+
+    def __next__(self):
+        start = time.perf_counter()
+        value = next(self.iterator)
+        self.waited += time.perf_counter() - start
+        return value
+
+
+def bare(run: Run, state: TrainState, batch: dict, steps: int) -> tuple[TrainState, float]:
+    """The state after some steps on one batch, and seconds a step."""
+    start = time.perf_counter()
+    for _ in range(steps):
+        state, metrics = run.training.train_step(state, batch)
+        jax.block_until_ready(metrics)
+    return state, (time.perf_counter() - start) / steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    options, rest = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as workdir:
+        _, job = door.prepare([*rest, f"--workdir={workdir}"])
+        flags.FLAGS.mark_as_parsed()
+        run = Run(job)
+        state, batches = run.training.initial_state(), run.batches(0)
+        first = next(batches)
+        batch = global_batch({name: first[name] for name in run.training.fields}, run.mesh)
+        state, _ = bare(run, state, batch, 2)
+        looped, stripped, waits = [], [], []
+        for _ in range(options.rounds):
+            state, seconds = bare(run, state, batch, options.steps)
+            stripped.append(seconds)
+            state, seconds, waited = loop(run, state, batches, options.steps, workdir)
+            looped.append(seconds)
+            waits.append(waited)
+    ratios = [one / other for one, other in zip(looped, stripped, strict=True)]
+    print(f"bare step  {1e3 * statistics.median(stripped):8.1f} ms (median of {options.rounds} rounds)")
+    print(f"loop step  {1e3 * statistics.median(looped):8.1f} ms")
+    print(
+        f"overhead   {100 * (statistics.median(ratios) - 1):8.2f} % (pair by pair {min(ratios):.3f} to {max(ratios):.3f})"
+    )
+    print(f"data wait  {100 * statistics.median(waits):8.2f} % of the loop's time")
+
+
+if __name__ == "__main__":
+    main()
