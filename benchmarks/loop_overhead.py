@@ -1,9 +1,9 @@
 """What the training loop adds to the compiled step: data, hand-over, hooks, logging.
 
-Alternates stretches of the real loop (real data, real hooks, no evaluation and no checkpoint) with stretches of the bare
-compiled step on one batch that already lies on the device.
+Alternates stretches of the real loop (real data, real hooks, no evaluation and no checkpoint) with stretches of the
+bare compiled step on one batch that already lies on the device.
 
-    python benchmarks/loop_overhead.py [--config=configs/quickstart.py] [--steps=20] [--rounds=3] [--config.KEY=VALUE ...]
+    python benchmarks/loop_overhead.py [--config=configs/quickstart.py] [--steps=20] [--rounds=3] [--config.KEY=VALUE]
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def loop(
     run: Run, state: TrainState, batches: Iterator, steps: int, workdir: str
 ) -> tuple[TrainState, float, float]:
     """The state after some steps of the real loop, seconds a step, and the share of them spent waiting for data."""
-    config, timer = run.config, run.timer()
+    timer = run.timer()
     with MetricsWriter(workdir, tensorboard=False) as writer, Progress(steps) as progress:
         hooks = [
             Advance(progress, timer, _started=True),
             run.counters,
             Log(10, writer, progress, timer, run.training.schedule, run.counters, steps),
         ]
-        start, waited = time.perf_counter(), 0.0
-        with_wait = timed(batches)
+        start = time.perf_counter()
+        with_wait = WaitingTime(batches)
         for info in training_steps(
             run.training.train_step,
             state,
@@ -57,11 +57,10 @@ def loop(
             run_hooks(hooks, info)
         jax.block_until_ready(info.state)
         seconds, waited = time.perf_counter() - start, with_wait.waited
-    assert config.batch_size
     return info.state, seconds / steps, waited / seconds
 
 
-class timed:  # noqa: N801
+class WaitingTime:
     """An iterator that adds up how long it was waited for."""
 
     def __init__(self, iterator: Iterator):
@@ -107,7 +106,8 @@ def main() -> None:
     print(f"bare step  {1e3 * statistics.median(stripped):8.1f} ms (median of {options.rounds} rounds)")
     print(f"loop step  {1e3 * statistics.median(looped):8.1f} ms")
     print(
-        f"overhead   {100 * (statistics.median(ratios) - 1):8.2f} % (pair by pair {min(ratios):.3f} to {max(ratios):.3f})"
+        f"overhead   {100 * (statistics.median(ratios) - 1):8.2f} % "
+        f"(pair by pair {min(ratios):.3f} to {max(ratios):.3f})"
     )
     print(f"data wait  {100 * statistics.median(waits):8.2f} % of the loop's time")
 
