@@ -109,6 +109,8 @@ def test_a_job_needs_only_what_it_says(config: ConfigDict) -> None:
 
 
 def test_evaluation_sets_that_nobody_uses_may_be_missing(config: ConfigDict) -> None:
+    for evaluator in config.evaluators.values():
+        evaluator.sets = ("val",)
     config.data.evaluation.test.path = "nowhere"
     validate(config)
 

@@ -20,6 +20,7 @@ def config():
     config = base.get_config()
     config.unlock()
     config.steps, config.batch_size = 3, 16
+    config.model.scan_blocks = "scan"  # compiles faster
     tiny = {"size": "", "width": 32, "depth": 2, "heads": 2, "mlp_dim": 128}
     config.model.update(embed_dim=32)
     config.model.image.update(tiny, patch_size=4, resolution=16, patch_dropout=0.5, pool="class")

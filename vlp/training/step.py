@@ -49,9 +49,9 @@ def make_train_step(
         params = clamp(optax.apply_updates(state.params, updates), bounds)
         metrics |= {
             "loss": loss,
-            "gradient_norm": optax.global_norm(gradients),
-            "update_norm": optax.global_norm(updates),
-            "parameter_norm": optax.global_norm(params),
+            "gradient_norm": optax.tree.norm(gradients),
+            "update_norm": optax.tree.norm(updates),
+            "parameter_norm": optax.tree.norm(params),
         }
         ema = None if state.ema is None else optax.incremental_update(params, state.ema, 1.0 - ema_decay)
         new_state = dataclasses.replace(
