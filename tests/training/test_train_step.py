@@ -50,6 +50,7 @@ def run(config, shape):
         for batch in batches:
             state, metrics = training.train_step(state, global_batch(batch, mesh))
             losses.append(float(metrics["loss"]))
+        assert training.train_step._cache_size() == 1  # nothing compiles twice
         return state, losses, training
 
 
