@@ -7,7 +7,7 @@ import json
 from vlp.evaluation import Evaluator, chance_levels, results_table
 from vlp.jobs import JobOptions
 
-ABLATIONS = ("--config.model.image.pool=class", "--config.objectives.contrastive.label_smoothing=0.1")
+ABLATIONS = ("--config.model.image.patch_dropout=0.25", "--config.objectives.contrastive.label_smoothing=0.1")
 
 
 def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
