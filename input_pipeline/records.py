@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,16 @@ def clean_text(text: str) -> str:
     if not text.isprintable():
         text = _NOT_TEXT.sub("", text)
     return " ".join(text.split())
+
+
+def decode_text(data: bytes) -> str:
+    """Text of unknown encoding: UTF-16 if it says so, else UTF-8, else Latin-1, in which every byte is a letter."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "ignore")
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 # Control characters except those that are white space, the byte-order mark, surrogates.

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from input_pipeline.records import Record
+from input_pipeline.sources.columns import did_you_mean
 
 # format -> the module and class that read it, imported when first used. A class is called with (path,
 # columns).
 FORMATS: Mapping[str, str] = {
     "parquet": "input_pipeline.sources.parquet:ParquetSource",
+    "array_record": "input_pipeline.sources.array_record:ArrayRecordSource",
 }
 
 
@@ -30,15 +32,23 @@ class Source(Protocol):
         ...
 
 
+# What an entry of data.sources may say; the stream reads those that `open_source` does not.
+KEYS = ("format", "path", "weight", "columns", "fraction", "keep_ids", "templates", "prefix")
+
+
 def open_source(config: Mapping[str, Any]) -> Source:
-    """Open {"format", "path", "columns"}; other keys (such as "weight") are not looked at.
+    """Open {"format", "path", "columns"}; the other keys there may be say what to do with the records.
 
     Raises:
-      ValueError: unknown format, missing path, or files that do not hold what the columns name.
+      ValueError: unknown key or format, missing path, or files that do not hold what the columns name.
     """
+    for key in config:
+        if key not in KEYS:
+            raise ValueError(f"source key '{key}' is not one of {', '.join(KEYS)}{did_you_mean(key, KEYS)}")
     name = config["format"]
     if name not in FORMATS:
-        raise ValueError(f"source format '{name}' is not one of {', '.join(FORMATS)}")
+        hint = did_you_mean(name, FORMATS)
+        raise ValueError(f"source format '{name}' is not one of {', '.join(FORMATS)}{hint}")
     module, _, attribute = FORMATS[name].partition(":")
     source_class = getattr(importlib.import_module(module), attribute)
     return source_class(config["path"], dict(config.get("columns", {})))

@@ -6,7 +6,6 @@ row groups (some hundred rows): each miss reads a whole one.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -18,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_text
-from input_pipeline.sources.parquet_schema import check_schema, resolve_columns
-from input_pipeline.sources.paths import find_files
+from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.sources.columns import Columns, image_bytes, make_record, resolve_columns
+from input_pipeline.sources.parquet_schema import check_schema
+from input_pipeline.sources.paths import find_files, read_beside
 
 CACHE_BYTES = 1 << 29
 Group = list[dict[str, Any]]  # its rows, each from field of a record to value
@@ -43,7 +43,7 @@ class ParquetSource:
         Raises:
           ValueError: no such path, a file that is not parquet, or a missing or mistyped column.
         """
-        self._columns = resolve_columns(columns or {})
+        self._columns = resolve_columns(columns or {}, Columns())
         self._named = frozenset(columns or {})
         self._files = find_files(path, ".parquet")
         self._cache_bytes = cache_bytes
@@ -111,41 +111,7 @@ class ParquetSource:
             raise BadRecord(Reason.UNREADABLE, detail) from None
 
     def _record(self, values: Mapping[str, Any], file: Path, index: int) -> Record:
-        image = values.get("image")
-        if isinstance(image, dict):  # Hugging Face's {bytes, path}
-            image = image.get("bytes")
+        image = image_bytes(values.get("image"))
         if values.get("image_path"):
-            image = _read_beside(file, values["image_path"])
-        return Record(
-            id=str(values.get("id") or index),
-            image=image,
-            captions=_captions(values, self._columns.language),
-            tags=tuple(filter(None, values.get("tags") or ())),
-            label=str(values.get("label") or ""),
-            source=str(values.get("source") or ""),
-            group=str(values.get("group") or ""),
-        )
-
-
-def _captions(values: Mapping[str, Any], language: str) -> tuple[Caption, ...]:
-    """The non-empty captions, then their translations."""
-    texts, kinds = _as_list(values.get("captions")), _as_list(values.get("kinds"))
-    pairs = itertools.zip_longest(texts, kinds[: len(texts)])
-    own = [Caption(clean_text(text or ""), kind or "", language) for text, kind in pairs]
-    translations = values.get("translations") or ()
-    translated = [Caption(clean_text(text or ""), "translation", code) for code, text in translations]
-    return tuple(caption for caption in own + translated if caption.text)
-
-
-def _as_list(value: str | list[str | None] | None) -> list[str | None]:
-    return [value] if isinstance(value, str) else list(value or [])
-
-
-def _read_beside(file: Path, name: str) -> bytes:
-    path = (file.parent / name).resolve()
-    if not path.is_relative_to(file.parent.resolve()):
-        raise BadRecord(Reason.MISSING_IMAGE, f"{name} lies outside the folder of {file}")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadRecord(Reason.MISSING_IMAGE, f"{path}: {error.strerror}") from None
+            image = read_beside(file.parent, values["image_path"])
+        return make_record(values, language=self._columns.language, default_id=str(index), image=image)

@@ -1,55 +1,26 @@
-"""Which parquet column holds what, and whether a file has it."""
+"""Whether a parquet file has the columns that a source names, and of the right type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
 
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column holds what ('' = none). `language` is no column but the language of `captions` itself."""
-
-    id: str = "id"
-    image: str = "image"
-    image_path: str = ""
-    captions: str = "captions"
-    kinds: str = "caption_kinds"
-    translations: str = "langs"
-    tags: str = "tags"
-    label: str = "category"
-    source: str = "source"
-    group: str = "concept"
-    language: str = "en"
-
-
-def resolve_columns(columns: Mapping[str, str]) -> Columns:
-    known = [field.name for field in fields(Columns)]
-    for name in columns:
-        if name not in known:
-            raise ValueError(f"parquet columns: '{name}' is not one of {', '.join(known)}")
-    if columns.get("image_path"):
-        columns = {**columns, "image": ""}
-    return Columns(**columns)
+from input_pipeline.sources.columns import Columns, alternatives
 
 
 def check_schema(file: Path, schema: pa.Schema, columns: Columns, named: frozenset[str]) -> dict[str, str]:
     """Which field comes from which column of this file. Required: the image, the captions, and what the user named."""
     present = {}
-    for field in fields(Columns):
-        column = getattr(columns, field.name)
-        if not column or field.name == "language":
-            continue
-        if column in schema.names:
-            _check_type(file, field.name, column, schema.field(column).type)
-            present[field.name] = column
-        elif field.name in named or field.name in ("image", "captions"):
+    for field, names in alternatives(columns):
+        column = next((name for name in names if name in schema.names), None)
+        if column:
+            _check_type(file, field, column, schema.field(column).type)
+            present[field] = column
+        elif field in named or field in ("image", "captions"):
             raise ValueError(
-                f"{file} has no column '{column}' for {field.name}; it has {', '.join(schema.names)}. "
-                f"Name the right one in the source's columns, such as columns={{'{field.name}': '...'}}"
+                f"{file} has no column '{names[0]}' for {field}; it has {', '.join(schema.names)}. "
+                f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
             )
     return present
 
@@ -69,7 +40,7 @@ def _check_type(file: Path, field: str, column: str, kind: pa.DataType) -> None:
             "encoded bytes",
         )
         hint = "; paths of image files go in columns={'image_path': ...}" if text else ""
-    elif field in ("captions", "kinds"):
+    elif field in ("captions", "kinds", "languages"):
         fits, wanted = text or (listed and _is_text(kind.value_type)), "a string or a list of strings"
     elif field == "tags":
         fits, wanted = listed and _is_text(kind.value_type), "a list of strings"

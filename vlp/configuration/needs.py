@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import find, looked_in
 
-FORMATS = ("parquet",)
+FORMATS = ("parquet", "array_record")
 # The batch fields an objective reads. Every source delivers the first ones; for the rest it must name a column.
 OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text", "text_mask")}
 ALWAYS_DELIVERED = ("image", "text", "text_mask", "index")
@@ -68,7 +68,8 @@ def _check_entry(entry: Any, where: str) -> None:
         raise ConfigError(f"{where}.format='{entry.format}' is not one of {', '.join(FORMATS)}{hint}")
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
-    if not find(entry.path):
+    elsewhere = "://" in entry.path or entry.format == "tfds"  # only opening it shows whether it is there
+    if not elsewhere and not find(entry.path):
         raise ConfigError(
             f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path"
         )

@@ -1,0 +1,186 @@
+"""Which column of a data set holds which field of a Record: one rule for every format."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from input_pipeline.records import Caption, Record, clean_text, decode_text
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The name of each field's column, JSON key, tar member extension or feature.
+
+    '' is none; 'a|b' is the first of them that is there; 'a/b' is key b inside a. `languages` has a language
+    for each caption; without it they are in `language`, which is no column but the language itself.
+    """
+
+    id: str = "id"
+    image: str = "image"
+    image_path: str = ""
+    captions: str = "captions"
+    kinds: str = "caption_kinds"
+    languages: str = "caption_languages"
+    translations: str = "langs"
+    tags: str = "tags"
+    label: str = "category"
+    source: str = "source"
+    group: str = "concept"
+    language: str = "en"
+
+
+def resolve_columns(columns: Mapping[str, str], defaults: Columns) -> Columns:
+    """The defaults of a format, with what a config names in place of them.
+
+    Raises:
+      ValueError: a name that is no field.
+    """
+    known = [field.name for field in fields(Columns)]
+    for name in columns:
+        if name not in known:
+            raise ValueError(f"columns: '{name}' is not one of {', '.join(known)}{did_you_mean(name, known)}")
+    values = {field: getattr(defaults, field) for field in known} | dict(columns)
+    for named, other in (("image_path", "image"), ("image", "image_path")):
+        if columns.get(named) and other not in columns:
+            values[other] = ""
+    return Columns(**values)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+@functools.cache
+def alternatives(columns: Columns) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(field, the names to look for in turn) of every field that has a name."""
+    names = ((field.name, getattr(columns, field.name)) for field in fields(Columns))
+    return tuple((field, tuple(name.split("|"))) for field, name in names if name and field != "language")
+
+
+def pick(sample: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
+    """From a sample by the format's own names to its values by field."""
+    values = {}
+    for field, names in alternatives(columns):
+        for name in names:
+            value = sample.get(name)
+            if value is None and "/" in name:
+                value = _inside(sample, name.split("/"))
+            if value is not None:
+                values[field] = value
+                break
+    return values
+
+
+def check_columns(
+    where: str, samples: Iterable[Mapping[str, Any]], columns: Columns, named: Iterable[str]
+) -> None:
+    """Refuse names that nothing answers to, for formats in which every sample may have other names.
+
+    Args:
+      where: the path, for the message.
+      samples: the first few; where there is none, nothing is known and nothing refused.
+      columns: of the source.
+      named: the fields whose names the user gave; the image is asked for always.
+
+    Raises:
+      ValueError: a field that no sample has.
+    """
+    image = "image" if columns.image else "image_path"
+    wanted = {field for field, _ in alternatives(columns) if field in named or field == image}
+    seen: dict[str, None] = {}
+    for sample in samples:
+        wanted -= pick(sample, columns).keys()
+        seen |= dict.fromkeys(sample)
+        if not wanted:
+            return
+    if wanted and seen:
+        field = min(wanted)
+        raise ValueError(
+            f"{where} has no '{getattr(columns, field)}' for {field}; it has {', '.join(seen)}. "
+            f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
+        )
+
+
+def make_record(
+    values: Mapping[str, Any],
+    *,
+    language: str,
+    default_id: str,
+    image: bytes | None,
+    extras: Mapping[str, Any] | None = None,
+) -> Record:
+    """A Record from values by field, whichever format they come from: text may be bytes, lists may be absent."""
+    return Record(
+        id=_name(values.get("id")) or default_id,
+        image=image,
+        captions=_captions(values, language),
+        tags=tuple(filter(None, map(_name, _keywords(values.get("tags"))))),
+        label=_name(values.get("label")),
+        source=_name(values.get("source")),
+        group=_name(values.get("group")),
+        extras=extras or {},
+    )
+
+
+def image_bytes(value: Any) -> bytes | None:
+    """Encoded bytes, or those of Hugging Face's {bytes, path}; None for anything else."""
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) else None
+
+
+def _inside(value: Any, keys: list[str]) -> Any:
+    """What lies at a path of keys; in a list of objects, a list of what lies there in each."""
+    for position, key in enumerate(keys):
+        if isinstance(value, list | tuple):
+            return [_inside(item, keys[position:]) for item in value]
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _captions(values: Mapping[str, Any], language: str) -> tuple[Caption, ...]:
+    """The non-empty captions, then their translations."""
+    texts = _as_list(values.get("captions"))
+    kinds = itertools.chain(map(_name, _as_list(values.get("kinds"))), itertools.repeat(""))
+    languages = itertools.chain(map(_name, _as_list(values.get("languages"))), itertools.repeat(language))
+    rows = zip(texts, kinds, languages, strict=False)
+    own = [Caption(clean_text(_text(text)), kind, tongue) for text, kind, tongue in rows]
+    translations = values.get("translations") or ()
+    if isinstance(translations, Mapping):
+        translations = translations.items()
+    translated = [Caption(clean_text(_text(text)), "translation", code) for code, text in translations]
+    return tuple(caption for caption in own + translated if caption.text)
+
+
+def _as_list(value: Any) -> list[Any]:
+    """One text is a list of one; what is neither text nor list is no text."""
+    if isinstance(value, str | bytes):
+        return [value]
+    return list(value) if hasattr(value, "__iter__") and not isinstance(value, Mapping) else []
+
+
+def _keywords(value: Any) -> list[Any]:
+    """A list, or one text of keywords with commas between them."""
+    if isinstance(value, str | bytes):
+        return [word.strip() for word in _text(value).split(",")]
+    return _as_list(value)
+
+
+def _text(value: Any) -> str:
+    """Text as it is or decoded; a number is no text: a caption of NaN is none."""
+    if isinstance(value, bytes):
+        return decode_text(value)
+    return value if isinstance(value, str) else ""
+
+
+def _name(value: Any) -> str:
+    """A name, which unlike a caption may be a number: class 0 is '0'."""
+    if value is None or value != value:  # NaN
+        return ""
+    return _text(value).strip() if isinstance(value, str | bytes) else str(value)

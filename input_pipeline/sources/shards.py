@@ -1,0 +1,89 @@
+"""What formats of many files share: looking at all of them at once, and finding a record's file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from input_pipeline.records import BadRecord, Reason
+
+T = TypeVar("T")
+# How many files a process keeps open: half of what the system allows.
+OPEN_FILES = max(16, min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+_THREADS = 16  # on a network file system, opening is waiting
+
+
+class FileVersion(NamedTuple):
+    """A file as it was when its source was opened: what open files and indexes are remembered under."""
+
+    path: str
+    size: int
+    modified: int  # nanoseconds
+
+    @classmethod
+    def of(cls, path: Path) -> FileVersion:
+        status = os.stat(path)
+        return cls(str(path.absolute()), status.st_size, status.st_mtime_ns)
+
+
+def examine(files: Sequence[Path], look: Callable[[FileVersion], T]) -> list[tuple[FileVersion, T | str]]:
+    """What `look` finds in each file, in threads; of a file that it refuses, why.
+
+    Among several files a damaged one is no reason to stop: its source delivers one BadRecord in its place, so
+    that it is counted.
+
+    Raises:
+      ValueError: every file is refused.
+    """
+
+    def attempt(file: Path) -> tuple[FileVersion, T | str]:
+        try:
+            version = FileVersion.of(file)
+            return version, look(version)
+        except (ValueError, OSError) as error:
+            return FileVersion(str(file), 0, 0), str(error)
+
+    with ThreadPoolExecutor(min(_THREADS, len(files))) as pool:
+        found = list(pool.map(attempt, files))
+    refused = [result for _, result in found if isinstance(result, str)]
+    if len(refused) == len(found):
+        raise ValueError(refused[0])
+    if refused:
+        logging.getLogger(__name__).warning(
+            "%d of %d files cannot be read and count as one bad record each; the first: %s",
+            *(len(refused), len(found), refused[0]),
+        )
+    return found
+
+
+class Shards:
+    """Records counted through a sequence of files. A file that could not be examined counts as one."""
+
+    def __init__(self, found: Sequence[tuple[FileVersion, int | str]]) -> None:
+        self._files = [file for file, _ in found]
+        self._refused = {number: why for number, (_, why) in enumerate(found) if isinstance(why, str)}
+        self._ends = list(accumulate(1 if isinstance(count, str) else count for _, count in found))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def locate(self, index: int) -> tuple[FileVersion, int, int]:
+        """The file of record `index`, its number, and the record's place in it.
+
+        Raises:
+          IndexError: there is no such record.
+          BadRecord: it stands for a file that cannot be read.
+        """
+        if not 0 <= index < self._ends[-1]:
+            raise IndexError(f"record {index} of {len(self)}")
+        number = bisect_right(self._ends, index)
+        if number in self._refused:
+            raise BadRecord(Reason.UNREADABLE, self._refused[number])
+        return self._files[number], number, index - (self._ends[number - 1] if number else 0)
