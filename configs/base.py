@@ -24,6 +24,8 @@ def get_config() -> ConfigDict:
         "path": "data/quickstart/tokenizer.model",
         "length": 32,  # tokens per caption; longer captions are cut
         "vocabulary_size": 0,  # 0 = take it from the file, else checked against the file
+        "special_tokens": "",  # of kind 'huggingface', as "begin=<s>,end=</s>,pad=<pad>"; '' = what the file says
+        "prefix_tokens": (),  # names of ids to append, one of which may stand before a text
     }
     config.objectives = {
         "contrastive": {

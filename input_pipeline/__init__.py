@@ -3,7 +3,7 @@
 sources/            files -> random access to Records
 records, decode     what a Record is, why one may be bad, bytes -> pixels
 views/              Record -> what one training example shows (image crop, chosen caption)
-tokenizers          text -> ids and mask
+tokenizers/         text -> ids and mask
 shuffle, examples, host_batches, stream
                     the training stream, a pure function of (seed, global index)
 evaluation_set      an evaluation split in a fixed order

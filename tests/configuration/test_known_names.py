@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from configs import base
 from input_pipeline.sources import FORMATS
-from input_pipeline.tokenizers import _KINDS
+from input_pipeline.tokenizers import KINDS
 from input_pipeline.views.resize import RESIZE_MODES
 from input_pipeline.views.text import CHOICES as CAPTION_CHOICES
 from input_pipeline.views.text import LANGUAGES
@@ -25,7 +25,7 @@ def test_choices_are_those_of_the_code() -> None:
         "model.remat": ("none", *REMAT_POLICIES),
         "model.image.pool": IMAGE_POOLS,
         "model.text.pool": TEXT_POOLS,
-        "tokenizer.kind": _KINDS,
+        "tokenizer.kind": KINDS,
         "objectives.contrastive.kernel": KERNELS,
         "objectives.contrastive.targets": TARGETS,
         "optimizer.schedule.name": schedules.NAMES,

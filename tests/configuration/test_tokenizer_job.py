@@ -30,6 +30,10 @@ def test_the_job_writes_a_tokenizer_of_the_size_asked_for(run_main: Run, tmp_pat
         (("--config.tokenizer.vocabulary_size=600",), "needs --output"),
         (("--output={folder}/x.model",), "needs --config.tokenizer.vocabulary_size"),
         (("--output={folder}/x.model", "--config.tokenizer.vocabulary_size=100"), "100 pieces"),
+        (
+            ("--output={folder}/x.model", "--config.tokenizer.kind=clip"),
+            "trains kind 'sentencepiece', not 'clip'",
+        ),
     ],
 )
 def test_what_the_job_lacks_is_said(

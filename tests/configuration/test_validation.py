@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from configs.common import quickstart_source
 from vlp import configuration
 from vlp.configuration import ConfigError, validate, validate_devices
 
@@ -57,6 +58,11 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": 0}, r"batch_size=0 must be at least 1"),
     ({"tokenizer.length": 2}, r"tokenizer.length=2 must be at least 3"),
     ({"tokenizer.path": "nowhere.model"}, r"tokenizer.path: .*'nowhere.model'.*--job=tokenizer"),
+    ({"tokenizer.special_tokens": "end=</s>"}, r"special_tokens='end=</s>' is for kind 'huggingface'"),
+    (
+        {"data.sources": ConfigDict({"one": {**quickstart_source("train"), "prefix_token": "label"}})},
+        r"sources.one.prefix_token='label' is not in tokenizer.prefix_tokens, which has none",
+    ),
     ({"data.image.std": (0.0, 1.0, 1.0)}, r"data.image.std=.*three positive numbers"),
     ({"data.image.mean": (0.0,)}, r"data.image.mean=\(0.0,\) must be three numbers"),
     ({"data.image.crop_scale": (0.5, 1.5)}, r"crop_scale=.*<= 1"),

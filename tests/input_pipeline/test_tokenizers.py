@@ -5,21 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from input_pipeline.tokenizers import (
-    BEGIN,
-    END,
-    PAD,
-    SentencePieceTokenizer,
-    Tokenizer,
-    load_tokenizer,
-    tokenizer_from_bytes,
-    train_tokenizer,
-)
+from input_pipeline.tokenizers import Tokenizer, load_tokenizer, tokenizer_from_bytes, train_tokenizer
+from input_pipeline.tokenizers.sentencepiece import BEGIN, END, PAD, SentencePieceTokenizer
 
 
 def used(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -132,3 +125,44 @@ def test_training_is_repeatable_and_the_committed_model_is_that_of_the_captions(
     np.testing.assert_array_equal(trained.encode(captions[:500])[0], committed.encode(captions[:500])[0])
     with pytest.raises(ValueError, match="100000 pieces"):
         train_tokenizer(captions, 100_000, tmp_path / "three")
+
+
+def test_prefix_tokens_are_appended_ids_behind_begin(tokenizer: Tokenizer) -> None:
+    plain_size = tokenizer.vocabulary_size
+    prefixed = SentencePieceTokenizer(tokenizer.to_bytes(), 16, prefix_tokens=("caption", "label"))
+    assert prefixed.vocabulary_size == plain_size + 2
+    ids, mask, truncated = prefixed.tokens(
+        ["a red cat"] * 3 + ["red " * 14], ["", "label", "caption", "label"]
+    )
+    plain = used(tokenizer, "a red cat")
+    assert ids[0, mask[0]].tolist() == plain
+    assert ids[1, mask[1]].tolist() == [BEGIN, plain_size + 1, *plain[1:]]
+    assert ids[2, mask[2]].tolist() == [BEGIN, plain_size, *plain[1:]]
+    assert truncated.tolist() == [False, False, False, True] and ids[3, -1] == END
+    assert not tokenizer.tokens(["red " * 14]).truncated[0], "without a prefix it just fits"
+    copy = tokenizer_from_bytes(prefixed.to_bytes(), json.loads(json.dumps(prefixed.spec)))
+    np.testing.assert_array_equal(copy.encode(["a"], ["label"])[0], prefixed.encode(["a"], ["label"])[0])
+
+
+def test_prefix_tokens_that_cannot_be_are_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(ValueError, match=r"no prefix token 'tag'.*has none"):
+        tokenizer.encode(["a"], ["tag"])
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        tokenizer.encode(["a", "b"], [""])
+    for names in (("a", "a"), ("",)):
+        with pytest.raises(ValueError, match="distinct names"):
+            SentencePieceTokenizer(tokenizer.to_bytes(), 16, prefix_tokens=names)
+    with pytest.raises(ValueError, match=r"length 3 .* at least 4"):
+        SentencePieceTokenizer(tokenizer.to_bytes(), 3, prefix_tokens=("a",))
+
+
+def test_threads_share_a_tokenizer(tokenizer: Tokenizer) -> None:
+    clip = load_tokenizer(
+        {"kind": "clip", "path": "data/tokenizers/clip", "length": 16, "vocabulary_size": 0}
+    )
+    texts = [f"a {color} thing {number}" for number in range(50) for color in ("red", "green")]
+    for shared in (tokenizer, clip):
+        with ThreadPoolExecutor(4) as pool:
+            rows = list(pool.map(lambda _, shared=shared: shared.encode(texts)[0], range(8)))
+        for row in rows[1:]:
+            np.testing.assert_array_equal(row, rows[0])

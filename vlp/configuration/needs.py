@@ -52,6 +52,13 @@ def _need_tokenizer(config: ConfigDict) -> None:
             f"tokenizer.path: there is no file '{path}'{looked_in(path)}; train one on your captions with "
             f"--job=tokenizer --output={path or 'tokenizer.model'}"
         )
+    for name, source in config.data.sources.items():
+        prefix = source.get("prefix_token", "")
+        if prefix and prefix not in config.tokenizer.prefix_tokens:
+            known = ", ".join(config.tokenizer.prefix_tokens) or "none"
+            raise ConfigError(
+                f"data.sources.{name}.prefix_token='{prefix}' is not in tokenizer.prefix_tokens, which has {known}"
+            )
 
 
 def _need_evaluation(config: ConfigDict) -> None:

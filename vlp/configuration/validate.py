@@ -99,6 +99,15 @@ def _check_image_data(config: ConfigDict) -> None:
             raise ConfigError(f"data.image.{name}={span} must be two numbers (low, high) with {limit}")
 
 
+def _check_tokenizer(config: ConfigDict) -> None:
+    tokenizer = config.tokenizer
+    if tokenizer.special_tokens and tokenizer.kind != "huggingface":
+        raise ConfigError(
+            f"tokenizer.special_tokens='{tokenizer.special_tokens}' is for kind 'huggingface'; the special tokens of "
+            f"'{tokenizer.kind}' are fixed: leave it empty"
+        )
+
+
 def _check_weights(config: ConfigDict) -> None:
     named = {f"objectives.{name}": item.weight for name, item in config.objectives.items()}
     named |= {f"data.sources.{name}": item.weight for name, item in config.data.sources.items()}
@@ -148,6 +157,7 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_logit_scale,
     _check_schedule,
     _check_image_data,
+    _check_tokenizer,
     _check_weights,
     _check_evaluators,
     _check_mesh,

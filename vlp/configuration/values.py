@@ -20,7 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.image.pool": ("class", "mean", "attention"),
     "model.text.size": ("", *SIZES),
     "model.text.pool": ("end", "last", "mean", "attention"),
-    "tokenizer.kind": ("sentencepiece",),
+    "tokenizer.kind": ("sentencepiece", "clip", "huggingface"),
     "objectives.contrastive.kernel": ("softmax",),
     "objectives.contrastive.targets": ("pair",),
     "optimizer.name": ("adamw",),

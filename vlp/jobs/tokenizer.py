@@ -24,6 +24,11 @@ def run(options: JobOptions) -> int:
       ConfigError: no output, no vocabulary size, or captions that do not support it.
     """
     config, size = options.config, options.config.tokenizer.vocabulary_size
+    if config.tokenizer.kind != "sentencepiece":
+        raise ConfigError(
+            f"--job=tokenizer trains kind 'sentencepiece', not '{config.tokenizer.kind}': set "
+            "--config.tokenizer.kind=sentencepiece"
+        )
     if not options.output:
         raise ConfigError("--job=tokenizer needs --output=PATH: the file to write, such as tokenizer.model")
     if size == 0:

@@ -1,0 +1,83 @@
+"""Text to token ids, one file per kind. Its bytes travel inside a checkpoint, which then needs nothing else."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.sources.paths import find_files
+from input_pipeline.tokenizers.base import Tokenizer, Tokens
+from input_pipeline.tokenizers.training import train_tokenizer
+
+__all__ = ["KINDS", "Tokenizer", "Tokens", "load_tokenizer", "tokenizer_from_bytes", "train_tokenizer"]
+
+# kind -> the module and class that runs it, imported when first used.
+KINDS: Mapping[str, str] = {
+    "sentencepiece": "input_pipeline.tokenizers.sentencepiece:SentencePieceTokenizer",
+    "clip": "input_pipeline.tokenizers.clip:ClipTokenizer",
+    "huggingface": "input_pipeline.tokenizers.huggingface:HuggingFaceTokenizer",
+}
+
+
+def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer of a config's `tokenizer` section.
+
+    Args:
+      config: {"kind", "path", "length", "vocabulary_size"} and, if wanted, "prefix_tokens" and
+        "special_tokens". A vocabulary_size of 0 is taken from the file; it counts no prefix tokens.
+
+    Raises:
+      ValueError: unknown kind, no such file, or a file of another vocabulary size.
+    """
+    kind = _kind(config["kind"])
+    path = _file(config["path"], kind.files)
+    tokenizer = _build(kind, path.read_bytes(), config)
+    wanted, there = config["vocabulary_size"], tokenizer.vocabulary_size - len(tokenizer.prefix_tokens)
+    if wanted not in (0, there):
+        raise ValueError(
+            f"tokenizer.vocabulary_size is {wanted}, but {path} has {there} pieces: use 0 to take it from the file"
+        )
+    return tokenizer
+
+
+def tokenizer_from_bytes(data: bytes, spec: Mapping[str, Any]) -> Tokenizer:
+    """The inverse of `to_bytes` and `spec`.
+
+    Raises:
+      ValueError: the bytes are not those that the spec describes.
+    """
+    tokenizer = _build(_kind(spec["kind"]), data, spec)
+    if tokenizer.spec["sha256"] != spec["sha256"]:
+        raise ValueError(
+            f"the tokenizer's sha256 is {tokenizer.spec['sha256']}, but its spec says {spec['sha256']}"
+        )
+    return tokenizer
+
+
+def _build(kind: type[Tokenizer], data: bytes, settings: Mapping[str, Any]) -> Tokenizer:
+    return kind(
+        data,
+        settings["length"],
+        prefix_tokens=tuple(settings.get("prefix_tokens", ())),
+        special_tokens=settings.get("special_tokens", ""),
+    )
+
+
+def _kind(name: str) -> type[Tokenizer]:
+    if name not in KINDS:
+        raise ValueError(f"tokenizer kind '{name}' is not one of {', '.join(KINDS)}")
+    module, _, attribute = KINDS[name].partition(":")
+    kind: type[Tokenizer] = getattr(importlib.import_module(module), attribute)
+    return kind
+
+
+def _file(path: str, names: tuple[str, ...]) -> Path:
+    """The path itself, or the first of the names that a folder holds."""
+    for name in names[:-1]:
+        try:
+            return find_files(path, name)[0]
+        except ValueError:
+            continue
+    return find_files(path, names[-1])[0]

@@ -1,0 +1,99 @@
+"""Any tokenizer that Hugging Face keeps as a tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from input_pipeline.tokenizers.base import SpecialIds, Tokenizer
+
+_PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
+_Found = dict[str, int | None]
+
+
+class HuggingFaceTokenizer(Tokenizer):
+    """A tokenizer.json, run by the `tokenizers` library.
+
+    Begin and end are what the file puts around a text, padding what it pads with. Where it does not say, or
+    should be overruled, `special_tokens` names them: "begin=[CLS],end=[SEP],pad=[PAD]"; an empty begin
+    is none.
+    """
+
+    kind = "huggingface"
+    files = ("tokenizer.json",)
+
+    def _load(self) -> int:
+        from tokenizers import Tokenizer as Pipeline
+
+        try:
+            pipeline = Pipeline.from_buffer(self._data)
+        except Exception as error:  # the library raises nothing more precise
+            raise ValueError(f"these {len(self._data)} bytes are no tokenizer.json: {error}") from None
+        vocabulary, padding = pipeline.get_vocab(), pipeline.padding
+        pipeline.no_truncation()
+        pipeline.no_padding()
+        found = _found(pipeline, padding, vocabulary)
+        self.special = _special(found | _named(self._special_tokens, vocabulary))
+        pipeline.encode_special_tokens = True  # '</s>' in a text is text
+        self._pipeline = pipeline
+        added = pipeline.get_added_tokens_decoder()
+        special = {place for place, token in added.items() if token.special}
+        self._never = {*(special - {_unknown(self._data, vocabulary)}), *self.special}
+        self._longest_piece = max(
+            100, *map(len, vocabulary)
+        )  # some models make one unknown token of 100 characters
+        return max(vocabulary.values()) + 1
+
+    def _pieces(self, texts: list[str]) -> list[list[int]]:
+        # One by one: the library's batches run in threads of their own, which would take other workers' cores.
+        rows = [self._pipeline.encode(text, add_special_tokens=False).ids for text in texts]
+        # A model that splits nothing off may find '</s>' in its vocabulary all the same.
+        return [
+            row if self._never.isdisjoint(row) else [piece for piece in row if piece not in self._never]
+            for row in rows
+        ]
+
+
+def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, int]) -> _Found:
+    """What the file pads with, and what it puts before and behind a text."""
+    around = pipeline.encode("a")
+    pads = [vocabulary[name] for name in _PAD_NAMES if name in vocabulary]
+    return {
+        "pad": padding["pad_id"] if padding else next(iter(pads), None),
+        "begin": around.ids[0] if around.special_tokens_mask[0] else None,
+        "end": around.ids[-1] if around.special_tokens_mask[-1] else None,
+    }
+
+
+def _named(special_tokens: str, vocabulary: dict[str, int]) -> _Found:
+    """The ids of "begin=[CLS],end=[SEP],pad=[PAD]"."""
+    named: _Found = {}
+    for item in filter(None, (part.strip() for part in special_tokens.split(","))):
+        role, equals, token = item.partition("=")
+        if role not in SpecialIds._fields or not equals:
+            raise ValueError(
+                f"tokenizer.special_tokens='{special_tokens}': '{item}' is not pad=, begin= or end= and a token"
+            )
+        if token and token not in vocabulary:
+            raise ValueError(
+                f"tokenizer.special_tokens: the tokenizer.json has no token '{token}' for {role}"
+            )
+        named[role] = vocabulary[token] if token else None
+    return named
+
+
+def _special(found: _Found) -> SpecialIds:
+    pad, begin, end = found["pad"], found["begin"], found["end"]
+    if pad is None or end is None:
+        missing = " and ".join(role for role in ("pad", "end") if found[role] is None)
+        raise ValueError(
+            f"the tokenizer.json does not say which token is {missing}: name it in tokenizer.special_tokens, "
+            "such as 'end=</s>,pad=<pad>'"
+        )
+    return SpecialIds(pad, begin, end)
+
+
+def _unknown(data: bytes, vocabulary: dict[str, int]) -> int | None:
+    """The id of what the model does not know, which texts may well become."""
+    model = json.loads(data)["model"]
+    return vocabulary.get(model.get("unk_token"), model.get("unk_id"))
