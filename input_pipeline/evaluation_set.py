@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from input_pipeline.decode import decode_rgb
+from input_pipeline.decode import open_picture
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
 from input_pipeline.views.image import EvaluationView
@@ -95,5 +95,5 @@ def _load(source: Source, view: EvaluationView, index: int) -> tuple[Record, Squ
     record = source[index]
     if record.image is None:
         raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-    image = view(decode_rgb(record.image))
+    image = view(open_picture(record.image))
     return replace(record, image=None), image

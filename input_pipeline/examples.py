@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from input_pipeline.decode import MAX_PIXELS, decode_rgb
+from input_pipeline.decode import MAX_PIXELS, open_picture
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source
 from input_pipeline.views.image import TrainingView
@@ -71,10 +71,8 @@ class Examples:
         text = self.text_view(record, self._dice(index, "text"))
         if record.image is None:
             raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-        # Above twice the resolution a JPEG may be decoded at a fraction of its size: the resize would drop it
-        # anyway.
-        image = decode_rgb(record.image, self.max_pixels, minimum_side=2 * self.image_view.resolution)
-        return self.image_view(image, self._dice(index, "image")), text
+        picture = open_picture(record.image, self.max_pixels)
+        return self.image_view(picture, self._dice(index, "image")), text
 
     def _replacement(self, address: Address, index: int, attempt: int) -> Address:
         """Another record of the same source, so that mixture weights hold."""

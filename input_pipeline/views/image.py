@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from input_pipeline.decode import decode_rgb, to_rgb
+from input_pipeline.decode import Picture, open_picture, picture_of
 from input_pipeline.records import BadRecord
 from input_pipeline.views.resize import RESIZE_MODES, Box, Square, resize, whole_box
 
@@ -28,9 +28,10 @@ class EvaluationView:
         if self.resolution < 1:
             raise ValueError(f"resolution {self.resolution} must be at least 1")
 
-    def __call__(self, image: Image.Image) -> Square:
-        """The view of an RGB image."""
-        return resize(image, whole_box(*image.size, self.mode, self.resolution), self.resolution)
+    def __call__(self, picture: Picture) -> Square:
+        """The view of a picture; raises BadRecord if it turns out to be damaged."""
+        box = whole_box(picture.width, picture.height, self.mode, self.resolution)
+        return resize(picture.pixels(), box, self.resolution)
 
     def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
         """The views of one image or of a list, a tuple or an array of images.
@@ -42,28 +43,31 @@ class EvaluationView:
           ValueError: an image cannot be read; the message says which and why.
         """
         many = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
-        views = [self(_read(image, at)) for at, image in enumerate(images if many else [images])]
+        views = [self._load(image, at) for at, image in enumerate(images if many else [images])]
         shape = (0, self.resolution, self.resolution, 3)
         return np.stack(views) if views else np.zeros(shape, np.uint8)
 
-
-def _read(image: Any, position: int) -> Image.Image:
-    try:
-        if isinstance(image, (str, Path)):
-            image = Path(image).read_bytes()
-        if isinstance(image, (bytes, bytearray)):
-            return decode_rgb(bytes(image))
-        if isinstance(image, Image.Image):
-            return to_rgb(image)
-        return _from_array(np.asarray(image))
-    except (BadRecord, OSError, ValueError) as error:
-        raise ValueError(f"image {position} cannot be read: {error}") from None
+    def _load(self, image: Any, position: int) -> Square:
+        try:
+            return self(_picture(image))
+        except (BadRecord, OSError, ValueError) as error:
+            raise ValueError(f"image {position} cannot be read: {error}") from None
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def _picture(image: Any) -> Picture:
+    if isinstance(image, (str, Path)):
+        image = Path(image).read_bytes()
+    if isinstance(image, (bytes, bytearray)):
+        return open_picture(bytes(image))
+    if isinstance(image, Image.Image):
+        return picture_of(image)
+    return _from_array(np.asarray(image))
+
+
+def _from_array(array: np.ndarray) -> Picture:
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)) or array.size == 0:
         raise ValueError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
-    return to_rgb(Image.fromarray(array))
+    return picture_of(Image.fromarray(array))
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,14 @@ class TrainingView:
             flip=augmentation["flip"],
         )
 
-    def __call__(self, image: Image.Image, dice: np.random.Generator) -> Square:
-        """One visit's view of an RGB image."""
-        picture = resize(image, self._random_box(*image.size, dice), self.resolution)
+    def __call__(self, picture: Picture, dice: np.random.Generator) -> Square:
+        """One visit's view of a picture; raises BadRecord if it turns out to be damaged."""
+        left, top, right, bottom = self._random_box(picture.width, picture.height, dice)
+        pixels, by = picture.reduced(min(right - left, bottom - top) / self.resolution)
+        shown = resize(pixels, (left / by, top / by, right / by, bottom / by), self.resolution)
         if self.flip and dice.random() < 0.5:
-            return np.ascontiguousarray(picture[:, ::-1])
-        return picture
+            return np.ascontiguousarray(shown[:, ::-1])
+        return shown
 
     def _random_box(self, width: int, height: int, dice: np.random.Generator) -> Box:
         region_width, region_height = (max(width, height),) * 2 if self.mode == "pad" else (width, height)

@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+
+from input_pipeline.decode import Pixels
+from input_pipeline.views.bicubic import Box, bicubic
 
 RESIZE_MODES = ("squash", "crop", "pad")
-Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the decoded image
 Square = UInt8[np.ndarray, "resolution resolution 3"]
 
 
@@ -41,13 +42,13 @@ def _centre_interval(extent: int, shorter: int, resolution: int) -> tuple[float,
     return start * extent / scaled, (start + resolution) * extent / scaled
 
 
-def resize(image: Image.Image, box: Box, resolution: int) -> Square:
+def resize(pixels: Pixels, box: Box, resolution: int) -> Square:
     """Bicubic, antialiased resize of a box of an RGB image to a square; white beyond the image."""
-    width, height = image.size
+    height, width = pixels.shape[:2]
     left, right, columns = _target_interval(box[0], box[2], width, resolution)
     top, bottom, rows = _target_interval(box[1], box[3], height, resolution)
     size = (columns.stop - columns.start, rows.stop - rows.start)
-    part = np.asarray(image.resize(size, Image.Resampling.BICUBIC, (left, top, right, bottom)))
+    part = bicubic(pixels, (left, top, right, bottom), size)
     if size == (resolution, resolution):
         return part
     canvas = np.full((resolution, resolution, 3), 255, np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,17 +17,26 @@ from PIL import Image
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
+MALFORMED = Path(os.environ.get("VLP_SHARED_DATA", ROOT.parent / "shared" / "data")) / "malformed"
 
 
 @pytest.fixture(scope="session")
 def odd_inputs() -> Path:
     """A folder of malformed files with a manifest; not part of the repository."""
-    folder = Path(os.environ.get("VLP_SHARED_DATA", ROOT.parent / "shared" / "data")) / "malformed"
-    if not folder.is_dir():
+    if not MALFORMED.is_dir():
         pytest.skip(
-            f"no malformed inputs at {folder}: set VLP_SHARED_DATA to the folder that holds malformed/"
+            f"no malformed inputs at {MALFORMED}: set VLP_SHARED_DATA to the folder that holds malformed/"
         )
-    return folder
+    return MALFORMED
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `odd_image` runs once for every image of the manifest, or is skipped by `odd_inputs`."""
+    if "odd_image" in metafunc.fixturenames:
+        manifest = MALFORMED / "manifest.json"
+        entries = json.loads(manifest.read_text())["entries"] if manifest.is_file() else []
+        images = [entry for entry in entries if entry["kind"] == "images"]
+        metafunc.parametrize("odd_image", images or [{}], ids=lambda entry: entry.get("file", "none"))
 
 
 @pytest.fixture(scope="session")

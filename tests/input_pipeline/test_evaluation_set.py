@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from input_pipeline.decode import decode_rgb
+from input_pipeline.decode import open_picture
 from input_pipeline.evaluation_set import load_evaluation_set
 from input_pipeline.records import Reason
 from input_pipeline.sources import open_source
@@ -27,7 +27,7 @@ def test_entries_are_the_records_in_their_order(quickstart: Path) -> None:
         assert data.ids[index] == record.id and data.labels[index] == record.label
         assert data.tags[index] == record.tags and data.groups[index] == record.group
         assert data.captions[index] == tuple(c.text for c in record.captions if c.language == "en")
-        expected = EvaluationView(SPEC)(decode_rgb(record.image or b""))
+        expected = EvaluationView(SPEC)(open_picture(record.image or b""))
         np.testing.assert_array_equal(data.images[index], expected)
     np.testing.assert_array_equal(load_evaluation_set(config, SPEC, threads=7).images, data.images)
     german = load_evaluation_set(config, SPEC, languages=("de",))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from input_pipeline.decode import open_picture, picture_of
+from input_pipeline.views.bicubic import bicubic
 from input_pipeline.views.image import EvaluationView, TrainingView
 
 SIZES = [(64, 64), (64, 25), (23, 64), (100, 37), (7, 5), (500, 375), (3, 500)]
@@ -20,14 +22,14 @@ def picture(width: int, height: int) -> Image.Image:
 
 
 def view(image: Image.Image, mode: str, resolution: int = 32) -> np.ndarray:
-    return EvaluationView({"resolution": resolution, "resize": mode})(image)
+    return EvaluationView({"resolution": resolution, "resize": mode})(picture_of(image))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_squash_is_pillows_bicubic(size: tuple[int, int]) -> None:
     image = picture(*size)
     golden = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC))
-    np.testing.assert_array_equal(view(image, "squash"), golden)
+    np.testing.assert_allclose(view(image, "squash").astype(int), golden.astype(int), atol=1)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -51,7 +53,7 @@ def test_pad_is_fit_the_longer_side_then_centre_on_white(size: tuple[int, int]) 
     assert abs((right - left) - width) <= 1 and abs((bottom - top) - height) <= 1
     assert abs(left - (32 - right)) <= 1 and abs(top - (32 - bottom)) <= 1
     inner = np.asarray(image.resize((int(right - left), int(bottom - top)), Image.Resampling.BICUBIC))
-    np.testing.assert_array_equal(shown[top:bottom, left:right], inner)
+    np.testing.assert_allclose(shown[top:bottom, left:right].astype(int), inner.astype(int), atol=1)
 
 
 def test_downscaling_is_antialiased() -> None:
@@ -72,7 +74,8 @@ def test_extreme_shapes_give_a_picture_without_a_huge_canvas(mode: str) -> None:
 def test_a_training_view_of_everything_is_the_evaluation_view(mode: str, size: tuple[int, int]) -> None:
     train = TrainingView(32, mode, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
     image = picture(*size)
-    np.testing.assert_allclose(train(image, np.random.default_rng(0)), view(image, mode), atol=1)
+    shown = train(picture_of(image), np.random.default_rng(0))
+    np.testing.assert_allclose(shown.astype(int), view(image, mode).astype(int), atol=1)
 
 
 def test_a_crop_shows_one_part_and_stays_inside_the_image() -> None:
@@ -81,7 +84,7 @@ def test_a_crop_shows_one_part_and_stays_inside_the_image() -> None:
     train = TrainingView(32, "crop", crop_scale=(0.1, 0.3), crop_ratio=(1.0, 1.0))
     starts = set()
     for seed in range(50):
-        shown = train(image, np.random.default_rng(seed)).astype(int)
+        shown = train(picture_of(image), np.random.default_rng(seed)).astype(int)
         assert shown.max() < 200  # never the white beyond the image
         width = shown[0, -1, 0] - shown[0, 0, 0]
         assert np.sqrt(0.1 * 20_000) * 0.9 < width < np.sqrt(0.3 * 20_000) * 1.05
@@ -93,13 +96,13 @@ def test_a_small_crop_of_a_thin_padded_image_always_shows_it() -> None:
     image = Image.new("RGB", (200, 4), "black")
     train = TrainingView(32, "pad", crop_scale=(0.05, 0.3), crop_ratio=(0.5, 2.0))
     for seed in range(100):
-        assert (train(image, np.random.default_rng(seed)) < 128).any()
+        assert (train(picture_of(image), np.random.default_rng(seed)) < 128).any()
 
 
 def test_flip_mirrors_about_half_of_the_visits() -> None:
     image = picture(32, 32)
     train = TrainingView(32, "squash", flip=True)
-    shown = [train(image, np.random.default_rng(seed)) for seed in range(100)]
+    shown = [train(picture_of(image), np.random.default_rng(seed)) for seed in range(100)]
     plain, mirrored = np.asarray(image), np.asarray(image)[:, ::-1]
     flips = sum(np.array_equal(one, mirrored) for one in shown)
     assert flips + sum(np.array_equal(one, plain) for one in shown) == 100
@@ -134,3 +137,33 @@ def test_odd_settings_are_refused() -> None:
         EvaluationView({"resolution": 16, "resize": "stretch"})
     with pytest.raises(ValueError, match="crop_scale"):
         TrainingView(16, "pad", crop_scale=(0.5, 1.5))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (31, 9), (120, 7)])
+def test_any_box_is_resized_as_pillow_does(size: tuple[int, int]) -> None:
+    dice = np.random.default_rng(size[0])
+    for _ in range(100):
+        width, height = (int(side) for side in dice.integers(2, 80, 2))
+        (left, top), (right, bottom) = dice.uniform(0, 0.45, 2), dice.uniform(0.55, 1, 2)
+        box = (left * width, top * height, right * width, bottom * height)
+        pixels = dice.integers(90, 160, (height, width, 3), np.uint8)
+        golden = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box))
+        difference = np.abs(bicubic(pixels, box, size).astype(int) - golden)
+        # Rounded after each of two passes: seldom by more than one step.
+        assert difference.max() <= 2 and (difference > 1).mean() < 0.01
+
+
+@pytest.mark.parametrize("size", [(1024, 768), (2000, 1500)])
+def test_reduced_decoding_costs_under_two_grey_levels(size: tuple[int, int]) -> None:
+    dice = np.random.default_rng(0)
+    coarse = Image.fromarray(dice.integers(0, 256, (60, 80, 3), np.uint8)).resize(
+        size, Image.Resampling.BICUBIC
+    )
+    noisy = np.clip(np.asarray(coarse) + dice.normal(0, 6, (*size[::-1], 3)), 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noisy).save(buffer, "JPEG", quality=92)
+    picture = open_picture(buffer.getvalue())
+    assert picture.reduced(min(size) / 224)[1] > 1
+    shown = TrainingView(224, "squash")(picture, np.random.default_rng(0))
+    golden = np.asarray(Image.open(buffer).resize((224, 224), Image.Resampling.BICUBIC))
+    assert np.abs(shown.astype(int) - golden).mean() < 2
