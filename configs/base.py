@@ -124,7 +124,16 @@ def _data() -> dict:
             "mean": (0.5, 0.5, 0.5),
             "std": (0.5, 0.5, 0.5),
         },
-        "text": {"choice": "uniform", "languages": ("", "en")},  # '' = language unknown; () = all
+        "text": {
+            "choice": "uniform",
+            "languages": ("", "en"),  # '' = language unknown; () = all
+            # "name=share,...", relative to what a record has; '*' is any other name, '' = they do not matter.
+            "kinds": "",  # as "title=0.7,sentence=0.3"
+            "language_choice": "",  # as "en=0.5,*=0.5", or 'uniform'
+            "sentences": False,  # show one sentence of a caption, not all of it
+            "label_share": 0.0,  # how often a label is shown although there is a caption
+            "templates": (),  # of texts for labels, as ("a photo of a {}.",) or a .json file; () = none
+        },
         "workers": 0,  # processes beside this one
         "threads": 2,
         "prefetch": 4,  # batches

@@ -1,30 +1,29 @@
-"""Which caption one visit to a record shows."""
+"""Which text one visit to a record shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
 from input_pipeline.records import BadRecord, Caption, Reason, Record
+from input_pipeline.views.text_sentences import split_sentences
+from input_pipeline.views.text_templates import fill, load_templates
+from input_pipeline.views.text_weights import draw_group, parse_weights, weight_of
 
 LANGUAGES = ("", "en")  # English, and captions of which no language is known
-Choose = Callable[[list[Caption], np.random.Generator], str]
+UNIFORM = "uniform"
 
-
-def _first(captions: list[Caption], dice: np.random.Generator) -> str:
-    """The source's best caption, on every visit."""
-    return captions[0].text
-
-
-def _uniform(captions: list[Caption], dice: np.random.Generator) -> str:
-    """Any caption, each equally likely, drawn anew on every visit."""
-    return captions[int(dice.integers(len(captions)))].text
-
-
-# A rule is a function from the usable captions and this visit's dice to the text to show.
-CHOICES: Mapping[str, Choose] = {"first": _first, "uniform": _uniform}
+# A rule is a function from the captions to choose from to those that a visit draws from, each equally likely:
+# the source's best caption on every visit, or any.
+CHOICES: Mapping[str, Callable[[list[Caption]], list[Caption]]] = {
+    "first": lambda captions: captions[:1],
+    UNIFORM: lambda captions: captions,
+}
+# Append only: an option's place says which dice are its own.
+_OPTIONS = ("language", "kind", "label", "template")
 
 
 def spoken(record: Record, languages: tuple[str, ...]) -> list[Caption]:
@@ -34,17 +33,75 @@ def spoken(record: Record, languages: tuple[str, ...]) -> list[Caption]:
 
 @dataclass(frozen=True)
 class TextView:
-    """Chooses one text of a record among those in `languages`; () is all of them."""
+    """Chooses one text of a record, or several: pure functions of the record and the dice.
 
-    choice: str = "uniform"
+    The texts to draw from come about in this order: captions in `languages`; of one language, if
+    `language_choice` says so; of one kind, if `kinds` says so; by `choice` the first of them or all; their
+    sentences instead, if `sentences`. A record without such captions, or by `label_share` any record, shows its
+    label in a template instead (UniCL, Yang et al. 2022, arXiv:2204.03610).
+
+    Every option rolls dice of its own, and none when it is off: switching one on moves no other.
+
+    Attributes:
+      choice: a name in CHOICES.
+      languages: () is all of them.
+      kinds: probability of each kind of caption, as "title=0.7,sentence=0.3", relative to those that a record has;
+        '*' is any other kind. '' = kinds do not matter.
+      language_choice: the same for languages, or 'uniform' over those that a record has.
+      sentences: show single sentences (ConVIRT, Zhang et al. 2022, arXiv:2010.00747; DreamLIP, Zheng et al. 2024,
+        arXiv:2403.17007) of all captions that are left.
+      label_share: how often a record with a label shows that instead of a caption; 0 = if it has no caption.
+      templates: of sentences about labels, or .json files with such; () = labels are not shown.
+      prefix: a text to put before, with a space.
+    """
+
+    choice: str = UNIFORM
     languages: tuple[str, ...] = LANGUAGES
+    kinds: str = ""
+    language_choice: str = ""
+    sentences: bool = False
+    label_share: float = 0.0
+    templates: tuple[str, ...] = ()
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
             raise ValueError(f"caption choice '{self.choice}' is not one of {', '.join(CHOICES)}")
+        parse_weights(self.kinds)
+        if self.language_choice != UNIFORM:
+            parse_weights(self.language_choice)
+        object.__setattr__(self, "templates", load_templates(self.templates))
+
+    @classmethod
+    def of_source(cls, settings: Mapping[str, Any], entry: Mapping[str, Any]) -> TextView:
+        """The view of `data.text` for one entry of `data.sources`, whose templates and prefix come first."""
+        templates = tuple(entry.get("templates", ())) or settings.get("templates", ())
+        return cls(**{**settings, "templates": templates, "prefix": entry.get("prefix", "")})
 
     def __call__(self, record: Record, dice: np.random.Generator) -> str:
-        return CHOICES[self.choice](self.usable(record), dice)
+        """One text.
+
+        Raises:
+          BadRecord: the record has none to show.
+        """
+        return self.many(record, dice, 1)[0]
+
+    def many(self, record: Record, dice: np.random.Generator, count: int) -> list[str]:
+        """Several texts, drawn without replacement where there are enough, else with.
+
+        Raises:
+          BadRecord: the record has none to show.
+        """
+        if self._shows_label(record, dice):
+            drawn = _sample(self._label_texts(record), _own(dice, "template"), count)
+        else:
+            drawn = _sample(self._caption_texts(record, dice), dice, count)
+        return [self._prefixed(text) for text in drawn]
+
+    def every_text(self, record: Record) -> Iterator[str]:
+        """All that the view may show of a record, without dice: what a tokenizer learns from. May be nothing."""
+        captions = [caption.text for caption in self._captions(record)]
+        yield from (self._prefixed(text) for text in [*captions, *self._label_texts(record)])
 
     def usable(self, record: Record) -> list[Caption]:
         """The captions to choose from.
@@ -52,8 +109,60 @@ class TextView:
         Raises:
           BadRecord: there is none.
         """
-        captions = spoken(record, self.languages)
+        captions = self._captions(record)
         if not captions:
             wanted = f" in the languages {self.languages}" if self.languages else ""
+            wanted += f" of the kinds {self.kinds}" if self.kinds else ""
             raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no caption{wanted}")
         return captions
+
+    def _captions(self, record: Record) -> list[Caption]:
+        captions = spoken(record, self.languages)
+        if self.kinds:
+            kinds = parse_weights(self.kinds)
+            captions = [caption for caption in captions if weight_of(kinds, caption.kind)]
+        if self.language_choice not in ("", UNIFORM):
+            weights = parse_weights(self.language_choice)
+            captions = [caption for caption in captions if weight_of(weights, caption.language)]
+        return captions
+
+    def _caption_texts(self, record: Record, dice: np.random.Generator) -> list[str]:
+        """The texts that this visit draws from, after language and kind are settled."""
+        captions = self.usable(record)
+        if self.language_choice:
+            names = [caption.language for caption in captions]
+            uniform = self.language_choice == UNIFORM
+            weights = dict.fromkeys(names, 1.0) if uniform else parse_weights(self.language_choice)
+            captions = draw_group(captions, names, weights, _own(dice, "language"))
+        if self.kinds:
+            names = [caption.kind for caption in captions]
+            captions = draw_group(captions, names, parse_weights(self.kinds), _own(dice, "kind"))
+        texts = [caption.text for caption in CHOICES[self.choice](captions)]
+        if not self.sentences:
+            return texts
+        return [sentence for text in texts for sentence in split_sentences(text)]
+
+    def _label_texts(self, record: Record) -> list[str]:
+        return [fill(template, record.label) for template in self.templates] if record.label else []
+
+    def _shows_label(self, record: Record, dice: np.random.Generator) -> bool:
+        if not record.label or not self.templates:
+            return False
+        if self.label_share >= 1 or not self._captions(record):
+            return True
+        return self.label_share > 0 and _own(dice, "label").random() < self.label_share
+
+    def _prefixed(self, text: str) -> str:
+        return f"{self.prefix} {text}" if self.prefix else text
+
+
+def _sample(texts: Sequence[str], dice: np.random.Generator, count: int) -> list[str]:
+    if count == 1:
+        return [texts[int(dice.integers(len(texts)))]]
+    return [texts[place] for place in dice.choice(len(texts), count, replace=len(texts) < count)]
+
+
+def _own(dice: np.random.Generator, option: str) -> np.random.Generator:
+    """An option's own dice, far from the visit's, which are rolled last and only for the choice of a text."""
+    jumping = cast(Any, dice.bit_generator)
+    return np.random.Generator(jumping.jumped((1 + _OPTIONS.index(option)) << 32))

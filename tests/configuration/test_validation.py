@@ -68,6 +68,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"data.image.crop_scale": (0.5, 1.5)}, r"crop_scale=.*<= 1"),
     ({"data.image.crop_ratio": (2.0, 1.0)}, r"crop_ratio="),
     ({"data.text.choice": "longest"}, r"data.text.choice='longest'"),
+    ({"data.text.label_share": 0.5}, r"label_share=0.5 shows labels, but no templates"),
     ({"data.sources.quickstart.format": "parket"}, r"format='parket' is not one of .*did you mean 'parquet'"),
     ({"data.sources.quickstart.path": ""}, r"data.sources.quickstart.path is empty"),
     ({"data.sources.quickstart.path": "data/*.nothing"}, r"nothing at 'data/\*.nothing' \(looked in "),

@@ -43,6 +43,16 @@ def _need_sources(config: ConfigDict) -> None:
         )
     for name, source in sources.items():
         _check_entry(source, f"data.sources.{name}")
+    text = config.data.text
+    if (
+        text.label_share
+        and not text.templates
+        and not any(source.get("templates") for source in sources.values())
+    ):
+        raise ConfigError(
+            f"data.text.label_share={text.label_share} shows labels, but no templates say how: set "
+            "--config.data.text.templates='(\"a photo of a {}.\",)'"
+        )
 
 
 def _need_tokenizer(config: ConfigDict) -> None:

@@ -81,6 +81,7 @@ RANGES: dict[str, Range] = {
     "optimizer.schedule.warmup_steps": NATURAL,
     "optimizer.schedule.cooldown_steps": NATURAL,
     "optimizer.schedule.final": SHARE,
+    "data.text.label_share": SHARE,
     "data.workers": NATURAL,
     "data.threads": COUNT,
     "data.prefetch": COUNT,

@@ -49,18 +49,17 @@ def run(options: JobOptions) -> int:
 
 
 def training_captions(data: Any) -> Iterator[str]:
-    """Every caption that training may show, source by source in the order of the records.
+    """Every text that training may show, source by source in the order of the records.
 
     Args:
       data: `data` of the config.
     """
-    view = TextView(**data.text)
     for settings in data.sources.values():
         if settings.weight == 0:
             continue
-        source = open_source(settings)
+        source, view = open_source(settings), TextView.of_source(data.text, settings)
         for index in range(len(source)):
             try:
-                yield from (caption.text for caption in view.usable(source[index]))
-            except BadRecord:  # no caption in the wanted languages, or not readable: nothing to learn from
+                yield from view.every_text(source[index])
+            except BadRecord:  # not readable: nothing to learn from
                 continue

@@ -1,0 +1,42 @@
+"""Sentences for labels: 'a photo of a {}.' with the label in the place of {}."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from input_pipeline.sources.paths import find_files
+
+
+def load_templates(templates: Iterable[str]) -> tuple[str, ...]:
+    """The templates with every item that ends in .json replaced by what is in that file.
+
+    A file holds a list of templates or {"templates": [...]}, as the prompt sets of the evaluation do.
+
+    Raises:
+      ValueError: no such file, another content, or a template without {}.
+    """
+    loaded: list[str] = []
+    for item in templates:
+        loaded += _read(item) if item.endswith(".json") else [item]
+    for template in loaded:
+        if "{}" not in template:
+            raise ValueError(f"the template '{template}' has no {{}}, where the label is to stand")
+    return tuple(loaded)
+
+
+def fill(template: str, label: str) -> str:
+    return template.replace("{}", label)
+
+
+def _read(path: str) -> list[str]:
+    file: Path = find_files(path, ".json")[0]
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"templates: {file} is no JSON: {error}") from None
+    found = content.get("templates") if isinstance(content, dict) else content
+    if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
+        raise ValueError(f'templates: {file} holds neither a list of strings nor {{"templates": [...]}}')
+    return found
