@@ -120,6 +120,13 @@ def _data() -> dict:
             "crop_scale": (0.5, 1.0),  # area of a training crop, as a share of the image
             "crop_ratio": (3 / 4, 4 / 3),
             "flip": False,
+            # All off; when on, each rolls its own dice. input_pipeline/views/augmentations.py says what they do.
+            "color_jitter": (0.0, 0.0, 0.0, 0.0),  # brightness, contrast, saturation, hue
+            "color_jitter_probability": 0.8,
+            "grayscale": 0.0,  # probabilities
+            "blur": 0.0,
+            "solarize": 0.0,
+            "rand_augment": (0, 9),  # operations a picture, magnitude from 0 to 30
             "resize": "pad",
             "mean": (0.5, 0.5, 0.5),
             "std": (0.5, 0.5, 0.5),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from input_pipeline.decode import Picture, open_picture, picture_of
 from input_pipeline.records import BadRecord
+from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
 from input_pipeline.views.resize import RESIZE_MODES, Box, Square, resize, whole_box
 
 
@@ -72,7 +73,7 @@ def _from_array(array: np.ndarray) -> Picture:
 
 @dataclass(frozen=True)
 class TrainingView:
-    """A random crop of the evaluation view's region, perhaps mirrored.
+    """A random crop of the evaluation view's region, perhaps mirrored and augmented further.
 
     `crop_scale` bounds the crop's share of the region's area, `crop_ratio` its width over height (in `squash`
     mode relative to the image's own). With both (1, 1), `squash` and `pad` give the evaluation view.
@@ -83,6 +84,7 @@ class TrainingView:
     crop_scale: tuple[float, float] = (1.0, 1.0)
     crop_ratio: tuple[float, float] = (1.0, 1.0)
     flip: bool = False
+    augmentations: tuple[Augmentation, ...] = ()
 
     def __post_init__(self) -> None:
         EvaluationView({"resolution": self.resolution, "resize": self.mode})
@@ -95,13 +97,22 @@ class TrainingView:
 
     @classmethod
     def build(cls, preprocessing: Mapping[str, Any], augmentation: Mapping[str, Any]) -> TrainingView:
-        """From a preprocessing spec and {"crop_scale", "crop_ratio", "flip"}; other keys are ignored."""
+        """The view of a model and of the keys of `data.image`; other keys are ignored.
+
+        Args:
+          preprocessing: {"resolution", "resize", ...} of the model.
+          augmentation: {"crop_scale", "crop_ratio", "flip"}, and what `augmentations.py` describes.
+
+        Raises:
+          ValueError: a setting is out of its range.
+        """
         return cls(
             resolution=preprocessing["resolution"],
             mode=preprocessing["resize"],
             crop_scale=tuple(augmentation["crop_scale"]),
             crop_ratio=tuple(augmentation["crop_ratio"]),
             flip=augmentation["flip"],
+            augmentations=active_augmentations(augmentation),
         )
 
     def __call__(self, picture: Picture, dice: np.random.Generator) -> Square:
@@ -109,9 +120,11 @@ class TrainingView:
         left, top, right, bottom = self._random_box(picture.width, picture.height, dice)
         pixels, by = picture.reduced(min(right - left, bottom - top) / self.resolution)
         shown = resize(pixels, (left / by, top / by, right / by, bottom / by), self.resolution)
-        if self.flip and dice.random() < 0.5:
-            return np.ascontiguousarray(shown[:, ::-1])
-        return shown
+        # Rolled whether needed or not: what is switched on must not change what else is shown.
+        mirrored, seed = dice.random() < 0.5, dice.bit_generator.random_raw()
+        if self.flip and mirrored:
+            shown = np.ascontiguousarray(shown[:, ::-1])
+        return augment(shown, self.augmentations, seed) if self.augmentations else shown
 
     def _random_box(self, width: int, height: int, dice: np.random.Generator) -> Box:
         region_width, region_height = (max(width, height),) * 2 if self.mode == "pad" else (width, height)

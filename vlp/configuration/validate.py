@@ -97,6 +97,17 @@ def _check_image_data(config: ConfigDict) -> None:
         if len(span) != 2 or not 0 < span[0] <= span[1] <= high:
             limit = "0 < low <= high" + (" <= 1" if high == 1 else "")
             raise ConfigError(f"data.image.{name}={span} must be two numbers (low, high) with {limit}")
+    strengths = image.color_jitter
+    if len(strengths) != 4 or min(strengths) < 0 or strengths[3] > 0.5:
+        raise ConfigError(
+            f"data.image.color_jitter={strengths} must be four strengths of at least 0 (brightness, contrast, "
+            "saturation, hue), the hue's at most 0.5; SimCLR has (0.8, 0.8, 0.8, 0.2)"
+        )
+    if len(image.rand_augment) != 2 or image.rand_augment[0] < 0 or not 0 <= image.rand_augment[1] <= 30:
+        raise ConfigError(
+            f"data.image.rand_augment={image.rand_augment} must be (operations, magnitude) with at least 0 "
+            "operations and a magnitude from 0 to 30, such as (2, 9)"
+        )
 
 
 def _check_tokenizer(config: ConfigDict) -> None:

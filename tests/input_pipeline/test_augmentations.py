@@ -1,0 +1,154 @@
+"""Augmentations against their formulas, and that none of them shifts another's dice."""
+
+from __future__ import annotations
+
+import colorsys
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from input_pipeline.decode import picture_of
+from input_pipeline.views.augmentations import ColorJitter, active_augmentations, augment, turn_hue
+from input_pipeline.views.image import TrainingView
+from input_pipeline.views.rand_augment import OPERATIONS, RandAugment
+
+PLAIN = {"crop_scale": (0.3, 1.0), "crop_ratio": (0.75, 1.33), "flip": False}
+EVERYTHING = {
+    "color_jitter": (0.8, 0.8, 0.8, 0.2),
+    "color_jitter_probability": 0.8,
+    "grayscale": 0.5,
+    "blur": 0.5,
+    "solarize": 0.5,
+    "rand_augment": (2, 9),
+}
+
+
+def picture(seed: int = 0, side: int = 48) -> Image.Image:
+    coarse = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8))
+    return coarse.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def shown(seed: int, **settings: Any) -> np.ndarray:
+    view = TrainingView.build({"resolution": 32, "resize": "squash"}, PLAIN | settings)
+    return view(picture_of(picture()), np.random.default_rng(seed))
+
+
+def test_off_by_default() -> None:
+    off = dict.fromkeys(("grayscale", "blur", "solarize"), 0.0)
+    off |= {"color_jitter": (0, 0, 0, 0), "color_jitter_probability": 0.8, "rand_augment": (0, 9)}
+    assert active_augmentations(off) == active_augmentations({}) == ()
+
+
+def test_a_view_is_a_function_of_picture_and_dice() -> None:
+    view = TrainingView.build({"resolution": 32, "resize": "pad"}, PLAIN | EVERYTHING)
+    copy = pickle.loads(pickle.dumps(view))  # as a worker gets it
+    for seed in range(20):
+        one = view(picture_of(picture()), np.random.default_rng(seed))
+        other = copy(picture_of(picture()), np.random.default_rng(seed))
+        assert one.dtype == np.uint8 and one.shape == (32, 32, 3)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "added", [{"flip": True}, {"solarize": 0.5}, {"blur": 0.01}, {"rand_augment": (1, 0)}]
+)
+def test_what_is_switched_on_shifts_no_other_dice(added: dict[str, Any]) -> None:
+    """Wherever the added part happens to do nothing, the view is the one without it."""
+    same = sum(
+        np.array_equal(shown(seed, grayscale=0.5), shown(seed, grayscale=0.5, **added)) for seed in range(60)
+    )
+    assert same > (2 if "rand_augment" in added else 10)
+
+
+@pytest.mark.parametrize("name", ["grayscale", "blur", "solarize"])
+def test_probabilities_hold(name: str) -> None:
+    image = np.asarray(picture())
+    active = active_augmentations({name: 0.3})
+    changed = sum(not np.array_equal(augment(image, active, seed), image) for seed in range(300))
+    assert 60 < changed < 120
+
+
+def test_grayscale_and_solarize_by_their_formulas() -> None:
+    image = np.asarray(picture())
+    luma = image @ np.array([0.299, 0.587, 0.114])
+    grey = augment(image, active_augmentations({"grayscale": 1.0}), 0)
+    assert (grey == grey[..., :1]).all() and np.abs(grey[..., 0] - luma).max() <= 1
+    solar = augment(image, active_augmentations({"solarize": 1.0}), 0)
+    np.testing.assert_array_equal(solar, np.where(image < 128, image, 255 - image))
+
+
+def test_blur_keeps_the_mean_and_takes_contrast() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    deviations = []
+    for seed in range(20):
+        blurred = augment(image, active_augmentations({"blur": 1.0}), seed)
+        assert abs(blurred.mean() - image.mean()) < 1
+        deviations.append(blurred.std())
+    assert max(deviations) > 0.8 * image.std() and min(deviations) < 0.3 * image.std()
+
+
+@pytest.mark.parametrize("turn", [-0.5, -0.1, 0.0, 0.25])
+def test_hue_turns_as_colorsys_says(turn: float) -> None:
+    image = picture(3, side=12)
+    turned = np.asarray(turn_hue(image, turn)).reshape(-1, 3)
+    for before, after in zip(np.asarray(image).reshape(-1, 3), turned, strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*(before / 255))
+        expected = np.array(colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)) * 255
+        assert np.abs(after - expected).max() < 12  # Pillow's HSV has 8 bits
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_jitter_blends_with_black_the_mean_or_grey(which: int) -> None:
+    image = np.asarray(picture()).astype(float)
+    luma = image @ np.array([0.299, 0.587, 0.114])
+    other = (np.zeros_like(image), np.full_like(image, luma.mean()), luma[..., None])[which]
+    strengths = tuple(0.9 if place == which else 0.0 for place in range(4))
+    factors = []
+    for seed in range(20):
+        jittered = np.asarray(ColorJitter(strengths)(picture(), np.random.default_rng(seed))).astype(float)
+        inside = (jittered > 0) & (jittered < 255) & (np.abs(image - other) > 20)
+        factor = np.median(((jittered - other) / np.where(inside, image - other, 1.0))[inside])
+        expected = np.clip(other + factor * (image - other), 0, 255)
+        assert np.abs(jittered - expected).max() < 4
+        factors.append(factor)
+    assert 0.05 < min(factors) < 0.5 and 1.5 < max(factors) < 1.95
+
+
+def test_rand_augment_at_magnitude_zero_moves_nothing() -> None:
+    image = picture()
+    for operation in OPERATIONS[:10]:
+        np.testing.assert_allclose(
+            np.asarray(operation(image, 0.0)).astype(int), np.asarray(image).astype(int), atol=1
+        )
+    np.testing.assert_array_equal(
+        np.asarray(RandAugment(0, 9)(image, np.random.default_rng(0))), np.asarray(image)
+    )
+
+
+def test_rand_augment_draws_all_operations_both_ways() -> None:
+    image = picture()
+    seen = {
+        np.asarray(RandAugment(1, 30)(image, np.random.default_rng(seed))).tobytes() for seed in range(300)
+    }
+    # 14 operations, 8 of them with a sign; equalising and the like may leave the picture alone.
+    assert 17 <= len(seen) <= 23
+    brighter = np.asarray(ImageEnhance.Brightness(image).enhance(1.9)).tobytes()
+    darker = np.asarray(ImageEnhance.Brightness(image).enhance(0.1)).tobytes()
+    assert {brighter, darker} <= seen
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"color_jitter": (0.1, 0.1, 0.1)},
+        {"color_jitter": (0.1, 0.1, 0.1, 0.6)},
+        {"grayscale": 1.5},
+        {"rand_augment": (1, 31)},
+    ],
+)
+def test_odd_settings_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        active_augmentations(settings)
