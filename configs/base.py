@@ -141,9 +141,18 @@ def _data() -> dict:
             "label_share": 0.0,  # how often a label is shown although there is a caption
             "templates": (),  # of texts for labels, as ("a photo of a {}.",) or a .json file; () = none
         },
+        # More batch fields by name, for objectives that ask for them: image views {"count": 2, "resolution": 0, and
+        # what differs from `image`}, captions {"count": 2, and what differs from `text`}, and values by record id
+        # {"path": parquet files with columns `id` and NAME, "missing": "skip" or "fill"}.
+        "image_views": {},
+        "text_views": {},
+        "tables": {},
+        "single_source_batches": False,  # True: every global batch is of one source, drawn by weight
         "workers": 0,  # processes beside this one
         "threads": 2,
         "prefetch": 4,  # batches
         "max_bad_share": 0.05,  # of unreadable records, above which training stops
+        "watchdog_seconds": 120,  # without a batch, after which the loader's state is printed; 0 = never
+        "watchdog_reports": 10,  # of them in a row stop the run
         "evaluation": {split: quickstart_source(split) for split in ("val_vendor", "val", "test")},
     }

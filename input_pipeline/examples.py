@@ -1,89 +1,83 @@
-"""One training example as a pure function of (seed, global index); bad records are replaced and counted."""
+"""What one global index shows, as a pure function of (seed, global index); bad records are replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from input_pipeline.decode import MAX_PIXELS, open_picture
-from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.activity import Note
+from input_pipeline.dice import Dice
+from input_pipeline.fields import Field
+from input_pipeline.mixture import Address, Mixture
+from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources import Source
-from input_pipeline.views.image import TrainingView
-from input_pipeline.views.resize import Square
 from input_pipeline.views.text import TextView
+from input_pipeline.visits import Visit
 
 _ATTEMPTS = 100  # at half bad records, all of them fail once in 10^30 examples
 
 
-class Address(NamedTuple):
-    """Where a record lies: which source, and which of its records."""
+class Example(NamedTuple):
+    """What one global index shows: an item for each field.
 
-    source: str
-    record: int
+    Attributes:
+      shown: in the order of the fields.
+      own: the record that the index stands for, which is not the one shown if it is bad.
+      replaced: the reason why the own record could not be used, else OK.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """What one global index shows. `replaced` is the reason why its own record could not be used, else OK."""
-
-    image: Square
-    text: str
-    index: int
+    shown: Sequence[Any]
+    own: Address
     replaced: Reason
 
 
 @dataclass(frozen=True)
 class Examples:
-    """From (global index, address) to the Example; called by grain's `map_with_index`.
+    """Examples by global index.
 
-    Every purpose rolls its own dice, keyed by (seed, global index): more dice for the image never shift those
-    for the text, and neither hosts nor workers can.
+    Every purpose rolls its own dice, keyed by (seed, global index, purpose): another view never shifts the dice
+    of this one, and neither hosts nor workers can.
+
+    Attributes:
+      texts: by source, how its captions are chosen.
     """
 
     sources: Mapping[str, Source]
-    image_view: TrainingView
-    text_view: TextView
-    seed: int
-    max_pixels: int = MAX_PIXELS
+    mixture: Mixture
+    fields: Sequence[Field]
+    texts: Mapping[str, TextView]
 
-    def __call__(self, index: int, address: Address) -> Example:
-        reason = Reason.OK
-        detail = ""
+    def __call__(self, index: int, dice: Dice, note: Note) -> Example:
+        """The example of a global index.
+
+        Args:
+          index: global.
+          dice: this thread's.
+          note: called with each record that is looked at.
+
+        Raises:
+          ValueError: a hundred records of the source in a row are bad.
+        """
+        own = address = self.mixture.address(index)
+        reason, detail = Reason.OK, ""
         for attempt in range(_ATTEMPTS):
+            note(address)
             try:
-                image, text = self._views(self._read(address), index)
+                return Example(self._show(address, index, dice), own, reason)
             except BadRecord as bad:
                 reason, detail = reason or bad.reason, str(bad)
-                address = self._replacement(address, index, attempt)
-            else:
-                return Example(image, text, index, reason)
+                # Of the same source, so that mixture weights hold.
+                address = self.mixture.another(address.source, dice.roll(index, "replacement", attempt))
         raise ValueError(
             f"source '{address.source}': {_ATTEMPTS} records in a row are unusable, the last one: {detail}"
         )
 
-    def _read(self, address: Address) -> Record:
-        return self.sources[address.source][address.record]
-
-    def _views(self, record: Record, index: int) -> tuple[Square, str]:
-        text = self.text_view(record, self._dice(index, "text"))
-        if record.image is None:
-            raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-        picture = open_picture(record.image, self.max_pixels)
-        return self.image_view(picture, self._dice(index, "image")), text
-
-    def _replacement(self, address: Address, index: int, attempt: int) -> Address:
-        """Another record of the same source, so that mixture weights hold."""
-        dice = self._dice(index, "replacement", attempt)
-        return Address(address.source, int(dice.integers(len(self.sources[address.source]))))
-
-    def _dice(self, index: int, purpose: str, attempt: int = 0) -> np.random.Generator:
-        counter = np.array([0, 0, attempt, _PURPOSES.index(purpose)], np.uint64)
-        key = np.array([self.seed, index], np.uint64)
-        return np.random.Generator(np.random.Philox(key=key, counter=counter))
-
-
-# Append only: a purpose's place is part of its key.
-_PURPOSES: Sequence[str] = ("image", "text", "replacement")
+    def _show(self, address: Address, index: int, dice: Dice) -> Sequence[Any]:
+        visit = Visit(
+            self.sources[address.source][address.record],
+            address.source,
+            lambda purpose: dice.roll(index, purpose),
+            self.texts[address.source],
+        )
+        return [field.show(visit) for field in self.fields]

@@ -2,61 +2,52 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import grain
 import numpy as np
 
-from input_pipeline.examples import Example
-from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.activity import Activity
+from input_pipeline.dice import Dice
+from input_pipeline.examples import Example, Examples
+from input_pipeline.fields import HOST_FIELDS, Batch, Field
 
-Batch = dict[str, np.ndarray]
-"""image uint8 [b, h, w, 3]; text int32 and text_mask bool [b, length]; index int64 and replaced uint8 [b]."""
 
-
-class HostBatches(grain.MapDataset[Batch]):
-    """Element i is a contiguous share of global batch `start + i`.
+@dataclass(frozen=True)
+class HostBatches:
+    """Called with i, gives a contiguous share of global batch `start + i`.
 
     Whole batches are the elements on purpose: grain deals elements to workers in turn and collects them in
     turn, so their order does not depend on how many workers there are.
     """
 
-    def __init__(
-        self,
-        examples: grain.MapDataset[Example],
-        tokenizer: Tokenizer,
-        batch_size: int,
-        *,
-        shard: int,
-        shards: int,
-        start: int,
-    ) -> None:
-        super().__init__(examples)
-        self._tokenizer = tokenizer
-        self._batch_size = batch_size
-        self._start = start
-        self._rows = batch_size // shards
-        self._offset = shard * self._rows
+    examples: Examples
+    wanted: Sequence[str]
+    seed: int
+    batch_size: int
+    shard: int
+    shards: int
+    start: int
+    activity: Activity
 
-    def __len__(self) -> int:
-        return sys.maxsize // self._batch_size - self._start
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.slice(index)
-        first = (self._start + index) * self._batch_size + self._offset
-        return collate([self._parent[row] for row in range(first, first + self._rows)], self._tokenizer)
+    def __call__(self, number: int) -> Batch:
+        batch, rows = self.start + number, self.batch_size // self.shards
+        first = batch * self.batch_size + self.shard * rows
+        dice, note = Dice(self.seed), self.activity.begin(batch)
+        examples = [self.examples(index, dice, note) for index in range(first, first + rows)]
+        collated = collate(examples, self.examples.fields, self.examples.mixture.places)
+        collated["index"] = np.arange(first, first + rows, dtype=np.int64)
+        self.activity.end(batch)
+        return {name: collated[name] for name in (*self.wanted, *HOST_FIELDS)}
 
 
-def collate(examples: Sequence[Example], tokenizer: Tokenizer) -> Batch:
+def collate(examples: Sequence[Example], fields: Sequence[Field], places: dict[str, int]) -> Batch:
     """Examples as arrays of fixed shapes."""
-    text, mask = tokenizer.encode([example.text for example in examples])
-    return {
-        "image": np.stack([example.image for example in examples]),
-        "text": text,
-        "text_mask": mask,
-        "index": np.array([example.index for example in examples], np.int64),
+    batch: Batch = {
+        "own": np.array([(places[example.own.source], example.own.record) for example in examples], np.int64),
         "replaced": np.array([example.replaced for example in examples], np.uint8),
+        "truncated": np.zeros(len(examples), bool),
     }
+    for field, shown in zip(fields, zip(*(example.shown for example in examples), strict=True), strict=True):
+        field.collate(shown, batch)
+    return batch

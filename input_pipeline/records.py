@@ -19,6 +19,7 @@ class Reason(IntEnum):
     UNDECODABLE = 3  # not an image, truncated, or damaged
     TOO_LARGE = 4  # more pixels than allowed: a decompression bomb
     NO_CAPTION = 5  # none at all, only white space, or none in the wanted languages
+    NOT_IN_TABLE = 6  # a side table that the run needs has no value for it
 
 
 class BadRecord(Exception):

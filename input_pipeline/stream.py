@@ -7,61 +7,56 @@ are the one-host batch. Where a run stands is therefore one integer, the number 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import grain
 from absl import flags
 
-from input_pipeline.examples import Address, Examples
-from input_pipeline.host_batches import Batch, HostBatches
-from input_pipeline.shuffle import epochs
-from input_pipeline.sources import Source, open_source
+from input_pipeline.activity import Activity
+from input_pipeline.catalogue import Catalogue
+from input_pipeline.examples import Examples
+from input_pipeline.fields import Batch
+from input_pipeline.host_batches import HostBatches
+from input_pipeline.mixture import Address, Mixture
+from input_pipeline.records import BadRecord
+from input_pipeline.sources import open_source
+from input_pipeline.subsets import chosen_records
 from input_pipeline.tokenizers import Tokenizer
-from input_pipeline.views.image import TrainingView
-from input_pipeline.views.text import TextView
+from input_pipeline.watchdog import Watchdog, prepare_worker
+
+PAIRS = ("image", "text", "text_mask")
 
 
 class Stream:
     """An endless sequence of global batches, and this host's part of each."""
 
-    def __init__(
-        self,
-        sources: Mapping[str, Source],
-        weights: Mapping[str, float],
-        *,
-        image_view: TrainingView,
-        text_view: TextView,
-        tokenizer: Tokenizer,
-        batch_size: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, examples: Examples, wanted: Sequence[str], *, batch_size: int, seed: int) -> None:
         """Describe the stream; nothing is read yet.
 
         Args:
-          sources: by name. A source is shuffled anew in every one of its epochs and each epoch is whole.
-          weights: share of each source in the mixture, relative to their sum; 0 leaves the source out.
-          image_view, text_view: what one visit to a record shows.
-          tokenizer: of the chosen captions.
+          examples: by global index.
+          wanted: names of the arrays to deliver; those of `fields.HOST_FIELDS` come with them.
           batch_size: of the global batch.
           seed: of everything random.
-
-        Raises:
-          ValueError: no source with a positive weight, an empty one, or a number that is out of its range.
         """
-        if batch_size < 1 or seed < 0:
-            raise ValueError(f"batch_size {batch_size} must be at least 1 and seed {seed} at least 0")
-        used = {name: sources[name] for name in sorted(sources) if _positive(name, weights[name])}
-        self._addresses = _mixture(used, weights, seed)
-        self._examples = self._addresses.map_with_index(Examples(used, image_view, text_view, seed))
-        self._tokenizer = tokenizer
+        self._examples, self._wanted, self._seed = examples, tuple(wanted), seed
         self.batch_size = batch_size
-        self.records = {name: len(source) for name, source in used.items()}
+        self.records = {name: len(source) for name, source in examples.sources.items()}
 
     def address(self, index: int) -> Address:
         """Which record a global index stands for (if that is bad, the index shows another)."""
-        return self._addresses[index]
+        return self._examples.mixture.address(index)
+
+    def describe(self, source: int, record: int) -> str:
+        """Names a record by what `own` says of it: its source, number and, where it can be read, id."""
+        name = self._examples.mixture.names[source]
+        try:
+            identifier = f" (id '{self._examples.sources[name][record].id}')"
+        except BadRecord:
+            identifier = ""
+        return f"record {record} of source '{name}'{identifier}"
 
     def batches(
         self,
@@ -72,7 +67,8 @@ class Stream:
         workers: int = 0,
         threads: int = 2,
         prefetch: int = 4,
-    ) -> Iterator[Batch]:
+        watchdog: Watchdog | None = None,
+    ) -> Generator[Batch, None, None]:
         """This host's rows of the global batches start, start + 1, ...; close() the iterator when done.
 
         Args:
@@ -81,6 +77,7 @@ class Stream:
           workers: processes that prepare batches, 0 for none. They are spawned: scripts guard `__main__`.
           threads: threads that prepare batches, in each worker.
           prefetch: batches to prepare ahead, in each worker.
+          watchdog: what happens when no batch comes; without one, nothing but waiting.
 
         Raises:
           ValueError: the batch does not divide over the hosts.
@@ -91,23 +88,27 @@ class Stream:
             )
         if not 0 <= process_index < process_count or start < 0:
             raise ValueError(f"no batch {start} for process {process_index} of {process_count}")
+        activity = Activity(self._examples.mixture.names)
         rows = HostBatches(
             self._examples,
-            self._tokenizer,
+            self._wanted,
+            self._seed,
             self.batch_size,
             shard=process_index,
             shards=process_count,
             start=start,
+            activity=activity,
         )
         ahead = max(prefetch, threads) if threads else 0
-        batches = rows.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+        length = sys.maxsize // self.batch_size - start
+        batches = grain.MapDataset.range(length).map(rows)
+        batches = batches.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
         if workers:
             if not flags.FLAGS.is_parsed():  # grain reads absl flags, which only an absl app has parsed
                 flags.FLAGS.mark_as_parsed()
-            batches = batches.mp_prefetch(
-                grain.MultiprocessingOptions(workers, per_worker_buffer_size=prefetch or 1)
-            )
-        return _closing(iter(batches))
+            options = grain.MultiprocessingOptions(workers, per_worker_buffer_size=prefetch or 1)
+            batches = batches.mp_prefetch(options, worker_init_fn=prepare_worker)
+        return (watchdog or Watchdog()).watched(iter(batches), activity)
 
 
 def make_stream(
@@ -117,56 +118,49 @@ def make_stream(
     tokenizer: Tokenizer,
     batch_size: int,
     seed: int,
+    fields: Sequence[str] = PAIRS,
 ) -> Stream:
     """The stream of a config's `data` section.
 
     Args:
-      data: {"sources": {name: {"format", "path", "weight", "columns"}}, "image": {"crop_scale", "crop_ratio",
-        "flip"}, "text": {"choice"}}; other keys are not looked at.
+      data: `sources` by name, `image` and `text` (how pictures and captions are varied), and optionally
+        `image_views`, `text_views` and `tables` (more fields by name), and `single_source_batches`; see
+        configs/base.py. Other keys are not looked at.
       preprocessing: {"resolution", "resize", ...} of the model.
       tokenizer: of the model.
       batch_size: global.
       seed: of everything random.
+      fields: names of the arrays to deliver. What is not asked for is not computed.
 
     Raises:
-      ValueError: a source cannot be opened, or a value is out of its range.
+      ValueError: a source cannot be opened, a field cannot be delivered, or a value is out of its range.
     """
-    used = {name: source for name, source in data["sources"].items() if _positive(name, source["weight"])}
-    return Stream(
-        {name: open_source(source) for name, source in used.items()},
-        {name: source["weight"] for name, source in used.items()},
-        image_view=TrainingView.build(preprocessing, data["image"]),
-        text_view=TextView(**data["text"]),
-        tokenizer=tokenizer,
-        batch_size=batch_size,
-        seed=seed,
+    if batch_size < 1 or seed < 0:
+        raise ValueError(f"batch_size {batch_size} must be at least 1 and seed {seed} at least 0")
+    used = {
+        name: entry for name, entry in sorted(data["sources"].items()) if _positive(name, entry["weight"])
+    }
+    sources = {name: open_source(entry) for name, entry in used.items()}
+    mixture = Mixture(
+        {
+            name: chosen_records(
+                sources[name],
+                name,
+                fraction=entry.get("fraction", 1.0),
+                keep_ids=entry.get("keep_ids", ""),
+            )
+            for name, entry in used.items()
+        },
+        {name: entry["weight"] for name, entry in used.items()},
+        seed,
+        batch_size if data.get("single_source_batches", False) else 0,
     )
-
-
-def _mixture(
-    sources: Mapping[str, Source], weights: Mapping[str, float], seed: int
-) -> grain.MapDataset[Address]:
-    if not sources:
-        raise ValueError("data.sources has no source with a positive weight")
-    for name, source in sources.items():
-        if not len(source):
-            raise ValueError(f"source '{name}' has no records")
-    orders = [
-        epochs(len(source), seed, name).map(functools.partial(Address, name))
-        for name, source in sources.items()
-    ]
-    return grain.MapDataset.mix(orders, [weights[name] for name in sources]) if len(orders) > 1 else orders[0]
+    catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places)
+    examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
+    return Stream(examples, fields, batch_size=batch_size, seed=seed)
 
 
 def _positive(name: str, weight: float) -> bool:
     if weight < 0:
         raise ValueError(f"source '{name}' has weight {weight}: it must be at least 0 (0 leaves it out)")
     return weight > 0
-
-
-def _closing(iterator: grain.DatasetIterator[Batch]) -> Iterator[Batch]:
-    """A generator that stops threads and workers when it is closed or collected."""
-    try:
-        yield from iterator
-    finally:
-        iterator.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
@@ -53,26 +54,28 @@ class Encodings:
         return self._known[tower, view]
 
     def image_tower(self, view: str = "image") -> TowerOutput:
-        """The image tower's pooled output and patch tokens for the batch field `view`."""
+        """The image tower's pooled output and patch tokens for the batch field `view`, which may hold several a row:
+        [batch, n, ...] comes out as [batch, n, ...]."""
         return self._once("image_tower", view, lambda: self._encode_image(view))
 
     def _encode_image(self, view: str) -> TowerOutput:
-        pixels = normalise(self.batch[view], self._mean, self._std)
-        return self.model.image(pixels, self.key(view))
+        def encode(pixels: Shaped[Array, "rows height width 3"]) -> TowerOutput:
+            return self.model.image(normalise(pixels, self._mean, self._std), self.key(view))
+
+        return _flattened(encode, 3, self.batch[view])
 
     def text_tower(self, view: str = "text") -> TowerOutput:
         """The text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
-        return self._once(
-            "text_tower", view, lambda: self.model.text(self.batch[view], self.batch[f"{view}_mask"])
-        )
+        ids, mask = self.batch[view], self.batch[f"{view}_mask"]
+        return self._once("text_tower", view, lambda: _flattened(self.model.text, 1, ids, mask))
 
-    def image(self, view: str = "image") -> Float[Array, "batch embed_dim"]:
+    def image(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
         """Unit image embeddings."""
         return self._once(
             "image", view, lambda: unit(self.model.image_projection(self.image_tower(view).pooled))
         )
 
-    def text(self, view: str = "text") -> Float[Array, "batch embed_dim"]:
+    def text(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
         """Unit text embeddings."""
         return self._once(
             "text", view, lambda: unit(self.model.text_projection(self.text_tower(view).pooled))
@@ -81,3 +84,12 @@ class Encodings:
     def logit_scale(self) -> Float[Array, ""]:
         """The learned scale of cosines, as a multiplier."""
         return jnp.exp(self.model.logit_scale[...])
+
+
+def _flattened(
+    encode: Callable[..., TowerOutput], axes: int, *arrays: Shaped[Array, "*batch ..."]
+) -> TowerOutput:
+    """Encodes examples of `axes` axes as one long batch, whatever axes stand before them."""
+    batch = arrays[0].shape[: arrays[0].ndim - axes]
+    output = encode(*(array.reshape(-1, *array.shape[len(batch) :]) for array in arrays))
+    return jax.tree.map(lambda x: x.reshape(*batch, *x.shape[1:]), output)

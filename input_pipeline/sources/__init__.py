@@ -33,7 +33,7 @@ class Source(Protocol):
 
 
 # What an entry of data.sources may say; the stream reads those that `open_source` does not.
-KEYS = ("format", "path", "weight", "columns", "fraction", "keep_ids", "templates", "prefix")
+KEYS = ("format", "path", "weight", "columns", "fraction", "keep_ids", "templates", "prefix", "prefix_token")
 
 
 def open_source(config: Mapping[str, Any]) -> Source:

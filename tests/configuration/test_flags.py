@@ -67,7 +67,9 @@ def test_derived_values_follow_flags_until_set_themselves() -> None:
 def test_sources_can_be_replaced_by_a_flag_and_are_completed() -> None:
     line = parse("--config.data.sources={'mine': {'format': 'parquet', 'path': '/data/*.parquet'}}")
     (source,) = configuration.resolve(line.config).data.sources.values()
-    assert source.to_dict() == {"format": "parquet", "path": "/data/*.parquet", "weight": 1.0, "columns": {}}
+    left_out = {"weight": 1.0, "columns": {}, "fraction": 1.0, "keep_ids": ""}
+    left_out |= {"templates": (), "prefix": "", "prefix_token": ""}
+    assert source.to_dict() == {"format": "parquet", "path": "/data/*.parquet", **left_out}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.records import Reason
-from input_pipeline.shuffle import epochs
+from input_pipeline.shuffle import Epochs
 from input_pipeline.stream import Stream, make_stream
 from input_pipeline.tokenizers import Tokenizer
 
@@ -85,7 +85,9 @@ def test_a_batch_has_fixed_shapes_and_consecutive_indices(
             "text": ((8, 16), "int32"),
             "text_mask": ((8, 16), "bool"),
             "index": ((8,), "int64"),
+            "own": ((8, 2), "int64"),
             "replaced": ((8,), "uint8"),
+            "truncated": ((8,), "bool"),
         }
         assert batch["index"].tolist() == list(range(number * 8, number * 8 + 8))
 
@@ -151,12 +153,12 @@ def test_every_epoch_shows_every_record_once_in_a_new_order(
 
 @pytest.mark.parametrize("length", [1, 2, 3000, 70_000])
 def test_few_and_many_records_alike_come_in_whole_epochs(length: int) -> None:
-    order = epochs(length, seed=3, name="a")
+    order = Epochs(length, seed=3, name="a")
     for epoch in (0, 2):
         shown = [order[index] for index in range(epoch * length, (epoch + 1) * length)]
         assert sorted(shown) == list(range(length))
         assert length < 3 or shown != list(range(length))
-    assert length < 3 or [order[i] for i in range(9)] != [epochs(length, 3, "b")[i] for i in range(9)]
+    assert length < 3 or [order[i] for i in range(9)] != [Epochs(length, 3, "b")[i] for i in range(9)]
 
 
 def test_a_mixture_keeps_its_weights_and_every_source_its_epochs(

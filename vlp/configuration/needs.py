@@ -63,7 +63,7 @@ def _need_tokenizer(config: ConfigDict) -> None:
             f"--job=tokenizer --output={path or 'tokenizer.model'}"
         )
     for name, source in config.data.sources.items():
-        prefix = source.get("prefix_token", "")
+        prefix = source.prefix_token
         if prefix and prefix not in config.tokenizer.prefix_tokens:
             known = ", ".join(config.tokenizer.prefix_tokens) or "none"
             raise ConfigError(

@@ -7,14 +7,24 @@ from ml_collections import ConfigDict
 from vlp.configuration.errors import ConfigError, nearest
 
 # An entry of `data.sources` or `data.evaluation`: what it may say, and what is meant where it does not.
-ENTRY_DEFAULTS = {"format": "", "path": "", "weight": 1.0, "columns": {}}
+ENTRY_DEFAULTS = {
+    "format": "",
+    "path": "",
+    "weight": 1.0,
+    "columns": {},
+    "fraction": 1.0,  # of the records; smaller shares lie within larger ones
+    "keep_ids": "",  # a file of the ids to keep: text with one a line, or parquet with a column `id`
+    "templates": (),  # of texts for its labels; () = those of data.text
+    "prefix": "",  # a text before its captions
+    "prefix_token": "",  # one of tokenizer.prefix_tokens, before its captions
+}
 
 
 def resolve(config: ConfigDict) -> ConfigDict:
     """Returns a copy with every entry of `data.sources` and `data.evaluation` complete.
 
     Raises:
-      ConfigError: an entry has a key that is none of format, path, weight, columns.
+      ConfigError: an entry has a key that is none of ENTRY_DEFAULTS, or a value of another type.
     """
     resolved = config.copy_and_resolve_references()
     for group in ("sources", "evaluation"):

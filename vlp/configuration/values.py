@@ -90,6 +90,8 @@ RANGES: dict[str, Range] = {
     "data.threads": COUNT,
     "data.prefetch": COUNT,
     "data.max_bad_share": SHARE,
+    "data.watchdog_seconds": NATURAL,
+    "data.watchdog_reports": COUNT,
     "evaluators.zero_shot.every": NATURAL,
     "evaluators.retrieval.every": NATURAL,
     "checkpoint.every": NATURAL,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from input_pipeline.records import Reason
 from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
+from input_pipeline.watchdog import Watchdog
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
 from vlp.configuration import to_dict
 from vlp.evaluation import Evaluator, build_evaluators
@@ -54,15 +55,16 @@ class Run:
             self.mesh: Mesh = start_devices(self.config)
             self.preprocessing = preprocessing_spec(self.config)
             self.tokenizer: Tokenizer = load_tokenizer(self.config.tokenizer)
+            self.training: Training = build_training(
+                self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=self.mesh
+            )
             self.stream = make_stream(
                 self.config.data,
                 preprocessing=self.preprocessing,
                 tokenizer=self.tokenizer,
                 batch_size=self.config.batch_size,
                 seed=self.config.seed,
-            )
-            self.training: Training = build_training(
-                self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=self.mesh
+                fields=self.training.fields,
             )
             sets = EvaluationSets(self.config, self.preprocessing)
             self.evaluators: list[Evaluator] = build_evaluators(self.config.evaluators, sets)
@@ -77,7 +79,9 @@ class Run:
                 check_same_config(there, to_dict(self.config), options.allow_config_change)
         self.primary = jax.process_index() == 0
         self.counters = DataCounters(
-            self.config.data.max_bad_share, {code.value: code.name.lower() for code in Reason}
+            self.config.data.max_bad_share,
+            {code.value: code.name.lower() for code in Reason},
+            self.stream.describe,
         )
 
     def train(self) -> int:
@@ -101,7 +105,7 @@ class Run:
             for info in training_steps(
                 self.training.train_step,
                 state,
-                self.batches(start),
+                stack.enter_context(closing(self.batches(start))),
                 start=start,
                 steps=config.steps,
                 mesh=self.mesh,
@@ -131,7 +135,7 @@ class Run:
         self.counters.restore(description.progress["data"])
         return from_checkpoint(model, training), int(description.progress["step"])
 
-    def batches(self, start: int) -> Iterator[dict[str, np.ndarray]]:
+    def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
         """This host's part of the global batches from `start` on."""
         data = self.config.data
         return self.stream.batches(
@@ -141,6 +145,7 @@ class Run:
             workers=data.workers,
             threads=data.threads,
             prefetch=data.prefetch,
+            watchdog=Watchdog(data.watchdog_seconds, data.watchdog_reports),
         )
 
     def timer(self) -> StepTimer:

@@ -109,19 +109,26 @@ class Advance:
 
 @dataclasses.dataclass
 class DataCounters:
-    """Counts records that were replaced because they could not be read; too many of them stop the run.
+    """Counts captions that were cut, and records that were replaced because they could not be used; too many of these
+    stop the run.
 
     Attributes:
       max_share: of replaced records among all seen.
       reasons: name of each reason code.
+      describe: names a record by (source number, record number).
       seen: records this host has seen, over all restarts.
       replaced: of those, the replaced ones by reason.
+      truncated: of those, the ones with a text that did not fit.
+      offenders: replaced records since the start of the process, by (source number, reason): how many, and the first.
     """
 
     max_share: float
     reasons: Mapping[int, str]
+    describe: Callable[[int, int], str]
     seen: int = 0
+    truncated: int = 0
     replaced: dict[str, int] = dataclasses.field(default_factory=dict)
+    offenders: dict[tuple[int, str], tuple[int, int]] = dataclasses.field(default_factory=dict)
     every: int = 1
     at_end: bool = False
 
@@ -133,26 +140,44 @@ class DataCounters:
         """
         codes = info.batch["replaced"]
         self.seen += len(codes)
-        for code in codes[codes > 0].tolist():
-            self.replaced[self.reasons[code]] = self.replaced.get(self.reasons[code], 0) + 1
+        self.truncated += int(info.batch["truncated"].sum())
+        for row in codes.nonzero()[0].tolist():
+            self._count(self.reasons[int(codes[row])], *info.batch["own"][row].tolist())
         total = sum(self.replaced.values())
         # A share of few records says little: wait for a thousand.
         if total > self.max_share * max(self.seen, 1000):
-            found = ", ".join(f"{count} {reason}" for reason, count in sorted(self.replaced.items()))
             raise ValueError(
-                f"{total} of {self.seen} records could not be used ({found}), more than data.max_bad_share="
-                f"{self.max_share}; look at the data, or raise the limit"
+                f"{total} of {self.seen} records could not be used, more than data.max_bad_share={self.max_share}: "
+                f"{self.worst()}. Look at the data, or raise the limit"
             )
 
+    def _count(self, reason: str, source: int, record: int) -> None:
+        self.replaced[reason] = self.replaced.get(reason, 0) + 1
+        count, first = self.offenders.get((source, reason), (0, record))
+        self.offenders[source, reason] = count + 1, first
+
+    def worst(self, most: int = 5) -> str:
+        """The sources and reasons behind most replaced records, each with an example."""
+        ranked = sorted(self.offenders.items(), key=lambda item: -item[1][0])[:most]
+        return "; ".join(
+            f"{count} {reason}, such as {self.describe(source, first)}"
+            for (source, reason), (count, first) in ranked
+        )
+
     def metrics(self) -> dict[str, float]:
-        """What goes into metrics.jsonl: replaced records so far, in all and by reason."""
+        """What goes into metrics.jsonl: cut captions, and replaced records in all and by reason, so far."""
         by_reason = {f"data/replaced/{reason}": count for reason, count in self.replaced.items()}
-        return {"data/replaced": sum(self.replaced.values()), **by_reason}
+        return {
+            "data/truncated": self.truncated,
+            "data/replaced": sum(self.replaced.values()),
+            **by_reason,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers."""
-        return {"seen": self.seen, "replaced": self.replaced}
+        return {"seen": self.seen, "truncated": self.truncated, "replaced": self.replaced}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Goes on counting from a checkpoint."""
-        self.seen, self.replaced = saved["seen"], dict(saved["replaced"])
+        self.seen, self.truncated = saved["seen"], saved["truncated"]
+        self.replaced = dict(saved["replaced"])

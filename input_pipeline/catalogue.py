@@ -1,0 +1,137 @@
+"""Which config makes which field of a batch; only what is asked for is built."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from input_pipeline.fields import (
+    HOST_FIELDS,
+    IDENTITIES,
+    Field,
+    Identity,
+    Image,
+    ImageViews,
+    SourceId,
+    TableValue,
+    Text,
+    TextViews,
+)
+from input_pipeline.tables import load_table
+from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.image import TrainingView
+from input_pipeline.views.text import TextView
+
+Offer = tuple[tuple[str, ...], Callable[[], Field]]
+"""What can be delivered: the names of a field's arrays, and how to build it."""
+
+_NOT_OF_A_VIEW = ("mean", "std")  # the device normalises all views alike
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a config can deliver.
+
+    Attributes:
+      data: the config's `data` section.
+      preprocessing: of the model.
+      tokenizer: of the model.
+      places: number of each source in use.
+    """
+
+    data: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    tokenizer: Tokenizer
+    places: Mapping[str, int]
+
+    def build(self, wanted: Sequence[str]) -> list[Field]:
+        """The fields that deliver the wanted arrays.
+
+        Raises:
+          ValueError: a name that nothing delivers or that two things deliver, or settings out of their range.
+        """
+        offers = self._offers()
+        known = [name for names, _ in offers for name in names]
+        for name in known:
+            if known.count(name) > 1 or name in HOST_FIELDS:
+                raise ValueError(
+                    f"data: '{name}' is a batch field of its own: give the view or table of that name another"
+                )
+        for name in wanted:
+            if name not in known:
+                raise ValueError(_undeliverable(name, known))
+        return [build() for names, build in offers if set(names) & set(wanted)]
+
+    def _offers(self) -> list[Offer]:
+        """In the order in which a record is asked: what is cheap and may be missing first, the pictures last."""
+        return [
+            (("text", "text_mask"), self._text),
+            *((_with_mask(name), partial(self._text_views, name)) for name in self._named("text_views")),
+            *(((name,), partial(Identity, name)) for name in IDENTITIES),
+            (("source_id",), partial(SourceId, self.places)),
+            *(((name,), partial(self._table, name)) for name in self._named("tables")),
+            (("image",), self._image),
+            *(((name,), partial(self._image_views, name)) for name in self._named("image_views")),
+        ]
+
+    def _named(self, group: str) -> dict[str, Mapping[str, Any]]:
+        return dict(self.data.get(group, {}))
+
+    def _text(self) -> Field:
+        return Text(self.tokenizer, self._prefixes())
+
+    def _text_views(self, name: str) -> Field:
+        entry, base = self._named("text_views")[name], dict(self.data["text"])
+        settings, count = _overridden(f"data.text_views.{name}", entry, base)
+        return TextViews(name, self.texts(settings), count, self.tokenizer, self._prefixes())
+
+    def texts(self, settings: Mapping[str, Any]) -> dict[str, TextView]:
+        """How captions are chosen, by source, from settings like those of `data.text`."""
+        return {name: TextView.of_source(dict(settings), self.data["sources"][name]) for name in self.places}
+
+    def _prefixes(self) -> dict[str, str]:
+        return {name: self.data["sources"][name].get("prefix_token", "") for name in self.places}
+
+    def _table(self, name: str) -> Field:
+        return TableValue(load_table(name, self._named("tables")[name]))
+
+    def _image(self) -> Field:
+        return Image(TrainingView.build(self.preprocessing, self.data["image"]))
+
+    def _image_views(self, name: str) -> Field:
+        base = {key: value for key, value in dict(self.data["image"]).items() if key not in _NOT_OF_A_VIEW}
+        base = {"resize": self.preprocessing["resize"], **base, "resolution": 0}
+        settings, count = _overridden(f"data.image_views.{name}", self._named("image_views")[name], base)
+        resolution = settings["resolution"] or self.preprocessing["resolution"]
+        spec = {**self.preprocessing, "resize": settings["resize"], "resolution": resolution}
+        return ImageViews(name, TrainingView.build(spec, settings), count)
+
+
+def _with_mask(name: str) -> tuple[str, str]:
+    return name, f"{name}_mask"
+
+
+def _overridden(where: str, entry: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """The settings of a view, and how many of it there are."""
+    for key in entry:
+        if key not in {*base, "count"}:
+            raise ValueError(f"{where}: '{key}' is not one of {', '.join(sorted({*base, 'count'}))}")
+    settings = {"count": 1, **base, **dict(entry)}
+    count = settings.pop("count")
+    if count < 1:
+        raise ValueError(f"{where}.count={count} must be at least 1")
+    return settings, count
+
+
+def _undeliverable(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    view = name.removesuffix("_mask")
+    return (
+        f"the active objectives need '{name}', which the data does not deliver"
+        + (f" (did you mean '{near[0]}'?)" if near else "")
+        + f"; there are {', '.join(known)}. Add an image view as data.image_views.{view}={{'count': 2}}, captions as "
+        f"data.text_views.{view}={{'count': 2}}, or values by record id as data.tables.{view}={{'path': ...}}"
+    )

@@ -1,0 +1,151 @@
+"""The fields a batch may have: what each shows of one visit to a record, and how a batch of that is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from input_pipeline.tables import Table, hash_halves
+from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.image import TrainingView
+from input_pipeline.views.text import TextView
+from input_pipeline.visits import Visit
+
+Batch = dict[str, np.ndarray]
+"""The fields asked for, and for the host: index int64 [b]; own int64 [b, 2], the place of the source and the
+number of the record that the index stands for; replaced uint8 [b], why another is shown, or 0; truncated bool [b],
+whether a text was cut."""
+
+HOST_FIELDS = ("index", "own", "replaced", "truncated")
+
+
+class Field(Protocol):
+    """One thing a batch shows, under one name or two. Picklable and safe for threads."""
+
+    def show(self, visit: Visit) -> Any:
+        """This field's item of a visit.
+
+        Raises:
+          BadRecord: the record has none.
+        """
+        ...
+
+    def collate(self, shown: Sequence[Any], batch: Batch) -> None:
+        """Puts the items of a batch into it as arrays."""
+        ...
+
+
+@dataclass(frozen=True)
+class Text:
+    """`text` int32 [b, length] and `text_mask` bool [b, length]: the caption behind its source's prefix token."""
+
+    tokenizer: Tokenizer
+    prefixes: Mapping[str, str]
+
+    def show(self, visit: Visit) -> tuple[str, str]:
+        return visit.text, self.prefixes[visit.source]
+
+    def collate(self, shown: Sequence[tuple[str, str]], batch: Batch) -> None:
+        texts, prefixes = zip(*shown, strict=True)
+        batch["text"], batch["text_mask"], truncated = self.tokenizer.tokens(texts, prefixes)
+        batch["truncated"] |= truncated
+
+
+@dataclass(frozen=True)
+class TextViews:
+    """NAME int32 [b, count, length] and NAME_mask: more captions of the record."""
+
+    name: str
+    views: Mapping[str, TextView]  # by source
+    count: int
+    tokenizer: Tokenizer
+    prefixes: Mapping[str, str]
+
+    def show(self, visit: Visit) -> list[tuple[str, str]]:
+        texts = self.views[visit.source].many(visit.record, visit.roll(self.name), self.count)
+        return [(text, self.prefixes[visit.source]) for text in texts]
+
+    def collate(self, shown: Sequence[Sequence[tuple[str, str]]], batch: Batch) -> None:
+        texts, prefixes = zip(*(pair for pairs in shown for pair in pairs), strict=True)
+        flat = self.tokenizer.tokens(texts, prefixes)
+        ids, mask, truncated = (array.reshape(len(shown), self.count, *array.shape[1:]) for array in flat)
+        batch[self.name], batch[f"{self.name}_mask"] = ids, mask
+        batch["truncated"] |= truncated.any(1)
+
+
+@dataclass(frozen=True)
+class Image:
+    """`image` uint8 [b, resolution, resolution, 3]."""
+
+    view: TrainingView
+
+    def show(self, visit: Visit) -> np.ndarray:
+        return self.view(visit.picture, visit.roll("image"))
+
+    def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
+        batch["image"] = np.stack(shown)
+
+
+@dataclass(frozen=True)
+class ImageViews:
+    """NAME uint8 [b, count, resolution, resolution, 3]: more views of the same picture."""
+
+    name: str
+    view: TrainingView
+    count: int
+
+    def show(self, visit: Visit) -> np.ndarray:
+        dice = visit.roll(self.name)
+        return np.stack([self.view(visit.picture, dice) for _ in range(self.count)])
+
+    def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
+        batch[self.name] = np.stack(shown)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """NAME int32 [b, 2]: a 64-bit hash of what says that two examples are the same; see IDENTITIES."""
+
+    name: str
+
+    def show(self, visit: Visit) -> str:
+        return IDENTITIES[self.name](visit)
+
+    def collate(self, shown: Sequence[str], batch: Batch) -> None:
+        batch[self.name] = hash_halves(shown)
+
+
+IDENTITIES: Mapping[str, Callable[[Visit], str]] = {
+    "text_id": lambda visit: visit.text,
+    "label_id": lambda visit: visit.record.label or visit.text,
+    "group_id": lambda visit: visit.record.group or f"{visit.source}\0{visit.record.id}",
+}
+
+
+@dataclass(frozen=True)
+class SourceId:
+    """`source_id` int32 [b]: the place of the source among the sorted names of those in use."""
+
+    places: Mapping[str, int]
+
+    def show(self, visit: Visit) -> int:
+        return self.places[visit.source]
+
+    def collate(self, shown: Sequence[int], batch: Batch) -> None:
+        batch["source_id"] = np.array(shown, np.int32)
+
+
+@dataclass(frozen=True)
+class TableValue:
+    """NAME int32 or float32 [b] or [b, n]: what a side table says of the record's id."""
+
+    table: Table
+
+    def show(self, visit: Visit) -> np.ndarray:
+        return self.table[visit.record.id]
+
+    def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
+        batch[self.table.name] = np.stack(shown)

@@ -1,0 +1,123 @@
+"""Which record a global index stands for: sources take turns by weight, and every source runs whole epochs.
+
+All of it is closed form: the address of any index costs a few microseconds, however far into the stream.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+from input_pipeline.shuffle import Epochs
+
+_PARTS = 1 << 20  # weights are kept to a millionth of their sum
+_WINDOW = 1024  # batches whose sources are shuffled together
+
+
+class Address(NamedTuple):
+    """Where a record lies: which source, and which of its records."""
+
+    source: str
+    record: int
+
+
+class Mixture:
+    """Addresses by global index.
+
+    Attributes:
+      names: of the sources, sorted.
+      places: each source's place among them.
+    """
+
+    def __init__(
+        self,
+        records: Mapping[str, Sequence[int]],
+        weights: Mapping[str, float],
+        seed: int,
+        single_source: int = 0,
+    ) -> None:
+        """Describe the mixture.
+
+        Args:
+          records: by source, the records to use; they are shuffled anew in each epoch of theirs.
+          weights: share of each source, relative to their sum; positive.
+          seed: of all orders.
+          single_source: 0 mixes record by record; else this many records in a row, a global batch, are of one
+            source, and the batches of the sources follow each other in random order.
+
+        Raises:
+          ValueError: a source without records, or no source.
+        """
+        if not records:
+            raise ValueError("data.sources has no source with a positive weight")
+        for name, chosen in records.items():
+            if not len(chosen):
+                raise ValueError(f"source '{name}' has no records")
+        self.names = tuple(sorted(records))
+        self.places = {name: place for place, name in enumerate(self.names)}
+        self._records = {name: records[name] for name in self.names}
+        self._orders = [Epochs(len(records[name]), seed, name) for name in self.names]
+        total = sum(weights[name] for name in self.names)
+        self._parts = tuple(max(1, round(_PARTS * weights[name] / total)) for name in self.names)
+        self._seed, self._single_source = seed, single_source
+
+    def address(self, index: int) -> Address:
+        """The record of a global index."""
+        if len(self.names) == 1:
+            source, visit = 0, index
+        elif self._single_source:
+            batch, row = divmod(index, self._single_source)
+            source, earlier = _shuffled_turn(batch, self._parts, self._seed)
+            visit = earlier * self._single_source + row
+        else:
+            source, visit = turn(index, self._parts)
+        name = self.names[source]
+        return Address(name, self._records[name][self._orders[source][visit]])
+
+    def another(self, source: str, dice: np.random.Generator) -> Address:
+        """A random record of a source."""
+        records = self._records[source]
+        return Address(source, records[int(dice.integers(len(records)))])
+
+
+def turn(index: int, parts: Sequence[int]) -> tuple[int, int]:
+    """Whose turn it is, and how many turns it had before: the shares hold in every stretch, to within a few.
+
+    The first source takes its share of all turns, evenly spread, the next its share of what is left, and so on:
+    the rule of grain's `mix`.
+    """
+    left, after, remaining = index, index + 1, sum(parts)
+    for source, part in enumerate(parts):
+        rest, rest_after = left * (remaining - part) // remaining, after * (remaining - part) // remaining
+        if left - rest != after - rest_after:
+            return source, left - rest
+        left, after, remaining = rest, rest_after, remaining - part
+    raise AssertionError(f"no source has turn {index} of {parts}")
+
+
+def _shuffled_turn(index: int, parts: tuple[int, ...], seed: int) -> tuple[int, int]:
+    """As `turn`, with the turns within a window in random order."""
+    window, place = divmod(index, _WINDOW)
+    sources, earlier = _window(window, parts, seed)
+    return int(sources[place]), int(earlier[place])
+
+
+@functools.lru_cache(maxsize=8)
+def _window(
+    window: int, parts: tuple[int, ...], seed: int
+) -> tuple[Int64[np.ndarray, " window"], Int64[np.ndarray, " window"]]:
+    """The source of each batch of a window, and how many batches it had before."""
+    turns = np.array([turn(index, parts) for index in range(window * _WINDOW, (window + 1) * _WINDOW)])
+    order = np.random.Generator(np.random.Philox(key=np.array([seed, window], np.uint64))).permutation(
+        _WINDOW
+    )
+    sources = turns[order, 0]
+    earlier = np.empty(_WINDOW, np.int64)
+    for source in np.unique(sources):
+        # The numbers of its turns stay in their order, so that its epochs stay whole.
+        earlier[sources == source] = np.sort(turns[order, 1][sources == source])
+    return sources, earlier

@@ -1,0 +1,78 @@
+"""Part of a source: a fixed share of its records, or those whose ids a file lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from input_pipeline.records import BadRecord
+from input_pipeline.shuffle import shuffled
+from input_pipeline.sources import Source
+from input_pipeline.sources.paths import find_files
+from input_pipeline.tables import read_parquet
+
+_KEY = 0x5EED  # one order for all seeds: a share is a property of the data
+
+
+def chosen_records(source: Source, name: str, *, fraction: float = 1.0, keep_ids: str = "") -> Sequence[int]:
+    """The numbers of the records to use.
+
+    Args:
+      source: all of the records.
+      name: of the source, for errors.
+      fraction: share of the records, in (0, 1]. A smaller share lies within every larger one, whatever the
+        seed; choosing reads nothing.
+      keep_ids: a file of the ids to keep, one a line or the parquet column `id`; '' keeps all. Choosing reads
+        every record of the source once, unless the source can list its `ids()`.
+
+    Raises:
+      ValueError: a fraction out of its range, or no record has one of the ids.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"source '{name}': fraction {fraction} must be above 0 and at most 1")
+    kept: Sequence[int] = range(len(source))
+    if keep_ids:
+        kept = _with_ids(source, read_ids(keep_ids))
+        if not kept:
+            raise ValueError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
+    return kept if fraction == 1 or not kept else Share(kept, max(1, round(fraction * len(kept))))
+
+
+@dataclass(frozen=True)
+class Share(Sequence[int]):
+    """The first `size` items of a fixed random order over all."""
+
+    items: Sequence[int]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.items[shuffled(place, len(self.items), _KEY)]
+
+
+def read_ids(path: str) -> frozenset[str]:
+    """The ids that a file lists: a line each, or the column `id` of a parquet file.
+
+    Raises:
+      ValueError: there is no such file, or it has no column `id`.
+    """
+    file = find_files(path, ".parquet")[0]
+    if file.suffix != ".parquet":
+        return frozenset(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines())))
+    return frozenset(map(str, read_parquet(path, "id").column("id").to_pylist()))
+
+
+def _with_ids(source: Source, wanted: frozenset[str]) -> Sequence[int]:
+    listed = getattr(source, "ids", None)
+    ids = listed() if listed else (_id(source, index) for index in range(len(source)))
+    return tuple(index for index, name in enumerate(ids) if name in wanted)
+
+
+def _id(source: Source, index: int) -> str:
+    try:
+        return source[index].id
+    except BadRecord:
+        return ""

@@ -1,0 +1,50 @@
+"""One visit to a record: what several fields of a batch share, computed at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from input_pipeline.decode import MAX_PIXELS, Picture, open_picture
+from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.views.text import TextView
+
+
+@dataclass
+class Visit:
+    """One visit to a record; what fields share is computed when the first asks for it.
+
+    Attributes:
+      record: what the source delivered.
+      source: name of the source in the config.
+      roll: this visit's dice for a purpose.
+      text_view: of the source.
+    """
+
+    record: Record
+    source: str
+    roll: Callable[[str], np.random.Generator]
+    text_view: TextView
+
+    @cached_property
+    def text(self) -> str:
+        """The caption shown as `text`.
+
+        Raises:
+          BadRecord: there is none.
+        """
+        return self.text_view(self.record, self.roll("text"))
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The image, which is decoded as far as the views need it.
+
+        Raises:
+          BadRecord: there is none, or it is damaged or too large.
+        """
+        if self.record.image is None:
+            raise BadRecord(Reason.MISSING_IMAGE, f"record '{self.record.id}' has no image")
+        return open_picture(self.record.image, MAX_PIXELS)
