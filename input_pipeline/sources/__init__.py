@@ -9,11 +9,15 @@ from typing import Any, Protocol, runtime_checkable
 from input_pipeline.records import Record
 from input_pipeline.sources.columns import did_you_mean
 
-# format -> the module and class that read it, imported when first used. A class is called with (path,
-# columns).
+# format -> the module and the class or function that opens it with (path, columns), imported when first used.
 FORMATS: Mapping[str, str] = {
     "parquet": "input_pipeline.sources.parquet:ParquetSource",
     "array_record": "input_pipeline.sources.array_record:ArrayRecordSource",
+    "webdataset": "input_pipeline.sources.webdataset:WebDatasetSource",
+    "tfds": "input_pipeline.sources.tfds:TfdsSource",
+    "folder": "input_pipeline.sources.folder:open_folder",
+    "csv": "input_pipeline.sources.table:CsvSource",
+    "jsonl": "input_pipeline.sources.table:JsonlSource",
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
+    FIRST_SAMPLES,
     Columns,
     check_columns,
     image_bytes,
@@ -27,7 +28,6 @@ from input_pipeline.sources.shards import OPEN_FILES, FileVersion, Shards, exami
 COLUMNS = Columns(label="label", group="group")
 # A record's extras: numbers, and lists of numbers.
 _NUMBER, _NUMBERS = "extra/", "extras/"
-_FIRST = 16  # records looked at when a source is opened
 
 
 class ArrayRecordSource:
@@ -46,7 +46,7 @@ class ArrayRecordSource:
         self._columns = resolve_columns(columns or {}, COLUMNS)
         found = examine(find_files(path, ".array_record"), lambda file: int(_reader(file).num_records()))
         self._shards = Shards(found)
-        check_columns(path, itertools.islice(self._samples(), _FIRST), self._columns, columns or {})
+        check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
 
     def __len__(self) -> int:
         return len(self._shards)

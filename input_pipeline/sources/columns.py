@@ -11,6 +11,8 @@ from typing import Any
 
 from input_pipeline.records import Caption, Record, clean_text, decode_text
 
+FIRST_SAMPLES = 16  # how many `check_columns` is shown
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -174,13 +176,15 @@ def _keywords(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     """Text as it is or decoded; a number is no text: a caption of NaN is none."""
-    if isinstance(value, bytes):
-        return decode_text(value)
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return decode_text(value) if isinstance(value, bytes) else ""
 
 
 def _name(value: Any) -> str:
     """A name, which unlike a caption may be a number: class 0 is '0'."""
-    if value is None or value != value:  # NaN
-        return ""
-    return _text(value).strip() if isinstance(value, str | bytes) else str(value)
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bytes):
+        return decode_text(value).strip()
+    return "" if value is None or value != value else str(value)  # NaN is none either

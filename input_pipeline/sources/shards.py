@@ -15,8 +15,8 @@ from typing import NamedTuple, TypeVar
 from input_pipeline.records import BadRecord, Reason
 
 T = TypeVar("T")
-# How many files a process keeps open: half of what the system allows.
-OPEN_FILES = max(16, min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+# How many files each format keeps open in a process: a quarter of what the system allows.
+OPEN_FILES = max(16, min(2048, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
 _THREADS = 16  # on a network file system, opening is waiting
 
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import find, looked_in
 
-FORMATS = ("parquet", "array_record")
+FORMATS = ("parquet", "array_record", "webdataset", "tfds", "folder", "csv", "jsonl")
 # The batch fields an objective reads. Every source delivers the first ones; for the rest it must name a column.
 OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text", "text_mask")}
 ALWAYS_DELIVERED = ("image", "text", "text_mask", "index")

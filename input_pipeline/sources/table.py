@@ -1,0 +1,141 @@
+"""Tables of image paths and captions, csv, tsv and JSON lines, as random access to Records.
+
+The place of every row is found once and remembered in the cache folder; a row is parsed when it is read. Image
+paths are relative to the table. They may lead into a folder beside the table's own (`annotations/train.csv` may
+name `../images/1.jpg`) but no further up: such rows are bad records.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.sources import rows
+from input_pipeline.sources.cache import Index, cached_index
+from input_pipeline.sources.columns import (
+    FIRST_SAMPLES,
+    Columns,
+    check_columns,
+    image_bytes,
+    make_record,
+    pick,
+    resolve_columns,
+)
+from input_pipeline.sources.files import open_file
+from input_pipeline.sources.paths import find_files, is_remote, read_beside
+from input_pipeline.sources.shards import FileVersion, Shards, examine
+
+COLUMNS = Columns(
+    image="",
+    image_path="image|image_path|file_name|filename|filepath|path|file",
+    captions="captions|caption|text|title|sentence",
+    label="label|category|class",
+    group="group|concept",
+)
+
+
+class _Table:
+    """Rows of one or many files; the formats differ in where a row lies and in what it says."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
+        """Find the rows, or their index in the cache.
+
+        Args:
+          path: a file, a folder or a pattern.
+          columns: names of columns or keys.
+
+        Raises:
+          ValueError: no such path, no readable file, or a name that the first rows do not have.
+        """
+        self._columns = resolve_columns(columns or {}, COLUMNS)
+        if is_remote(path):
+            raise ValueError(
+                f"{path} names images that lie beside it, which are not fetched one by one: "
+                "copy the folder here, or pack it into shards"
+            )
+        found = examine(find_files(path, *self.suffixes), self._index)
+        self._shards = Shards(
+            [(file, index if isinstance(index, str) else len(index)) for file, index in found]
+        )
+        self._indexes = [None if isinstance(index, str) else index for _, index in found]
+        check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def __getitem__(self, index: int) -> Record:
+        sample = self._sample(index)
+        values = pick(sample, self._columns)
+        image = image_bytes(values.get("image"))
+        name = values.get("image_path")
+        if name and isinstance(name, str):
+            folder = Path(self._shards.locate(index)[0].path).parent
+            root = folder.parent if folder.parent != Path(folder.anchor) else folder
+            image = read_beside(folder, name, root)
+        return make_record(values, language=self._columns.language, default_id=str(index), image=image)
+
+    def _sample(self, index: int) -> dict[str, Any]:
+        file, number, place = self._shards.locate(index)
+        first, end, line = self._indexes[number][place].tolist()  # type: ignore[index]  # not of a refused file
+        try:
+            return self._parse(file, open_file(file).read(first, end - first))
+        except (ValueError, RecursionError, csv.Error, StopIteration) as error:
+            raise BadRecord(Reason.UNREADABLE, f"{file.path}, line {line}: {error}") from None
+
+    def _samples(self) -> Iterator[dict[str, Any]]:
+        for index in range(len(self)):
+            try:
+                yield self._sample(index)
+            except BadRecord:
+                continue
+
+    def _index(self, file: FileVersion) -> Index:
+        raise NotImplementedError
+
+    def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class JsonlSource(_Table):
+    """One JSON object a line. A .json file is an array of objects, or one object."""
+
+    suffixes = (".jsonl", ".ndjson", ".json")
+
+    def _index(self, file: FileVersion) -> Index:
+        if file.path.endswith(".json"):
+            return cached_index("json elements 1", 3, file, rows.json_elements)
+        return cached_index("lines 1", 3, file, rows.lines)
+
+    def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
+        value = json.loads(row)  # of a key that comes twice, the last value counts
+        if not isinstance(value, dict):
+            raise ValueError(f"{str(value)[:40]} is no object")
+        return value
+
+
+class CsvSource(_Table):
+    """Rows below a header; commas between the fields, in .tsv files tabs."""
+
+    suffixes = (".csv", ".tsv")
+
+    def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
+        self._headers: dict[str, list[str]] = {}
+        super().__init__(path, columns)
+
+    def _index(self, file: FileVersion) -> Index:
+        index = cached_index("csv rows 1", 3, file, rows.csv_rows)
+        if not len(index):
+            raise ValueError(f"{file.path} is empty: the first row names the columns")
+        first, end, _ = index[0].tolist()
+        self._headers[file.path] = rows.csv_fields(file, open_file(file).read(first, end - first))
+        return index[1:]
+
+    def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
+        return dict(zip(self._headers[file.path], rows.csv_fields(file, row), strict=False))

@@ -1,0 +1,112 @@
+"""Addresses: fetched once, whole or not at all, and shared."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from input_pipeline.sources import open_source
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "vlp" / "data"
+
+
+def opened(address: str) -> list[str]:
+    source = open_source({"format": "parquet", "path": address})
+    return [source[index].id for index in range(len(source))]
+
+
+class Counting(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and counts what it is asked to send."""
+
+    sent: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.sent.append(self.path)
+        if self.path.startswith("/cut"):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"PAR1")
+            self.close_connection = True
+        else:
+            super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    Counting.sent = []
+    handler = functools.partial(Counting, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_a_file_is_fetched_once_and_shared(server: str, write_parquet, cache: Path) -> None:
+    write_parquet(3, "a")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(opened, [f"{server}/a.parquet"] * 4))
+    assert found == [["a/0", "a/1", "a/2"]] * 4 and Counting.sent.count("/a.parquet") == 1
+    assert [file.name for file in cache.glob("*/*") if file.name != ".lock"] == ["a.parquet"]
+
+
+def test_a_range_of_addresses_is_its_files(server: str, write_parquet) -> None:
+    for name in ("s-08", "s-09", "s-10"):
+        write_parquet(1, name)
+    assert opened(server + "/s-{08..10}.parquet") == ["s-08/0", "s-09/0", "s-10/0"]
+
+
+def test_what_breaks_off_is_an_error_and_leaves_nothing(server: str, cache: Path) -> None:
+    for address in (
+        f"{server}/cut.parquet",
+        f"{server}/none.parquet",
+        "nosuch://a/b.parquet",
+        "http://127.0.0.1:1/a.parquet",
+    ):
+        with pytest.raises(ValueError, match=f"{address} cannot be fetched|{address}: this kind"):
+            opened(address)
+    assert not [file for file in cache.glob("*/*") if file.name == "cut.parquet"]
+
+
+def test_patterns_and_folders_where_the_file_system_can_list(
+    write_parquet, monkeypatch, tmp_path: Path
+) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    for name in ("b", "a"):
+        memory.pipe_file(f"/bucket/{name}.parquet", write_parquet(2, name).read_bytes())
+    expected = ["a/0", "a/1", "b/0", "b/1"]
+    monkeypatch.setenv("VLP_DATA_CACHE", str(tmp_path / "elsewhere"))
+    for address in (
+        "memory://bucket/*.parquet",
+        "memory://bucket",
+        f"file://{tmp_path}/?.parquet",
+        f"file://{tmp_path}",
+    ):
+        if "?" not in address:
+            assert opened(address) == expected
+    assert len(list((tmp_path / "elsewhere").glob("*/*.parquet"))) == 4
+    memory.rm("/bucket", recursive=True)
+    with pytest.raises(ValueError, match="memory://bucket cannot be fetched"):
+        opened("memory://bucket")
+    assert opened("memory://bucket/a.parquet") == ["a/0", "a/1"]  # in the cache
+
+
+def test_images_beside_a_remote_table_are_refused(server: str) -> None:
+    with pytest.raises(ValueError, match="pack it into shards"):
+        open_source({"format": "jsonl", "path": f"{server}/a.jsonl"})

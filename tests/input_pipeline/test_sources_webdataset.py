@@ -1,0 +1,148 @@
+"""Tar shards: random access gives what was packed, the index is remembered, and the user's folder stays as it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from input_pipeline.records import BadRecord, Caption, Reason, Record
+from input_pipeline.sources import Source, open_source, webdataset
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "vlp" / "index"
+
+
+def pack(path: Path, members: Sequence[tuple[str, bytes]], **options: int) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w", **options) as archive:
+        for name, data in members:
+            information = tarfile.TarInfo(name)
+            information.size = len(data)
+            archive.addfile(information, io.BytesIO(data))
+    return path
+
+
+def sample(key: str, image: bytes, **content: object) -> list[tuple[str, bytes]]:
+    return [(f"{key}.jpg", image), (f"{key}.txt", b"a cat"), (f"{key}.json", json.dumps(content).encode())]
+
+
+def open_tar(path: Path, columns: Mapping[str, str] | None = None) -> Source:
+    return open_source({"format": "webdataset", "path": str(path), "columns": columns or {}})
+
+
+def test_members_and_json_keys_become_fields(tmp_path: Path) -> None:
+    content = {"id": 7, "tags": ["pet"], "meta": {"class": "felis"}, "alt": "Katze", "langs": {"fr": "chat"}}
+    path = pack(
+        tmp_path / "s.tar",
+        [("a/1.JPG", b"x"), ("a/1.json", json.dumps(content).encode()), ("a/1.cls", b"3\n")],
+    )
+    columns = {"captions": "alt", "language": "de", "group": "meta/class"}
+    expected = (Caption("Katze", "", "de"), Caption("chat", "translation", "fr"))
+    assert open_tar(path, columns)[0] == Record("7", b"x", expected, ("pet",), "3", "", "felis")
+    with pytest.raises(ValueError, match="no 'title' for captions; it has id, tags, meta"):
+        open_tar(path, {"captions": "title"})
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_every_kind_of_tar_header_gives_the_same(tmp_path: Path, kind: int) -> None:
+    names = ["short", "d" * 90 + "/" + "n" * 80] + ["é" * 60] * (kind != tarfile.USTAR_FORMAT)
+    path = pack(tmp_path / "s.tar", [member for n in names for member in sample(n, n.encode())], format=kind)
+    source = open_tar(path)
+    assert [source[i].image for i in range(len(source))] == [name.encode() for name in names]
+    assert [source[i].id for i in range(len(source))] == [f"s/{name}" for name in names]
+
+
+def test_shards_follow_each_other_for_threads_and_copies(tmp_path: Path) -> None:
+    for shard in range(3):
+        members = [m for i in range(5) for m in sample(f"{i:05d}", os.urandom(700), id=shard * 5 + i)]
+        pack(tmp_path / "set" / f"{shard:05d}.tar", members)
+    before = sorted((tmp_path / "set").iterdir())
+    source = open_tar(tmp_path / "set" / "{00000..00002}.tar")
+    expected = [source[index] for index in range(15)]
+    assert [record.id for record in expected] == [str(index) for index in range(15)]
+    copy = pickle.loads(pickle.dumps(source))
+    order = [(index * 7) % 15 for index in range(300)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(copy.__getitem__, order)) == [expected[index] for index in order]
+    assert sorted((tmp_path / "set").iterdir()) == before
+
+
+def test_large_samples_are_read_member_by_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_tar(pack(tmp_path / "s.tar", [("a.mp4", bytes(9999)), *sample("a", b"y" * 5000, id="a")]))
+    expected = source[0]
+    monkeypatch.setattr(webdataset, "_AT_ONCE", 1)
+    assert source[0] == expected and expected.image == b"y" * 5000
+
+
+def test_an_index_is_built_once_for_each_version_of_a_shard(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pack(tmp_path / "s.tar", sample("a", b"x") + sample("b", b"y"))
+    assert len(open_tar(path)) == 2
+    (remembered,) = cache.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(webdataset, "_index", None)
+        assert open_tar(path)[1].image == b"y"
+    remembered.write_bytes(remembered.read_bytes()[:-3])  # damage
+    stale = open_tar(path)
+    assert len(stale) == 2
+    pack(path, sample("c", b"z"))
+    os.utime(path, ns=(1, 1))
+    assert open_tar(path)[0].image == b"z" and len(list(cache.iterdir())) == 2
+    webdataset.open_file.__globals__["_open"].cache_clear()
+    with pytest.raises(BadRecord, match="has changed since it was opened"):
+        stale[1]
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert open_tar(pack(tmp_path / "s.tar", sample("a", b"x")))[0].image == b"x"
+
+
+def test_broken_shards_among_good_ones_count_once_each(tmp_path: Path) -> None:
+    pack(tmp_path / "set" / "a.tar", sample("a", b"x"))
+    (tmp_path / "set" / "b.tar").write_bytes(b"<html>" * 100)
+    (tmp_path / "set" / "c.tar").touch()
+    source = open_tar(tmp_path / "set")
+    assert len(source) == 3 and source[0].image == b"x"
+    for index in (1, 2):
+        with pytest.raises(BadRecord) as bad:
+            source[index]
+        assert bad.value.reason is Reason.UNREADABLE
+
+
+def test_a_thousand_shards_give_a_first_batch_in_seconds(tmp_path: Path) -> None:
+    for shard in range(1000):
+        pack(tmp_path / "set" / f"{shard:04d}.tar", sample("0", b"x") + sample("1", b"y"))
+    for _ in ("first", "again"):
+        start = time.process_time()  # of this process alone: a busy machine changes nothing
+        source = open_tar(tmp_path / "set")
+        batch = [source[index * 7] for index in range(256)]
+        assert time.process_time() - start < 3 and len(source) == 2000 and batch[255].image == b"y"
+
+
+def test_the_quickstart_shard_is_its_parquet_file(odd_inputs: Path, quickstart: Path) -> None:
+    shard = open_tar(odd_inputs.parent / "quickstart" / "wds" / "val-000000.tar")
+    table = open_source({"format": "parquet", "path": str(quickstart / "val.parquet")})
+    assert len(shard) == len(table) == 201
+    packed = {record.id: record for record in map(shard.__getitem__, range(201))}
+    for index in range(201):
+        record = table[index]
+        other = packed[record.id]
+        assert (record.image, record.tags, record.label) == (other.image, other.tags, other.label)
+        assert record.captions[: len(other.captions)] == other.captions
