@@ -127,8 +127,9 @@ def test_broken_shards_among_good_ones_count_once_each(tmp_path: Path) -> None:
 
 
 def test_a_thousand_shards_give_a_first_batch_in_seconds(tmp_path: Path) -> None:
-    for shard in range(1000):
-        pack(tmp_path / "set" / f"{shard:04d}.tar", sample("0", b"x") + sample("1", b"y"))
+    data = pack(tmp_path / "set" / "0000.tar", sample("0", b"x") + sample("1", b"y")).read_bytes()
+    for shard in range(1, 1000):
+        (tmp_path / "set" / f"{shard:04d}.tar").write_bytes(data)
     for _ in ("first", "again"):
         start = time.process_time()  # of this process alone: a busy machine changes nothing
         source = open_tar(tmp_path / "set")
