@@ -27,6 +27,21 @@ class Absent(Exception):
     """A peer is not installed; the message says what to do."""
 
 
+def step_flops(batch_size: int) -> float:
+    """Matmul FLOPs of one update of the contested architecture."""
+    from vlp.training.model_flops import forward_flops
+    from vlp.training.throughput import train_step_flops
+
+    return train_step_flops(forward_flops(our_config("float32")), batch_size)
+
+
+def matmul_peak() -> float:
+    """FLOP/s of the machine's best float32 matmul."""
+    from vlp.training.throughput import measured_matmul_peak
+
+    return measured_matmul_peak("float32")
+
+
 def random_batch(batch_size: int) -> dict[str, np.ndarray]:
     """Noise of the right shapes; the largest id ends every caption, as CLIP's end-of-text token does."""
     random = np.random.default_rng(0)
@@ -149,7 +164,7 @@ def build_big_vision(batch_size: int, checkout: str) -> Step:
 def build_open_clip(batch_size: int, threads: int) -> Step:
     """open_clip's model, loss and optimiser settings, run eagerly as its main script does by default."""
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("open_clip") is None:
-        raise Absent("torch or open_clip_torch is not installed: see benchmarks/README.md")
+        raise Absent("torch or open_clip_torch is not installed: pip install torch open_clip_torch")
     if importlib.util.find_spec("torchvision") is None:
         stub(
             "torchvision", *(f"torchvision.{name}" for name in ("transforms", "transforms.functional", "ops"))

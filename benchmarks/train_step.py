@@ -1,132 +1,122 @@
-"""Our train step and open_clip's eager one at equal architecture, alternated in one run.
+"""Our train step beside its peers' at equal architecture, alternated in one run.
 
-64 px, patch 8, width 192, 12 image and 6 text layers, vocabulary 8,192, 32 tokens, AdamW with clipping. The matmul
-peak is measured in the same run. open_clip is a peer, not a dependency: `pip install torch open_clip_torch` beside vlp;
-where it is absent its row is left out.
+64 px, patch 8, width 192, 12 image and 6 text layers, vocabulary 8,192, 32 tokens, AdamW with clipping (contestants.py).
+Every contestant lives in a process of its own and makes one step in turn, so that a neighbour's noise meets all of them.
+Peers are not dependencies; where one is absent its row says so:
 
-    python benchmarks/train_step.py [--batch=64] [--rounds=7] [--dtype=float32]
+    pip install torch open_clip_torch                                # open_clip, eager
+    git clone https://github.com/google-research/big_vision          # then --big_vision=DIR
+
+    python benchmarks/train_step.py [--batch=64] [--rounds=7] [--threads=2] [--big_vision=DIR]
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import jax
-import numpy as np
+from benchmarks import contestants
 
-from configs import base
-from vlp.jobs._startup import reuse_freed_memory
-from vlp.parallel.mesh import make_mesh
-from vlp.parallel.sharding import global_batch
-from vlp.training.build import build_training
-from vlp.training.model_flops import forward_flops
-from vlp.training.throughput import measured_matmul_peak, train_step_flops
-
-VOCABULARY, LENGTH, RESOLUTION = 8192, 32, 64
+REFERENCE = "open_clip"
 
 
-def peer_config(batch: int, dtype: str):
-    """The architecture every row has."""
-    config = base.get_config()
-    config.unlock()
-    tower = {"size": "", "width": 192, "heads": 3, "mlp_dim": 768}
-    config.batch_size = batch
-    config.model.update(embed_dim=192, dtype=dtype)
-    config.model.image.update(tower, depth=12, patch_size=8, resolution=RESOLUTION, pool="class")
-    config.model.text.update(tower, depth=6, causal=True, pool="end")
-    config.tokenizer.length = LENGTH
-    config.objectives.contrastive.weight = 1.0
-    return config
+class Contestant:
+    """A process that makes one step whenever it is asked to."""
+
+    def __init__(self, name: str, arguments: list[str]):
+        self.name, self.seconds, self.peak_gib = name, [], 0.0
+        command = [sys.executable, __file__, f"--contestant={name}", *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.absent = self._answer().removeprefix("ready").strip()
+
+    def step(self, *, counted: bool = True) -> None:
+        self._ask("step")
+        seconds, peak_gib = map(float, self._answer().split())
+        self.peak_gib = peak_gib
+        if counted:
+            self.seconds.append(seconds)
+
+    def _ask(self, word: str) -> None:
+        assert self.process.stdin is not None
+        print(word, file=self.process.stdin, flush=True)
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
 
 
-def our_step(config, images: np.ndarray, ids: np.ndarray) -> Callable[[], None]:
-    """One update, waited for, each time it is called."""
-    mesh = make_mesh({"data": jax.device_count(), "fsdp": 1, "model": 1})
-    jax.set_mesh(mesh)
-    training = build_training(config, vocabulary_size=VOCABULARY, mesh=mesh)
-    state = training.initial_state()
-    batch = global_batch({"image": images, "text": ids, "text_mask": ids > 0}, mesh)
-
-    def step() -> None:
-        nonlocal state
-        state, metrics = training.train_step(state, batch)
-        jax.block_until_ready(metrics)
-
-    return step
-
-
-def open_clip_step(images: np.ndarray, ids: np.ndarray) -> Callable[[], None] | None:
-    """The same in PyTorch, eager, as open_clip's trainer does it; None where open_clip is not installed."""
-    for name in ("", ".transforms", ".transforms.functional", ".ops", ".ops.misc"):
-        sys.modules.setdefault(
-            f"torchvision{name}", mock.MagicMock()
-        )  # imported for its transforms, unused here
+def serve(options: argparse.Namespace) -> None:
+    """What a contestant's process does: says that it is ready, or why not, then answers each line with a step."""
+    answers, sys.stdout = sys.stdout, sys.stderr
     try:
-        import torch
-        from open_clip.loss import ClipLoss
-        from open_clip.model import CLIP
-    except ImportError as error:
-        print(f"open_clip is left out: {error}")
-        return None
-    model = CLIP(
-        embed_dim=192,
-        vision_cfg={"image_size": RESOLUTION, "layers": 12, "width": 192, "head_width": 64, "patch_size": 8},
-        text_cfg={"context_length": LENGTH, "vocab_size": VOCABULARY, "width": 192, "heads": 3, "layers": 6},
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1)
-    pixels = torch.from_numpy(((images / 255.0 - 0.5) / 0.5).astype(np.float32).transpose(0, 3, 1, 2).copy())
-    texts, loss_of = torch.from_numpy(ids.astype(np.int64)), ClipLoss()
-
-    def step() -> None:
-        optimizer.zero_grad()
-        image, text, scale = model(pixels, texts)[:3]
-        loss_of(image, text, scale).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-
-    return step
+        step = contestants.build(
+            options.contestant, options.batch, big_vision=options.big_vision, threads=options.threads
+        )
+    except contestants.Absent as absent:
+        print(f"ready {absent}", file=answers, flush=True)
+        return
+    print("ready", file=answers, flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        step()
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(seconds, peak, file=answers, flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--big_vision", default="", help="a checkout of google-research/big_vision")
+    parser.add_argument("--names", default=",".join(contestants.NAMES), help="whom to time")
+    parser.add_argument("--contestant", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    reuse_freed_memory()
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (options.batch, RESOLUTION, RESOLUTION, 3), dtype=np.uint8)
-    ids = generator.integers(4, VOCABULARY, (options.batch, LENGTH), dtype=np.int32)
-    config = peer_config(options.batch, options.dtype)
-    steps = {"vlp": our_step(config, images, ids), "open_clip": open_clip_step(images, ids)}
-    steps = {name: step for name, step in steps.items() if step is not None}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        step()  # compiles, or fills caches
+    if options.contestant:
+        return serve(options)
+    common = [f"--{name}={getattr(options, name)}" for name in ("batch", "threads", "big_vision")]
+    field = [Contestant(name, common) for name in options.names.split(",")]
+    for one in field:
+        if one.absent:
+            print(f"{one.name:<14} left out: {one.absent}")
+    field = [one for one in field if not one.absent]
+    for one in field:
+        one.step(counted=False)  # compiles, or fills caches
+        one.step(counted=False)
     for _ in range(options.rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    peak = measured_matmul_peak(options.dtype)
-    flops = train_step_flops(forward_flops(config), options.batch)
-    print(
-        f"batch {options.batch}, {options.dtype}, {options.rounds} rounds, matmul peak {peak / 1e9:.0f} GFLOP/s"
-    )
-    for name, seconds in times.items():
-        median, best = statistics.median(seconds), min(seconds)
-        ratio = statistics.median(a / b for a, b in zip(seconds, times[list(times)[-1]], strict=True))
+        for one in field:
+            one.step()
+    for one in field:
+        one.close()
+    report(field, options)
+    return None
+
+
+def report(field: list[Contestant], options: argparse.Namespace) -> None:
+    """A row a contestant; ratios pair by pair to the reference, median."""
+    flops = contestants.step_flops(options.batch)
+    peak = contestants.matmul_peak()
+    print(f"batch {options.batch}, {options.rounds} rounds, float32 matmul peak {peak / 1e9:.0f} GFLOP/s")
+    references = [one.seconds for one in field if one.name == REFERENCE]
+    print(f"{'':14} {'median ms':>9} {'min ms':>7} {'of peak':>7} {'GiB':>5}  to {REFERENCE}")
+    for one in field:
+        ratios = [a / b for reference in references for a, b in zip(one.seconds, reference, strict=True)]
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "-"
+        median, best = statistics.median(one.seconds), min(one.seconds)
         print(
-            f"{name:<10} median {1e3 * median:7.0f} ms  min {1e3 * best:7.0f} ms  of peak {flops / best / peak:.2f}  "
-            f"to {list(times)[-1]} {ratio:.2f}"
+            f"{one.name:<14} {1e3 * median:9.0f} {1e3 * best:7.0f} {flops / best / peak:7.2f} {one.peak_gib:5.2f}  {ratio}"
         )
 
 

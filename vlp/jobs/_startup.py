@@ -32,12 +32,19 @@ def reuse_freed_memory() -> None:
     XLA's CPU back end allocates a step's temporaries anew for every step; without this the system takes the pages back
     each time, and faulting them in again costs a sixth of a quickstart step. Has to come before any thread starts.
     """
-    has_accelerator = any(importlib.util.find_spec(name) for name in ("jax_plugins", "libtpu"))
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
-    if mallopt is not None and not has_accelerator:
-        one_arena, no_mmap, never_trim = (-8, 1), (-4, 0), (-1, 2**31 - 1)
+    if mallopt is not None and _only_cpu():
+        one_arena, no_mmap, never_trim = (-8, 1), (-4, 0), (-1, -1)
         for option in (one_arena, no_mmap, never_trim):
             mallopt(*option)
+
+
+def _only_cpu() -> bool:
+    """Whether JAX will find CPU devices only, asked before it is started: libtpu alone is no sign of a TPU."""
+    if os.environ.get("JAX_PLATFORMS"):
+        return os.environ["JAX_PLATFORMS"] == "cpu"
+    has_tpu = any(any(Path("/dev").glob(name)) for name in ("accel*", "vfio/[0-9]*"))
+    return not has_tpu and importlib.util.find_spec("jax_plugins") is None
 
 
 def start_devices(config: Any) -> Mesh:
