@@ -1,7 +1,8 @@
 """Our train step beside its peers' at equal architecture, alternated in one run.
 
-64 px, patch 8, width 192, 12 image and 6 text layers, vocabulary 8,192, 32 tokens, AdamW with clipping (contestants.py).
-Every contestant lives in a process of its own and makes one step in turn, so that a neighbour's noise meets all of them.
+64 px, patch 8, width 192, 12 image and 6 text layers, vocabulary 8,192, 32 tokens, AdamW with clipping: see
+contestants.py. Every contestant lives in a process of its own and makes one step in turn, so that a neighbour's noise
+meets all of them.
 Peers are not dependencies; where one is absent its row says so:
 
     pip install torch open_clip_torch                                # open_clip, eager
@@ -76,7 +77,9 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
@@ -115,9 +118,8 @@ def report(field: list[Contestant], options: argparse.Namespace) -> None:
         ratios = [a / b for reference in references for a, b in zip(one.seconds, reference, strict=True)]
         ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "-"
         median, best = statistics.median(one.seconds), min(one.seconds)
-        print(
-            f"{one.name:<14} {1e3 * median:9.0f} {1e3 * best:7.0f} {flops / best / peak:7.2f} {one.peak_gib:5.2f}  {ratio}"
-        )
+        times = f"{1e3 * median:9.0f} {1e3 * best:7.0f} {flops / best / peak:7.2f}"
+        print(f"{one.name:<14} {times} {one.peak_gib:5.2f}  {ratio}")
 
 
 if __name__ == "__main__":
