@@ -31,10 +31,10 @@ def test_several_views_an_example_are_each_encoded_as_if_alone():
         "texts": jnp.asarray(dice.integers(4, 50, (4, 3, 6), np.int32)),
         "texts_mask": mask,
     }
-    encodings = Encodings(model, batch, key=jax.random.key(0), mean=HALF, std=HALF)
+    encodings = Encodings(model, batch, key=jax.random.key(0), step=jnp.int32(0), mean=HALF, std=HALF)
     assert encodings.image("views").shape == (4, 2, 8) and encodings.text("texts").shape == (4, 3, 8)
     assert encodings.image_tower("views").tokens.shape == (4, 2, 4, 16)
     alone = {"image": batch["views"][:, 1], "text": batch["texts"][:, 2], "text_mask": mask[:, 2]}
-    one = Encodings(model, alone, key=jax.random.key(0), mean=HALF, std=HALF)
+    one = Encodings(model, alone, key=jax.random.key(0), step=jnp.int32(0), mean=HALF, std=HALF)
     np.testing.assert_allclose(encodings.image("views")[:, 1], one.image(), atol=1e-5)
     np.testing.assert_allclose(encodings.text("texts")[:, 2], one.text(), atol=1e-5)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from vlp.models.dual_encoder import DualEncoder, normalise, unit
 from vlp.models.vision import TowerOutput
@@ -28,6 +28,7 @@ class Encodings:
         batch: dict[str, Shaped[Array, "batch ..."]],
         *,
         key: PRNGKeyArray,
+        step: Int[Array, ""],
         mean: tuple[float, ...],
         std: tuple[float, ...],
     ):
@@ -37,10 +38,11 @@ class Encodings:
           model: the towers.
           batch: fields of the step's batch; images are uint8.
           key: this step's randomness; each view folds its own name into it.
+          step: updates made before this one.
           mean: of pixel values in [0, 1], a value a channel.
           std: of pixel values in [0, 1].
         """
-        self.model, self.batch = model, batch
+        self.model, self.batch, self.step = model, batch, step
         self._key, self._mean, self._std = key, mean, std
         self._known: dict[tuple[str, str], Any] = {}
 

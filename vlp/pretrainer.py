@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from vlp.encodings import Encodings
 from vlp.models.compute import Compute
@@ -35,21 +35,22 @@ class Pretrainer(nnx.Module):
             compute=compute,
             rngs=named_rngs(key, "model"),
         )
-        self.objectives = nnx.Dict(active_objectives(config.objectives, key))
+        self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key))
         self.weights = {name: config.objectives[name].weight for name in self.objectives}
         self.fields = tuple(sorted({field for one in self.objectives.values() for field in one.fields}))
         self.mean, self.std = tuple(config.data.image.mean), tuple(config.data.image.std)
 
     def __call__(
-        self, batch: dict[str, Shaped[Array, "batch ..."]], key: PRNGKeyArray
+        self, batch: dict[str, Shaped[Array, "batch ..."]], key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """The weighted sum of the active objectives' mean losses, and the metrics of each.
 
         Args:
           batch: global arrays; see `input_pipeline`.
           key: this step's randomness.
+          step: updates made before this one.
         """
-        encodings = Encodings(self.model, batch, key=key, mean=self.mean, std=self.std)
+        encodings = Encodings(self.model, batch, key=key, step=step, mean=self.mean, std=self.std)
         total = jnp.zeros((), jnp.float32)
         metrics: dict[str, Float[Array, ""]] = {}
         for name, objective in self.objectives.items():

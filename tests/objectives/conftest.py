@@ -17,9 +17,8 @@ from vlp.objectives.base import Objective, ObjectiveOutput
 class Distraction(Objective):
     """Pulls image embeddings towards a learned vector, with noise: learns, rolls dice, reads the same encodings."""
 
-    fields = ("image",)
-
-    def __init__(self, config, *, rngs):
+    def __init__(self, config, *, model, rngs):
+        self.fields = ("image",)
         self.centre = nnx.Param(jax.random.normal(rngs.params(), (16,)))
 
     def __call__(self, encodings):

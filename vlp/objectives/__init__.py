@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
+from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective
 from vlp.objectives.contrastive import Contrastive
 from vlp.randomness import named_rngs
@@ -13,15 +14,16 @@ from vlp.randomness import named_rngs
 OBJECTIVES: dict[str, type[Objective]] = {"contrastive": Contrastive}
 
 
-def active_objectives(config: Any, key: PRNGKeyArray) -> dict[str, Objective]:
+def active_objectives(config: Any, model: DualEncoder, key: PRNGKeyArray) -> dict[str, Objective]:
     """Builds the objectives whose weight is not zero, each with initial values of its own.
 
     Args:
       config: `objectives` of the config: name to settings with a `weight`.
+      model: the towers.
       key: folded in by name, so that one objective's presence never changes another's initial values.
     """
     return {
-        name: OBJECTIVES[name](settings, rngs=named_rngs(key, f"objectives/{name}"))
+        name: OBJECTIVES[name](settings, model=model, rngs=named_rngs(key, f"objectives/{name}"))
         for name, settings in sorted(config.items())
         if settings.weight != 0.0
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from flax import nnx
 from jaxtyping import Array, Float
 
 from vlp.encodings import Encodings
 from vlp.kernels.loss import Loss
+from vlp.models.dual_encoder import DualEncoder
 
 
 class ObjectiveOutput(NamedTuple):
@@ -30,13 +31,19 @@ class Objective(nnx.Module):
     saved and restored like the towers' own.
 
     Attributes:
-      fields: the batch fields it reads; checked against the data before any device is touched.
+      fields: the batch fields it reads; the data deliver these, or the config is refused.
     """
 
-    fields: ClassVar[tuple[str, ...]] = ()
+    fields: tuple[str, ...]
 
-    def __init__(self, config: Any, *, rngs: nnx.Rngs):
-        """Takes its settings from `objectives.<name>` of the config, and initial values of its own from `rngs`."""
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
+        """Builds what it learns.
+
+        Args:
+          config: its settings, `objectives.<name>` of the config.
+          model: the towers, for their widths or to start a copy from; not to be kept.
+          rngs: initial values of its own.
+        """
         raise TypeError(f"{type(self).__name__} does not say what it is made of")
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:

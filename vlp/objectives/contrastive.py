@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from vlp.encodings import Encodings
 from vlp.kernels import KERNELS
+from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.scorers import Scores
 from vlp.objectives.targets import TARGETS, same_id
@@ -20,17 +21,17 @@ from vlp.objectives.targets import TARGETS, same_id
 class Contrastive(Objective):
     """Cosine scores of image rows against text columns, read in both directions."""
 
-    fields: ClassVar[tuple[str, ...]] = ("image", "text", "text_mask")
-
-    def __init__(self, config: Any, *, rngs: nnx.Rngs):
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
         """Takes its settings.
 
         Args:
           config: `objectives.contrastive`: `kernel` and `targets` (names), `direction` (share of image-to-text in the
             loss; CLIP 0.5, ConVIRT 0.75), `label_smoothing`.
-          rngs: unused, for it learns nothing of its own.
+          model: unused, as is `rngs`: it learns nothing of its own.
+          rngs: unused.
         """
-        del rngs
+        del model, rngs
+        self.fields = ("image", "text", "text_mask")
         self.kernel, self.targets = config.kernel, config.targets
         self.direction, self.label_smoothing = config.direction, config.label_smoothing
 

@@ -27,7 +27,7 @@ def make_train_step(
     """The update of one batch, to be jitted by the caller.
 
     Args:
-      graphdef: structure of the pretrainer; merged with parameters it maps (batch, key) to (loss, metrics).
+      graphdef: structure of the pretrainer; merged with parameters it maps (batch, key, step) to (loss, metrics).
       optimizer: of the parameters.
       seed: root of the run's randomness; each step folds its number into it.
       bounds: intervals that parameters are clamped to after the update.
@@ -41,7 +41,7 @@ def make_train_step(
 
         def loss_fn(params: PyTree) -> tuple[Float[Array, ""], tuple[Metrics, PyTree]]:
             pretrainer = nnx.merge(graphdef, params, state.rest, copy=True)
-            loss, metrics = pretrainer(batch, key)
+            loss, metrics = pretrainer(batch, key, state.step)
             return loss, (metrics, split(pretrainer)[2])
 
         (loss, (metrics, rest)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
