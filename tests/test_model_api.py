@@ -26,6 +26,7 @@ def model(tmp_path_factory):
     """An untrained quickstart model, saved by the checkpointer and loaded as users do."""
     config = quickstart_config.get_config("runlocal")
     config.model.image.depth = config.model.text.depth = 1
+    config.tokenizer.prefix_tokens = ("caption", "label")
     tokenizer = load_tokenizer(config.tokenizer)
     make = lambda: split(  # noqa: E731
         Pretrainer(config, vocabulary_size=tokenizer.vocabulary_size, compute=Compute(unroll=True))
@@ -80,6 +81,14 @@ def test_any_number_of_rows_compiles_only_padded_shapes(model):
         assert encode._cache_size() == after
     assert model.encode_text([]).shape == (0, model.config.model.embed_dim)
     np.testing.assert_allclose(model.encode_text("number 7"), rows[7:8], atol=1e-5)
+
+
+def test_a_text_may_have_a_prefix_token(model):
+    rows = [model.encode_text(["a cat"], prefix=prefix) for prefix in ("", "caption", "label")]
+    assert np.abs(np.diff(rows, axis=0)).max((1, 2)).min() > 1e-4
+    np.testing.assert_array_equal(rows[0], model.encode_text("a cat"))
+    with pytest.raises(ValueError, match="no prefix token 'tag'"):
+        model.encode_text("a cat", prefix="tag")
 
 
 def test_zero_shot_gives_the_softmax_over_class_means(model, encoded):

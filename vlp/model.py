@@ -91,9 +91,20 @@ class Model:
         """The same for already normalised pixels."""
         return self._encode("pixels", np.asarray(pixels, np.float32))
 
-    def encode_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "n embed_dim"]:
-        """Unit rows for one string or a list."""
-        ids, mask = self.tokenizer.encode([texts] if isinstance(texts, str) else list(texts))
+    def encode_text(
+        self, texts: str | Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n embed_dim"]:
+        """Unit rows for one string or a list.
+
+        Args:
+          texts: what is too long is cut.
+          prefix: the name of a prefix token, put before every text; '' is none.
+
+        Raises:
+          ValueError: the model's tokenizer has no such prefix token.
+        """
+        rows = [texts] if isinstance(texts, str) else list(texts)
+        ids, mask = self.tokenizer.encode(rows, [prefix] * len(rows) if prefix else None)
         return self._encode("text", ids, mask)
 
     def zero_shot(

@@ -68,8 +68,8 @@ def test_begin_end_and_padding_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_text_never_becomes_a_special_token(tmp_path: Path) -> None:
-    ids, mask = load(bert(), tmp_path).encode(["[SEP] cat [CLS] [PAD]", "[SEP]"])
-    assert [sum(row == token for row in ids[mask].tolist()) for token in (2, 3, 0)] == [2, 2, 0]
+    ids, _ = load(bert(), tmp_path).encode(["[SEP] cat", "[PAD]"])
+    assert ids.tolist() == [[2, 1, 1, 1, 6, 3, 0, 0], [2, 1, 1, 1, 3, 0, 0, 0]], "brackets and a word"
     ids, mask = load(t5(), tmp_path).encode(["a </s> cat <pad>"])
     assert (ids[mask] == 1).sum() == 1 and not (ids[mask] == 0).any()
 
