@@ -1,0 +1,159 @@
+"""Scores against a table of class centres that is split by rows over the mesh's model axis and never gathered.
+
+Every device scores its examples against its centres; what a kernel needs of the other centres are a maximum and a sum
+for each example, which the kernel reduces over `axis_name`. Sampled negatives follow PartialFC (arXiv 2203.15565).
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from vlp.kernels.loss import Loss
+from vlp.models.dual_encoder import unit
+from vlp.models.sharding import BATCH_AXES
+from vlp.parallel.tiles import SPLIT, WHOLE, over_chunks
+from vlp.randomness import fold_in_name
+
+TABLE_AXIS = "model"
+
+# (cosines [rows, columns], targets [rows, columns], axis name) -> Loss: margin, scale and kernel of a method. The axis
+# is the one over which devices share out the columns, for the kernel to reduce over; None on one device.
+ScoreLoss = Callable[[Float[Array, "rows columns"], Float[Array, "rows columns"], str | None], Loss]
+
+
+class ClassLoss(NamedTuple):
+    """A loss over classes.
+
+    Attributes:
+      loss: over the global batch.
+      kept: share of the labels whose class was among the sampled ones; below one only where the positives of the
+        global batch outnumber the sample of a shard.
+    """
+
+    loss: Loss
+    kept: Float[Array, ""]
+
+
+def class_loss(
+    embeddings: Float[Array, "batch dim"],
+    centres: Float[Array, "classes dim"],
+    labels: Int[Array, "batch labels"],
+    score_loss: ScoreLoss,
+    *,
+    chunk: int,
+    rate: float = 1.0,
+    feature_rate: float = 1.0,
+    key: PRNGKeyArray | None = None,
+) -> ClassLoss:
+    """A kernel over the cosines of examples and class centres.
+
+    Under a mesh (`jax.set_mesh`) examples are split over data and fsdp and centres over model; result and gradients are
+    those of one device. The sample depends on the number of shards, for every shard draws its own.
+
+    Args:
+      embeddings: of any length; normalised here.
+      centres: of any length; normalised here.
+      labels: global class numbers, -1 = none. Equal labels of an example count once.
+      score_loss: see `ScoreLoss`.
+      chunk: examples scored at a time on each device.
+      rate: share of each shard's centres that take part in the step: all classes the global batch has labels of, then
+        random others; those alone get gradients (PartialFC, section 3.2).
+      feature_rate: share of the dimensions that take part, the same for all examples and centres (UNICOM,
+        arXiv 2304.05884).
+      key: this step's randomness; needed for rates below one, and the same on all devices.
+
+    Raises:
+      ValueError: there is a rate below one and no key, or the shards would not be of equal size.
+    """
+    if key is None and min(rate, feature_rate) < 1:
+        raise ValueError(f"rate={rate} and feature_rate={feature_rate} need a key to sample with")
+    mesh = jax.sharding.get_abstract_mesh()
+    shards = 1 if mesh.empty else mesh.shape[TABLE_AXIS]
+    if len(centres) % shards:
+        raise ValueError(f"{len(centres)} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table")
+    on_device = functools.partial(
+        _on_device, score_loss=score_loss, chunk=chunk, rate=rate, feature_rate=feature_rate
+    )
+    arguments = (embeddings, centres, labels, jax.random.key(0) if key is None else key)
+    if mesh.empty:
+        return on_device((), *arguments)
+    return jax.shard_map(
+        functools.partial(on_device, BATCH_AXES),
+        in_specs=(SPLIT, PartitionSpec(TABLE_AXIS), SPLIT, WHOLE),
+        out_specs=WHOLE,
+    )(*arguments)
+
+
+def _on_device(
+    batch_axes: tuple[str, ...],
+    embeddings: Float[Array, "batch dim"],
+    centres: Float[Array, "columns dim"],
+    labels: Int[Array, "batch labels"],
+    key: PRNGKeyArray,
+    *,
+    score_loss: ScoreLoss,
+    chunk: int,
+    rate: float,
+    feature_rate: float,
+) -> ClassLoss:
+    table_axis = TABLE_AXIS if batch_axes else None
+    shard = jax.lax.axis_index(TABLE_AXIS) if table_axis else 0
+    columns = _columns(labels - shard * len(centres), len(centres))
+    if rate < 1:
+        draw = jax.random.uniform(jax.random.fold_in(fold_in_name(key, "classes"), shard), (len(centres),))
+        sampled = _sample(draw, columns, max(1, int(rate * len(centres))), batch_axes)
+        centres, columns = centres[sampled], _renumber(columns, sampled, len(centres))
+    if feature_rate < 1:
+        dims = max(1, int(feature_rate * embeddings.shape[1]))
+        chosen = jax.random.permutation(fold_in_name(key, "features"), embeddings.shape[1])[:dims]
+        embeddings, centres = embeddings[:, chosen], centres[:, chosen]
+    table, rows = unit(centres), unit(embeddings)
+
+    @jax.checkpoint
+    def visit(rows, _, table, loss):
+        vectors, columns = rows
+        targets = _is_label(columns, len(table)).astype(table.dtype)
+        return None, jax.tree.map(operator.add, loss, score_loss(vectors @ table.T, targets, table_axis))
+
+    zero = jax.lax.pcast(jnp.zeros((), table.dtype), batch_axes, to="varying")
+    _, loss = over_chunks(visit, (rows, columns), None, table, Loss(zero, zero), chunk)
+    found = jax.lax.psum((columns < len(table)).sum(), (*batch_axes, TABLE_AXIS) if batch_axes else ())
+    wanted = jax.lax.psum((labels >= 0).sum(), batch_axes)
+    return ClassLoss(jax.lax.psum(loss, batch_axes), found / jnp.maximum(wanted, 1))
+
+
+def _columns(local: Int[Array, "batch labels"], size: int) -> Int[Array, "batch labels"]:
+    """Labels as columns of this shard; `size`, which is no column, for those that are elsewhere."""
+    return jnp.where((local >= 0) & (local < size), local, size)
+
+
+def _sample(
+    draw: Float[Array, " columns"], columns: Int[Array, "batch labels"], count: int, batch_axes: tuple[str, ...]
+) -> Int[Array, " count"]:
+    """The `count` columns with the highest draws, in order, after those that any device's examples have as labels."""
+    here = jnp.zeros(draw.shape, jnp.int32).at[columns].set(1, mode="drop")
+    wanted = jax.lax.psum(here, batch_axes) > 0
+    return jnp.sort(jax.lax.top_k(draw + 2.0 * wanted, count)[1])
+
+
+def _renumber(
+    columns: Int[Array, "batch labels"], sampled: Int[Array, " count"], size: int
+) -> Int[Array, "batch labels"]:
+    """Columns of the shard to columns of its sample; `count` for those that are not in it."""
+    absent = len(sampled)
+    places = jnp.full(size + 1, absent, jnp.int32).at[sampled].set(jnp.arange(absent, dtype=jnp.int32))
+    return places[columns]
+
+
+def _is_label(columns: Int[Array, "rows labels"], size: int) -> Array:
+    """Bool [rows, size]: label by label, so that it fuses into what reads it."""
+    every = jnp.arange(size, dtype=jnp.int32)
+    return functools.reduce(jnp.logical_or, (column[:, None] == every for column in columns.T))

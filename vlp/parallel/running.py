@@ -1,0 +1,87 @@
+"""What a sweep over tiles gathers for each row or column: log-sum-exp, best column, matching scores."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+LAST = jnp.iinfo(jnp.int32).max
+
+
+class Normaliser(NamedTuple):
+    """A log-sum-exp under way: maximum + log total."""
+
+    maximum: Float[Array, " n"]
+    total: Float[Array, " n"]
+
+    @staticmethod
+    def empty(n: int, dtype: jnp.dtype) -> Normaliser:
+        """Before the first tile."""
+        return Normaliser(jnp.full(n, -jnp.inf, dtype), jnp.zeros(n, dtype))
+
+    def include(self, scores: Float[Array, "rows columns"], axis: int) -> Normaliser:
+        """After a tile that is summed over `axis`."""
+        maximum = jnp.maximum(self.maximum, scores.max(axis))
+        total = jnp.exp(scores - jnp.expand_dims(maximum, axis)).sum(axis)
+        return Normaliser(maximum, self.total * jnp.exp(self.maximum - maximum) + total)
+
+    def log(self) -> Float[Array, " n"]:
+        """The log-sum-exp."""
+        return self.maximum + jnp.log(self.total)
+
+    def log_above(self, level: Float[Array, " n"]) -> Float[Array, " n"]:
+        """log-sum-exp - level, without losing the digits of a small difference of large numbers."""
+        return jnp.log(self.total) + (self.maximum - level)
+
+
+class Best(NamedTuple):
+    """The place of each row's highest score so far; of equal ones the first, as argmax has it."""
+
+    score: Float[Array, " rows"]
+    place: Int[Array, " rows"]
+
+    @staticmethod
+    def empty(n: int, dtype: jnp.dtype) -> Best:
+        """Before the first tile."""
+        return Best(jnp.full(n, -jnp.inf, dtype), jnp.full(n, LAST, jnp.int32))
+
+    def include(self, scores: Float[Array, "rows columns"], places: Int[Array, " columns"]) -> Best:
+        """After a tile whose columns have these global places."""
+        highest = scores.max(axis=1)
+        place = jnp.where(scores == highest[:, None], places, LAST).min(axis=1)
+        tied = jnp.where(highest == self.score, jnp.minimum(place, self.place), self.place)
+        return Best(jnp.maximum(highest, self.score), jnp.where(highest > self.score, place, tied))
+
+
+class Matches(NamedTuple):
+    """The sum of matching scores, and how many they are."""
+
+    total: Float[Array, " n"]
+    count: Float[Array, " n"]
+
+    @staticmethod
+    def empty(n: int, dtype: jnp.dtype) -> Matches:
+        """Before the first tile."""
+        return Matches(jnp.zeros(n, dtype), jnp.zeros(n, dtype))
+
+    def include(
+        self, scores: Float[Array, "rows columns"], same: Bool[Array, "rows columns"], axis: int
+    ) -> Matches:
+        """After a tile whose matching cells are `same`."""
+        total = self.total + jnp.where(same, scores, 0).sum(axis)
+        return Matches(total, self.count + same.sum(axis, dtype=self.count.dtype))
+
+    def include_pairs(
+        self, scores: Float[Array, "rows columns"], place: Int[Array, " rows"], first: Int[Array, ""]
+    ) -> Matches:
+        """After a tile in which row `place` matches the column of that place; the tile's first column is `first`."""
+        column = place - first
+        inside = (column >= 0) & (column < scores.shape[1])
+        found = jnp.take_along_axis(scores, jnp.where(inside, column, 0)[:, None], axis=1)[:, 0]
+        return Matches(self.total + jnp.where(inside, found, 0), self.count + inside)
+
+    def mean(self) -> Float[Array, " n"]:
+        """The mean matching score; zero where there is none."""
+        return self.total / jnp.maximum(self.count, 1.0)
