@@ -16,8 +16,8 @@ from vlp.models.vision import VisionTransformer
 
 
 def unit(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
-    """Rows scaled to length one, in float32; a zero row stays finite."""
-    x = x.astype(jnp.float32)
+    """Rows scaled to length one, in float32 or wider; a zero row stays finite."""
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 

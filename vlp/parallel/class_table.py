@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vlp.kernels.loss import Loss
+from vlp.kernels.sampling import sample_columns, sample_dimensions
 from vlp.models.dual_encoder import unit
 from vlp.models.sharding import BATCH_AXES
 from vlp.parallel.tiles import SPLIT, WHOLE, over_chunks
@@ -78,7 +79,9 @@ def class_loss(
     mesh = jax.sharding.get_abstract_mesh()
     shards = 1 if mesh.empty else mesh.shape[TABLE_AXIS]
     if len(centres) % shards:
-        raise ValueError(f"{len(centres)} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table")
+        raise ValueError(
+            f"{len(centres)} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table"
+        )
     on_device = functools.partial(
         _on_device, score_loss=score_loss, chunk=chunk, rate=rate, feature_rate=feature_rate
     )
@@ -108,17 +111,18 @@ def _on_device(
     shard = jax.lax.axis_index(TABLE_AXIS) if table_axis else 0
     columns = _columns(labels - shard * len(centres), len(centres))
     if rate < 1:
-        draw = jax.random.uniform(jax.random.fold_in(fold_in_name(key, "classes"), shard), (len(centres),))
-        sampled = _sample(draw, columns, max(1, int(rate * len(centres))), batch_axes)
+        draw = jax.random.fold_in(fold_in_name(key, "classes"), shard)
+        everyones = _same_on_all(columns, batch_axes)
+        sampled = sample_columns(draw, everyones, len(centres), max(1, int(rate * len(centres))))
         centres, columns = centres[sampled], _renumber(columns, sampled, len(centres))
     if feature_rate < 1:
-        dims = max(1, int(feature_rate * embeddings.shape[1]))
-        chosen = jax.random.permutation(fold_in_name(key, "features"), embeddings.shape[1])[:dims]
+        dims = embeddings.shape[1]
+        chosen = sample_dimensions(fold_in_name(key, "features"), dims, max(1, int(feature_rate * dims)))
         embeddings, centres = embeddings[:, chosen], centres[:, chosen]
     table, rows = unit(centres), unit(embeddings)
 
     @jax.checkpoint
-    def visit(rows, _, table, loss):
+    def visit(rows: tuple[Array, Array], _: None, table: Array, loss: Loss) -> tuple[None, Loss]:
         vectors, columns = rows
         targets = _is_label(columns, len(table)).astype(table.dtype)
         return None, jax.tree.map(operator.add, loss, score_loss(vectors @ table.T, targets, table_axis))
@@ -135,13 +139,15 @@ def _columns(local: Int[Array, "batch labels"], size: int) -> Int[Array, "batch 
     return jnp.where((local >= 0) & (local < size), local, size)
 
 
-def _sample(
-    draw: Float[Array, " columns"], columns: Int[Array, "batch labels"], count: int, batch_axes: tuple[str, ...]
-) -> Int[Array, " count"]:
-    """The `count` columns with the highest draws, in order, after those that any device's examples have as labels."""
-    here = jnp.zeros(draw.shape, jnp.int32).at[columns].set(1, mode="drop")
-    wanted = jax.lax.psum(here, batch_axes) > 0
-    return jnp.sort(jax.lax.top_k(draw + 2.0 * wanted, count)[1])
+def _same_on_all(
+    columns: Int[Array, "batch labels"], batch_axes: tuple[str, ...]
+) -> Int[Array, "everyone labels"]:
+    """The ids of all devices' examples; by a sum, after which the compiler knows that all devices hold the same."""
+    if not batch_axes:
+        return columns
+    parts = jnp.zeros((jax.lax.axis_size(batch_axes), *columns.shape), columns.dtype)
+    parts = jax.lax.psum(parts.at[jax.lax.axis_index(batch_axes)].set(columns), batch_axes)
+    return parts.reshape(-1, columns.shape[1])
 
 
 def _renumber(

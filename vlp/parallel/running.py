@@ -27,39 +27,34 @@ class Normaliser(NamedTuple):
         total = jnp.exp(scores - jnp.expand_dims(maximum, axis)).sum(axis)
         return Normaliser(maximum, self.total * jnp.exp(self.maximum - maximum) + total)
 
-    def log(self) -> Float[Array, " n"]:
-        """The log-sum-exp."""
-        return self.maximum + jnp.log(self.total)
-
     def log_above(self, level: Float[Array, " n"]) -> Float[Array, " n"]:
         """log-sum-exp - level, without losing the digits of a small difference of large numbers."""
         return jnp.log(self.total) + (self.maximum - level)
 
 
 class Best(NamedTuple):
-    """The place of each row's highest score so far; of equal ones the first, as argmax has it."""
+    """Each row's highest score so far, its place (of equal ones the first, like argmax), and whether it matches."""
 
     score: Float[Array, " rows"]
     place: Int[Array, " rows"]
+    hit: Bool[Array, " rows"]
 
     @staticmethod
     def empty(n: int, dtype: jnp.dtype) -> Best:
         """Before the first tile."""
-        return Best(jnp.full(n, -jnp.inf, dtype), jnp.full(n, LAST, jnp.int32))
+        return Best(jnp.full(n, -jnp.inf, dtype), jnp.full(n, LAST, jnp.int32), jnp.zeros(n, bool))
 
-    def include(self, scores: Float[Array, "rows columns"], places: Int[Array, " columns"]) -> Best:
-        """After a tile whose columns have these global places."""
-        highest = scores.max(axis=1)
-        place = jnp.where(scores == highest[:, None], places, LAST).min(axis=1)
-        tied = jnp.where(highest == self.score, jnp.minimum(place, self.place), self.place)
-        return Best(jnp.maximum(highest, self.score), jnp.where(highest > self.score, place, tied))
+    def better(self, other: Best) -> Best:
+        """Row by row the better of the two."""
+        replace = (other.score > self.score) | ((other.score == self.score) & (other.place < self.place))
+        return Best(*(jnp.where(replace, new, old) for new, old in zip(other, self, strict=True)))
 
 
 class Matches(NamedTuple):
     """The sum of matching scores, and how many they are."""
 
     total: Float[Array, " n"]
-    count: Float[Array, " n"]
+    number: Float[Array, " n"]
 
     @staticmethod
     def empty(n: int, dtype: jnp.dtype) -> Matches:
@@ -71,7 +66,7 @@ class Matches(NamedTuple):
     ) -> Matches:
         """After a tile whose matching cells are `same`."""
         total = self.total + jnp.where(same, scores, 0).sum(axis)
-        return Matches(total, self.count + same.sum(axis, dtype=self.count.dtype))
+        return Matches(total, self.number + same.sum(axis, dtype=self.number.dtype))
 
     def include_pairs(
         self, scores: Float[Array, "rows columns"], place: Int[Array, " rows"], first: Int[Array, ""]
@@ -80,8 +75,8 @@ class Matches(NamedTuple):
         column = place - first
         inside = (column >= 0) & (column < scores.shape[1])
         found = jnp.take_along_axis(scores, jnp.where(inside, column, 0)[:, None], axis=1)[:, 0]
-        return Matches(self.total + jnp.where(inside, found, 0), self.count + inside)
+        return Matches(self.total + jnp.where(inside, found, 0), self.number + inside)
 
     def mean(self) -> Float[Array, " n"]:
         """The mean matching score; zero where there is none."""
-        return self.total / jnp.maximum(self.count, 1.0)
+        return self.total / jnp.maximum(self.number, 1.0)

@@ -76,8 +76,9 @@ def sweep(
     def turn(carry: tuple[PyTree, PyTree], _: None) -> tuple[tuple[PyTree, PyTree], None]:
         row_state, (columns, column_state) = carry
         row_state, column_state = over_chunks(visit, rows, row_state, columns, column_state, chunk)
-        travelling = jax.lax.ppermute((columns, column_state), axes, neighbours)
-        return (row_state, travelling), None
+        # Sending before the last tile has read them would keep a second copy of the columns in a TPU's main memory.
+        row_state, columns, column_state = jax.lax.optimization_barrier((row_state, columns, column_state))
+        return (row_state, jax.lax.ppermute((columns, column_state), axes, neighbours)), None
 
     start = (row_state, (columns, column_state))
     (row_state, (_, column_state)), _ = jax.lax.scan(turn, start, None, length=turns)

@@ -1,0 +1,126 @@
+"""Class tables split over the model axis: as one device has it, for any mesh, and never gathered."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from vlp.kernels.margins import additive_cosine
+from vlp.kernels.separated import separated
+from vlp.kernels.softmax import softmax
+from vlp.parallel.class_table import class_loss
+
+BATCH, DIM, CLASSES, LABELS = 16, 6, 40, 3
+
+
+def separated_scores(cosines, targets, axis_name):
+    return separated(8.0 * cosines, targets, axis_name=axis_name)
+
+
+def margin_softmax(cosines, targets, axis_name):
+    return softmax(8.0 * additive_cosine(cosines, targets, 0.3), targets, axis_name=axis_name)
+
+
+def inputs(dtype):
+    generator = np.random.default_rng(0)
+    embeddings, centres = generator.normal(size=(BATCH, DIM)), generator.normal(size=(CLASSES, DIM))
+    labels = generator.integers(-1, CLASSES, (BATCH, LABELS)).astype(np.int32)
+    labels[3], labels[5, 1] = -1, labels[5, 0]  # one without any, one with the same twice
+    return jnp.asarray(embeddings, dtype), jnp.asarray(centres, dtype), jnp.asarray(labels)
+
+
+def dense(score_loss, labels, columns=slice(None), dims=slice(None)):
+    """The whole matrix on one device, restricted to some columns and dimensions."""
+
+    def loss(embeddings, centres):
+        rows, table = (x[:, dims] for x in (embeddings, centres[columns]))
+        rows, table = (x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (rows, table))
+        targets = (labels[:, :, None] == jnp.arange(CLASSES)[columns]).any(axis=1)
+        return score_loss(rows @ table.T, targets.astype(rows.dtype), None).mean()
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+
+
+def sharded(score_loss, labels, **options):
+    def loss(embeddings, centres):
+        result = class_loss(embeddings, centres, labels, score_loss, key=jax.random.key(3), **options)
+        return result.loss.mean(), result.kept
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+
+
+@pytest.mark.parametrize(
+    ("score_loss", "shapes"),
+    [(separated_scores, [None, (2, 2, 2), (1, 1, 8)]), (margin_softmax, [(8, 1, 1), (1, 4, 2)])],
+)
+def test_equals_one_device(score_loss, shapes, on_mesh, close):
+    with jax.enable_x64(True):
+        embeddings, centres, labels = inputs("float64")
+        expected = dense(score_loss, labels)(embeddings, centres)
+        for shape in shapes:
+            with on_mesh(shape):
+                (loss, kept), gradients = sharded(score_loss, labels, chunk=3)(embeddings, centres)
+            close((loss, gradients), expected, 1e-12)
+            assert float(kept) == 1.0
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 1), (2, 2, 2)])
+def test_sampled_classes_hold_all_positives_and_are_the_same_everywhere(shape, on_mesh, close):
+    """The classes that get a gradient are the sample; over exactly those the loss is the dense one."""
+    with jax.enable_x64(True):
+        embeddings, centres, labels = inputs("float64")
+        labels = labels[:, :1] % 12 * 3  # at most 12 different labels, on both shards
+        with on_mesh(shape):
+            (loss, kept), gradients = sharded(separated_scores, labels, chunk=8, rate=0.7)(
+                embeddings, centres
+            )
+        sampled = np.flatnonzero(np.abs(np.asarray(gradients[1])).sum(axis=1))
+        assert len(sampled) == 28 and set(np.unique(labels)) <= set(sampled) and float(kept) == 1.0
+        expected = dense(separated_scores, labels, columns=sampled)(embeddings, centres)
+        close((loss, gradients), expected, 1e-12)
+
+
+def test_sampled_dimensions_are_the_same_for_both_sides_and_all_devices(on_mesh, close):
+    with jax.enable_x64(True):
+        embeddings, centres, labels = inputs("float64")
+        with on_mesh((2, 2, 2)):
+            (loss, _), gradients = sharded(separated_scores, labels, chunk=8, feature_rate=0.5)(
+                embeddings, centres
+            )
+        dims = np.flatnonzero(np.abs(np.asarray(gradients[0])).sum(axis=0))
+        assert len(dims) == DIM // 2
+        close((loss, gradients), dense(separated_scores, labels, dims=dims)(embeddings, centres), 1e-12)
+
+
+def test_positives_that_do_not_fit_are_counted(on_mesh):
+    embeddings, centres, _ = inputs("float32")
+    labels = jnp.arange(BATCH, dtype=jnp.int32)[:, None]
+    (loss, kept), _ = sharded(separated_scores, labels, chunk=8, rate=0.2)(embeddings, centres)
+    assert float(kept) == 8 / BATCH and np.isfinite(float(loss))
+
+
+def test_no_gather_of_the_size_of_the_table(on_mesh):
+    classes, dim = 65_536, 8
+    with on_mesh((1, 2, 4)):
+        split, whole = (NamedSharding(jax.sharding.get_mesh(), spec) for spec in (P("model"), P()))
+        embeddings = jax.ShapeDtypeStruct((BATCH, dim), jnp.float32, sharding=whole)
+        centres = jax.ShapeDtypeStruct((classes, dim), jnp.float32, sharding=split)
+        step = sharded(separated_scores, jnp.zeros((BATCH, LABELS), jnp.int32), chunk=8, rate=0.1)
+        compiled = step.lower(embeddings, centres).compile()
+    gathered = re.findall(r"= (?:\()?\w+\[([\d,]*)\][^=]* all-gather(?:-start)?\(", compiled.as_text())
+    sizes = [int(np.prod([int(n) for n in shape.split(",") if n] or [1])) for shape in gathered]
+    assert max(sizes, default=0) < classes, f"all-gathers of {gathered}"
+
+
+def test_what_cannot_be_split_or_sampled_is_refused(on_mesh):
+    embeddings, centres, labels = inputs("float32")
+    with pytest.raises(ValueError, match=r"rate=0.5 and feature_rate=1.0 need a key"):
+        class_loss(embeddings, centres, labels, separated_scores, chunk=4, rate=0.5)
+    with on_mesh((1, 1, 8)), pytest.raises(ValueError, match="39 classes do not split evenly"):
+        class_loss(embeddings, centres[1:], labels, separated_scores, chunk=4)
