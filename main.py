@@ -10,6 +10,8 @@ Examples:
   python main.py --config=configs/quickstart.py:runlocal --workdir=/tmp/first
   python main.py --config=configs/clip.py:model=vit_b16,resolution=224 --config.optimizer.learning_rate=1e-3
   python main.py --job=evaluate --checkpoint=runs/quickstart
+  python main.py --job=prepare --source=FOLDER --output=data/mine
+  python main.py --job=inspect --benchmark
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ OPTIONS = {  # name: (default, help)
     "workdir": ("", "where the run's files go; default runs/<name of the config>"),
     "job": ("train", "what to do; see the list of jobs"),
     "checkpoint": ("", "checkpoint or workdir to read"),
-    "source": ("", "foreign model to import"),
+    "source": ("", "data to prepare or inspect in place of the config's, or a foreign model to import"),
     "output": ("", "file or folder to write"),
+    "benchmark": (False, "with --job=inspect: how fast the loader is, and how fast it has to be"),
     "allow_config_change": ("", "config keys, separated by commas, that may differ from the resumed run's"),
 }
 HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
@@ -72,6 +75,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         checkpoint=options["checkpoint"],
         source=options["source"],
         output=options["output"],
+        benchmark=options["benchmark"],
         allow_config_change=configuration.parse_paths(options["allow_config_change"], config),
     )
 

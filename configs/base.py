@@ -55,6 +55,20 @@ def get_config() -> ConfigDict:
         "keep_every": 0,  # also keep multiples of this step for ever; 0 = none
     }
     config.log = {"every": 50, "tensorboard": True}
+    config.prepare = {  # --job=prepare
+        "max_side": 512,  # pixels of the longer side; larger images are scaled down
+        "quality": 90,  # of the JPEGs that are written
+        "duplicate_tolerance": 16,  # of 255 levels, between thumbnails of near-duplicates; -1 = keep them
+        "records_per_shard": 4096,
+        "processes": 0,  # 0 = one for each core
+    }
+    config.inspect = {  # --job=inspect
+        "records": 2000,  # looked at in each source, evenly spread; 0 = all
+        "rows": 6,  # of the contact sheet: records
+        "visits": 4,  # of the contact sheet, beside each other
+        "seconds": 10.0,  # that --benchmark runs the loader
+        "mfu": 0.5,  # assumed for the images that the devices need
+    }
     return config.lock()
 
 

@@ -90,7 +90,19 @@ class Tokenizer(ABC):
     def _pieces(self, texts: list[str]) -> list[list[int]]:
         """The ids of each text alone, all of them."""
 
+    @abstractmethod
+    def _text(self, ids: list[int]) -> str:
+        """The text of pieces, about the inverse of `_pieces`."""
+
     _longest_piece: int  # characters
+
+    def decode(self, ids: Int32[np.ndarray, " n"]) -> str:
+        """What the ids of one text say, for people to read: a prefix token is its name in brackets."""
+        first = self.vocabulary_size - len(self.prefix_tokens)
+        prefixes = [f"[{self.prefix_tokens[place - first]}]" for place in ids.tolist() if place >= first]
+        around = {self.special.begin, self.special.end}
+        body = self._text([place for place in ids.tolist() if place < first and place not in around])
+        return " ".join([*prefixes, body])
 
     def encode(
         self, texts: Sequence[str], prefixes: Sequence[str] | None = None

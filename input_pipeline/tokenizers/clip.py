@@ -60,6 +60,10 @@ class ClipTokenizer(Tokenizer):
             for text in texts
         ]
 
+    def _text(self, ids: list[int]) -> str:
+        pieces = "".join(self._pipeline.id_to_token(place) or "" for place in ids).replace("</w>", " ")
+        return bytes(_BYTES.get(character, 0x20) for character in pieces).decode("utf-8", "replace").strip()
+
     def _word(self, word: str) -> list[int]:
         """Ids of what stands between two spaces, which no piece goes across; remembered, as most words recur."""
         ids = self._words.get(word)
@@ -98,10 +102,15 @@ _PLAIN = (
 )
 
 
+_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+
+
 def _alphabet() -> list[str]:
     """The 256 characters that stand for bytes, in the order of their ids: printable ones first, as in GPT-2."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    return [chr(byte) for byte in printable] + [chr(0x100 + place) for place in range(256 - len(printable))]
+    return [chr(byte) for byte in _PRINTABLE] + [chr(0x100 + place) for place in range(256 - len(_PRINTABLE))]
+
+
+_BYTES = dict(zip(_alphabet(), [*_PRINTABLE, *sorted({*range(256)} - {*_PRINTABLE})], strict=True))
 
 
 def _merges(data: bytes) -> list[tuple[str, str]]:

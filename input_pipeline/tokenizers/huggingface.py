@@ -53,6 +53,9 @@ class HuggingFaceTokenizer(Tokenizer):
             for row in rows
         ]
 
+    def _text(self, ids: list[int]) -> str:
+        return str(self._pipeline.decode(ids))
+
 
 def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, int]) -> _Found:
     """What the file pads with, and what it puts before and behind a text."""

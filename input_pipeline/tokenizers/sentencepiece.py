@@ -35,3 +35,6 @@ class SentencePieceTokenizer(Tokenizer):
         # One call for all is faster than one each; its threads would take the cores of other workers.
         pieces: list[list[int]] = self._processor.encode(texts, num_threads=1)
         return pieces
+
+    def _text(self, ids: list[int]) -> str:
+        return str(self._processor.decode(ids))

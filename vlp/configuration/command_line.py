@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -31,15 +32,15 @@ class CommandLine:
 
     config: ConfigDict
     config_given: bool
-    options: Mapping[str, str]
+    options: Mapping[str, Any]
 
 
-def parse(arguments: Sequence[str], options: Mapping[str, tuple[str, str]]) -> CommandLine:
+def parse(arguments: Sequence[str], options: Mapping[str, tuple[Any, str]]) -> CommandLine:
     """Parses the arguments that follow the program's name.
 
     Args:
       arguments: as in `sys.argv[1:]`; `--config.` flags may stand before `--config`.
-      options: default and help text by name; 'config' among them.
+      options: default (text, or False for a switch) and help text by name; 'config' among them.
 
     Raises:
       ConfigError: anything unknown, misspelt or of the wrong type.
@@ -55,7 +56,8 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[str, str]]) -> C
     values.set_gnu_getopt(True)
     for name, (default, help_text) in options.items():
         if name != "config":
-            flags.DEFINE_string(name, default, help_text, flag_values=values)
+            define = flags.DEFINE_boolean if isinstance(default, bool) else flags.DEFINE_string
+            define(name, default, help_text, flag_values=values)
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=["main.py", *rest])
         positional = values(["main.py", *rest])[1:]
@@ -69,7 +71,7 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[str, str]]) -> C
         )
     _settle_tuples(overrides, config, before)
     config_given = bool(overrides) or len(rest) < len(arguments)
-    given = {name: spec if name == "config" else str(values[name].value) for name in options}
+    given = {name: spec if name == "config" else values[name].value for name in options}
     return CommandLine(config, config_given, given)
 
 

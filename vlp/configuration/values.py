@@ -98,6 +98,16 @@ RANGES: dict[str, Range] = {
     "checkpoint.keep_last": COUNT,
     "checkpoint.keep_every": NATURAL,
     "log.every": COUNT,
+    "prepare.max_side": Range(1, 65_500),
+    "prepare.quality": Range(1, 100),
+    "prepare.duplicate_tolerance": Range(-1, 255),
+    "prepare.records_per_shard": COUNT,
+    "prepare.processes": NATURAL,
+    "inspect.records": NATURAL,
+    "inspect.rows": COUNT,
+    "inspect.visits": COUNT,
+    "inspect.seconds": POSITIVE,
+    "inspect.mfu": Range(0, 1, without_low=True),
 }
 
 

@@ -22,8 +22,9 @@ class JobOptions:
       workdir: where the run lives; not yet created.
       config_argument: the config file that was asked for; '' where the command line said nothing about the config.
       checkpoint: path of a checkpoint or workdir to read; '' for none.
-      source: path or name of a foreign model to import; '' for none.
+      source: path of data, or path or name of a foreign model to import; '' for none.
       output: file or folder to write; '' for the job's own default.
+      benchmark: whether to measure the input pipeline.
       allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
     """
 
@@ -33,6 +34,7 @@ class JobOptions:
     checkpoint: str = ""
     source: str = ""
     output: str = ""
+    benchmark: bool = False
     allow_config_change: tuple[str, ...] = ()
 
 

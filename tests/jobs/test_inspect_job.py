@@ -1,0 +1,60 @@
+"""`--job=inspect`, with and without `--benchmark`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import main
+
+FEW = ("--config.inspect.records=20", "--config.inspect.rows=2", "--config.inspect.visits=2")
+
+
+def test_inspect_writes_figures_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--job=inspect", f"--workdir={tmp_path}", *FEW]) == 0
+    printed = capsys.readouterr().out
+    for part in ("source 'quickstart'", "a sample of 20", "tokens a caption", "labels"):
+        assert part in printed
+    figures = json.loads((tmp_path / "inspect" / "inspect.json").read_text(encoding="utf-8"))
+    assert figures["quickstart"]["records"] == 3227 and figures["quickstart"]["usable"] == 20
+    assert Image.open(tmp_path / "inspect" / "contact_sheet.png").width > 500
+
+
+def test_benchmark_says_what_is_delivered_and_what_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "--job=inspect",
+        "--benchmark",
+        "--source=data/quickstart/val.parquet",
+        f"--output={tmp_path}",
+    ]
+    assert main.main([*arguments, "--config.inspect.seconds=0.1", "--config.batch_size=8"]) == 0
+    printed = capsys.readouterr().out
+    for part in ("images/s delivered", "images/s needed", "assumed MFU of 50%", "decode", "tokenise"):
+        assert part in printed
+    figures = json.loads((tmp_path / "benchmark.json").read_text())
+    assert figures["delivered_images_per_second"] > 0 and figures["needed_images_per_second"] > 0
+    assert figures["advice"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--source={folder}/nowhere",), "no folder at"),
+        (("--source={folder}",), "no known data"),
+        (("--config.tokenizer.path=nowhere.model",), "tokenizer.path"),
+        (("--config.inspect.mfu=0",), "inspect.mfu=0"),
+        (("--benchmark=perhaps",), "benchmark=perhaps"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: tuple[str, ...], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [argument.format(folder=tmp_path) for argument in arguments]
+    assert main.main(["--job=inspect", f"--output={tmp_path / 'out'}", *given]) == 2
+    error = capsys.readouterr().err
+    assert expected in error and len(error.splitlines()) == 1

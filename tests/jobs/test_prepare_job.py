@@ -1,0 +1,88 @@
+"""`--job=prepare` as a user runs it: killed, started again, and wrong in the usual ways."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import main
+
+RECORDS = 150
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Pictures that take some milliseconds each, so that a kill comes before the end."""
+    dice, path = np.random.default_rng(0), tmp_path / "pictures.parquet"
+    images = []
+    for _ in range(RECORDS):
+        coarse, buffer = Image.fromarray(dice.integers(0, 256, (6, 6, 3), np.uint8)), io.BytesIO()
+        coarse.resize((700, 700), Image.Resampling.BILINEAR).save(buffer, "PNG", compress_level=1)
+        images.append(buffer.getvalue())
+    images[9], images[90] = b"", images[0]
+    pq.write_table(
+        pa.table({"image": images, "captions": [["a picture"]] * RECORDS}), path, row_group_size=10
+    )
+    return path
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.glob("*")) if file.name != "report.json"}
+
+
+@pytest.mark.slow
+def test_after_kill_9_the_same_command_leaves_the_same_shards(
+    source: Path, repo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    common = ["--job=prepare", f"--source={source}", "--config.prepare.records_per_shard=10"]
+    command = [sys.executable, "main.py", *common, f"--output={killed}", "--config.prepare.processes=2"]
+    with subprocess.Popen(
+        command, cwd=repo_root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not list(killed.glob("00001*")) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert 2 <= len(list(killed.glob("*.array_record"))) < 15, "the kill came after the end"
+    for folder in (killed, whole):
+        assert main.main([*common, f"--output={folder}", "--config.prepare.processes=1"]) == 0
+    assert shards(killed) == shards(whole) and len(shards(whole)) == 15 + 2
+    report = json.loads((killed / "report.json").read_text())
+    assert (report["kept"], report["duplicates"], report["dropped"]) == (148, 1, {"missing_image": 1})
+    assert report["changes"] == {"resized": 148} and 0 < report["records_now"] < RECORDS
+    printed = capsys.readouterr().out
+    assert "near-duplicates" in printed and "record 9 of source 'source'" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "needs --output"),
+        (("--output={folder}/out", "--source={folder}/nowhere"), "no folder at"),
+        (("--output={folder}/out", "--source={folder}"), "no known data"),
+        (("--output={folder}/out", "--config.prepare.quality=0"), "prepare.quality=0 must be in [1, 100]"),
+        (
+            ("--output={folder}/out", "--config.data.sources={{'mine': {{'format': 'parquet'}}}}"),
+            "path is empty",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: tuple[str, ...], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [argument.format(folder=tmp_path) for argument in arguments]
+    assert main.main(["--job=prepare", *given]) == 2
+    error = capsys.readouterr().err
+    assert expected in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,131 @@
+"""Look at data as training will see it; with --benchmark, at how fast it comes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.inspect.advice import advice
+from input_pipeline.inspect.contact_sheet import contact_sheet
+from input_pipeline.inspect.stages import delivered_per_second, stage_seconds
+from input_pipeline.inspect.survey import spread, survey
+from input_pipeline.inspect.visits import Row, visits
+from input_pipeline.sources import open_source
+from input_pipeline.stream import make_stream
+from input_pipeline.tokenizers import load_tokenizer
+from input_pipeline.views.text import TextView
+from vlp.jobs import JobOptions
+from vlp.jobs._data import preprocessing_spec
+from vlp.jobs._demand import Demand, demand
+from vlp.jobs._sources import asked_sources
+from vlp.jobs._startup import configuring, use_compilation_cache
+from vlp.jobs._survey_report import survey_table
+
+NEEDS = ("tokenizer",)
+_BATCH = 256  # at most, to measure with: a batch of many thousands takes a minute to come
+_STAGE_SECONDS = 5.0
+
+
+def run(options: JobOptions) -> int:
+    """Writes `inspect.json` and `contact_sheet.png`, or `benchmark.json`, and prints what they say.
+
+    Raises:
+      ConfigError: there is no data, or it does not fit the config.
+    """
+    output = Path(options.output or options.workdir / "inspect")
+    data = {**options.config.data.to_dict(), "sources": asked_sources(options)}
+    with configuring():
+        output.mkdir(parents=True, exist_ok=True)
+        return _benchmark(options, data, output) if options.benchmark else _look(options, data, output)
+
+
+def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:
+    config, tokenizer = options.config, load_tokenizer(options.config.tokenizer)
+    figures: dict[str, Any] = {}
+    rows: list[Row] = []
+    for name, entry in data["sources"].items():
+        source, view = open_source(entry), TextView.of_source(data["text"], entry)
+        seen = survey(source, view, tokenizer, records=config.inspect.records, threads=data["threads"])
+        figures[name] = seen.figures
+        print(survey_table(name, seen.figures), flush=True)
+        wanted = max(1, config.inspect.rows // len(data["sources"]))
+        numbers = [seen.good[place] for place in spread(len(seen.good), wanted)]
+        rows += visits(
+            name,
+            source,
+            numbers,
+            config.inspect.visits,
+            data=data,
+            preprocessing=preprocessing_spec(config),
+            tokenizer=tokenizer,
+            seed=config.seed,
+        )
+    _write(output / "inspect.json", figures)
+    print(f"figures: {output / 'inspect.json'}")
+    if rows:
+        side = config.model.image.resolution
+        title = f"{config.name}: {side} x {side} px, {tokenizer.length} tokens, seed {config.seed}"
+        contact_sheet(rows, title).save(output / "contact_sheet.png")
+        print(f"what the model will see: {output / 'contact_sheet.png'}")
+    return 0
+
+
+def _benchmark(options: JobOptions, data: dict[str, Any], output: Path) -> int:
+    config, preprocessing = options.config, preprocessing_spec(options.config)
+    tokenizer = load_tokenizer(config.tokenizer)
+    batch_size = min(config.batch_size, _BATCH)
+    stream = make_stream(
+        data, preprocessing=preprocessing, tokenizer=tokenizer, batch_size=batch_size, seed=config.seed
+    )
+    loader = {key: data[key] for key in ("workers", "threads", "prefetch")}
+    ahead = max(loader["prefetch"], loader["threads"]) * max(1, loader["workers"])
+    delivered = delivered_per_second(stream.batches(**loader), ahead, config.inspect.seconds)
+    limit = min(config.inspect.seconds, _STAGE_SECONDS)
+    stages = stage_seconds(data, preprocessing, tokenizer, seed=config.seed, seconds=limit)
+    use_compilation_cache()
+    needed = demand(config, options.workdir)
+    sentences = advice(
+        delivered,
+        needed.images_per_second,
+        stages,
+        data,
+        cores=len(os.sched_getaffinity(0)),
+        resolution=config.model.image.resolution,
+    )
+    _write(
+        output / "benchmark.json",
+        {
+            "delivered_images_per_second": delivered,
+            "needed_images_per_second": needed.images_per_second,
+            "basis": needed.basis,
+            "seconds_per_record": stages,
+            "loader": {**loader, "batch_size": batch_size},
+            "advice": sentences,
+        },
+    )
+    print(_benchmark_table(delivered, needed, stages, {**loader, "batch size": batch_size}))
+    print("\n".join(["", *sentences, f"figures: {output / 'benchmark.json'}"]))
+    return 0
+
+
+def _benchmark_table(
+    delivered: float, needed: Demand, stages: dict[str, float], loader: dict[str, int]
+) -> str:
+    cost = sum(stages.values())
+    settings = ", ".join(f"{count} {name}" for name, count in loader.items())
+    return "\n".join(
+        [
+            f"images/s delivered {delivered:>12,.0f}   by this host's loader alone: {settings}",
+            f"images/s needed    {needed.images_per_second:>12,.0f}   by all devices: {needed.basis}",
+            "",
+            "stage       ms/record   share   (one thread, nothing beside it)",
+            *(f"{name:<10}{1000 * spent:>11.3f}{spent / cost:>8.1%}" for name, spent in stages.items()),
+            f"{'all':<10}{1000 * cost:>11.3f}   = {1 / cost:,.0f} images/s per core",
+        ]
+    )
+
+
+def _write(path: Path, figures: dict[str, Any]) -> None:
+    path.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
