@@ -1,0 +1,242 @@
+"""Images per second and core from files to batches, beside open_clip's loader in the same run, alternated.
+
+Two cores each: our stream with two threads, open_clip's chain with two workers over two tar shards. Every measurement
+is a process of its own that is timed once it runs steadily. "per core" is wall time over two cores; "per CPU second" is
+what is left of it when neighbours take the cores away. webdataset and torch are peers, not dependencies: where they are
+absent, their rows are left out.
+
+    python benchmarks/input_pipeline.py [--images=1536] [--rounds=3] [--parts=rates,quality,threads,overhead,memory]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import open_clip_chain
+import photographs
+
+from configs import base
+from input_pipeline.decode import open_picture
+from input_pipeline.sources import FORMATS, open_source
+from input_pipeline.stream import Stream, make_stream
+from input_pipeline.tokenizers import load_tokenizer
+from input_pipeline.views.bicubic import bicubic
+from input_pipeline.views.image import TrainingView
+
+SIZES = ((500, 375), (1024, 768))
+BATCH, RESOLUTION, CORES, WARM_BATCHES = 64, 224, 2, 4
+CROP = {"crop_scale": (0.9, 1.0), "resize": "crop"}  # as open_clip's default
+PARTS = ("rates", "quality", "threads", "overhead", "memory")
+Rate = dict[str, float]
+
+
+def our_stream(sources: dict[str, tuple[str, str]], resolution: int, image: dict[str, Any]) -> Stream:
+    """The stream as a training run makes it, from {name: (format, path)}."""
+    config = base.get_config()
+    data = config.data.to_dict()
+    data["image"] |= image
+    data["sources"] = {
+        name: {"format": kind, "path": path, "weight": 1.0, "columns": _columns(kind, path)}
+        for name, (kind, path) in sources.items()
+    }
+    tokenizer = load_tokenizer(config.tokenizer.to_dict())
+    preprocessing = {"resolution": resolution, "resize": data["image"]["resize"]}
+    return make_stream(data, preprocessing=preprocessing, tokenizer=tokenizer, batch_size=BATCH, seed=0)
+
+
+def _columns(kind: str, path: str) -> dict[str, str]:
+    if kind == "webdataset":
+        return {"image": "jpg", "captions": "txt"}
+    return {"captions": "captions"} if kind == "parquet" else {}
+
+
+def measure(contestant: str, folder: Path, images: int, threads: int) -> Rate:
+    """Time one loader in this process: wall and CPU seconds an image, once it runs steadily."""
+    theirs = contestant == "open_clip"
+    if theirs:
+        batches = open_clip_chain.loader(folder / "webdataset", BATCH, threads, RESOLUTION)
+    else:
+        sources = {"photos": (contestant, str(folder / contestant))}
+        batches = our_stream(sources, RESOLUTION, CROP).batches(threads=threads)
+    cpu = time.process_time()
+    warm = sum(len(_images(batch)) for batch in itertools.islice(batches, WARM_BATCHES))
+    start, warm_cpu = time.perf_counter(), time.process_time()
+    count = sum(len(_images(batch)) for batch in itertools.islice(batches, images // BATCH - WARM_BATCHES))
+    seconds, now = time.perf_counter() - start, time.process_time()
+    if theirs:  # the CPU time of its workers is known only when they have ended, and whole
+        next(batches, None)
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        per_cpu = (warm + count) / (now - cpu + usage.ru_utime + usage.ru_stime)
+    else:
+        batches.close()
+        per_cpu = count / (now - warm_cpu)
+    return {"per_core": count / seconds / CORES, "per_cpu": per_cpu, "wall": count / seconds}
+
+
+def _images(batch: Any) -> Any:
+    return batch["image"] if isinstance(batch, dict) else batch[0]
+
+
+def in_process(contestant: str, folder: Path, images: int, threads: int) -> Rate | None:
+    """`measure` in a fresh process; None, with the reason printed, where that fails."""
+    command = [sys.executable, __file__, f"--measure={contestant}", f"--folder={folder}"]
+    done = subprocess.run(
+        [*command, f"--images={images}", f"--threads={threads}"], capture_output=True, text=True
+    )
+    if done.returncode:
+        print(f"{contestant:<13} left out: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def rates(folder: Path, images: int, rounds: int) -> None:
+    """Every format beside open_clip's chain."""
+    contestants = [kind for kind in ("array_record", "webdataset", "parquet") if kind in FORMATS] + [
+        "open_clip"
+    ]
+    for size in SIZES:
+        where = folder / f"{size[0]}x{size[1]}"
+        runs: dict[str, list[Rate]] = {name: [] for name in contestants}
+        for _, name in itertools.product(range(rounds), contestants):
+            if name in runs:
+                rate = in_process(name, where, images, CORES)
+                if rate is None:
+                    del runs[name]
+                else:
+                    runs[name].append(rate)
+        for name, measured in runs.items():
+            line = f"{size[0]}x{size[1]} {name:<13}"
+            for kind, label in (("per_core", "images/s per core"), ("per_cpu", "per CPU second")):
+                line += f" {statistics.median(rate[kind] for rate in measured):7.0f} {label}"
+                if "open_clip" in runs:
+                    pairs = zip(measured, runs["open_clip"], strict=True)
+                    line += f" ({statistics.median(ours[kind] / peer[kind] for ours, peer in pairs):.2f} x)"
+            print(line)
+
+
+def quality(folder: Path, images: int, rounds: int) -> None:
+    """Mean absolute difference, in grey levels, to antialiased bicubic from the whole picture, by Pillow."""
+    from PIL import Image
+
+    view = TrainingView(RESOLUTION, "crop", crop_scale=(0.9, 1.0), crop_ratio=(3 / 4, 4 / 3))
+    for size in SIZES:
+        differences = []
+        for seed, (data, _) in enumerate(photographs.photographs(16, size)):
+            box = view._random_box(*size, np.random.default_rng(seed))
+            whole = Image.open(io.BytesIO(data)).convert("RGB")
+            golden = np.asarray(whole.resize((RESOLUTION, RESOLUTION), Image.Resampling.BICUBIC, box))
+            shown = view(open_picture(data), np.random.default_rng(seed))
+            filtered = bicubic(np.asarray(whole), box, (RESOLUTION, RESOLUTION))
+            differences.append([np.abs(one.astype(int) - golden).mean() for one in (shown, filtered)])
+        shown, filtered = np.mean(differences, axis=0)
+        label = f"{size[0]}x{size[1]} difference to Pillow's bicubic"
+        print(f"{label}: {shown:.2f} grey levels, of the filter alone {filtered:.3f}")
+
+
+def threads(folder: Path, images: int, rounds: int) -> None:
+    """What a second thread brings."""
+    runs = []
+    for _ in range(rounds):
+        one, two = (in_process("parquet", folder / "500x375", images, count) for count in (1, 2))
+        if one and two:
+            runs.append(two["wall"] / one["wall"])
+    print(f"1 -> 2 threads: {statistics.median(runs):.2f} x")
+
+
+def overhead(folder: Path, images: int, rounds: int) -> None:
+    """What the stream adds to its parts, in CPU microseconds a record."""
+    specks = ("parquet", str(folder / "specks" / "parquet"))
+    _print_parts("8 px, mixture of two", {"one": specks, "two": specks}, resolution=8)
+    _print_parts("quickstart, 64 px", {"train": ("parquet", str(photographs.QUICKSTART))}, resolution=64)
+
+
+def _print_parts(label: str, sources: dict[str, tuple[str, str]], resolution: int) -> None:
+    kind, path = next(iter(sources.values()))
+    source = open_source({"format": kind, "path": path, "columns": _columns(kind, path)})
+    tokenizer = load_tokenizer(base.get_config().tokenizer.to_dict())
+    view, dice = TrainingView(resolution, "pad", (0.5, 1.0), (3 / 4, 4 / 3)), np.random.default_rng(0)
+    order = dice.permutation(len(source))[:1024].tolist()
+    records = [source[place] for place in order]
+    texts = [record.captions[0].text for record in records]
+    batches = our_stream(sources, resolution, {"resize": "pad"}).batches(threads=0)
+    next(batches)
+    count = len(records)
+    parts = {
+        "read": _microseconds(lambda: [source[place] for place in order], count),
+        "image": _microseconds(lambda: [view(open_picture(record.image), dice) for record in records], count),
+        "tokens": _microseconds(lambda: tokenizer.encode(texts), count),
+    }
+    whole = _microseconds(lambda: [next(batches) for _ in range(count // BATCH)], count)
+    batches.close()
+    spelled = ", ".join(f"{name} {value:.0f}" for name, value in parts.items())
+    rest = whole - sum(parts.values())
+    print(f"{label}: {whole:.0f} us a record: {spelled}, stream, mixture and batching {rest:.0f}")
+
+
+def _microseconds(work: Callable[[], Any], count: int) -> float:
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        work()
+        times.append((time.process_time() - start) / count * 1e6)
+    return min(times)
+
+
+def memory(folder: Path, images: int, rounds: int) -> None:
+    """Resident memory along 100,000 records."""
+    batches = our_stream({"one": ("parquet", str(folder / "specks" / "parquet"))}, 8, {}).batches()
+    sizes = []
+    for records in range(0, 100_001 + BATCH, BATCH):
+        next(batches)
+        if records % (160 * BATCH) == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            sizes.append(pages * resource.getpagesize() / 2**20)
+    batches.close()
+    print(f"memory at 0, 10,240, ... 100,000 records: {', '.join(f'{size:.0f}' for size in sizes)} MiB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=1536)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=CORES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.folder, options.images, options.threads)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for width, height in SIZES:
+            pairs = photographs.photographs(options.images, (width, height))
+            photographs.write(pairs, folder / f"{width}x{height}", ("array_record", "webdataset", "parquet"))
+            mean = statistics.mean(len(data) for data, _ in pairs) / 1000
+            print(f"{width}x{height}: {options.images} JPEGs of {mean:.0f} kB on average")
+        photographs.write(photographs.specks(4096), folder / "specks", ("parquet",))
+        for part in options.parts.split(","):
+            {"rates": rates, "quality": quality, "threads": threads, "overhead": overhead, "memory": memory}[
+                part
+            ](folder, options.images, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
