@@ -58,6 +58,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": 0}, r"batch_size=0 must be at least 1"),
     ({"tokenizer.length": 2}, r"tokenizer.length=2 must be at least 3"),
     ({"tokenizer.path": "nowhere.model"}, r"tokenizer.path: .*'nowhere.model'.*--job=tokenizer"),
+    (
+        {"tokenizer.path": "nowhere", "tokenizer.kind": "clip"},
+        r"tokenizer.path: .*'nowhere'.*data/tokenizers/clip",
+    ),
     ({"tokenizer.special_tokens": "end=</s>"}, r"special_tokens='end=</s>' is for kind 'huggingface'"),
     (
         {"data.sources": ConfigDict({"one": {**quickstart_source("train"), "prefix_token": "label"}})},

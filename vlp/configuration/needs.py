@@ -58,9 +58,13 @@ def _need_sources(config: ConfigDict) -> None:
 def _need_tokenizer(config: ConfigDict) -> None:
     path = config.tokenizer.path
     if not path or not find(path):
+        hints = {
+            "sentencepiece": f"train one on your captions with --job=tokenizer --output={path or 'tokenizer.model'}",
+            "clip": "CLIP's own is data/tokenizers/clip",
+            "huggingface": "give it a tokenizer.json, or the folder of one",
+        }
         raise ConfigError(
-            f"tokenizer.path: there is no file '{path}'{looked_in(path)}; train one on your captions with "
-            f"--job=tokenizer --output={path or 'tokenizer.model'}"
+            f"tokenizer.path: there is no file '{path}'{looked_in(path)}; {hints[config.tokenizer.kind]}"
         )
     for name, source in config.data.sources.items():
         prefix = source.prefix_token
