@@ -27,15 +27,7 @@ def get_config() -> ConfigDict:
         "special_tokens": "",  # of kind 'huggingface', as "begin=<s>,end=</s>,pad=<pad>"; '' = what the file says
         "prefix_tokens": (),  # names of ids to append, one of which may stand before a text
     }
-    config.objectives = {
-        "contrastive": {
-            "weight": 0.0,
-            "kernel": "softmax",
-            "targets": "pair",
-            "direction": 0.5,  # share of image-to-text; the rest is text-to-image
-            "label_smoothing": 0.0,
-        },
-    }
+    config.objectives = _objectives()
     config.optimizer = _optimizer()
     config.data = _data()
     config.evaluators = {
@@ -75,11 +67,13 @@ def get_config() -> ConfigDict:
 def _model() -> dict:
     return {
         "embed_dim": 512,
+        "projection": "linear",  # from towers to embeddings; mlp = two layers with a ReLU between
         "dtype": "float32",  # of activations; parameters and losses are float32
         "attention": "auto",
         "scan_blocks": "auto",
         "remat": "none",
         "logit_scale": {"init": 1 / 0.07, "max": 100.0, "learn": True},
+        "logit_bias": {"init": -10.0, "learn": False},  # of the sigmoid kernel; not learned = none
         "image": {
             "size": "S",  # Ti, S, B, L, H, So400m, or '' with the four numbers below
             "width": 0,
@@ -101,6 +95,21 @@ def _model() -> dict:
             "mlp_dim": 0,
             "causal": True,
             "pool": "end",
+        },
+    }
+
+
+def _objectives() -> dict:
+    return {
+        "contrastive": {
+            "weight": 0.0,
+            "kernel": "softmax",
+            "targets": "pair",
+            "direction": 0.5,  # share of image-to-text; the rest is text-to-image
+            "label_smoothing": 0.0,
+            "image_view": "image",  # batch fields: `image`, `text` or a name of data.image_views, data.text_views
+            "text_view": "text",
+            "chunk": 0,  # rows of the score matrix that exist at a time on each device; 0 = all
         },
     }
 

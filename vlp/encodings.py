@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from vlp.models.dual_encoder import DualEncoder, normalise, unit
@@ -85,7 +84,11 @@ class Encodings:
 
     def logit_scale(self) -> Float[Array, ""]:
         """The learned scale of cosines, as a multiplier."""
-        return jnp.exp(self.model.logit_scale[...])
+        return self.model.scale()
+
+    def logit_bias(self) -> Float[Array, ""]:
+        """What is added to scaled cosines; zero in a model without one."""
+        return self.model.bias()
 
 
 def _flattened(

@@ -39,7 +39,7 @@ def config():
     config = base.get_config()
     config.unlock()
     config.model.embed_dim = 16
-    tiny = {"size": "", "width": 16, "depth": 2, "heads": 2, "mlp_dim": 32}
+    tiny = {"size": "", "width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}
     config.model.image.update(tiny, patch_size=4, resolution=16, patch_dropout=0.5)
     config.model.text.update(tiny)
     config.tokenizer.length = 6

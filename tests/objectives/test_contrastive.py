@@ -109,3 +109,43 @@ def test_every_objective_stands_in_the_base_config_with_weight_zero():
     objectives = base.get_config().objectives
     assert set(OBJECTIVES) == set(objectives)
     assert all(objectives[name].weight == 0.0 for name in OBJECTIVES)
+
+
+@pytest.mark.parametrize("kernel", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("targets", ["pair", "text"])
+def test_tile_by_tile_is_the_same_loss(config, batch, kernel, targets):
+    config.model.logit_bias.learn = kernel == "sigmoid"
+    config.objectives.contrastive.update(kernel=kernel, targets=targets, direction=0.75)
+    batch["text_id"] = jnp.asarray(
+        [[0, 1], [0, 1], [1, 1], [0, 2], [0, 2], [0, 2], [3, 3], [4, 4]], jnp.int32
+    )
+    expected, expected_metrics, expected_gradients = gradients_of(config, batch)
+    config.objectives.contrastive.chunk = 3
+    value, metrics, gradients = gradients_of(config, batch)
+    assert float(value) == pytest.approx(float(expected), rel=1e-5)
+    for name, metric in expected_metrics.items():
+        assert float(metrics[name]) == pytest.approx(float(metric), rel=1e-4, abs=1e-6), name
+    for one, other in zip(jax.tree.leaves(expected_gradients), jax.tree.leaves(gradients), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_several_captions_are_contrasted_one_by_one(config, batch):
+    config.objectives.contrastive.text_view = "captions"
+    config.model.image.patch_dropout = 0.0
+    ids = jnp.stack([batch["text"], batch["text"][::-1]], axis=1)
+    masks = jnp.stack([batch["text_mask"], batch["text_mask"][::-1]], axis=1)
+    both, _, _ = gradients_of(config, {"image": batch["image"], "captions": ids, "captions_mask": masks})
+    config.objectives.contrastive.text_view = "text"
+    alone = [
+        gradients_of(config, {"image": batch["image"], "text": ids[:, i], "text_mask": masks[:, i]})[0]
+        for i in range(2)
+    ]
+    assert float(both) == pytest.approx(float(sum(alone)) / 2, rel=1e-5)
+
+
+def test_a_fixed_temperature_gets_no_gradient(config, batch):
+    config.model.update(projection="mlp", logit_scale={"init": 10.0, "max": 10.0, "learn": False})
+    _, metrics, gradients = gradients_of(config, batch)
+    assert float(metrics["contrastive/logit_scale"]) == pytest.approx(10.0)
+    assert float(gradients["model"]["logit_scale"]) == 0.0
+    assert float(jnp.abs(gradients["model"]["image_projection"]["layers"][0]["kernel"]).max()) > 0

@@ -11,6 +11,7 @@ from vlp.configuration.errors import ConfigError, nearest
 from vlp.models.sizes import SIZES
 
 CHOICES: dict[str, tuple[str, ...]] = {
+    "model.projection": ("linear", "mlp"),
     "model.dtype": ("float32", "bfloat16"),
     "model.attention": ("auto", "xla", "cudnn"),
     "model.scan_blocks": ("auto", "scan", "unroll"),
@@ -21,8 +22,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.text.size": ("", *SIZES),
     "model.text.pool": ("end", "last", "mean", "attention"),
     "tokenizer.kind": ("sentencepiece", "clip", "huggingface"),
-    "objectives.contrastive.kernel": ("softmax",),
-    "objectives.contrastive.targets": ("pair",),
+    "objectives.contrastive.kernel": ("softmax", "sigmoid"),
+    "objectives.contrastive.targets": ("pair", "text", "label", "group"),
     "optimizer.name": ("adamw",),
     "optimizer.schedule.name": ("cosine", "reciprocal_sqrt", "constant"),
     "data.image.resize": ("squash", "crop", "pad"),
@@ -69,6 +70,7 @@ RANGES: dict[str, Range] = {
     "model.image.patch_dropout": SHARE_BELOW_ONE,
     "tokenizer.length": Range(3),
     "tokenizer.vocabulary_size": NATURAL,
+    "objectives.contrastive.chunk": NATURAL,
     "objectives.contrastive.direction": SHARE,
     "objectives.contrastive.label_smoothing": SHARE_BELOW_ONE,
     "optimizer.learning_rate": POSITIVE,

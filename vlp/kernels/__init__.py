@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vlp.kernels.loss import Loss
+from vlp.kernels.sigmoid import sigmoid
 from vlp.kernels.softmax import softmax
 
-KERNELS: dict[str, Callable[..., Loss]] = {"softmax": softmax}
+KERNELS: dict[str, Callable[..., Loss]] = {"softmax": softmax, "sigmoid": sigmoid}

@@ -31,5 +31,9 @@ def both_directions(
       targets: of `scores`; transposed with them.
       direction: share of rows against columns.
     """
-    forth, back = kernel(scores, targets), kernel(scores.T, targets.T)
+    return mix(kernel(scores, targets), kernel(scores.T, targets.T), direction)
+
+
+def mix(forth: Loss, back: Loss, direction: float) -> Loss:
+    """direction * forth + (1 - direction) * back, totals and weights alike."""
     return jax.tree.map(lambda one, other: direction * one + (1.0 - direction) * other, forth, back)

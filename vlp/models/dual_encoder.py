@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vlp.models.compute import Compute
-from vlp.models.linear import linear
+from vlp.models.heads import projection
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer
 
@@ -39,7 +40,7 @@ class DualEncoder(nnx.Module):
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
         )
         self.image_projection, self.text_projection = (
-            linear(width, config.embed_dim, std=width**-0.5, compute=compute, rngs=rngs, use_bias=False)
+            projection(config.projection, width, config.embed_dim, compute=compute, rngs=rngs)
             for width in (self.image.width, self.text.width)
         )
         # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5).
@@ -47,6 +48,18 @@ class DualEncoder(nnx.Module):
             jnp.asarray(math.log(config.logit_scale.init), jnp.float32),
             bounds=(-math.inf, math.log(config.logit_scale.max)),
         )
+        self.learns_scale = config.logit_scale.learn
+        # Only a sigmoid needs it: its many negatives call for a very negative start (SigLIP, section 3.2).
+        self.logit_bias = nnx.Param(jnp.float32(config.logit_bias.init)) if config.logit_bias.learn else None
+
+    def scale(self) -> Float[Array, ""]:
+        """What multiplies cosines; without gradient where the temperature is fixed (ConVIRT)."""
+        scale = jnp.exp(self.logit_scale[...])
+        return scale if self.learns_scale else jax.lax.stop_gradient(scale)
+
+    def bias(self) -> Float[Array, ""]:
+        """What is added to scaled cosines; zero in a model without one."""
+        return jnp.zeros(()) if self.logit_bias is None else self.logit_bias[...]
 
     def encode_pixels(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch embed_dim"]:
         """Normalised pixels to unit vectors."""

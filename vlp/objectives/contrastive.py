@@ -1,59 +1,80 @@
-"""Contrast of images and texts within the batch (CLIP, arXiv 2103.00020, section 2.3)."""
+"""Contrast of images and texts within the batch: CLIP and most of what followed it, by settings alone."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vlp.encodings import Encodings
 from vlp.kernels import KERNELS
+from vlp.kernels.directions import mix
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.scorers import Scores
 from vlp.objectives.targets import TARGETS, same_id
+from vlp.parallel.contrastive import Contrast, chunked_sigmoid, chunked_softmax
+
+# Both take what a `Scores` holds; a bias shifts no softmax.
+CHUNKED: dict[str, Callable[..., Contrast]] = {
+    "softmax": lambda rows, columns, scale, bias, **options: chunked_softmax(rows, columns, scale, **options),
+    "sigmoid": chunked_sigmoid,
+}
 
 
 class Contrastive(Objective):
-    """Cosine scores of image rows against text columns, read in both directions."""
+    """Cosine scores of image rows against text columns, read in both directions.
+
+    CLIP (arXiv 2103.00020, section 2.3): softmax kernel, pairs match. ALIGN (2102.05918): with label smoothing 0.1.
+    ConVIRT (2010.00747, equation 4): direction 0.75. UniCL (2204.03610): equal labels match, or equal texts where there
+    is none. SigLIP (2303.15343): sigmoid kernel and a bias. DreamLIP (2403.17007): a text view with several captions,
+    each contrasted by itself, and the mean of their losses.
+    """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
         """Takes its settings.
 
         Args:
           config: `objectives.contrastive`: `kernel` and `targets` (names), `direction` (share of image-to-text in the
-            loss; CLIP 0.5, ConVIRT 0.75), `label_smoothing`.
+            loss), `label_smoothing`, the fields `image_view` and `text_view`, and `chunk`.
           model: unused, as is `rngs`: it learns nothing of its own.
           rngs: unused.
         """
         del model, rngs
-        self.fields = ("image", "text", "text_mask")
-        self.kernel, self.targets = config.kernel, config.targets
-        self.direction, self.label_smoothing = config.direction, config.label_smoothing
+        self.kernel, self.chunk, self.direction = config.kernel, config.chunk, config.direction
+        self.options = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
+        self.image_view, self.text_view = config.image_view, config.text_view
+        self.field = TARGETS[config.targets]
+        texts = (self.text_view, f"{self.text_view}_mask")
+        self.fields = (self.image_view, *texts, *([self.field] if self.field else []))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """The weighted mean of the image-to-text and the text-to-image loss."""
-        scores = Scores(encodings.image(), encodings.text(), encodings.logit_scale())
-        ids = TARGETS[self.targets](encodings.batch)
-        cosines, targets = scores.cosines(), same_id(ids, ids)
-        logits = scores.scale * cosines
-        kernel = functools.partial(KERNELS[self.kernel], label_smoothing=self.label_smoothing)
-        image_to_text, text_to_image = kernel(logits, targets), kernel(logits.T, targets.T)
-        loss = jax.tree.map(
-            lambda a, b: self.direction * a + (1.0 - self.direction) * b, image_to_text, text_to_image
-        )
-        return ObjectiveOutput(loss, {"logit_scale": scores.scale, **match_metrics(cosines, targets)})
+        images, texts = encodings.image(self.image_view), encodings.text(self.text_view)
+        ids = encodings.batch[self.field] if self.field else jnp.arange(len(images))[:, None]
+        scale, bias = encodings.logit_scale(), encodings.logit_bias()
+        captions = texts.reshape(len(texts), -1, texts.shape[-1]).swapaxes(0, 1)
+        contrasts = [self._contrast(Scores(images, caption, scale, bias), ids) for caption in captions]
+        mean: Contrast = jax.tree.map(lambda *parts: sum(parts) / len(parts), *contrasts)
+        loss = mix(mean.rows, mean.columns, self.direction)
+        return ObjectiveOutput(loss, {"logit_scale": scale, "logit_bias": bias, **mean.metrics})
+
+    def _contrast(self, scores: Scores, ids: Int[Array, "batch words"]) -> Contrast:
+        if self.chunk:
+            return CHUNKED[self.kernel](*scores, chunk=self.chunk, ids=(ids, ids), **self.options)
+        logits, targets = scores.logits(), same_id(ids, ids)
+        kernel = functools.partial(KERNELS[self.kernel], **self.options)
+        return Contrast(kernel(logits, targets), kernel(logits.T, targets.T), match_metrics(scores, targets))
 
 
-def match_metrics(
-    cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"]
-) -> dict[str, Float[Array, ""]]:
+def match_metrics(scores: Scores, targets: Float[Array, "rows columns"]) -> dict[str, Float[Array, ""]]:
     """What shows a healthy contrast or a collapse: accuracy in the batch, mean cosine of positives and negatives."""
-    cosines = jax.lax.stop_gradient(cosines)
+    cosines = jax.lax.stop_gradient(scores.cosines())
     hits = jnp.take_along_axis(targets, cosines.argmax(axis=1)[:, None], axis=1) > 0
     positives, total = targets.sum(), cosines.size
     positive_sum = (cosines * targets).sum()

@@ -15,13 +15,19 @@ class Scores(NamedTuple):
       rows: unit vectors.
       columns: unit vectors of the same space.
       scale: multiplies the cosines.
+      bias: is added to them then.
     """
 
     rows: Float[Array, "rows dim"]
     columns: Float[Array, "columns dim"]
     scale: Float[Array, ""]
+    bias: Float[Array, ""]
 
     def cosines(self) -> Float[Array, "rows columns"]:
         """The unscaled matrix, in float32 or wider."""
         dtype = jnp.promote_types(self.rows.dtype, jnp.float32)
         return jnp.matmul(self.rows, self.columns.T, preferred_element_type=dtype)
+
+    def logits(self) -> Float[Array, "rows columns"]:
+        """The matrix a kernel reads."""
+        return self.scale * self.cosines() + self.bias

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int
 
 
 def same_id(
@@ -36,25 +34,7 @@ def not_self(rows: int) -> Bool[Array, "rows rows"]:
     return ~jnp.eye(rows, dtype=bool)
 
 
-def pair(batch: dict[str, Shaped[Array, "batch ..."]]) -> Int[Array, " batch"]:
-    """Every example is its own id: row i matches column i and nothing else (CLIP)."""
-    return jnp.arange(len(batch["image"]), dtype=jnp.int32)
-
-
-def text(batch: dict[str, Shaped[Array, "batch ..."]]) -> Int[Array, "batch 2"]:
-    """Examples that show the same text match: repeated captions are no negatives of each other."""
-    return batch["text_id"]
-
-
-def label(batch: dict[str, Shaped[Array, "batch ..."]]) -> Int[Array, "batch 2"]:
-    """Examples of the same label match, and those without one by their text (UniCL, arXiv 2204.03610)."""
-    return batch["label_id"]
-
-
-def group(batch: dict[str, Shaped[Array, "batch ..."]]) -> Int[Array, "batch 2"]:
-    """Examples of the same group match: several captions or crops of one image, several images of one product."""
-    return batch["group_id"]
-
-
-# A rule turns the batch into one id for each example; equal ids match.
-TARGETS: dict[str, Callable[[dict[str, Array]], Int[Array, " batch *id"]]] = {"pair": pair}
+# Rules for a batch of pairs, by the batch field whose equal ids match: a repeated caption is no negative of itself, nor
+# is another image of the same label (UniCL, arXiv 2204.03610; what has no label goes by its text) or of the same group.
+# Without a field every example is its own id: row i matches column i and nothing else (CLIP).
+TARGETS: dict[str, str] = {"pair": "", "text": "text_id", "label": "label_id", "group": "group_id"}

@@ -1,0 +1,62 @@
+"""Heads: what stands between a tower's pooled output and the vectors that an objective compares."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vlp.models.compute import Compute
+from vlp.models.linear import linear
+
+
+class MlpHead(nnx.Module):
+    """Linear layers with an activation between, and perhaps a batch norm before it."""
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        compute: Compute,
+        rngs: nnx.Rngs,
+        batch_norm: bool = False,
+        activation: Callable[[Array], Array] = jax.nn.relu,
+    ):
+        """Builds the layers.
+
+        Args:
+          widths: of the input, of each hidden layer, of the output.
+          compute: dtype of the products.
+          rngs: where initial values come from.
+          batch_norm: whether hidden layers are normalised over the global batch (SLIP, ProtoCLIP); their running
+            statistics are state that trains and is saved with the model.
+          activation: of the hidden layers.
+        """
+        pairs = list(itertools.pairwise(widths))
+        self.layers = nnx.List(
+            [linear(a, b, std=a**-0.5, compute=compute, rngs=rngs, use_bias=not batch_norm) for a, b in pairs]
+        )
+        norms = [nnx.BatchNorm(width, momentum=0.9, rngs=rngs) for width in widths[1:-1] if batch_norm]
+        self.norms, self.activation = nnx.List(norms), activation
+
+    def __call__(
+        self, x: Float[Array, "*batch inputs"], *, training: bool = True
+    ) -> Float[Array, "*batch outputs"]:
+        """Maps rows; with `training` a batch norm reads and remembers this batch's statistics."""
+        *hidden, last = self.layers
+        for number, layer in enumerate(hidden):
+            x = layer(x)
+            if self.norms:
+                x = self.norms[number](x, use_running_average=not training)
+            x = self.activation(x)
+        return last(x)
+
+
+def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs: nnx.Rngs) -> nnx.Module:
+    """From a tower's width to the joint space: 'linear' (CLIP) or 'mlp' (ConVIRT, arXiv 2010.00747, section 2.2)."""
+    if kind == "linear":
+        return linear(width, embed_dim, std=width**-0.5, compute=compute, rngs=rngs, use_bias=False)
+    return MlpHead((width, embed_dim, embed_dim), compute=compute, rngs=rngs)
