@@ -44,8 +44,8 @@ class ArrayRecordSource:
           ValueError: no such path, no readable file, or a named feature that no record has.
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
-        found = examine(find_files(path, ".array_record"), lambda file: int(_reader(file).num_records()))
-        self._shards = Shards(found)
+        files = find_files(path, ".array_record")
+        self._shards = Shards(examine(files, lambda file: int(_reader(file).num_records())))
         check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class ArrayRecordSource:
             raise BadRecord(Reason.UNREADABLE, f"record {index}: {error}") from None
 
     def _read(self, index: int) -> bytes:
-        file, _, place = self._shards.locate(index)
+        file, place = self._shards.locate(index)
         try:
             return _reader(file).read([place])[0]
         except (RuntimeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import zlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from input_pipeline.sources.shards import FileVersion
+from input_pipeline.sources.shards import OPEN_FILES, FileVersion
 
 Index = Int64[np.ndarray, "records columns"]
 
@@ -22,8 +23,11 @@ def cache_folder(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlp" / name
 
 
+@functools.lru_cache(OPEN_FILES)
 def cached_index(kind: str, columns: int, file: FileVersion, build: Callable[[FileVersion], Index]) -> Index:
     """The side index of a file, built once for every version (path, size, time) of it.
+
+    A process holds those of the files it used last; a source holds none, so that its copies travel light.
 
     Args:
       kind: how it is built, with a number that changes when that does.

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from input_pipeline.records import BadRecord, Reason
 
-T = TypeVar("T")
 # How many files each format keeps open in a process: a quarter of what the system allows.
 OPEN_FILES = max(16, min(2048, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
 _THREADS = 16  # on a network file system, opening is waiting
@@ -33,20 +32,23 @@ class FileVersion(NamedTuple):
         return cls(str(path.absolute()), status.st_size, status.st_mtime_ns)
 
 
-def examine(files: Sequence[Path], look: Callable[[FileVersion], T]) -> list[tuple[FileVersion, T | str]]:
-    """What `look` finds in each file, in threads; of a file that it refuses, why.
+Found = list[tuple[FileVersion, int | str]]  # of each file the number of its records, or why it is refused
+
+
+def examine(files: Sequence[Path], count: Callable[[FileVersion], int]) -> Found:
+    """Count the records of each file, in threads.
 
     Among several files a damaged one is no reason to stop: its source delivers one BadRecord in its place, so
     that it is counted.
 
     Raises:
-      ValueError: every file is refused.
+      ValueError: every file is refused: `count` raises a ValueError that says why.
     """
 
-    def attempt(file: Path) -> tuple[FileVersion, T | str]:
+    def attempt(file: Path) -> tuple[FileVersion, int | str]:
         try:
             version = FileVersion.of(file)
-            return version, look(version)
+            return version, count(version)
         except (ValueError, OSError) as error:
             return FileVersion(str(file), 0, 0), str(error)
 
@@ -66,7 +68,7 @@ def examine(files: Sequence[Path], look: Callable[[FileVersion], T]) -> list[tup
 class Shards:
     """Records counted through a sequence of files. A file that could not be examined counts as one."""
 
-    def __init__(self, found: Sequence[tuple[FileVersion, int | str]]) -> None:
+    def __init__(self, found: Found) -> None:
         self._files = [file for file, _ in found]
         self._refused = {number: why for number, (_, why) in enumerate(found) if isinstance(why, str)}
         self._ends = list(accumulate(1 if isinstance(count, str) else count for _, count in found))
@@ -74,8 +76,8 @@ class Shards:
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def locate(self, index: int) -> tuple[FileVersion, int, int]:
-        """The file of record `index`, its number, and the record's place in it.
+    def locate(self, index: int) -> tuple[FileVersion, int]:
+        """The file of record `index`, and the record's place in it.
 
         Raises:
           IndexError: there is no such record.
@@ -86,4 +88,4 @@ class Shards:
         number = bisect_right(self._ends, index)
         if number in self._refused:
             raise BadRecord(Reason.UNREADABLE, self._refused[number])
-        return self._files[number], number, index - (self._ends[number - 1] if number else 0)
+        return self._files[number], index - (self._ends[number - 1] if number else 0)

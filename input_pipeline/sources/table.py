@@ -60,11 +60,8 @@ class _Table:
                 f"{path} names images that lie beside it, which are not fetched one by one: "
                 "copy the folder here, or pack it into shards"
             )
-        found = examine(find_files(path, *self.suffixes), self._index)
-        self._shards = Shards(
-            [(file, index if isinstance(index, str) else len(index)) for file, index in found]
-        )
-        self._indexes = [None if isinstance(index, str) else index for _, index in found]
+        files = find_files(path, *self.suffixes)
+        self._shards = Shards(examine(files, lambda file: len(self._places(file))))
         check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
 
     def __len__(self) -> int:
@@ -82,8 +79,8 @@ class _Table:
         return make_record(values, language=self._columns.language, default_id=str(index), image=image)
 
     def _sample(self, index: int) -> dict[str, Any]:
-        file, number, place = self._shards.locate(index)
-        first, end, line = self._indexes[number][place].tolist()  # type: ignore[index]  # not of a refused file
+        file, place = self._shards.locate(index)
+        first, end, line = self._places(file)[place].tolist()
         try:
             return self._parse(file, open_file(file).read(first, end - first))
         except (ValueError, RecursionError, csv.Error, StopIteration) as error:
@@ -96,7 +93,7 @@ class _Table:
             except BadRecord:
                 continue
 
-    def _index(self, file: FileVersion) -> Index:
+    def _places(self, file: FileVersion) -> Index:
         raise NotImplementedError
 
     def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
@@ -108,7 +105,7 @@ class JsonlSource(_Table):
 
     suffixes = (".jsonl", ".ndjson", ".json")
 
-    def _index(self, file: FileVersion) -> Index:
+    def _places(self, file: FileVersion) -> Index:
         if file.path.endswith(".json"):
             return cached_index("json elements 1", 3, file, rows.json_elements)
         return cached_index("lines 1", 3, file, rows.lines)
@@ -129,12 +126,13 @@ class CsvSource(_Table):
         self._headers: dict[str, list[str]] = {}
         super().__init__(path, columns)
 
-    def _index(self, file: FileVersion) -> Index:
+    def _places(self, file: FileVersion) -> Index:
         index = cached_index("csv rows 1", 3, file, rows.csv_rows)
         if not len(index):
             raise ValueError(f"{file.path} is empty: the first row names the columns")
         first, end, _ = index[0].tolist()
-        self._headers[file.path] = rows.csv_fields(file, open_file(file).read(first, end - first))
+        if file.path not in self._headers:
+            self._headers[file.path] = rows.csv_fields(file, open_file(file).read(first, end - first))
         return index[1:]
 
     def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:

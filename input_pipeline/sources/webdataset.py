@@ -63,11 +63,7 @@ class WebDatasetSource:
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
         self._wanted = frozenset(itertools.chain(*(names for _, names in alternatives(self._columns))))
-        found = examine(find_files(path, ".tar"), lambda file: cached_index("tar 1", 2, file, _index))
-        self._shards = Shards(
-            [(file, index if isinstance(index, str) else len(index)) for file, index in found]
-        )
-        self._indexes = [None if isinstance(index, str) else index for _, index in found]
+        self._shards = Shards(examine(find_files(path, ".tar"), lambda file: len(_places(file))))
         check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
 
     def __len__(self) -> int:
@@ -80,8 +76,8 @@ class WebDatasetSource:
         return make_record(values, language=self._columns.language, default_id=key, image=image)
 
     def _sample(self, index: int) -> tuple[str, dict[str, Any]]:
-        file, number, place = self._shards.locate(index)
-        first, end = self._indexes[number][place].tolist()  # type: ignore[index]  # a refused shard is not located
+        file, place = self._shards.locate(index)
+        first, end = _places(file)[place].tolist()
         if first < 0:
             raise BadRecord(Reason.UNREADABLE, f"{file.path} is damaged from byte {~first} to {end}")
         read = open_file(file).read
@@ -117,6 +113,10 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadRecord(Reason.UNREADABLE, f"the .json of {where}: {error}") from None
     return value if isinstance(value, dict) else {"json": value}
+
+
+def _places(file: FileVersion) -> Index:
+    return cached_index("tar 1", 2, file, _index)
 
 
 def _index(file: FileVersion) -> Index:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from input_pipeline.decode import decode_image
 from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.parquet import ParquetSource
-from input_pipeline.views.text import TextView
 
 Writer = Callable[..., Path]
 
@@ -114,35 +110,3 @@ def test_the_error_names_the_file_the_wanted_and_the_present_columns(tmp_path: P
         ParquetSource(path, {"imagee": "picture"})
     with pytest.raises(ValueError, match="'tfrecord' is not one of"):
         open_source({"format": "tfrecord", "path": path})
-
-
-def test_every_parquet_file_of_the_manifest_does_as_it_says(odd_inputs: Path) -> None:
-    entries = json.loads((odd_inputs / "manifest.json").read_text())["entries"]
-    entries = [entry for entry in entries if entry["kind"] == "parquet"]
-    assert entries
-    wrong = [f"{entry['file']}: {problem}" for entry in entries if (problem := _problem(odd_inputs, entry))]
-    assert not wrong, "\n".join(wrong)
-
-
-def _problem(folder: Path, entry: dict) -> str:
-    try:
-        source = ParquetSource(os.fspath(folder / entry["file"]))
-    except ValueError as error:
-        if "error" not in entry["expect"]:
-            return f"refused: {error}"
-        return "" if entry["file"].split("/")[1] in str(error) else f"the error does not name it: {error}"
-    if entry["expect"] == "error":
-        return "opened"
-    usable = 0
-    for index in range(len(source)):
-        try:
-            record = source[index]
-            TextView().usable(record)
-            decode_image(record.image or b"")
-            usable += 1
-        except BadRecord:
-            pass
-    skipped = len(source) - usable
-    if usable != entry.get("samples", usable) or skipped != entry.get("skipped", skipped):
-        return f"{usable} usable, {skipped} skipped"
-    return ""

@@ -16,6 +16,7 @@ import pytest
 
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.sources import Source, open_source, webdataset
+from input_pipeline.sources.cache import cached_index
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +93,12 @@ def test_an_index_is_built_once_for_each_version_of_a_shard(
     path = pack(tmp_path / "s.tar", sample("a", b"x") + sample("b", b"y"))
     assert len(open_tar(path)) == 2
     (remembered,) = cache.iterdir()
+    cached_index.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(webdataset, "_index", None)
         assert open_tar(path)[1].image == b"y"
     remembered.write_bytes(remembered.read_bytes()[:-3])  # damage
+    cached_index.cache_clear()
     stale = open_tar(path)
     assert len(stale) == 2
     pack(path, sample("c", b"z"))

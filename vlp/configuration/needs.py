@@ -89,7 +89,8 @@ def _check_entry(entry: Any, where: str) -> None:
         raise ConfigError(f"{where}.format='{entry.format}' is not one of {', '.join(FORMATS)}{hint}")
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
-    elsewhere = "://" in entry.path or entry.format == "tfds"  # only opening it shows whether it is there
+    # Addresses, ranges and data sets by name: only opening them shows whether they are there.
+    elsewhere = any(sign in entry.path for sign in ("://", "{")) or entry.format == "tfds"
     if not elsewhere and not find(entry.path):
         raise ConfigError(
             f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path"
