@@ -1,0 +1,121 @@
+"""Our k-means and faiss's from the same initial centres, alternated in one run on the same cores.
+
+faiss is a peer, not a dependency: `pip install faiss-cpu` beside vlp; where it is absent its row is left out.
+
+    python benchmarks/kmeans.py [--points=200000] [--dim=128] [--k=1000] [--iterations=10] [--rounds=3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import jax
+import numpy as np
+
+from vlp.clustering import KMeans, cluster
+from vlp.clustering.sharded import product_dtype
+from vlp.jobs._startup import reuse_freed_memory
+from vlp.parallel.mesh import make_mesh
+
+Run = Callable[[], tuple[float, np.ndarray]]
+
+
+def mixture(points: int, dim: int, seed: int = 0) -> np.ndarray:
+    """Points around a thousand places, so near to each other that the clusters overlap."""
+    random = np.random.default_rng(seed)
+    places = random.normal(size=(1000, dim)).astype(np.float32)
+    return places[random.integers(1000, size=points)] + random.normal(size=(points, dim)).astype(np.float32)
+
+
+def ours(points: np.ndarray, initial: np.ndarray, iterations: int) -> Run:
+    """Returns seconds and the final centres, each time it is called."""
+    mesh = make_mesh({"data": jax.device_count(), "fsdp": 1, "model": 1})
+
+    def run() -> tuple[float, np.ndarray]:
+        start = time.perf_counter()
+        settings = KMeans(k=len(initial), iterations=iterations)
+        found = cluster(points, settings, mesh, initial=initial)
+        return time.perf_counter() - start, found.centres
+
+    return run
+
+
+def faiss_kmeans(points: np.ndarray, initial: np.ndarray, iterations: int) -> Run | None:
+    """The same by faiss, without subsampling; None where faiss is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        print("faiss is left out: it is not installed")
+        return None
+
+    def run() -> tuple[float, np.ndarray]:
+        start = time.perf_counter()
+        kmeans = faiss.Kmeans(
+            points.shape[1],
+            len(initial),
+            niter=iterations,
+            max_points_per_centroid=10**9,
+            min_points_per_centroid=1,
+        )
+        kmeans.train(points, init_centroids=initial)
+        return time.perf_counter() - start, kmeans.centroids
+
+    return run
+
+
+def objective(points: np.ndarray, centres: np.ndarray) -> float:
+    """Sum of squared distances to the nearest centre, in float64 but for the product."""
+    norms = np.einsum("kd,kd->k", centres, centres, dtype=np.float64)
+    total = np.einsum("nd,nd->", points, points, dtype=np.float64)
+    for start in range(0, len(points), 8192):
+        scores = points[start : start + 8192] @ centres.T
+        total += (norms - 2 * scores).min(axis=1).sum()
+    return float(total)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, default=200_000)
+    parser.add_argument("--dim", type=int, default=128)
+    parser.add_argument("--k", type=int, default=1000)
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    reuse_freed_memory()
+    points = mixture(options.points, options.dim)
+    initial = points[np.random.default_rng(1).choice(options.points, options.k, replace=False)].copy()
+    runs = {"vlp": ours(points, initial, options.iterations)}
+    ours(points, initial, 1)()  # compiles
+    other = faiss_kmeans(points, initial, options.iterations)
+    if other is not None:
+        runs["faiss"] = other
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    objectives: dict[str, float] = {}
+    for number in range(options.rounds):
+        for name, run in runs.items():
+            seconds, centres = run()
+            times[name].append(seconds)
+            if number == 0:
+                objectives[name] = objective(points, centres)
+    print(
+        f"{options.points} points, {options.dim} dimensions, k={options.k}, {options.iterations} iterations, "
+        f"{options.rounds} rounds, products in {product_dtype(jax.default_backend()).__name__}"
+    )
+    last = list(runs)[-1]
+    for name, seconds in times.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds, times[last], strict=True))
+        print(
+            f"{name:<6} median {statistics.median(seconds):6.2f} s  min {min(seconds):6.2f} s  to {last} {ratio:.2f}  "
+            f"objective {objectives[name]:.6e} ({objectives[name] / objectives[last] - 1:+.4%})"
+        )
+
+
+if __name__ == "__main__":
+    main()
