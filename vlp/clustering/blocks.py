@@ -28,7 +28,7 @@ class Leaders(NamedTuple):
     """Per point: the greatest score, where it stands, and the greatest among the others."""
 
     best: Float[Array, " n"]
-    index: Int[Array, " n"]
+    place: Int[Array, " n"]
     second: Float[Array, " n"]
 
 
@@ -84,7 +84,7 @@ def better(one: Leaders, other: Leaders) -> Leaders:
     """Of two sets of centres, `one` standing first: its leader wins a tie."""
     return Leaders(
         best=jnp.maximum(one.best, other.best),
-        index=jnp.where(other.best > one.best, other.index, one.index),
+        place=jnp.where(other.best > one.best, other.place, one.place),
         second=jnp.maximum(jnp.minimum(one.best, other.best), jnp.maximum(one.second, other.second)),
     )
 

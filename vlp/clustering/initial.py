@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float32, Int64
 
+from vlp.clustering.settings import KMeans
 from vlp.clustering.sharded import Clusterer, Points, unit_rows
-
-if TYPE_CHECKING:
-    from vlp.clustering.kmeans import KMeans
 
 ROUNDS = 64
 SAMPLE, SAMPLE_PER_CENTRE = 65536, 8
@@ -27,7 +24,8 @@ def plus_plus(points: Points, settings: KMeans, mesh: Mesh) -> Float32[np.ndarra
     """k-means++ (Arthur and Vassilvitskii 2007): points drawn by their squared distance to those drawn before.
 
     With more than 64 centres, k / 64 are drawn between two looks at the distances, as in k-means|| (Bahmani et al.
-    2012), so that all of it costs about one assignment. Beyond 65,536 points and 8 a centre it works on a random sample.
+    2012), so that all of it costs about one assignment. Beyond 65,536 points and 8 a centre it works on a random
+    sample.
     """
     dice = np.random.default_rng(settings.seed)
     count = min(points.shape[0], max(SAMPLE, SAMPLE_PER_CENTRE * settings.k))

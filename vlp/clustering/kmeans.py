@@ -13,32 +13,11 @@ from jaxtyping import Float32, Int, Int32
 
 from vlp.clustering import state
 from vlp.clustering.initial import INITIAL
+from vlp.clustering.settings import KMeans
 from vlp.clustering.sharded import Clusterer, Points, unit_rows
 
+ROUNDING = 1e-6  # a centre that moves by less, relative to the largest coordinate, stands still
 SPLIT = 1 / 1024  # how far, relative to themselves, the two halves of a split cluster start from its centre
-
-
-@dataclasses.dataclass(frozen=True)
-class KMeans:
-    """What is asked for.
-
-    Attributes:
-      k: number of centres.
-      iterations: at most so many; fewer once no centre moves.
-      init: 'kmeans++' or 'random', see `vlp.clustering.initial`.
-      spherical: points and centres of length 1, so that the nearest centre is the one of the highest cosine.
-      seed: of the first centres; nothing else is random.
-      chunk_points: points on all devices at a time.
-      chunk_centres: centres whose scores a device holds at a time.
-    """
-
-    k: int
-    iterations: int = 20
-    init: str = "kmeans++"
-    spherical: bool = False
-    seed: int = 0
-    chunk_points: int = 65536
-    chunk_centres: int = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +114,8 @@ def _iterate(clusterer: Clusterer, points: Points, current: Clustering) -> Clust
         centres=centres,
         objective=(*current.objective, means.objective),
         empty=(*current.empty, int((means.counts == 0).sum())),
-        converged=bool((centres == current.centres).all()),
+        # Not equal to the bit: sums round with the shift of the centres' mean, which moves with them.
+        converged=bool(np.abs(centres - current.centres).max() <= ROUNDING * np.abs(centres).max()),
     )
 
 

@@ -166,7 +166,7 @@ class Clusterer:
         """One chunk; every host reads its own rows only."""
         valid = min(self.chunk_points, points.shape[0] - start)
 
-        def rows(index: tuple[slice, ...]) -> np.ndarray:
+        def rows(index: Any) -> np.ndarray:
             low, high, _ = index[0].indices(self.chunk_points)
             read = np.asarray(points[start + low : start + max(low, min(high, valid))], np.float32)
             if self.spherical:
@@ -193,8 +193,9 @@ class _Passes(NamedTuple):
 def _compile_passes(mesh: Mesh, dtype: Any, block_points: int, block_centres: int) -> _Passes:
     """The jitted passes; one set for every clustering of the same shape in this process."""
     on_mesh = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
-    sizes = {"block_points": block_points, "block_centres": block_centres}
-    centres, sums = Centres(CENTRES, CENTRES, EVERYWHERE, EVERYWHERE), Sums(SUMS, SUMS)
+    sizes: dict[str, Any] = {"block_points": block_points, "block_centres": block_centres}
+    centres: Any = Centres(*(CENTRES, CENTRES, EVERYWHERE, EVERYWHERE))  # type: ignore[arg-type]
+    sums: Any = Sums(*(SUMS, SUMS))  # type: ignore[arg-type]
     accumulate = on_mesh(
         functools.partial(_accumulate, dtype=dtype, **sizes),
         in_specs=(sums, POINTS, POINTS, centres),
@@ -246,7 +247,7 @@ def _nearest_one(
 
     found = leaders(points, dtype)
     if dtype == jnp.float32:
-        return found.index
+        return found.place
     unsure = blocks.ambiguous(found, points, centres.longest)
     (places,) = jnp.nonzero(unsure, size=len(points), fill_value=len(points))
     # As many rounds on every device, for they meet in the comparison over the model axis.
@@ -255,14 +256,14 @@ def _nearest_one(
     def settle(turn: Array, index: Int[Array, " n"]) -> Int[Array, " n"]:
         chosen = lax.dynamic_slice_in_dim(places, turn * block_points, block_points)
         exact = leaders(points.at[chosen].get(mode="clip"), jnp.float32)
-        return index.at[chosen].set(exact.index, mode="drop")
+        return index.at[chosen].set(exact.place, mode="drop")
 
-    return lax.fori_loop(0, rounds, settle, found.index)
+    return lax.fori_loop(0, rounds, settle, found.place)
 
 
 def _over_devices(found: blocks.Leaders, held: int) -> blocks.Leaders:
     """Leaders among the centres of every device along the model axis, with ids that count through."""
-    found = found._replace(index=found.index + lax.axis_index("model") * held)
+    found = found._replace(place=found.place + lax.axis_index("model") * held)
     every = lax.all_gather(found, "model")
     parts = [jax.tree.map(lambda part: part[number], every) for number in range(len(every.best))]  # noqa: B023
     return functools.reduce(blocks.better, parts)

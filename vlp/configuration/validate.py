@@ -146,6 +146,13 @@ def _check_evaluators(config: ConfigDict) -> None:
         )
 
 
+def _check_cluster(config: ConfigDict) -> None:
+    if config.cluster.nearest > config.cluster.k:
+        raise ConfigError(
+            f"cluster.nearest={config.cluster.nearest} is more than cluster.k={config.cluster.k}: lower it or raise k"
+        )
+
+
 def _check_mesh(config: ConfigDict) -> None:
     sizes = dict(config.mesh.items())
     for axis, size in sizes.items():
@@ -171,5 +178,6 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_tokenizer,
     _check_weights,
     _check_evaluators,
+    _check_cluster,
     _check_mesh,
 )

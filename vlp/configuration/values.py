@@ -26,6 +26,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "objectives.contrastive.targets": ("pair", "text", "label", "group"),
     "optimizer.name": ("adamw",),
     "optimizer.schedule.name": ("cosine", "reciprocal_sqrt", "constant"),
+    "cluster.init": ("kmeans++", "random"),
+    "cluster.feature": ("image", "text", "mean"),
     "data.image.resize": ("squash", "crop", "pad"),
     "data.text.choice": ("first", "uniform"),
 }
@@ -110,6 +112,12 @@ RANGES: dict[str, Range] = {
     "inspect.visits": COUNT,
     "inspect.seconds": POSITIVE,
     "inspect.mfu": Range(0, 1, without_low=True),
+    "cluster.k": COUNT,
+    "cluster.iterations": COUNT,
+    "cluster.nearest": COUNT,
+    "cluster.seed": NATURAL,
+    "cluster.chunk_points": COUNT,
+    "cluster.chunk_centres": COUNT,
 }
 
 

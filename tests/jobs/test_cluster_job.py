@@ -1,0 +1,167 @@
+"""`--job=cluster`: from a checkpoint and sources to a side table, whole after any interruption."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import main
+import vlp
+from configs import quickstart as quickstart_config
+from input_pipeline.tokenizers import load_tokenizer
+from vlp.checkpoint import Checkpointer, Description
+from vlp.configuration import to_dict
+from vlp.jobs import _embeddings
+from vlp.jobs._embeddings import Embeddings, Records, embed
+from vlp.models.compute import Compute
+from vlp.pretrainer import Pretrainer
+from vlp.training.state import split
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """An untrained quickstart model."""
+    config = quickstart_config.get_config("runlocal")
+    config.model.image.depth = config.model.text.depth = 1
+    tokenizer = load_tokenizer(config.tokenizer)
+
+    def make():
+        size = tokenizer.vocabulary_size
+        return split(Pretrainer(config, vocabulary_size=size, compute=Compute(unroll=True)))[1]
+
+    directory = tmp_path_factory.mktemp("run")
+    checkpointer = Checkpointer(directory / "checkpoints")
+    spec = {"resolution": 64, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
+    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 1})
+    checkpointer.save(1, {"params": jax.jit(make)()}, {"step": np.int32(1)}, description)
+    checkpointer.close()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def data(quickstart, tmp_path_factory):
+    """Seventy records: one has no image, one repeats an id."""
+    rows = pq.read_table(quickstart / "val.parquet").slice(0, 70).to_pylist()
+    rows[3]["image"], rows[5]["id"] = b"not an image", rows[4]["id"]
+    path = tmp_path_factory.mktemp("data") / "some.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(quickstart / "val.parquet")), path)
+    return path
+
+
+def cluster_job(checkpoint, data, output, *more):
+    return main.main(
+        [
+            "--job=cluster",
+            f"--checkpoint={checkpoint}",
+            f"--output={output}",
+            f"--config.data.sources.quickstart.path={data}",
+            "--config.batch_size=8",
+            "--config.cluster.k=7",
+            "--config.cluster.nearest=3",
+            "--config.cluster.iterations=4",
+            *more,
+        ]
+    )
+
+
+def read(path, column):
+    table = pq.read_table(path)
+    assert table.column_names == ["id", column]
+    return table["id"].to_pylist(), np.array(table[column].to_pylist())
+
+
+def test_the_table_holds_the_nearest_centres_of_every_usable_record(checkpoint, data, tmp_path, capsys):
+    output = tmp_path / "clusters"
+    more = ("--config.cluster.feature=mean", "--config.cluster.write_embeddings=true")
+    assert cluster_job(checkpoint, data, output, *more) == 0
+    assert "7 clusters of 68 records" in capsys.readouterr().out
+    rows = pq.read_table(data).to_pylist()
+    wanted = [row for number, row in enumerate(rows) if number not in (3, 5)]
+    ids, clusters = read(output / "clusters.parquet", "cluster_ids")
+    assert ids == [row["id"] for row in wanted] and clusters.shape == (68, 3)
+    assert pq.read_schema(output / "clusters.parquet").field("cluster_ids").type == pa.list_(pa.int32())
+    model = vlp.load(checkpoint)
+    texts = [row["captions"] if isinstance(row["captions"], str) else row["captions"][0] for row in wanted]
+    both = model.encode_image([row["image"] for row in wanted]) + model.encode_text(texts)
+    expected = both / np.linalg.norm(both, axis=1, keepdims=True)
+    embedded_ids, embeddings = read(output / "embeddings.parquet", "embedding")
+    assert embedded_ids == ids
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+    centres = np.load(output / "centres.npy")
+    np.testing.assert_array_equal(clusters, np.argsort(-(embeddings @ centres.T), axis=1)[:, :3])
+    summary = json.loads((output / "clusters.json").read_text())
+    assert (
+        summary["records"] == 68 and summary["skipped"] == {"undecodable": 1} and summary["repeated_ids"] == 1
+    )
+    assert len(summary["objective"]) == len(summary["empty_clusters"]) <= 4
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_interrupted_it_leaves_the_bytes_of_an_uninterrupted_run(checkpoint, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(_embeddings.embed, "__kwdefaults__", {**embed.__kwdefaults__, "shard_records": 16})
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert cluster_job(checkpoint, data, whole) == 0
+    encode, calls = vlp.model.Model.encode_image_array, []
+
+    def stopping(self, images):
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise Stopped
+        return encode(self, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vlp.model.Model, "encode_image_array", stopping)
+        with pytest.raises(Stopped):
+            cluster_job(checkpoint, data, resumed)
+        assert len(list((resumed / "embeddings").glob("*.npy"))) == 2
+        assert cluster_job(checkpoint, data, resumed, "--config.cluster.iterations=2") == 0
+    assert len(calls) == 3 + 3  # what was encoded is not encoded again
+    assert cluster_job(checkpoint, data, resumed) == 0
+    for name in ("clusters.parquet", "centres.npy", "clusters.json"):
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_shards_are_one_array(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
+    for number, (start, stop) in enumerate([(0, 4), (4, 4), (4, 11)]):
+        np.save(tmp_path / f"{number:08d}.npy", rows[start:stop])
+        note = {"ids": [str(row) for row in range(start, stop)], "skipped": {"undecodable": number}}
+        (tmp_path / f"{number:08d}.json").write_text(json.dumps(note))
+    points = Embeddings(tmp_path)
+    assert points.shape == (11, 3) and points.skipped == {"undecodable": 3}
+    assert list(points.ids()) == [str(row) for row in range(11)]
+    for start, stop in [(0, 11), (3, 5), (4, 4), (9, 30)]:
+        np.testing.assert_array_equal(points[start:stop], rows[start:stop])
+
+
+def test_records_of_several_sources_follow_each_other(data):
+    config = quickstart_config.get_config("runlocal")
+    entry = {**to_dict(config)["data"]["sources"]["quickstart"], "path": str(data)}
+    with config.unlocked():
+        config.data.sources = {"a": entry, "off": {**entry, "weight": 0.0}, "b": entry}
+    records = Records(config.data, {"resolution": 16, "resize": "pad"}, "image")
+    assert len(records) == 140
+    assert (
+        records[69].id == records[139].id and records[3] == records[73] and records[3].name == "UNDECODABLE"
+    )
+    assert records[0].text is None and records[0].image.shape == (16, 16, 3)
+
+
+def test_what_is_wrong_is_one_line(checkpoint, data, tmp_path, capsys):
+    def error(*arguments, checkpoint=checkpoint):
+        assert cluster_job(checkpoint, data, tmp_path / "out", *arguments) == 2
+        return capsys.readouterr().err.strip().splitlines()[-1]
+
+    assert "needs --checkpoint=PATH" in error(checkpoint="")
+    assert "no checkpoint or workdir" in error(checkpoint=tmp_path / "nothing")
+    assert "cluster.nearest=9 is more than cluster.k=7" in error("--config.cluster.nearest=9")
+    assert "k=500 centres need as many points, and there are 69" in error("--config.cluster.k=500")
+    assert "of another feature" in error("--config.cluster.feature=text")

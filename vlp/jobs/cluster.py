@@ -1,0 +1,183 @@
+"""Cluster the embeddings of the config's sources: centres, and each record's nearest ones as a side table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+import vlp
+from vlp.checkpoint import find_checkpoint
+from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
+from vlp.configuration import ConfigError, validate_devices
+from vlp.jobs import JobOptions
+from vlp.jobs._embeddings import Embeddings, Records, embed
+from vlp.jobs._startup import configuring, reuse_freed_memory, use_compilation_cache
+from vlp.parallel.mesh import make_mesh
+
+NEEDS = ("sources",)
+
+
+def run(options: JobOptions) -> int:
+    """Encodes, clusters and writes; the same command again goes on where it was interrupted.
+
+    Raises:
+      ConfigError: no checkpoint, more clusters than records, or an output begun with something else.
+    """
+    settings = options.config.cluster
+    if not options.checkpoint:
+        raise ConfigError(
+            "--job=cluster needs --checkpoint=PATH: a workdir, its checkpoints, or one step's folder"
+        )
+    if jax.process_count() > 1:
+        raise ConfigError(
+            f"--job=cluster runs in one process, not {jax.process_count()}: give it one host's devices"
+        )
+    output = Path(options.output or options.workdir / "clusters")
+    reuse_freed_memory()
+    use_compilation_cache()
+    with configuring():
+        mesh = make_mesh(validate_devices(options.config, jax.device_count(), jax.process_count()))
+        embeddings = _embed(options, settings.feature, output)
+        found = _cluster(embeddings, settings, mesh, output)
+    written, repeated = _write_tables(embeddings, found, settings, mesh, output)
+    summary = {
+        "settings": settings.to_dict(),
+        "records": written,
+        "skipped": dict(sorted(embeddings.skipped.items())),
+        "repeated_ids": repeated,
+        "objective": list(found.objective),
+        "empty_clusters": list(found.empty),
+        "converged": found.converged,
+    }
+    _write(output / "clusters.json", json.dumps(summary, indent=2) + "\n")
+    print(f"{settings.k} clusters of {written} records, {_left_out(embeddings, repeated)}; in {output}:")
+    print("  centres.npy, clusters.parquet (id, cluster_ids), clusters.json")
+    return 0
+
+
+def _embed(options: JobOptions, feature: str, output: Path) -> Embeddings:
+    folder = find_checkpoint(options.checkpoint)
+    model = vlp.load(folder)
+    data = options.config.data if options.config_argument else model.config.data
+    records = Records(data, model.preprocessing, feature)
+    begun_with = {
+        "checkpoint": hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest(),
+        "feature": feature,
+        "sources": {name: [data.sources[name].path, len(source)] for name, source in records.sources.items()},
+        "choice of texts": json.loads(json.dumps(data.text.to_dict())) if feature != "image" else {},
+    }
+    _check_same_start(output / "embeddings", begun_with)
+    with tqdm(total=len(records), desc="encoding", unit=" records", disable=None) as bar:
+
+        def report(done: int) -> None:
+            bar.update(done - bar.n)
+
+        return embed(records, model, feature, output / "embeddings", threads=data.threads, report=report)
+
+
+def _check_same_start(folder: Path, begun_with: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "begun_with.json"
+    if not path.exists():
+        _write(path, json.dumps(begun_with, indent=2) + "\n")
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in begun_with.items():
+        if saved.get(name) != value:
+            raise ValueError(
+                f"{folder} holds embeddings of another {name}: remove it or choose another --output"
+            )
+
+
+def _cluster(embeddings: Embeddings, settings: Any, mesh: Mesh, output: Path) -> Clustering:
+    def report(progress: Progress) -> None:
+        tqdm.write(
+            f"iteration {progress.iteration}/{settings.iterations}  objective {progress.objective:.6g}  "
+            f"empty {progress.empty}"
+        )
+
+    return cluster(embeddings, kmeans_settings(settings), mesh, folder=output, report=report)
+
+
+def kmeans_settings(settings: Any) -> KMeans:
+    """The k-means that the section `cluster` of a config describes."""
+    names = ("k", "iterations", "init", "spherical", "seed", "chunk_points", "chunk_centres")
+    return KMeans(**{name: settings[name] for name in names})
+
+
+def _write_tables(
+    embeddings: Embeddings, found: Clustering, settings: Any, mesh: Mesh, output: Path
+) -> tuple[int, int]:
+    """Writes centres and tables; returns how many records they have and how many came with an id seen before."""
+    _write_array(output / "centres.npy", found.centres)
+    assigned = nearest_centres(embeddings, found.centres, settings.nearest, kmeans_settings(settings), mesh)
+    counts = _write_table(
+        output / "clusters.parquet", "cluster_ids", embeddings, (ids for ids, _ in assigned)
+    )
+    if settings.write_embeddings:
+        count, step = embeddings.shape[0], settings.chunk_points
+        rows = (embeddings[start : start + step] for start in range(0, count, step))
+        _write_table(output / "embeddings.parquet", "embedding", embeddings, rows)
+    return counts
+
+
+def _write_table(
+    path: Path, name: str, embeddings: Embeddings, chunks: Iterable[np.ndarray]
+) -> tuple[int, int]:
+    """A side table: `id`, and a list a record. Of records with the same id the first is kept."""
+    ids, seen, repeated = embeddings.ids(), set[str](), 0
+    writer, temporary = None, path.with_suffix(".saving")
+    for rows in chunks:
+        chunk_ids = _take(ids, len(rows))
+        new = []
+        for number, record_id in enumerate(chunk_ids):
+            if record_id not in seen:
+                seen.add(record_id)
+                new.append(number)
+        repeated += len(rows) - len(new)
+        rows = rows[new]
+        lists = pa.ListArray.from_arrays(
+            np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1], pa.array(rows.reshape(-1))
+        )
+        table = pa.table({"id": pa.array([chunk_ids[number] for number in new], pa.string()), name: lists})
+        writer = writer or pq.ParquetWriter(temporary, table.schema)
+        writer.write_table(table)
+    assert writer is not None  # there is at least one record
+    writer.close()
+    temporary.replace(path)
+    return len(seen), repeated
+
+
+def _take(ids: Iterator[str], count: int) -> list[str]:
+    return [next(ids) for _ in range(count)]
+
+
+def _left_out(embeddings: Embeddings, repeated: int) -> str:
+    parts = [f"{count} {reason}" for reason, count in sorted(embeddings.skipped.items())]
+    if repeated:
+        parts.append(
+            f"{repeated} with an id that came before (name a column of unique ids in the source's columns)"
+        )
+    return f"left out: {', '.join(parts)}" if parts else "none left out"
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    temporary = path.with_suffix(".saving")
+    with temporary.open("wb") as file:
+        np.save(file, array)
+    temporary.replace(path)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".saving")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
