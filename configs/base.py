@@ -40,18 +40,7 @@ def get_config() -> ConfigDict:
         },
         "retrieval": {"every": 0, "final": False, "sets": ("val",), "k": (1, 5, 10)},
     }
-    config.cluster = {  # of --job=cluster
-        "k": 1000,
-        "iterations": 20,
-        "init": "kmeans++",
-        "spherical": True,  # centres of length 1: nearest means of the highest cosine
-        "nearest": 8,  # clusters each record is given
-        "feature": "image",  # or "text", or "mean" for the unit mean of both
-        "seed": 0,
-        "chunk_points": 65536,  # records on all devices at a time
-        "chunk_centres": 2048,  # centres whose scores a device holds at a time
-        "write_embeddings": False,  # also as a side table
-    }
+    config.cluster = _cluster()
     config.mesh = {"data": -1, "fsdp": 1, "model": 1}  # -1 = all devices the other axes leave
     config.checkpoint = {
         "every": 1000,  # steps; the last step is always saved
@@ -190,4 +179,19 @@ def _data() -> dict:
         "watchdog_seconds": 120,  # without a batch, after which the loader's state is printed; 0 = never
         "watchdog_reports": 10,  # of them in a row stop the run
         "evaluation": {split: quickstart_source(split) for split in ("val_vendor", "val", "test")},
+    }
+
+
+def _cluster() -> dict:
+    return {  # of --job=cluster
+        "k": 1000,
+        "iterations": 20,
+        "init": "kmeans++",
+        "spherical": True,  # centres of length 1: nearest means of the highest cosine
+        "nearest": 8,  # clusters each record is given
+        "feature": "image",  # or "text", or "mean" for the unit mean of both
+        "seed": 0,
+        "chunk_points": 65536,  # records on all devices at a time
+        "chunk_centres": 2048,  # centres whose scores a device holds at a time
+        "write_embeddings": False,  # also as a side table
     }
