@@ -37,8 +37,9 @@ def get_config() -> ConfigDict:
             "sets": ("val_vendor",),  # names in data.evaluation
             "templates": "simple",
             "labels": "category",
+            "prefix_token": "",  # one of tokenizer.prefix_tokens, before every prompt
         },
-        "retrieval": {"every": 0, "final": False, "sets": ("val",), "k": (1, 5, 10)},
+        "retrieval": {"every": 0, "final": False, "sets": ("val",), "k": (1, 5, 10), "prefix_token": ""},
     }
     config.cluster = _cluster()
     config.mesh = {"data": -1, "fsdp": 1, "model": 1}  # -1 = all devices the other axes leave

@@ -15,7 +15,7 @@ import re
 from ml_collections import ConfigDict
 
 from configs import base
-from configs.common import parse_arg
+from configs.common import parse_arg, shrink
 
 # By image tower: the embedding, the text tower and the peak learning rate (tables 19 and 20 of the paper).
 # The two smallest and the two largest towers are not in the paper; they follow its neighbours.
@@ -64,7 +64,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.checkpoint.every = 5000
     config.log.every = 100
     if arg.runlocal:
-        _shrink(config)
+        shrink(config)
     return config
 
 
@@ -75,15 +75,3 @@ def _parse_model(name: str) -> tuple[str, int]:
         known = ", ".join(f"vit_{size}<patch size>" for size in TOWERS)
         raise ValueError(f"model={name} is unknown: use one of {known}, such as vit_b16")
     return match[1], int(match[2])
-
-
-def _shrink(config: ConfigDict) -> None:
-    """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
-    tiny = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}
-    config.model.update(embed_dim=32, dtype="float32")
-    config.model.image.update(tiny, resolution=4 * config.model.image.patch_size)
-    config.model.text.update(tiny)
-    config.update(steps=8, batch_size=16)
-    config.optimizer.schedule.warmup_steps = 2
-    config.data.update(threads=2, workers=0)
-    config.log.every = 2

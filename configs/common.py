@@ -69,3 +69,22 @@ def quickstart_source(split: str, weight: float = 1.0) -> dict[str, Any]:
         "weight": weight,
         "columns": {"captions": "captions", "tags": "tags", "label": "category", "group": "concept"},
     }
+
+
+def quickstart_labels(split: str, weight: float = 1.0) -> dict[str, Any]:
+    """The same pairs as images with a class: no captions, the label in a template instead."""
+    source = quickstart_source(split, weight)
+    columns = {**source["columns"], "captions": "", "translations": ""}
+    return {**source, "columns": columns, "templates": ("a picture of a {}", "clip art of a {}", "a {}")}
+
+
+def shrink(config: ConfigDict) -> None:
+    """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
+    tiny = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}
+    config.model.update(embed_dim=32, dtype="float32")
+    config.model.image.update(tiny, resolution=4 * config.model.image.patch_size)
+    config.model.text.update(tiny)
+    config.update(steps=8, batch_size=16)
+    config.optimizer.schedule.warmup_steps = 2
+    config.data.update(threads=2, workers=0)
+    config.log.every = 2

@@ -126,20 +126,8 @@ def test_evaluation_sets_that_nobody_uses_may_be_missing(config: ConfigDict) -> 
     validate(config)
 
 
-def test_an_objective_needs_its_fields(config: ConfigDict, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vlp.configuration import needs
-
-    monkeypatch.setitem(needs.OBJECTIVE_FIELDS, "contrastive", ("image", "tags"))
-    validate(config)
-    config.data.sources.quickstart.columns.tags = ""
-    with pytest.raises(
-        ConfigError, match=r"'contrastive' needs 'tags', which data.sources.quickstart does not deliver"
-    ):
-        validate(config)
-
-
 def test_a_config_that_does_not_start_from_base_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"the config has no model.dtype: start .* from configs.base"):
+    with pytest.raises(ConfigError, match=r"the config has no model.projection: start .* from configs.base"):
         validate(ConfigDict({"steps": 3}))
 
 

@@ -22,7 +22,7 @@ class FakeModel:
         self.images_asked += len(images)
         return self._in_batches([image.tobytes() for image in images])
 
-    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> np.ndarray:
         self.texts_asked += texts
         return self._in_batches([text.encode() for text in texts])
 

@@ -68,7 +68,7 @@ def test_due_are_periods_and_on_the_last_step_the_final_ones(evaluation_set) -> 
     ("changes", "message"),
     [
         ({"knn": {"every": 1, "final": False}}, "no evaluator 'knn': take one of retrieval, zero_shot"),
-        ({"retrieval": {"depth": 3}}, "retrieval has no option 'depth': it takes every, final, k, sets"),
+        ({"retrieval": {"depth": 3}}, "retrieval has no option 'depth': it takes every, final, k, prefix_token, sets"),
         ({"retrieval": {"sets": ()}}, "evaluators.retrieval is on but its sets are empty"),
         ({"retrieval": {"sets": ("vall",)}}, "asks for 'vall': data.evaluation has val, easy"),
         ({"zero_shot": {"templates": "nope"}}, "no prompt set 'nope'"),
@@ -82,7 +82,7 @@ def test_mistakes_in_the_config_are_told_at_building(changes: dict, message: str
 
 def test_a_model_that_returns_its_padding_is_refused(model) -> None:
     class Padding:
-        def encode_text(self, texts):
+        def encode_text(self, texts, *, prefix=""):
             return np.zeros((8, 2), np.float32)
 
     with pytest.raises(ValueError, match=r"returned \(8, 2\) for 2 inputs"):

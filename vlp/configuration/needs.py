@@ -11,26 +11,14 @@ from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import find, looked_in
 
 FORMATS = ("parquet", "array_record", "webdataset", "tfds", "folder", "csv", "jsonl")
-# The batch fields an objective reads. Every source delivers the first ones; for the rest it must name a column.
-OBJECTIVE_FIELDS: dict[str, tuple[str, ...]] = {"contrastive": ("image", "text", "text_mask")}
-ALWAYS_DELIVERED = ("image", "text", "text_mask", "index")
 
 
 def _need_objectives(config: ConfigDict) -> None:
-    active = [name for name, settings in config.objectives.items() if settings.weight > 0]
-    if not active:
+    if not any(settings.weight > 0 for settings in config.objectives.values()):
         example = next(iter(config.objectives))
         raise ConfigError(
             f"every objective has weight 0: switch one on, as --config.objectives.{example}.weight=1"
         )
-    for objective in active:
-        for field in OBJECTIVE_FIELDS.get(objective, ()):
-            for name, source in config.data.sources.items():
-                if field not in ALWAYS_DELIVERED and not source.columns.get(field):
-                    raise ConfigError(
-                        f"objective '{objective}' needs '{field}', which data.sources.{name} does not deliver: "
-                        f"name its column in data.sources.{name}.columns.{field}"
-                    )
 
 
 def _need_sources(config: ConfigDict) -> None:

@@ -17,7 +17,7 @@ class RememberingEncoder:
         self._model = model
         # The array is kept beside its rows: a freed one could hand its id to another.
         self._images: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._texts: dict[str, np.ndarray] = {}
+        self._texts: dict[tuple[str, str], np.ndarray] = {}
 
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
         if id(images) not in self._images:
@@ -25,12 +25,12 @@ class RememberingEncoder:
             self._images[id(images)] = images, _one_row_each(rows, len(images))
         return self._images[id(images)][1]
 
-    def encode_text(self, texts: Sequence[str]) -> Float32[np.ndarray, "n dim"]:
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+    def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
+        new = [text for text in dict.fromkeys(texts) if (text, prefix) not in self._texts]
         if new:
-            rows = self._model.encode_text(new)
-            self._texts.update(zip(new, _one_row_each(rows, len(new)), strict=True))
-        return np.stack([self._texts[text] for text in texts])
+            rows = _one_row_each(self._model.encode_text(new, prefix=prefix), len(new))
+            self._texts.update(zip([(text, prefix) for text in new], rows, strict=True))
+        return np.stack([self._texts[text, prefix] for text in texts])
 
 
 def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:

@@ -17,7 +17,8 @@ class Encoder(Protocol):
 
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]: ...
 
-    def encode_text(self, texts: Sequence[str]) -> Float32[np.ndarray, "n dim"]: ...
+    def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
+        """With a prefix token before every text, where the tokenizer has one of that name; '' is none."""
 
 
 class EvaluationSet(Protocol):

@@ -80,6 +80,7 @@ class Retrieval:
     final: bool = False
     sets: tuple[str, ...] = ()
     k: tuple[int, ...] = (1, 5, 10)
+    prefix_token: str = ""
 
     name: ClassVar[str] = "retrieval"
 
@@ -91,7 +92,8 @@ class Retrieval:
         figures: dict[str, float] = {}
         for name in self.sets:
             whole = self._gallery(name)
-            images, texts = model.encode_image_array(self.data[name].images), model.encode_text(whole.texts)
+            images = model.encode_image_array(self.data[name].images)
+            texts = model.encode_text(whole.texts, prefix=self.prefix_token)
             found = retrieval_figures(images, texts, whole.pairs, self.k)
             figures |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
         return figures

@@ -56,6 +56,7 @@ class ZeroShot:
     sets: tuple[str, ...] = ()
     templates: str = "plain"
     labels: str = "category"
+    prefix_token: str = ""
 
     name: ClassVar[str] = "zero_shot"
 
@@ -82,7 +83,8 @@ class ZeroShot:
     def _encode_classes(self, model: Encoder, classes: Sequence[str]) -> Float64[np.ndarray, "classes dim"]:
         templates = load_prompt_set(self.templates)
         names = naming_rule(self.labels)(classes)
-        prompts = model.encode_text([fill(template, name) for name in names for template in templates])
+        texts = [fill(template, name) for name in names for template in templates]
+        prompts = model.encode_text(texts, prefix=self.prefix_token)
         return class_embeddings(prompts.reshape(len(names), len(templates), -1))
 
 
