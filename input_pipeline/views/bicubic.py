@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from input_pipeline.decode import Pixels
+
+try:
+    from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
+except ImportError:  # no wheel for this machine
+    _VECTORISED = False
+else:
+    _VECTORISED = True
+    _CUBIC = ResizeAlg.convolution(FilterType.catmull_rom)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the image
 
@@ -20,17 +26,13 @@ def bicubic(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
     The cubic (a = -0.5), widened by the shrinking factor, first along rows, then along columns: Pillow's
     `resize(size, BICUBIC, box)`, to one grey level.
     """
-    return _FILTER(pixels, box, size)
-
-
-def _with_pillow(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
+    if _VECTORISED:
+        return _vectorised(pixels, box, size)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box))
 
 
 def _vectorised(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
     """Two calls, because one filters columns before rows, which clips overshoot elsewhere than Pillow does."""
-    from cykooz_resizer import ImageData, PixelType, Resizer
-
     left, top, right, bottom = box
     reach = 2 * max(1.0, (bottom - top) / size[1]) + 1  # of the filter beyond the box
     first, last = max(0, math.floor(top - reach)), min(len(pixels), math.ceil(bottom + reach))
@@ -43,11 +45,5 @@ def _vectorised(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
     return np.frombuffer(target.get_buffer(), np.uint8).reshape(size[1], size[0], 3)
 
 
-def _crop(left: float, top: float, right: float, bottom: float) -> Any:
-    from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions
-
-    cubic = ResizeAlg.convolution(FilterType.catmull_rom)
-    return ResizeOptions(cubic, use_alpha=False, crop_box=CropBox(left, top, right - left, bottom - top))
-
-
-_FILTER = _vectorised if importlib.util.find_spec("cykooz_resizer") else _with_pillow
+def _crop(left: float, top: float, right: float, bottom: float) -> ResizeOptions:
+    return ResizeOptions(_CUBIC, use_alpha=False, crop_box=CropBox(left, top, right - left, bottom - top))
