@@ -6,10 +6,12 @@ row groups (some hundred rows): each miss reads a whole one.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import Columns, image_bytes, make_record, resolve_columns
 from input_pipeline.sources.parquet_schema import check_schema
 from input_pipeline.sources.paths import find_files, read_beside
+from input_pipeline.sources.shards import THREADS
 
 CACHE_BYTES = 1 << 29
 Group = list[dict[str, Any]]  # its rows, each from field of a record to value
@@ -47,22 +50,25 @@ class ParquetSource:
         self._named = frozenset(columns or {})
         self._files = find_files(path, ".parquet")
         self._cache_bytes = cache_bytes
-        self._groups: list[tuple[int, int]] = []  # (file, row group within it)
-        rows: list[int] = []
-        self._present = [self._open_footer(number, rows) for number in range(len(self._files))]
-        self._ends = list(accumulate(rows))
+        with ThreadPoolExecutor(min(THREADS, len(self._files))) as pool:
+            footers = list(pool.map(self._read_footer, self._files))
+        self._present = [present for present, _ in footers]
+        # (file, row group within it)
+        self._groups = [
+            (number, group) for number, (_, rows) in enumerate(footers) for group in range(len(rows))
+        ]
+        self._ends = list(accumulate(itertools.chain(*(rows for _, rows in footers))))
         self._start_cache()
 
-    def _open_footer(self, number: int, rows: list[int]) -> dict[str, str]:
-        file = self._files[number]
+    def _read_footer(self, file: Path) -> tuple[dict[str, str], list[int]]:
+        """Which of its columns hold which field, and the rows of each row group."""
         try:
-            footer = pq.ParquetFile(file)
+            with pq.ParquetFile(file) as footer:
+                groups = [footer.metadata.row_group(group) for group in range(footer.num_row_groups)]
+                present = check_schema(file, footer.schema_arrow, self._columns, self._named)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{file} is not a readable parquet file: {error}") from None
-        for group in range(footer.num_row_groups):
-            self._groups.append((number, group))
-            rows.append(footer.metadata.row_group(group).num_rows)
-        return check_schema(file, footer.schema_arrow, self._columns, self._named)
+        return present, [group.num_rows for group in groups]
 
     def _start_cache(self) -> None:
         self._lock = threading.Lock()

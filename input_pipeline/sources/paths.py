@@ -27,7 +27,10 @@ def find_files(path: str, *suffixes: str) -> tuple[Path, ...]:
     """
     if not path:
         raise ValueError("a data source has an empty path: give it a file, a folder or a pattern")
-    return tuple(file for part in _ranges(path) for file in _find(part, suffixes))
+    files = tuple(file for part in _ranges(path) for file in _find(part, suffixes))
+    if not files:
+        raise ValueError(f"the range in {path} is empty")
+    return files
 
 
 def find_folder(path: str) -> Path:

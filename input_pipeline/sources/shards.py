@@ -16,7 +16,7 @@ from input_pipeline.records import BadRecord, Reason
 
 # How many files each format keeps open in a process: a quarter of what the system allows.
 OPEN_FILES = max(16, min(2048, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
-_THREADS = 16  # on a network file system, opening is waiting
+THREADS = 16  # on a network file system, opening is waiting
 
 
 class FileVersion(NamedTuple):
@@ -52,7 +52,7 @@ def examine(files: Sequence[Path], count: Callable[[FileVersion], int]) -> Found
         except (ValueError, OSError) as error:
             return FileVersion(str(file), 0, 0), str(error)
 
-    with ThreadPoolExecutor(min(_THREADS, len(files))) as pool:
+    with ThreadPoolExecutor(min(THREADS, len(files))) as pool:
         found = list(pool.map(attempt, files))
     refused = [result for _, result in found if isinstance(result, str)]
     if len(refused) == len(found):

@@ -1,0 +1,127 @@
+"""What opening 1,000 shards costs, and reading records in random order, format by format.
+
+python benchmarks/sources.py [--shards=1000] [--records=20000]
+
+Files are in the page cache; records have an image of 3 kB and two captions. `cold` builds the side index, `warm`
+finds it in the cache. Seconds are of the wall, microseconds of this process alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import pickle
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from input_pipeline.records import Caption, Record
+from input_pipeline.sources import open_source
+from input_pipeline.sources.array_record import encode_record
+from input_pipeline.sources.cache import cached_index
+
+BATCH = 256
+IMAGE = np.random.default_rng(0).bytes(3000)
+CAPTIONS = ("a cat on a mat", "a picture of a cat that sits on a mat")
+
+
+def array_record(path: Path, count: int) -> None:
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    writer = ArrayRecordWriter(str(path), "group_size:1")
+    for number in range(count):
+        captions = tuple(Caption(text, "title", "en") for text in CAPTIONS)
+        writer.write(encode_record(Record(str(number), IMAGE, captions, ("cat", "mat"), "cat")))
+    writer.close()
+
+
+def webdataset(path: Path, count: int) -> None:
+    with tarfile.open(path, "w") as archive:
+        for number in range(count):
+            content = {"id": number, "captions": CAPTIONS, "tags": ["cat", "mat"], "label": "cat"}
+            for extension, data in (
+                ("jpg", IMAGE),
+                ("txt", b"a cat"),
+                ("json", json.dumps(content).encode()),
+            ):
+                member = tarfile.TarInfo(f"{number:06d}.{extension}")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+
+
+def parquet(path: Path, count: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = {"id": [str(number) for number in range(count)], "image": [IMAGE] * count}
+    rows |= {"captions": [CAPTIONS] * count, "tags": [["cat", "mat"]] * count, "category": ["cat"] * count}
+    pq.write_table(pa.table(rows), path)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path, int], None]]] = {
+    "array_record": (".array_record", array_record),
+    "webdataset": (".tar", webdataset),
+    "parquet": (".parquet", parquet),
+}
+
+
+def first_batch(name: str, path: Path) -> float:
+    """Seconds from nothing open to a batch from all over the set."""
+    start = time.perf_counter()
+    source = open_source({"format": name, "path": str(path)})
+    for index in np.random.default_rng(0).integers(len(source), size=BATCH).tolist():
+        source[index]
+    return time.perf_counter() - start
+
+
+def microseconds(name: str, path: Path, order: np.ndarray) -> float:
+    """Of a record in random order; the best of three rounds after one that warms up."""
+    source, rounds = open_source({"format": name, "path": str(path)}), []
+    for _ in range(4):
+        start = time.process_time()
+        for index in order.tolist():
+            source[index]
+        rounds.append((time.process_time() - start) / len(order) * 1e6)
+    return min(rounds[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shards", type=int, default=1000)
+    parser.add_argument("--records", type=int, default=20_000)
+    options = parser.parse_args()
+    print(f"{'format':<13} {'cold s':>7} {'warm s':>7} {'pickled kB':>10} {'us/record':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
+        for name, (suffix, write) in FORMATS.items():
+            shards = Path(folder) / name
+            shards.mkdir()
+            write(shards / f"00000{suffix}", max(1, options.records // options.shards))
+            for number in range(1, options.shards):
+                shutil.copyfile(shards / f"00000{suffix}", shards / f"{number:05d}{suffix}")
+            cold = first_batch(name, shards)
+            cached_index.cache_clear()
+            warm = first_batch(name, shards)
+            source = open_source({"format": name, "path": str(shards)})
+            order = np.random.default_rng(1).permutation(len(source))
+            print(
+                f"{name:<13} {cold:>7.2f} {warm:>7.2f} {len(pickle.dumps(source)) / 1e3:>10.0f} "
+                f"{microseconds(name, shards, order):>10.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
