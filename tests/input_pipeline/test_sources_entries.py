@@ -19,6 +19,7 @@ from input_pipeline.sources import open_source
             "'arrayrecord' is not one of .*; did you mean 'array_record'",
         ),
         ({"format": "parquet", "path": ""}, "empty path"),
+        ({"format": "webdataset", "path": "a/{3..2}.tar"}, "range in a/.* is empty"),
         ({"format": "array_record", "path": "x", "columns": {"captoins": "a"}}, "did you mean 'captions'"),
     ],
 )
