@@ -15,7 +15,7 @@ except ImportError:  # no wheel for this machine
     _VECTORISED = False
 else:
     _VECTORISED = True
-    _CUBIC = ResizeAlg.convolution(FilterType.catmull_rom)
+    _CUBIC = ResizeOptions(ResizeAlg.convolution(FilterType.catmull_rom), use_alpha=False)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the image
 
@@ -46,4 +46,6 @@ def _vectorised(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
 
 
 def _crop(left: float, top: float, right: float, bottom: float) -> ResizeOptions:
-    return ResizeOptions(_CUBIC, use_alpha=False, crop_box=CropBox(left, top, right - left, bottom - top))
+    options = _CUBIC.copy()
+    options.crop_box = CropBox(left, top, right - left, bottom - top)
+    return options
