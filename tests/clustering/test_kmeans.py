@@ -222,3 +222,8 @@ def test_what_cannot_be_clustered_is_said(points, settings, message):
 def test_more_nearest_centres_than_there_are_is_an_error():
     with pytest.raises(ValueError, match="5 nearest centres of 3"):
         nearest_centres(np.zeros((4, 2), np.float32), np.zeros((3, 2), np.float32), 5, KMeans(k=3), mesh(ONE))
+
+
+def test_first_centres_of_another_shape_are_an_error():
+    with pytest.raises(ValueError, match=r"initial centres \(3, 2\) are not \(k, dim\) = \(4, 2\)"):
+        cluster(np.zeros((5, 2), np.float32), KMeans(k=4), mesh(ONE), initial=np.zeros((3, 2), np.float32))

@@ -59,13 +59,18 @@ def cluster(
       report: called after each iteration.
 
     Raises:
-      ValueError: fewer points than centres, points that are not finite, or a state in the folder of other settings.
+      ValueError: fewer points than centres, first centres of another shape, points that are not finite, or a state
+        in the folder of other settings.
     """
     if points.shape[0] < settings.k:
         raise ValueError(
             f"k={settings.k} centres need as many points, and there are {points.shape[0]}: lower k"
         )
     clusterer = _clusterer(settings, mesh)
+    if initial is not None and initial.shape != (settings.k, points.shape[1]):
+        raise ValueError(
+            f"initial centres {initial.shape} are not (k, dim) = {(settings.k, points.shape[1])}"
+        )
     asked = {**dataclasses.asdict(settings), "points": list(points.shape)}
     asked.pop("iterations")  # more of them go on from where fewer ended
     found = state.load(folder, asked) if folder else None

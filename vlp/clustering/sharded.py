@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 from vlp.clustering import blocks
 from vlp.models.sharding import BATCH_AXES
 
-BLOCK_POINTS = 1024  # on a CPU: whose scores against one block of centres stay in its caches
+BLOCK_POINTS = 512  # on a CPU: whose scores against one block of centres stay in its caches
 BLOCK_POINTS_ELSEWHERE = 4096
 RESIDENT_BYTES = 1 << 30  # points that take no more than this stay on the devices between passes
 POINTS, CENTRES, EVERYWHERE = PartitionSpec(BATCH_AXES), PartitionSpec("model"), PartitionSpec()
@@ -83,7 +83,8 @@ class Clusterer:
         platform = mesh.devices.flat[0].platform
         largest = BLOCK_POINTS if platform == "cpu" else BLOCK_POINTS_ELSEWHERE
         block_points = min(largest, _round_up(math.ceil(chunk_points / shards), 8))
-        block_centres = min(chunk_centres, math.ceil(k / parts))
+        held = math.ceil(k / parts)
+        block_centres = math.ceil(held / math.ceil(held / chunk_centres))  # equal blocks: few rows to fill up
         self.chunk_points = _round_up(chunk_points, shards * block_points)
         self._filled = _round_up(k, parts * block_centres)
         self._shards = shards
