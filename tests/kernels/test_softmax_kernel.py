@@ -1,4 +1,4 @@
-"""The softmax kernel against published implementations' figures, brute force and its own edge cases."""
+"""The softmax kernel against brute force and its own edge cases."""
 
 from __future__ import annotations
 
@@ -7,56 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vlp.kernels import KERNELS
 from vlp.kernels.softmax import softmax
 from vlp.objectives.targets import same_id
-
-
-@pytest.fixture(params=["float32", "float64"])
-def precision(request):
-    """A dtype with the tolerance that losses and gradients are held to in it."""
-    loss, gradient = {"float32": (1e-5, 1e-4), "float64": (1e-9, 1e-8)}[request.param]
-    with jax.enable_x64(request.param == "float64"):
-        yield request.param, loss, gradient
-
-
-def two_sided(image, text, scale, smoothing=0.0):
-    logits = scale * image @ text.T
-    targets = same_id(jnp.arange(len(image)), jnp.arange(len(image)))
-    kernel = KERNELS["softmax"]
-    forth = kernel(logits, targets, label_smoothing=smoothing).mean()
-    back = kernel(logits.T, targets, label_smoothing=smoothing).mean()
-    return forth, back
-
-
-def close(actual, expected, tolerance):
-    expected = np.asarray(expected)
-    np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=tolerance * np.abs(expected).max())
-
-
-def test_equals_open_clip(repo_root, precision):
-    dtype, loss_tolerance, gradient_tolerance = precision
-    golden = np.load(repo_root / "tests/golden/clip_openclip_seed0.npz")
-    inputs = [jnp.asarray(golden[name], dtype) for name in ("image_features", "text_features", "logit_scale")]
-    loss, gradients = jax.value_and_grad(lambda *a: sum(two_sided(*a)) / 2, argnums=(0, 1, 2))(*inputs)
-    close(loss, golden["loss"], loss_tolerance)
-    for gradient, name in zip(gradients, ("image_features", "text_features", "logit_scale"), strict=True):
-        close(gradient, golden[f"grad_{name}"], gradient_tolerance)
-
-
-def test_label_smoothing_equals_the_formula_of_align(repo_root, precision):
-    dtype, loss_tolerance, gradient_tolerance = precision
-    golden = np.load(repo_root / "tests/golden/FORMULA_align_seed0.npz")
-    image, text = (jnp.asarray(golden[name], dtype) for name in ("image_features", "text_features"))
-    temperature, smoothing = float(golden["temperature"]), float(golden["label_smoothing"])
-
-    def loss(image, text):
-        return two_sided(image, text, 1 / temperature, smoothing)
-
-    close(jnp.stack(loss(image, text)), [golden["loss_i2t"], golden["loss_t2i"]], loss_tolerance)
-    gradients = jax.grad(lambda *a: sum(loss(*a)), argnums=(0, 1))(image, text)
-    close(gradients[0], golden["grad_image_features_of_sum"], gradient_tolerance)
-    close(gradients[1], golden["grad_text_features_of_sum"], gradient_tolerance)
 
 
 def test_several_positives_are_averaged_outside_the_logarithm():

@@ -5,9 +5,10 @@ DreamLIP (arXiv 2403.17007, section 3.3), after SPARC (arXiv 2401.09865).
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from vlp.kernels.unit import unit
 
 
 def min_max(similarities: Float[Array, "... patches"]) -> Float[Array, "... patches"]:
@@ -49,6 +50,4 @@ def pooled_patches(
     weights: Float[Array, "batch texts patches"], patches: Float[Array, "batch patches dim"]
 ) -> Float[Array, "batch texts dim"]:
     """The weighted sums of the patches, to length one; zero where all weights are."""
-    pooled = jnp.einsum("btp,bpd->btd", weights, patches)
-    squares = (pooled**2).sum(axis=-1, keepdims=True)
-    return pooled * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1.0))
+    return unit(jnp.einsum("btp,bpd->btd", weights, patches))

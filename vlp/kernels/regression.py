@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from vlp.kernels.loss import Loss
 from vlp.kernels.precision import widen
+from vlp.kernels.unit import unit
 
 
 def cosine_distance(
@@ -27,7 +28,7 @@ def cosine_distance(
       The sum over rows, in float32 or wider, and the number of rows.
     """
     predictions, targets = widen(predictions, targets)
-    cosines = (_unit(predictions) * _unit(jax.lax.stop_gradient(targets))).sum(axis=1)
+    cosines = (unit(predictions) * unit(jax.lax.stop_gradient(targets))).sum(axis=1)
     return _over_rows(1.0 - cosines, mask)
 
 
@@ -51,11 +52,6 @@ def absolute_error(
     """The mean over a row of its absolute differences (SimMIM, arXiv 2111.09886); otherwise as above."""
     predictions, targets = widen(predictions, targets)
     return _over_rows(jnp.abs(predictions - jax.lax.stop_gradient(targets)).mean(axis=1), mask)
-
-
-def _unit(rows: Float[Array, "rows dim"]) -> Float[Array, "rows dim"]:
-    squares = (rows**2).sum(axis=1, keepdims=True)
-    return rows * jax.lax.rsqrt(jnp.maximum(squares, jnp.finfo(rows.dtype).tiny))
 
 
 def _over_rows(losses: Float[Array, " rows"], mask: Bool[Array, " rows"] | None) -> Loss:

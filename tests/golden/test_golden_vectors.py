@@ -1,0 +1,30 @@
+"""Every golden file that has a counterpart here, in both precisions; `--golden-dir=DIR` checks other seeds."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import class_table_checks
+import contrastive_checks
+import jax
+import pytest
+import teacher_checks
+from golden_vectors import TOLERANCES, Golden
+
+CHECKS = {**contrastive_checks.CHECKS, **class_table_checks.CHECKS, **teacher_checks.CHECKS}
+
+# Files without a check here, and where else they are held to or why they are not.
+ELSEWHERE = {
+    "lr_schedules": "held to in tests/training/test_schedules.py",
+    "kmeans_faiss": "clustering, not a loss",
+}
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_golden_file(golden_file, precision):
+    name = golden_file.stem.rpartition("_seed")[0]
+    check = next((CHECKS[pattern] for pattern in CHECKS if fnmatch.fnmatchcase(name, pattern)), None)
+    if check is None:
+        pytest.skip(f"{golden_file.name}: {ELSEWHERE.get(name, 'no counterpart here')}")
+    with jax.enable_x64(precision == "float64"):
+        check(Golden(golden_file, precision))

@@ -1,0 +1,135 @@
+"""Every kernel on score matrices against a double loop in numpy, with cells that take no part, and at extremes."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vlp.kernels.ranking import ranking
+from vlp.kernels.separated import joint, separated, separated_sides
+from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
+from vlp.kernels.softmax import softmax
+
+
+def softmax_row(positive, negative):
+    if not len(positive):
+        return None
+    return np.log(np.exp(np.concatenate([positive, negative])).sum()) - positive.mean()
+
+
+def separated_row(positive, negative):
+    return np.log1p(np.exp(-positive).sum()) + np.log1p(np.exp(negative).sum())
+
+
+def joint_row(positive, negative):
+    return np.log1p(sum(np.exp(n - p) for p in positive for n in negative))
+
+
+def sigmoid_row(positive, negative):
+    return np.log1p(np.exp(-positive)).sum() + np.log1p(np.exp(negative)).sum()
+
+
+def asymmetric_row(positive, negative, clip=0.05):
+    p = 1 / (1 + np.exp(-negative))
+    shifted = np.maximum(p - clip, 0)
+    return np.log1p(np.exp(-positive)).sum() - (shifted**4 * np.log(1 - shifted)).sum()
+
+
+def ranking_row(positive, negative, hardest=False):
+    if not len(positive):
+        return None
+    violations = [max(0, 0.2 - positive.min() + n) for n in negative]
+    return max(violations) if hardest else sum(violations)
+
+
+CASES = {
+    "softmax": (softmax, softmax_row),
+    "separated": (separated, separated_row),
+    "joint": (joint, joint_row),
+    "sigmoid": (sigmoid, sigmoid_row),
+    "asymmetric": (asymmetric_sigmoid, asymmetric_row),
+    "ranking": (ranking, ranking_row),
+    "hardest": (functools.partial(ranking, hardest=True), functools.partial(ranking_row, hardest=True)),
+}
+EVERY_KERNEL = pytest.mark.parametrize("name", CASES)
+
+
+@EVERY_KERNEL
+def test_equals_a_loop_over_rows_and_has_its_gradient(name, cells, x64, assert_gradients):
+    scores, targets, mask = cells
+    kernel, row_loss = CASES[name]
+    rows = [
+        row_loss(row[keep & (target > 0)], row[keep & (target == 0)])
+        for row, target, keep in zip(scores, targets, mask, strict=True)
+        if keep.any()
+    ]
+    expected = [value for value in rows if value is not None]
+    masked = functools.partial(kernel, targets=jnp.asarray(targets), mask=jnp.asarray(mask))
+    loss = jax.jit(masked)(jnp.asarray(scores))
+    assert float(loss.total) == pytest.approx(sum(expected), rel=1e-12)
+    assert float(loss.weight) == len(expected)
+    assert_gradients(masked, scores, mask)
+
+
+@EVERY_KERNEL
+@pytest.mark.parametrize("size", [1e4, 1e30])
+def test_huge_scores_leave_loss_and_gradient_finite(name, size):
+    kernel = CASES[name][0]
+    scores = size * jnp.asarray([[1.0, -1.0, 0.0], [-1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], jnp.float32)
+    targets = jnp.asarray([[1.0, 0, 0], [1, 1, 0], [0, 1, 0]])
+    loss, gradient = jax.jit(jax.value_and_grad(lambda s: kernel(s, targets).mean()))(scores)
+    assert np.isfinite(loss) and np.isfinite(gradient).all()
+
+
+@EVERY_KERNEL
+def test_nothing_to_compare_is_loss_zero_and_gradient_zero(name):
+    kernel, mask = CASES[name][0], jnp.zeros((1, 3), bool)
+    function = jax.jit(jax.value_and_grad(lambda s: kernel(s, jnp.ones((2, 3)), mask=mask).mean()))
+    loss, gradient = function(jnp.ones((2, 3)))
+    assert float(loss) == 0 and not np.asarray(gradient).any()
+    assert float(kernel(jnp.ones((2, 3)), jnp.ones((2, 3)), mask=mask).weight) == 0
+
+
+def test_sides_add_up_and_factorise(cells, x64):
+    scores, targets, mask = (jnp.asarray(a) for a in cells)
+    sides = separated_sides(scores, targets, mask=mask)
+    whole = separated(scores, targets, mask=mask)
+    assert float(sides[0].total + sides[1].total) == pytest.approx(float(whole.total), rel=1e-14)
+    # (1 + sum_P e^-z)(1 + sum_N e^z): the threshold at zero is one more negative of the positives, and the reverse.
+    row = slice(0, 1)
+    padded = jnp.pad(scores[row], ((0, 0), (0, 2)))
+    with_zeros = joint(padded, jnp.pad(targets[row], ((0, 0), (0, 2))).at[0, -1].set(1.0), mask=None)
+    unmasked = separated(scores[row], targets[row])
+    assert float(with_zeros.total) == pytest.approx(float(jnp.log1p(jnp.exp(unmasked.total))), rel=1e-12)
+
+
+def test_asymmetric_without_settings_is_the_plain_sigmoid(cells, x64):
+    scores, targets, mask = (jnp.asarray(a) for a in cells)
+    plain = asymmetric_sigmoid(scores, targets, mask=mask, negative_focus=0.0, clip=0.0)
+    assert float(plain.total) == pytest.approx(float(sigmoid(scores, targets, mask=mask).total), rel=1e-12)
+
+
+def test_a_small_sigmoid_loss_keeps_its_digits_in_float32():
+    loss = sigmoid(jnp.asarray([[12.0, -12.0]], jnp.float32), jnp.asarray([[1.0, 0.0]]))
+    assert float(loss.total) == pytest.approx(2 * np.log1p(np.exp(-12.0)), rel=1e-6)
+
+
+def test_soft_targets_are_a_cross_entropy(x64):
+    generator = np.random.default_rng(1)
+    scores, teacher = generator.normal(size=(2, 4, 5))
+    probabilities = np.exp(teacher) / np.exp(teacher).sum(axis=1, keepdims=True)
+    log_softmax = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    loss = softmax(jnp.asarray(scores), jnp.asarray(probabilities))
+    assert float(loss.total) == pytest.approx(-(probabilities * log_softmax).sum(), rel=1e-12)
+
+
+def test_label_smoothing_spreads_over_the_columns_that_take_part(x64):
+    scores = np.random.default_rng(2).normal(size=(3, 6))
+    targets, mask = np.eye(3, 6), np.arange(6)[None] < 4
+    smoothed = softmax(jnp.asarray(scores), jnp.asarray(targets), mask=jnp.asarray(mask), label_smoothing=0.1)
+    cut = softmax(jnp.asarray(scores[:, :4]), jnp.asarray(0.9 * targets[:, :4] + 0.1 / 4))
+    assert float(smoothed.total) == pytest.approx(float(cut.total), rel=1e-12)

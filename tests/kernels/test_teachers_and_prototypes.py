@@ -1,0 +1,92 @@
+"""Soft targets, pairs of views, prototypes, groups of patches and regression against loops in numpy."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
+from vlp.kernels.grouping import grouped_patches
+from vlp.kernels.prototypes import cluster_means, prototype_targets
+from vlp.kernels.regression import absolute_error, cosine_distance, squared_error
+
+
+def probabilities(scores):
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def test_views_are_compared_with_all_teachers_but_their_own(x64):
+    generator = np.random.default_rng(0)
+    student, teacher = generator.normal(size=(4, 3, 5)), generator.normal(size=(2, 3, 5))
+    centre, mask = generator.normal(size=5), np.array([True, False, True])
+    targets = probabilities((teacher - centre) / 0.04)
+    pairs = [(t, s) for t in range(2) for s in range(4) if s != t]
+    expected = [-(targets[t] * np.log(probabilities(student[s]))).sum(axis=1)[mask].sum() for t, s in pairs]
+    ours = soft_targets(jnp.asarray(teacher), temperature=0.04, centre=jnp.asarray(centre))
+    loss = cross_view_softmax(jnp.asarray(student), ours, mask=jnp.asarray(mask))
+    assert float(loss.total) == pytest.approx(sum(expected), rel=1e-12) and float(loss.weight) == 2 * len(
+        pairs
+    )
+    moved = moving_centre(jnp.asarray(centre), jnp.asarray(teacher), 0.9)
+    np.testing.assert_allclose(moved, 0.9 * centre + 0.1 * teacher.mean(axis=(0, 1)), rtol=1e-12)
+
+
+def test_a_teacher_gets_no_gradient():
+    gradient = jax.grad(lambda t: (soft_targets(t, temperature=0.5) ** 2).sum())(jnp.arange(4.0))
+    assert not np.asarray(gradient).any()
+
+
+def test_cluster_means_and_their_soft_targets(x64):
+    features, labels = np.random.default_rng(0).normal(size=(6, 3)), np.array([0, 2, 0, 2, 2, -1])
+    means = np.asarray(cluster_means(jnp.asarray(features), jnp.asarray(labels), 4))
+    expected = [features[[0, 2]].mean(axis=0), np.zeros(3), features[[1, 3, 4]].mean(axis=0), np.zeros(3)]
+    np.testing.assert_allclose(means, expected, atol=1e-15)
+    chosen = np.array([2, 0])
+    targets = prototype_targets(jnp.asarray(means), jnp.asarray(chosen), 0.1)
+    np.testing.assert_allclose(targets, probabilities(means[chosen] @ means.T / 0.1), rtol=1e-12)
+    hard = prototype_targets(jnp.asarray(means), jnp.asarray(chosen), 0.0)
+    np.testing.assert_array_equal(hard, np.eye(4)[chosen])
+    with pytest.raises(ValueError, match="temperature of soft targets is -1"):
+        prototype_targets(jnp.asarray(means), jnp.asarray(chosen), -1)
+
+
+def test_patches_are_pooled_by_their_likeness_to_a_text(x64):
+    generator = np.random.default_rng(0)
+    texts, patches = generator.normal(size=(2, 3, 4)), generator.normal(size=(2, 5, 4))
+    pooled = np.asarray(grouped_patches(jnp.asarray(texts), jnp.asarray(patches), 1 / 5))
+    for image in range(2):
+        for text in range(3):
+            likeness = patches[image] @ texts[image, text]
+            weights = (likeness - likeness.min()) / (likeness.max() - likeness.min())
+            vector = np.where(weights < 1 / 5, 0, weights) @ patches[image]
+            np.testing.assert_allclose(pooled[image, text], vector / np.linalg.norm(vector), rtol=1e-10)
+
+
+def test_equal_patches_leave_gradients_finite():
+    gradient = jax.grad(lambda p: grouped_patches(jnp.ones((1, 1, 4)), p, 0.2).sum())(jnp.ones((1, 3, 4)))
+    assert np.isfinite(gradient).all()
+
+
+def test_regression_counts_rows_and_leaves_targets_alone(x64):
+    generator = np.random.default_rng(0)
+    one, other, mask = (
+        generator.normal(size=(4, 3)),
+        generator.normal(size=(4, 3)),
+        np.array([1, 0, 1, 1], bool),
+    )
+    cosines = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    expected = {
+        cosine_distance: 1 - cosines,
+        squared_error: ((one - other) ** 2).mean(axis=1),
+        absolute_error: np.abs(one - other).mean(axis=1),
+    }
+    inputs = jnp.asarray(one), jnp.asarray(other)
+    for kernel, rows in expected.items():
+        loss = kernel(*inputs, mask=jnp.asarray(mask))
+        assert float(loss.total) == pytest.approx(rows[mask].sum(), rel=1e-12) and float(loss.weight) == 3
+        assert not np.asarray(jax.grad(lambda t, k=kernel: k(inputs[0], t).total)(inputs[1])).any()
+    zero = jax.grad(lambda p: cosine_distance(p, inputs[1]).total)(jnp.zeros((4, 3)))
+    assert np.isfinite(zero).all()

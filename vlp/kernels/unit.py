@@ -1,0 +1,13 @@
+"""Vectors of length one."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def unit(vectors: Float[Array, "*rows dim"]) -> Float[Array, "*rows dim"]:
+    """Vectors divided by their length, or by 1e-12 where they are shorter: a zero stays zero, its slope finite."""
+    squares = (vectors**2).sum(axis=-1, keepdims=True)
+    return vectors * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
