@@ -10,6 +10,7 @@ import pytest
 from vlp.kernels.sigmoid import sigmoid
 from vlp.kernels.softmax import softmax
 from vlp.objectives.contrastive import match_metrics
+from vlp.objectives.scorers import Scores
 from vlp.objectives.targets import same_id
 from vlp.parallel.contrastive import chunked_sigmoid, chunked_softmax
 
@@ -41,7 +42,7 @@ def dense(kernel, ids):
         else:
             logits = scale * cosines + bias
             losses = (sigmoid(s, targets) for s in (logits, logits.T))
-        return both(*losses), match_metrics(cosines, targets)
+        return both(*losses), match_metrics(Scores(rows, columns, scale, bias), targets)
 
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2, 3), has_aux=True))
 
