@@ -74,6 +74,8 @@ def _model() -> dict:
         "attention": "auto",
         "scan_blocks": "auto",
         "remat": "none",
+        # Examples whose activations are held at a time, encoded once more in the backward pass (GradCache); 0 = all.
+        "micro_batch": 0,
         "logit_scale": {"init": 1 / 0.07, "max": 100.0, "learn": True},
         "logit_bias": {"init": -10.0, "learn": False},  # of the sigmoid kernel; not learned = none
         "image": {

@@ -141,7 +141,9 @@ def test_sincos_positions_tell_all_places_apart():
 
 
 def test_attention_is_chosen_once_and_a_wrong_choice_is_explained():
-    config = ConfigDict({"dtype": "float32", "attention": "auto", "scan_blocks": "auto", "remat": "none"})
+    config = ConfigDict(
+        {"dtype": "float32", "attention": "auto", "scan_blocks": "auto", "remat": "none", "micro_batch": 0}
+    )
     assert resolve_compute(config).attention == "xla" and resolve_compute(config).unroll
     with pytest.raises(ValueError, match="needs a GPU"):
         resolve_compute(ConfigDict({**config, "attention": "cudnn"}))

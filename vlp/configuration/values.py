@@ -64,6 +64,7 @@ RANGES: dict[str, Range] = {
     "steps": COUNT,
     "batch_size": COUNT,
     "model.embed_dim": COUNT,
+    "model.micro_batch": NATURAL,
     "model.logit_scale.init": POSITIVE,
     "model.logit_scale.max": POSITIVE,
     "model.image.patch_size": COUNT,

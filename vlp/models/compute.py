@@ -25,12 +25,14 @@ class Compute:
       attention: implementation of `jax.nn.dot_product_attention`, 'xla' or 'cudnn'.
       unroll: whether the scan over blocks is unrolled: faster on CPU, slower to compile.
       remat: 'none' or a key of REMAT_POLICIES.
+      micro_batch: examples whose activations are held at a time, over all devices together; 0 = the whole batch.
     """
 
     dtype: jnp.dtype = jnp.dtype("float32")
     attention: Literal["xla", "cudnn"] = "xla"
     unroll: bool = False
     remat: str = "none"
+    micro_batch: int = 0
 
 
 def resolve_compute(config: Any) -> Compute:
@@ -53,4 +55,5 @@ def resolve_compute(config: Any) -> Compute:
         attention=attention,
         unroll=backend == "cpu" if config.scan_blocks == "auto" else config.scan_blocks == "unroll",
         remat=config.remat,
+        micro_batch=config.micro_batch,
     )

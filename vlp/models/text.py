@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
+from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition
 from vlp.models.sizes import tower_size
 from vlp.models.transformer import Transformer
@@ -42,6 +43,9 @@ class TextTransformer(nnx.Module):
 
     def __call__(self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]) -> TowerOutput:
         """Encodes token ids whose real tokens (mask true) come first."""
+        return micro_batched(self._encode, self.compute.micro_batch, ids, mask)
+
+    def _encode(self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]) -> TowerOutput:
         lengths = mask.sum(axis=1, dtype=jnp.int32)
         x = self.embedding(ids) + self.position().astype(self.compute.dtype)
         # A causal tower read at its end never sees the padding behind it; one read at the last position means to.

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
+from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition, SinCosPosition
 from vlp.models.sizes import tower_size
 from vlp.models.transformer import Transformer
@@ -85,11 +86,19 @@ class VisionTransformer(nnx.Module):
           pixels: normalised images of the configured resolution.
           key: randomness of patch dropout; None keeps every patch, as evaluation does.
         """
+        batch, patches = pixels.shape[0], (pixels.shape[1] // self.patch_size) ** 2
+        drawn = []
+        if key is not None and self.patch_dropout > 0:
+            drawn = [kept_patches(key, batch, patches, self.patch_dropout)]
+        return micro_batched(self._encode, self.compute.micro_batch, pixels, *drawn)
+
+    def _encode(
+        self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None
+    ) -> TowerOutput:
         patches = patchify(pixels, self.patch_size)
         position = jnp.broadcast_to(self.position(), (patches.shape[0], patches.shape[1], self.width))
-        if key is not None and self.patch_dropout > 0:
-            kept = kept_patches(key, patches.shape[0], patches.shape[1], self.patch_dropout)[..., None]
-            patches, position = (jnp.take_along_axis(a, kept, axis=1) for a in (patches, position))
+        if kept is not None:
+            patches, position = (jnp.take_along_axis(a, kept[..., None], axis=1) for a in (patches, position))
         x = self.patch_embedding(patches) + position.astype(self.compute.dtype)
         if self.prefix_length:
             prefix = self.class_token[...].astype(x.dtype)

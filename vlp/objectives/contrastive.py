@@ -56,7 +56,7 @@ class Contrastive(Objective):
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """The weighted mean of the image-to-text and the text-to-image loss."""
         images, texts = encodings.image(self.image_view), encodings.text(self.text_view)
-        ids = encodings.batch[self.field] if self.field else jnp.arange(len(images))[:, None]
+        ids = encodings.batch[self.field] if self.field else None
         scale, bias = encodings.logit_scale(), encodings.logit_bias()
         captions = texts.reshape(len(texts), -1, texts.shape[-1]).swapaxes(0, 1)
         contrasts = [self._contrast(Scores(images, caption, scale, bias), ids) for caption in captions]
@@ -64,9 +64,11 @@ class Contrastive(Objective):
         loss = mix(mean.rows, mean.columns, self.direction)
         return ObjectiveOutput(loss, {"logit_scale": scale, "logit_bias": bias, **mean.metrics})
 
-    def _contrast(self, scores: Scores, ids: Int[Array, "batch words"]) -> Contrast:
+    def _contrast(self, scores: Scores, ids: Int[Array, "batch words"] | None) -> Contrast:
         if self.chunk:
-            return CHUNKED[self.kernel](*scores, chunk=self.chunk, ids=(ids, ids), **self.options)
+            both = None if ids is None else (ids, ids)
+            return CHUNKED[self.kernel](*scores, chunk=self.chunk, ids=both, **self.options)
+        ids = jnp.arange(len(scores.rows)) if ids is None else ids
         logits, targets = scores.logits(), same_id(ids, ids)
         kernel = functools.partial(KERNELS[self.kernel], **self.options)
         return Contrast(kernel(logits, targets), kernel(logits.T, targets.T), match_metrics(scores, targets))
