@@ -72,6 +72,10 @@ class Activity:
             for batch, process, thread, source, record, since in rows[rows[:, 0].argsort()].tolist()
         ]
 
+    def processes(self) -> set[int]:
+        """All that ever prepared a batch."""
+        return set(self._board[:, 1].tolist()) - {0}
+
     def remove(self) -> None:
         """Deletes the file."""
         self._path.unlink(missing_ok=True)

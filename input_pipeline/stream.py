@@ -82,23 +82,7 @@ class Stream:
         Raises:
           ValueError: the batch does not divide over the hosts.
         """
-        if self.batch_size % process_count:
-            raise ValueError(
-                f"batch_size {self.batch_size} does not divide over {process_count} hosts: use a multiple of it"
-            )
-        if not 0 <= process_index < process_count or start < 0:
-            raise ValueError(f"no batch {start} for process {process_index} of {process_count}")
-        activity = Activity(self._examples.mixture.names)
-        rows = HostBatches(
-            self._examples,
-            self._wanted,
-            self._seed,
-            self.batch_size,
-            shard=process_index,
-            shards=process_count,
-            start=start,
-            activity=activity,
-        )
+        rows = self.host_batches(start, process_index, process_count)
         ahead = max(prefetch, threads) if threads else 0
         length = sys.maxsize // self.batch_size - start
         batches = grain.MapDataset.range(length).map(rows)
@@ -108,7 +92,30 @@ class Stream:
                 flags.FLAGS.mark_as_parsed()
             options = grain.MultiprocessingOptions(workers, per_worker_buffer_size=prefetch or 1)
             batches = batches.mp_prefetch(options, worker_init_fn=prepare_worker)
-        return (watchdog or Watchdog()).watched(iter(batches), activity)
+        return (watchdog or Watchdog()).watched(iter(batches), rows.activity)
+
+    def host_batches(self, start: int = 0, process_index: int = 0, process_count: int = 1) -> HostBatches:
+        """This host's rows of global batch start + i as a function of i, without threads and processes.
+
+        Raises:
+          ValueError: the batch does not divide over the hosts.
+        """
+        if self.batch_size % process_count:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not divide over {process_count} hosts: use a multiple of it"
+            )
+        if not 0 <= process_index < process_count or start < 0:
+            raise ValueError(f"no batch {start} for process {process_index} of {process_count}")
+        return HostBatches(
+            self._examples,
+            self._wanted,
+            self._seed,
+            self.batch_size,
+            shard=process_index,
+            shards=process_count,
+            start=start,
+            activity=Activity(self._examples.mixture.names),
+        )
 
 
 def make_stream(

@@ -50,7 +50,7 @@ class Share(Sequence[int]):
         return self.size
 
     def __getitem__(self, place: Any) -> Any:
-        return self.items[shuffled(place, len(self.items), _KEY)]
+        return self.items[shuffled(range(self.size)[place], len(self.items), _KEY)]
 
 
 def read_ids(path: str) -> frozenset[str]:

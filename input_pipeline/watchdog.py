@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import itertools
 import multiprocessing
 import os
 import queue
@@ -21,7 +22,7 @@ from input_pipeline.activity import Activity, Doing
 from input_pipeline.fields import Batch
 
 _POLL_SECONDS = 1.0
-_WORKER_NAME = "grain-process-prefetch"
+_FIRST_BATCHES = 64  # by which all processes have begun
 _THREAD_NAMES = ("grain-", "stream", "Main")
 _STACK_DEPTH = 6
 _GRACE_SECONDS = 60.0
@@ -64,13 +65,16 @@ class Watchdog:
         """
         ready: queue.Queue[Batch | BaseException] = queue.Queue(1)
         stop = threading.Event()
+        workers: list[BaseProcess] = []
         threading.Thread(target=_draw, args=(batches, ready, stop), name="stream", daemon=True).start()
         try:
-            while True:
-                batch = self._next(ready, activity)
+            for number in itertools.count():
+                batch = self._next(ready, activity, workers)
                 if isinstance(batch, BaseException):
-                    _check_workers(_workers())
+                    _check_workers(workers)
                     raise batch
+                if number < _FIRST_BATCHES:
+                    _find_workers(workers, activity)
                 yield batch
         finally:
             stop.set()
@@ -79,14 +83,15 @@ class Watchdog:
             batches.close()
             activity.remove()
 
-    def _next(self, ready: queue.Queue[Batch | BaseException], activity: Activity) -> Batch | BaseException:
+    def _next(
+        self, ready: queue.Queue[Batch | BaseException], activity: Activity, workers: list[BaseProcess]
+    ) -> Batch | BaseException:
         start, reports = time.monotonic(), 0
-        workers: Sequence[BaseProcess] = ()
         while True:
             try:
                 return ready.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                workers = workers or _workers()
+                _find_workers(workers, activity)
                 _check_workers(workers)
             waited = time.monotonic() - start
             if self.seconds and waited >= (reports + 1) * self.seconds:
@@ -115,8 +120,10 @@ def _draw(batches: Any, ready: queue.Queue[Batch | BaseException], stop: threadi
             return
 
 
-def _workers() -> list[BaseProcess]:
-    return [child for child in multiprocessing.active_children() if child.name.startswith(_WORKER_NAME)]
+def _find_workers(workers: list[BaseProcess], activity: Activity) -> None:
+    """Adds the processes that prepare batches of this stream: a dead one is no longer among the children."""
+    here = activity.processes() - {worker.pid for worker in workers}
+    workers += [child for child in multiprocessing.active_children() if child.pid in here]
 
 
 def _check_workers(workers: Sequence[BaseProcess]) -> None:
@@ -140,8 +147,8 @@ def _account(waited: float, doing: Sequence[Doing], workers: Sequence[BaseProces
     ] or ["  no loader thread is looking at any record"]
     for worker in workers:
         lines.append(f"  loader process {worker.pid} is {'alive' if worker.is_alive() else 'dead'}")
-        if worker.pid in {one.process for one in doing}:  # then it has got as far as `prepare_worker`
-            os.kill(worker.pid, signal.SIGUSR1)  # its stacks follow on standard error
+        if worker.pid and worker.is_alive():
+            os.kill(worker.pid, signal.SIGUSR1)  # its stacks follow on standard error: see `prepare_worker`
     lines += _stacks()
     lines.append(_advice(waited, doing))
     return "\n".join(lines)

@@ -26,7 +26,7 @@ from input_pipeline.sources.paths import find_files, read_beside
 from input_pipeline.sources.shards import THREADS
 
 CACHE_BYTES = 1 << 29
-Group = list[dict[str, Any]]  # its rows, each from field of a record to value
+Group = list[dict[str, Any] | Record]  # its rows, each from field to value, and once visited a Record
 
 
 class ParquetSource:
@@ -89,7 +89,14 @@ class ParquetSource:
             raise IndexError(f"record {index} of {len(self)}")
         group = bisect_right(self._ends, index)
         row = index - (self._ends[group - 1] if group else 0)
-        return self._record(self._read_group(group)[row], self._files[self._groups[group][0]], index)
+        rows = self._read_group(group)
+        values = rows[row]
+        if isinstance(values, Record):
+            return values
+        record = self._record(values, self._files[self._groups[group][0]], index)
+        if not values.get("image_path"):  # an image from elsewhere would be kept beyond the cache's limit
+            rows[row] = record
+        return record
 
     def _read_group(self, group: int) -> Group:
         with self._lock:

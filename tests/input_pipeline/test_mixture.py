@@ -1,0 +1,115 @@
+"""Which record an index stands for: shares, whole epochs, single-source batches, and nested parts of a source."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from input_pipeline.mixture import Mixture
+from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.subsets import chosen_records
+
+WEIGHTS = {"a": 0.5, "b": 0.3, "c": 0.2}
+LENGTHS = {"a": 70, "b": 13, "c": 40}
+
+
+def mixture(weights: dict[str, float] = WEIGHTS, seed: int = 3, single_source: int = 0) -> Mixture:
+    return Mixture({name: range(LENGTHS[name]) for name in weights}, weights, seed, single_source)
+
+
+def assert_whole_epochs(records: list[int], length: int) -> None:
+    whole = len(records) // length * length
+    for start in range(0, whole, length):
+        assert sorted(records[start : start + length]) == list(range(length))
+
+
+@pytest.mark.parametrize("single_source", [0, 8])
+def test_shares_hold_and_epochs_are_whole(single_source: int) -> None:
+    mixed = mixture(single_source=single_source)
+    addresses = [mixed.address(index) for index in range(8 * 1024)]
+    counts = Counter(address.source for address in addresses)
+    for name, weight in WEIGHTS.items():
+        assert abs(counts[name] - weight * len(addresses)) <= 8 * 3
+        assert_whole_epochs(
+            [address.record for address in addresses if address.source == name], LENGTHS[name]
+        )
+
+
+def test_small_weights_are_not_rounded_to_something_else() -> None:
+    mixed = mixture({"a": 1.0, "b": 0.00173})
+    count = sum(mixed.address(index).source == "b" for index in range(100_000))
+    assert count == pytest.approx(100_000 * 0.00173 / 1.00173, abs=2)
+
+
+def test_a_batch_of_one_source_is_whole_and_its_source_random() -> None:
+    mixed = mixture(single_source=8)
+    sources = [{mixed.address(8 * batch + row).source for row in range(8)} for batch in range(600)]
+    assert all(len(of_batch) == 1 for of_batch in sources)
+    names = [next(iter(of_batch)) for of_batch in sources]
+    pairs = Counter(itertools.pairwise(names))
+    assert len(pairs) == 9, "in a fixed turn, some source never follows some other"
+    other = mixture(seed=4, single_source=8)
+    assert [other.address(8 * batch).source for batch in range(600)] != names
+    assert Counter(names) == pytest.approx({name: 600 * weight for name, weight in WEIGHTS.items()}, abs=60)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Record i has the id 'i'; every tenth cannot be read."""
+
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Record:
+        if index % 10 == 9:
+            raise BadRecord(Reason.UNREADABLE, f"record {index}")
+        return Record(str(index), None)
+
+
+@pytest.mark.parametrize("length", [1, 999, 100_000])
+def test_smaller_fractions_lie_within_larger_ones(length: int) -> None:
+    parts = [set(chosen_records(Numbers(length), "a", fraction=share)) for share in (0.01, 0.1, 0.2, 1.0)]
+    assert [len(part) for part in parts] == [max(1, round(share * length)) for share in (0.01, 0.1, 0.2, 1.0)]
+    assert parts[0] <= parts[1] <= parts[2] <= parts[3] == set(range(length))
+    # Spread over all of the source, not its beginning.
+    assert length < 999 or max(parts[1]) > 0.9 * length
+
+
+@pytest.mark.parametrize("kind", ["text", "parquet"])
+def test_records_are_kept_by_id(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"keep.{kind}"
+    ids = ["3", "19", "40", "nobody", "25"]
+    if kind == "parquet":
+        pq.write_table(pa.table({"id": ids}), path)
+    else:
+        path.write_text("\n".join(ids) + "\n\n")
+    assert list(chosen_records(Numbers(50), "a", keep_ids=str(path))) == [3, 25, 40]
+    assert set(chosen_records(Numbers(50), "a", keep_ids=str(path), fraction=0.5)) < {3, 25, 40}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fraction": 0.0}, "source 'a': fraction 0.0 must be above 0"),
+        ({"fraction": 1.5}, "fraction 1.5"),
+        ({"keep_ids": "nowhere.txt"}, "no file"),
+    ],
+)
+def test_odd_parts_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        chosen_records(Numbers(5), "a", **options)  # type: ignore[arg-type]
+
+
+def test_a_list_of_other_ids_is_an_error(write_parquet: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("somebody")
+    with pytest.raises(ValueError, match="none of its 5 records has an id of"):
+        chosen_records(Numbers(5), "a", keep_ids=str(tmp_path / "ids"))
