@@ -66,7 +66,8 @@ class Watchdog:
         ready: queue.Queue[Batch | BaseException] = queue.Queue(1)
         stop = threading.Event()
         workers: list[BaseProcess] = []
-        threading.Thread(target=_draw, args=(batches, ready, stop), name="stream", daemon=True).start()
+        thread = threading.Thread(target=_draw, args=(batches, ready, stop), name="stream", daemon=True)
+        thread.start()
         try:
             for number in itertools.count():
                 batch = self._next(ready, activity, workers)
@@ -78,9 +79,10 @@ class Watchdog:
                 yield batch
         finally:
             stop.set()
-            with contextlib.suppress(queue.Empty):
-                ready.get_nowait()  # makes room, should the thread want to put
+            _drain(ready)  # makes room, should the thread want to put
             batches.close()
+            thread.join(_POLL_SECONDS)
+            _drain(ready)
             activity.remove()
 
     def _next(
@@ -118,6 +120,11 @@ def _draw(batches: Any, ready: queue.Queue[Batch | BaseException], stop: threadi
         except BaseException as error:
             ready.put(error)
             return
+
+
+def _drain(ready: queue.Queue[Batch | BaseException]) -> None:
+    with contextlib.suppress(queue.Empty):
+        ready.get_nowait()
 
 
 def _find_workers(workers: list[BaseProcess], activity: Activity) -> None:
