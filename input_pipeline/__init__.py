@@ -7,4 +7,6 @@ tokenizers/         text -> ids and mask
 shuffle, examples, host_batches, stream
                     the training stream, a pure function of (seed, global index)
 evaluation_set      an evaluation split in a fixed order
+prepare/            any source -> ArrayRecord shards, smaller and clean
+inspect/            what data is, what training will see of it, and how fast
 """

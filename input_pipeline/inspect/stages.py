@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,12 +28,15 @@ def delivered_per_second(
 
     Args:
       batches: of one host.
-      ahead: batches that may be ready when the clock starts; so many are taken before.
+      ahead: batches that may be ready when the clock starts; so many are taken before, but for no longer than
+        `seconds`: what comes slowly does not pile up.
       seconds: how long to measure, in whole batches.
     """
     with closing(batches):
-        for _ in islice(batches, ahead + 1):
-            pass
+        begin = time.perf_counter()
+        for taken, _ in enumerate(batches):
+            if taken >= ahead or time.perf_counter() - begin > seconds:
+                break
         images, start = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - start) < seconds or not images:
             images += len(next(batches)["image"])

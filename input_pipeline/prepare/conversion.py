@@ -90,8 +90,9 @@ class _Conversion:
         progress = shards.progress or {"position": 0, "tally": {}}
         self.position, self.tally = progress["position"], Tally(**progress["tally"])
         self.seen = Seen(settings.duplicate_tolerance) if settings.duplicate_tolerance >= 0 else None
-        if self.seen and not shards.complete:
-            self.seen.remember(shards.fingerprints())
+        there = shards.fingerprints() if not shards.complete else None
+        if self.seen and there is not None:
+            self.seen.remember(there)
 
     def add(self, results: Results) -> None:
         """The next records in order."""

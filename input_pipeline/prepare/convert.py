@@ -43,6 +43,7 @@ class Converted:
     fingerprint: bytes
     change: str  # unchanged, re-encoded or resized
     side: int
+    captions: int
     bytes_before: int
     bytes_after: int
 
@@ -51,12 +52,10 @@ def convert(record: Record, settings: Settings) -> Converted:
     """Decode (which finds the damage), shrink where too large, encode where anything changed.
 
     Raises:
-      BadRecord: no usable image, or nothing said about it: neither caption nor tag nor label.
+      BadRecord: no usable image. What is said about it is no matter of this conversion.
     """
     if record.image is None:
         raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-    if not (record.captions or record.tags or record.label):
-        raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no caption, tag or label")
     picture, header = open_picture(record.image), read_header(record.image)
     side = max(picture.width, picture.height)
     if header is None:
@@ -72,6 +71,7 @@ def convert(record: Record, settings: Settings) -> Converted:
         fingerprint=fingerprint(Image.fromarray(pixels)),
         change=change,
         side=side,
+        captions=len(record.captions),
         bytes_before=len(record.image),
         bytes_after=len(data),
     )

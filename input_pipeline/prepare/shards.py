@@ -113,6 +113,7 @@ class ShardWriter:
 
     def complete_with(self, progress: Mapping[str, Any]) -> None:
         """Has the manifest say that nothing is missing."""
+        self._partial.unlink(missing_ok=True)  # of an interrupted call, where nothing was left to be kept
         self._add_line({"complete": True, "progress": progress})
 
     def _read_lines(self, conversion: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ class Tally:
     """Counts over the records seen so far; plain numbers, so that a manifest can keep them.
 
     Attributes:
-      kept, duplicates: records.
+      kept, duplicates: records; without_caption: of those kept.
       dropped: records by reason, and `examples` of each.
       changes: what happened to the kept images: unchanged, re-encoded, resized.
       sides: kept images by the longer side they had, under the power of two that it does not exceed.
@@ -24,6 +24,7 @@ class Tally:
 
     kept: int = 0
     duplicates: int = 0
+    without_caption: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Tally:
     def keep(self, record: Converted) -> None:
         """Count a record that is written."""
         self.kept += 1
+        self.without_caption += not record.captions
         _count(self.changes, record.change)
         _count(self.sides, str(1 << (record.side - 1).bit_length()))
         self.bytes_before += record.bytes_before

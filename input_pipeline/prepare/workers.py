@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context
 from typing import Any, NamedTuple
 
@@ -59,12 +59,17 @@ class Work:
           WorkerFailed: anything but a bad record went wrong.
         """
         number, index = self.locate(position)
+        name = self.describe(position)
         try:
-            return convert(self.sources[number][index], self.settings)
+            record = self.sources[number][index]
+            name = f"{name} ('{record.id}')"
+            if len(self.sources) > 1 and not record.source:
+                record = replace(record, source=self.names[number])
+            return convert(record, self.settings)
         except BadRecord as bad:
-            return Dropped(bad.reason, f"{self.describe(position)}: {bad.detail}")
+            return Dropped(bad.reason, f"{name}: {bad.detail}")
         except Exception as error:
-            raise WorkerFailed(f"{self.describe(position)}: {type(error).__name__}: {error}") from error
+            raise WorkerFailed(f"{name}: {type(error).__name__}: {error}") from error
 
     def describe(self, position: int) -> str:
         number, index = self.locate(position)

@@ -36,6 +36,12 @@ def test_ids_are_those_of_the_original(clip: Tokenizer) -> None:
         assert used(clip, row["text"]) == row["ids"], row["text"]
 
 
+def test_ids_can_be_read(clip: Tokenizer) -> None:
+    for text in ("a red cat ' s flag", "日本 кот 🦊", "naïve"):
+        ids, mask = clip.encode([text])
+        assert clip.decode(ids[0][mask[0]]) == text
+
+
 def test_real_tokens_come_first_and_padding_is_zero(clip: Tokenizer) -> None:
     tokens = clip.tokens(["a cat", "! ! !", "red " * 76])
     assert tokens.ids.shape == (3, 77) and tokens.mask.sum(1).tolist() == [4, 5, 77]

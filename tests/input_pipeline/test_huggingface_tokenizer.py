@@ -67,6 +67,12 @@ def test_begin_end_and_padding_are_those_of_the_file(tmp_path: Path) -> None:
     assert load(t5(), tmp_path).tokens(["a cat"]).ids[0, :4].tolist() == [3, 4, 1, 0]
 
 
+def test_ids_can_be_read(tmp_path: Path) -> None:
+    tokenizer = load(bert(), tmp_path, prefix_tokens=("label",))
+    ids, mask, _ = tokenizer.tokens(["A red cat"], ["label"])
+    assert tokenizer.decode(ids[0][mask[0]]) == "[label] a red cat"
+
+
 def test_text_never_becomes_a_special_token(tmp_path: Path) -> None:
     ids, _ = load(bert(), tmp_path).encode(["[SEP] cat", "[PAD]"])
     assert ids.tolist() == [[2, 1, 1, 1, 6, 3, 0, 0], [2, 1, 1, 1, 3, 0, 0, 0]], "brackets and a word"

@@ -79,13 +79,12 @@ def test_bad_records_say_why() -> None:
         (record(None), Reason.MISSING_IMAGE),
         (record(data[:100]), Reason.UNDECODABLE),
         (record(b"<html>"), Reason.UNDECODABLE),
-        (record(data, captions=()), Reason.NO_CAPTION),
     ]
     for one, reason in bad:
         with pytest.raises(BadRecord) as caught:
             convert(one, SETTINGS)
         assert caught.value.reason == reason
-    assert convert(record(data, captions=(), label="cat"), SETTINGS).change == "unchanged"
+    assert convert(record(data, captions=()), SETTINGS).captions == 0
 
 
 def test_fingerprints_are_near_for_the_same_picture_and_far_for_others() -> None:
@@ -145,7 +144,7 @@ def test_records_keep_their_order_and_all_that_is_said_about_them(
     report = prepare({"mine": source}, SETTINGS, tmp_path / "out", 1)
     assert (report.tally.kept, report.tally.duplicates, report.shards) == (58, 2, 6)
     assert report.tally.dropped == {"missing_image": 2, "undecodable": 2}
-    assert "record 9 of source 'mine'" in report.tally.examples["undecodable"][0]
+    assert "record 9 of source 'mine' ('data/9')" in report.tally.examples["undecodable"][0]
     before, after = (
         open_source(source),
         open_source({"format": "array_record", "path": str(tmp_path / "out")}),

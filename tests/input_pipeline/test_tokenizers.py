@@ -166,3 +166,11 @@ def test_threads_share_a_tokenizer(tokenizer: Tokenizer) -> None:
             rows = list(pool.map(lambda _, shared=shared: shared.encode(texts)[0], range(8)))
         for row in rows[1:]:
             np.testing.assert_array_equal(row, rows[0])
+
+
+@pytest.mark.parametrize("text", ["a red cat", "日本 кот 🦊", "a flag: red, white"])
+def test_ids_can_be_read(tokenizer: Tokenizer, text: str) -> None:
+    prefixed = SentencePieceTokenizer(tokenizer.to_bytes(), 64, prefix_tokens=("caption", "label"))
+    ids, mask = prefixed.encode([text] * 2, ["", "label"])
+    assert prefixed.decode(ids[0][mask[0]]) == text
+    assert prefixed.decode(ids[1][mask[1]]) == f"[label] {text}"

@@ -58,3 +58,14 @@ def test_mistakes_are_one_line(
     assert main.main(["--job=inspect", f"--output={tmp_path / 'out'}", *given]) == 2
     error = capsys.readouterr().err
     assert expected in error and len(error.splitlines()) == 1
+
+
+def test_data_of_which_nothing_can_be_used_is_described(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.jpg").write_bytes(b"<html>")
+    (tmp_path / "mine" / "a.txt").write_text("a caption")
+    assert main.main(["--job=inspect", f"--source={tmp_path / 'mine'}", f"--output={tmp_path / 'out'}"]) == 0
+    assert "bad: undecodable     1 (100.0%)" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "contact_sheet.png").exists()

@@ -60,6 +60,11 @@ def start_devices(config: Any) -> Mesh:
     return mesh
 
 
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_compilation_cache() -> None:
     """Keeps compiled programs between runs: in JAX_COMPILATION_CACHE_DIR, else under the user's cache folder."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):

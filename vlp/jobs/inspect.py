@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from vlp.jobs import JobOptions
 from vlp.jobs._data import preprocessing_spec
 from vlp.jobs._demand import Demand, demand
 from vlp.jobs._sources import asked_sources
-from vlp.jobs._startup import configuring, use_compilation_cache
+from vlp.jobs._startup import configuring, usable_cores, use_compilation_cache
 from vlp.jobs._survey_report import survey_table
 
 NEEDS = ("tokenizer",)
-_BATCH = 256  # at most, to measure with: a batch of many thousands takes a minute to come
+_BATCH = 64  # at most, to measure with: a batch of thousands may take minutes to come
 _STAGE_SECONDS = 5.0
 
 
@@ -50,6 +49,8 @@ def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:
         seen = survey(source, view, tokenizer, records=config.inspect.records, threads=data["threads"])
         figures[name] = seen.figures
         print(survey_table(name, seen.figures), flush=True)
+        if not seen.good:
+            continue
         wanted = max(1, config.inspect.rows // len(data["sources"]))
         numbers = [seen.good[place] for place in spread(len(seen.good), wanted)]
         rows += visits(
@@ -91,7 +92,7 @@ def _benchmark(options: JobOptions, data: dict[str, Any], output: Path) -> int:
         needed.images_per_second,
         stages,
         data,
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         resolution=config.model.image.resolution,
     )
     _write(
@@ -117,14 +118,18 @@ def _benchmark_table(
     settings = ", ".join(f"{count} {name}" for name, count in loader.items())
     return "\n".join(
         [
-            f"images/s delivered {delivered:>12,.0f}   by this host's loader alone: {settings}",
-            f"images/s needed    {needed.images_per_second:>12,.0f}   by all devices: {needed.basis}",
+            f"images/s delivered {_rate(delivered):>12}   by this host's loader alone: {settings}",
+            f"images/s needed    {_rate(needed.images_per_second):>12}   by all devices: {needed.basis}",
             "",
             "stage       ms/record   share   (one thread, nothing beside it)",
             *(f"{name:<10}{1000 * spent:>11.3f}{spent / cost:>8.1%}" for name, spent in stages.items()),
             f"{'all':<10}{1000 * cost:>11.3f}   = {1 / cost:,.0f} images/s per core",
         ]
     )
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from input_pipeline.prepare import Report, Settings, WorkerFailed, prepare
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
 from vlp.jobs._sources import asked_sources
-from vlp.jobs._startup import configuring
+from vlp.jobs._startup import configuring, usable_cores
 
 NEEDS = ()  # with --source, the config's own sources need not be there
 
@@ -26,7 +25,7 @@ def run(options: JobOptions) -> int:
     if not options.output:
         raise ConfigError("--job=prepare needs --output=FOLDER: where the shards go")
     config, output = options.config.prepare.to_dict(), Path(options.output)
-    processes = config.pop("processes") or len(os.sched_getaffinity(0))
+    processes = config.pop("processes") or usable_cores()
     try:
         with configuring():
             report = prepare(asked_sources(options), Settings(**config), output, processes)
