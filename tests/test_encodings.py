@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from configs import base
@@ -15,6 +16,7 @@ from vlp.models.dual_encoder import DualEncoder
 HALF = (0.5, 0.5, 0.5)
 
 
+@pytest.mark.slow
 def test_several_views_an_example_are_each_encoded_as_if_alone():
     config = base.get_config().unlock().model
     tiny = {"size": "", "width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}
