@@ -115,6 +115,19 @@ def _objectives() -> dict:
             "text_view": "text",
             "chunk": 0,  # rows of the score matrix that exist at a time on each device; 0 = all
         },
+        "discrimination": {
+            "weight": 0.0,
+            "labels": "cluster_ids",  # batch field of class numbers, such as a name of data.tables
+            "classes": 1_000_000,
+            "image_view": "image",
+            "kernel": "separated",
+            "scale": 64.0,
+            "margin_kind": "angle",
+            "margin": 0.3,
+            "rate": 0.1,  # share of the classes that take part in a step, with all labels of the batch
+            "feature_rate": 1.0,  # share of the dimensions that do
+            "chunk": 1024,  # rows scored at a time on each device
+        },
     }
 
 

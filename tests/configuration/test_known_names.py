@@ -12,9 +12,10 @@ from vlp.configuration import needs
 from vlp.configuration.paths import PROJECT_ROOT
 from vlp.configuration.values import CHOICES
 from vlp.jobs import available
-from vlp.kernels import KERNELS
+from vlp.kernels.margins import MARGINS
 from vlp.models.compute import REMAT_POLICIES
 from vlp.models.pooling import IMAGE_POOLS, TEXT_POOLS
+from vlp.objectives.contrastive import CHUNKED
 from vlp.objectives.targets import TARGETS
 from vlp.training import schedules
 
@@ -25,8 +26,9 @@ def test_choices_are_those_of_the_code() -> None:
         "model.image.pool": IMAGE_POOLS,
         "model.text.pool": TEXT_POOLS,
         "tokenizer.kind": KINDS,
-        "objectives.contrastive.kernel": KERNELS,
+        "objectives.contrastive.kernel": CHUNKED,
         "objectives.contrastive.targets": TARGETS,
+        "objectives.discrimination.margin_kind": MARGINS,
         "optimizer.schedule.name": schedules.NAMES,
         "data.image.resize": RESIZE_MODES,
         "data.text.choice": CAPTION_CHOICES,

@@ -68,7 +68,10 @@ def test_due_are_periods_and_on_the_last_step_the_final_ones(evaluation_set) -> 
     ("changes", "message"),
     [
         ({"knn": {"every": 1, "final": False}}, "no evaluator 'knn': take one of retrieval, zero_shot"),
-        ({"retrieval": {"depth": 3}}, "retrieval has no option 'depth': it takes every, final, k, prefix_token, sets"),
+        (
+            {"retrieval": {"depth": 3}},
+            "retrieval has no option 'depth': it takes every, final, k, prefix_token, sets",
+        ),
         ({"retrieval": {"sets": ()}}, "evaluators.retrieval is on but its sets are empty"),
         ({"retrieval": {"sets": ("vall",)}}, "asks for 'vall': data.evaluation has val, easy"),
         ({"zero_shot": {"templates": "nope"}}, "no prompt set 'nope'"),

@@ -50,7 +50,7 @@ def dense(score_loss, labels, columns=slice(None), dims=slice(None)):
 def sharded(score_loss, labels, **options):
     def loss(embeddings, centres):
         result = class_loss(embeddings, centres, labels, score_loss, key=jax.random.key(3), **options)
-        return result.loss.mean(), result.kept
+        return result.loss.mean(), result.metrics["kept"]
 
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
 

@@ -24,6 +24,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tokenizer.kind": ("sentencepiece", "clip", "huggingface"),
     "objectives.contrastive.kernel": ("softmax", "sigmoid"),
     "objectives.contrastive.targets": ("pair", "text", "label", "group"),
+    "objectives.discrimination.kernel": ("softmax", "separated"),
+    "objectives.discrimination.margin_kind": ("cosine", "angle"),
     "optimizer.name": ("adamw",),
     "optimizer.schedule.name": ("cosine", "reciprocal_sqrt", "constant"),
     "cluster.init": ("kmeans++", "random"),
@@ -58,6 +60,7 @@ class Range:
 COUNT, NATURAL = Range(1), Range(0)
 POSITIVE, NOT_NEGATIVE = Range(0, without_low=True), Range(0)
 SHARE, SHARE_BELOW_ONE = Range(0, 1), Range(0, 1, without_high=True)
+POSITIVE_SHARE = Range(0, 1, without_low=True)
 
 RANGES: dict[str, Range] = {
     "seed": NATURAL,
@@ -76,6 +79,12 @@ RANGES: dict[str, Range] = {
     "objectives.contrastive.chunk": NATURAL,
     "objectives.contrastive.direction": SHARE,
     "objectives.contrastive.label_smoothing": SHARE_BELOW_ONE,
+    "objectives.discrimination.classes": COUNT,
+    "objectives.discrimination.scale": POSITIVE,
+    "objectives.discrimination.margin": NOT_NEGATIVE,
+    "objectives.discrimination.rate": POSITIVE_SHARE,
+    "objectives.discrimination.feature_rate": POSITIVE_SHARE,
+    "objectives.discrimination.chunk": COUNT,
     "optimizer.learning_rate": POSITIVE,
     "optimizer.b1": SHARE_BELOW_ONE,
     "optimizer.b2": SHARE_BELOW_ONE,

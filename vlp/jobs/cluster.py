@@ -1,4 +1,4 @@
-"""Cluster the embeddings of the config's sources: centres, and each record's nearest ones as a side table."""
+"""Cluster embeddings of the config's sources and write each record's nearest centres as a side table."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ All take cosines before they are scaled and return what to scale.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -71,3 +72,10 @@ def circle(
     matches = targets > 0
     weights = jnp.maximum(jnp.where(matches, 1.0 + margin - cosines, cosines + margin), 0.0)
     return jax.lax.stop_gradient(weights) * (cosines - jnp.where(matches, 1.0 - margin, margin))
+
+
+# Of the cosine or of the angle between a row and the column it matches.
+MARGINS: dict[str, Callable[..., Float[Array, "rows columns"]]] = {
+    "cosine": additive_cosine,
+    "angle": additive_angle,
+}

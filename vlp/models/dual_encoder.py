@@ -35,6 +35,7 @@ class DualEncoder(nnx.Module):
           compute: dtype, attention implementation, scan and remat.
           rngs: where initial values come from.
         """
+        self.embed_dim = config.embed_dim
         self.image = VisionTransformer(config.image, compute=compute, rngs=rngs)
         self.text = TextTransformer(
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs

@@ -9,9 +9,10 @@ from jaxtyping import PRNGKeyArray
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective
 from vlp.objectives.contrastive import Contrastive
+from vlp.objectives.discrimination import Discrimination
 from vlp.randomness import named_rngs
 
-OBJECTIVES: dict[str, type[Objective]] = {"contrastive": Contrastive}
+OBJECTIVES: dict[str, type[Objective]] = {"contrastive": Contrastive, "discrimination": Discrimination}
 
 
 def active_objectives(config: Any, model: DualEncoder, key: PRNGKeyArray) -> dict[str, Objective]:

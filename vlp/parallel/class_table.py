@@ -35,12 +35,22 @@ class ClassLoss(NamedTuple):
 
     Attributes:
       loss: over the global batch.
-      kept: share of the labels whose class was among the sampled ones; below one only where the positives of the
-        global batch outnumber the sample of a shard.
+      metrics: without gradient: `accuracy`, the share of examples one of whose labels is the nearest class; mean
+        `positive_cosine` and `negative_cosine`; `kept`, the share of the labels whose class was among the sampled ones,
+        below one only where the positives of the global batch outnumber the sample of a shard.
     """
 
     loss: Loss
-    kept: Float[Array, ""]
+    metrics: dict[str, Float[Array, ""]]
+
+
+class _Sums(NamedTuple):
+    """What is added up over chunks and devices: the loss, the cosines of matching cells and of all, hits."""
+
+    loss: Loss
+    positives: Loss
+    cells: Loss
+    hits: Loss
 
 
 def class_loss(
@@ -76,12 +86,8 @@ def class_loss(
     """
     if key is None and min(rate, feature_rate) < 1:
         raise ValueError(f"rate={rate} and feature_rate={feature_rate} need a key to sample with")
+    check_split(len(centres))
     mesh = jax.sharding.get_abstract_mesh()
-    shards = 1 if mesh.empty else mesh.shape[TABLE_AXIS]
-    if len(centres) % shards:
-        raise ValueError(
-            f"{len(centres)} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table"
-        )
     on_device = functools.partial(
         _on_device, score_loss=score_loss, chunk=chunk, rate=rate, feature_rate=feature_rate
     )
@@ -122,16 +128,55 @@ def _on_device(
     table, rows = unit(centres), unit(embeddings)
 
     @jax.checkpoint
-    def visit(rows: tuple[Array, Array], _: None, table: Array, loss: Loss) -> tuple[None, Loss]:
+    def visit(rows: tuple[Array, Array], _: None, table: Array, sums: _Sums) -> tuple[None, _Sums]:
         vectors, columns = rows
-        targets = _is_label(columns, len(table)).astype(table.dtype)
-        return None, jax.tree.map(operator.add, loss, score_loss(vectors @ table.T, targets, table_axis))
+        cosines, targets = vectors @ table.T, _is_label(columns, len(table)).astype(table.dtype)
+        loss = score_loss(cosines, targets, table_axis)
+        return None, jax.tree.map(operator.add, sums, _Sums(loss, *_watch(cosines, targets, table_axis)))
 
     zero = jax.lax.pcast(jnp.zeros((), table.dtype), batch_axes, to="varying")
-    _, loss = over_chunks(visit, (rows, columns), None, table, Loss(zero, zero), chunk)
+    start = _Sums(*[Loss(zero, zero)] * len(_Sums._fields))
+    _, sums = over_chunks(visit, (rows, columns), None, table, start, chunk)
+    sums = jax.lax.psum(sums, batch_axes)
     found = jax.lax.psum((columns < len(table)).sum(), (*batch_axes, TABLE_AXIS) if batch_axes else ())
     wanted = jax.lax.psum((labels >= 0).sum(), batch_axes)
-    return ClassLoss(jax.lax.psum(loss, batch_axes), found / jnp.maximum(wanted, 1))
+    others = Loss(sums.cells.total - sums.positives.total, sums.cells.weight - sums.positives.weight)
+    metrics = {
+        "accuracy": sums.hits.mean(),
+        "positive_cosine": sums.positives.mean(),
+        "negative_cosine": others.mean(),
+        "kept": found / jnp.maximum(wanted, 1),
+    }
+    return ClassLoss(sums.loss, jax.lax.stop_gradient(metrics))
+
+
+def _watch(
+    cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], axis_name: str | None
+) -> tuple[Loss, Loss, Loss]:
+    """Sum and number of the matching cells, of all cells, and of rows whose highest cell matches, over all shards."""
+    cosines = jax.lax.stop_gradient(cosines)
+    axes = (axis_name,) if axis_name else ()
+    highest = jax.lax.pmax(cosines.max(axis=1), axes)
+    matching = jax.lax.pmax(jnp.where(targets > 0, cosines, -jnp.inf).max(axis=1), axes)
+    sums = (cosines * targets).sum(), targets.sum(), cosines.sum()
+    positive, number, everything = jax.lax.psum(sums, axes)
+    size = jax.lax.psum(jnp.ones_like(cosines).sum(), axes)
+    hits = (matching >= highest).astype(cosines.dtype)
+    return Loss(positive, number), Loss(everything, size), Loss(hits.sum(), jnp.ones_like(hits).sum())
+
+
+def check_split(classes: int) -> None:
+    """Refuses a table that the mesh in use cannot split evenly.
+
+    Raises:
+      ValueError: the model axis does not divide the classes.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    shards = 1 if mesh.empty else mesh.shape[TABLE_AXIS]
+    if classes % shards:
+        raise ValueError(
+            f"{classes} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table"
+        )
 
 
 def _columns(local: Int[Array, "batch labels"], size: int) -> Int[Array, "batch labels"]:

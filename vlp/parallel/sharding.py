@@ -1,4 +1,4 @@
-"""Where each array lives: batches over data and fsdp, parameters and their optimiser state over fsdp."""
+"""Where each array lives: batches over data and fsdp, parameters and their optimiser state over fsdp or model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,20 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
-def parameter_spec(shape: tuple[int, ...], fsdp: int) -> PartitionSpec:
-    """Splits the largest axis that fsdp divides; small or indivisible arrays are replicated."""
+# Parameters that are not split by size, by what their path ends with: tables of classes by rows (see class_table.py).
+SPECS: dict[str, PartitionSpec] = {"class_centres": PartitionSpec("model")}
+
+
+def parameter_spec(name: str, shape: tuple[int, ...], fsdp: int) -> PartitionSpec:
+    """As SPECS says, else split along the largest axis that fsdp divides; small or indivisible arrays are replicated.
+
+    Args:
+      name: the last part of the parameter's path.
+      shape: of the parameter.
+      fsdp: size of that axis of the mesh.
+    """
+    if name in SPECS and shape:
+        return SPECS[name]
     candidates = [axis for axis, size in enumerate(shape) if size % fsdp == 0]
     if fsdp == 1 or not candidates or np.prod(shape) < 2**12:
         return PartitionSpec()
@@ -33,9 +45,12 @@ def state_shardings(state: PyTree, mesh: Mesh) -> PyTree:
       state: arrays or `jax.ShapeDtypeStruct`s.
       mesh: with an fsdp axis.
     """
-    return jax.tree.map(
-        lambda leaf: NamedSharding(mesh, parameter_spec(leaf.shape, mesh.shape["fsdp"])), state
-    )
+
+    def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+        name = str(getattr(path[-1], "key", ""))
+        return NamedSharding(mesh, parameter_spec(name, leaf.shape, mesh.shape["fsdp"]))
+
+    return jax.tree_util.tree_map_with_path(sharding, state)
 
 
 def global_batch(batch: dict[str, Shaped[np.ndarray, "local ..."]], mesh: Mesh) -> dict[str, Array]:

@@ -1,0 +1,72 @@
+"""Discrimination of the images of a batch among the centres of a large table of classes or clusters."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vlp.encodings import Encodings
+from vlp.kernels import KERNELS
+from vlp.kernels.loss import Loss
+from vlp.kernels.margins import MARGINS
+from vlp.models.dual_encoder import DualEncoder
+from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.parallel.class_table import check_split, class_loss
+
+
+class Discrimination(Objective):
+    """Cosines of images and learned class centres, a margin, and a kernel that says what should be high.
+
+    MLCD (arXiv 2407.17331): `separated` kernel, the 8 nearest of a million cluster centres as labels, a tenth of the
+    others as negatives. Its loss was never released; scale and margin are unverified, and with scale 1 it saturates.
+    UNICOM (2304.05884): `softmax` kernel, one label, an angular margin, and half of the dimensions a step. The gradient
+    is the margin's own; the public code's is the plain cosine's. MOFI (2306.07952): `softmax` over entities.
+    """
+
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
+        """Makes the table.
+
+        Args:
+          config: `objectives.discrimination`: `labels` (the field of class numbers, several a row or one, -1 = none),
+            `classes`, `image_view`, `kernel` and `margin_kind` (names), `scale`, `margin`, `rate` and `feature_rate`
+            (shares of the table's rows and columns that take part in a step), `chunk` (rows scored at a time).
+          model: for the width of its embeddings.
+          rngs: of the centres' initial values.
+
+        Raises:
+          ValueError: the classes do not split over the mesh's model axis.
+        """
+        check_split(config.classes)
+        init = nnx.initializers.normal(0.01)
+        self.class_centres = nnx.Param(init(rngs.params(), (config.classes, model.embed_dim)))
+        self.image_view, self.labels = config.image_view, config.labels
+        self.fields = (self.image_view, self.labels)
+        self.kernel, self.scale = config.kernel, config.scale
+        self.margin_kind, self.margin = config.margin_kind, config.margin
+        self.sampling = {name: config[name] for name in ("chunk", "rate", "feature_rate")}
+
+    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
+        """The mean over the images of the batch."""
+        images, labels = encodings.image(self.image_view), encodings.batch[self.labels]
+        output = class_loss(
+            images,
+            self.class_centres[...],
+            labels.reshape(len(labels), -1),
+            self._score_loss,
+            key=encodings.key(f"discrimination/{self.labels}"),
+            **self.sampling,
+        )
+        return ObjectiveOutput(output.loss, jax.lax.stop_gradient(output.metrics))
+
+    def _score_loss(
+        self,
+        cosines: Float[Array, "rows columns"],
+        targets: Float[Array, "rows columns"],
+        axis_name: str | None,
+    ) -> Loss:
+        margin = functools.partial(MARGINS[self.margin_kind], margin=self.margin)
+        return KERNELS[self.kernel](self.scale * margin(cosines, targets), targets, axis_name=axis_name)
