@@ -33,8 +33,13 @@ TOWERS = {
 }
 
 
+def parse(argument: str) -> ConfigDict:
+    """The argument that this file takes, and all that start from it."""
+    return parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
+
+
 def get_config(argument: str = "") -> ConfigDict:
-    arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
+    arg = parse(argument)
     size, patch_size = _parse_model(arg.model)
     image_size, embed_dim, text, learning_rate = TOWERS[size]
 

@@ -78,6 +78,11 @@ def quickstart_labels(split: str, weight: float = 1.0) -> dict[str, Any]:
     return {**source, "columns": columns, "templates": ("a picture of a {}", "clip art of a {}", "a {}")}
 
 
+def quickstart_table(name: str) -> dict[str, Any]:
+    """What comes with the pairs by id: "clusters" (8 of 256 `cluster_ids`) or "entities" (one of 2,010 `entity_id`)."""
+    return {"path": f"data/quickstart/tables/{name}.parquet"}
+
+
 def shrink(config: ConfigDict) -> None:
     """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
     tiny = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}

@@ -62,7 +62,10 @@ class Contrastive(Objective):
         contrasts = [self._contrast(Scores(images, caption, scale, bias), ids) for caption in captions]
         mean: Contrast = jax.tree.map(lambda *parts: sum(parts) / len(parts), *contrasts)
         loss = mix(mean.rows, mean.columns, self.direction)
-        return ObjectiveOutput(loss, {"logit_scale": scale, "logit_bias": bias, **mean.metrics})
+        shown = (
+            {"logit_scale": scale, "logit_bias": bias} if self.kernel == "sigmoid" else {"logit_scale": scale}
+        )
+        return ObjectiveOutput(loss, {**shown, **mean.metrics})
 
     def _contrast(self, scores: Scores, ids: Int[Array, "batch words"] | None) -> Contrast:
         if self.chunk:
