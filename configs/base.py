@@ -128,6 +128,20 @@ def _objectives() -> dict:
             "feature_rate": 1.0,  # share of the dimensions that do
             "chunk": 1024,  # rows scored at a time on each device
         },
+        "prototypes": {
+            "weight": 0.0,
+            "episode_size": 200_000,  # examples clustered ahead, a multiple of the batch
+            "clusters": 20_000,
+            "iterations": 20,  # of k-means
+            "dim": 128,
+            "head_width": 2048,
+            "temperature": 0.01,  # of the targets; 0 = hard ones
+            "back_translation": True,
+            "teacher": "",  # a name of data.tables that holds embeddings; '' = none
+            "teacher_dim": 64,
+            "teacher_weight": 1.0,
+            "stop_step": 0,  # from which on it has no loss; 0 = never
+        },
     }
 
 

@@ -26,7 +26,7 @@ class Encodings:
         model: DualEncoder,
         batch: dict[str, Shaped[Array, "batch ..."]],
         *,
-        key: PRNGKeyArray,
+        key: PRNGKeyArray | None,
         step: Int[Array, ""],
         mean: tuple[float, ...],
         std: tuple[float, ...],
@@ -36,7 +36,7 @@ class Encodings:
         Args:
           model: the towers.
           batch: fields of the step's batch; images are uint8.
-          key: this step's randomness; each view folds its own name into it.
+          key: this step's randomness; each view folds its own name into it. None encodes as evaluation does.
           step: updates made before this one.
           mean: of pixel values in [0, 1], a value a channel.
           std: of pixel values in [0, 1].
@@ -47,6 +47,8 @@ class Encodings:
 
     def key(self, name: str) -> PRNGKeyArray:
         """This step's randomness for whatever is called `name`."""
+        if self._key is None:
+            raise ValueError(f"'{name}' asks for randomness where the encoding is that of an evaluation")
         return fold_in_name(self._key, name)
 
     def _once(self, tower: str, view: str, compute: Callable[[], T]) -> T:
@@ -61,7 +63,8 @@ class Encodings:
 
     def _encode_image(self, view: str) -> TowerOutput:
         def encode(pixels: Shaped[Array, "rows height width 3"]) -> TowerOutput:
-            return self.model.image(normalise(pixels, self._mean, self._std), self.key(view))
+            key = None if self._key is None else self.key(view)
+            return self.model.image(normalise(pixels, self._mean, self._std), key)
 
         return _flattened(encode, 3, self.batch[view])
 
@@ -72,14 +75,22 @@ class Encodings:
 
     def image(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
         """Unit image embeddings."""
+        return self._once("image", view, lambda: unit(self.image_features(view)))
+
+    def image_features(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
+        """Image embeddings as projected, of any length."""
         return self._once(
-            "image", view, lambda: unit(self.model.image_projection(self.image_tower(view).pooled))
+            "image_features", view, lambda: self.model.image_projection(self.image_tower(view).pooled)
         )
 
     def text(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
         """Unit text embeddings."""
+        return self._once("text", view, lambda: unit(self.text_features(view)))
+
+    def text_features(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
+        """Text embeddings as projected, of any length."""
         return self._once(
-            "text", view, lambda: unit(self.model.text_projection(self.text_tower(view).pooled))
+            "text_features", view, lambda: self.model.text_projection(self.text_tower(view).pooled)
         )
 
     def logit_scale(self) -> Float[Array, ""]:

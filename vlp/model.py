@@ -17,6 +17,7 @@ from ml_collections import FrozenConfigDict
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from input_pipeline.views.image import EvaluationView
 from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
+from vlp.configuration import completed
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.parallel.sharding import batch_sharding, replicated
@@ -186,7 +187,7 @@ def load(path: str | Path, *, step: int | None = None, batch_size: int = 256) ->
     """
     folder = find_checkpoint(path, step)
     description = read_description(folder)
-    config = FrozenConfigDict(description.config)
+    config = FrozenConfigDict(completed(description.config))
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
     abstract = nnx.eval_shape(
         lambda: DualEncoder(

@@ -11,7 +11,7 @@ import optax
 import pytest
 from ml_collections import ConfigDict
 
-from vlp.training.optimizer import learning_rate_multipliers, make_optimizer
+from vlp.training.optimizer import make_optimizer
 from vlp.training.path_rules import tree_paths
 
 RATE, DECAY, B1, B2, EPS = 0.01, 0.1, 0.9, 0.98, 1e-6
@@ -47,8 +47,8 @@ def flat(tree: Any) -> dict[str, np.ndarray]:
     )
 
 
-def run_steps(config: ConfigDict, gradients: list[Any], params: Any) -> tuple[Any, Any]:
-    optimizer, _ = make_optimizer(config, 10, params)
+def run_steps(config: ConfigDict, gradients: list[Any], params: Any, steps: int = 10) -> tuple[Any, Any]:
+    optimizer, _ = make_optimizer(config, steps, params)
     state = optimizer.init(params)
     for gradient in gradients:
         updates, state = jax.jit(optimizer.update)(gradient, state, params)
@@ -149,9 +149,16 @@ def test_abstract_parameters_are_enough() -> None:
     )
 
 
-def test_multipliers_are_nested_like_the_parameters() -> None:
-    multipliers = learning_rate_multipliers(config_with(learning_rate_rules="^text/ = 0"), random_tree(0))
-    assert multipliers["text"] == {"blocks": {0: {"kernel": 0.0}}} and multipliers["logit_scale"] == 1.0
+def test_until_ends_a_parameters_own_schedule_and_then_freezes_it() -> None:
+    params, gradients = random_tree(0), [random_tree(seed) for seed in range(1, 5)]
+    cosine = dict(name="cosine", warmup_steps=1, cooldown_steps=0, final=0.0)
+    config = config_with(schedule=cosine, learning_rate_rules="^image/ = 1 until 3")
+    after_three, _ = run_steps(config, gradients[:3], params)
+    after_four, _ = run_steps(config, gradients, params)
+    alone, _ = run_steps(config_with(schedule=cosine), gradients[:3], params, steps=3)
+    assert_same(after_three["image"], flat(alone["image"]))
+    for path, value in flat(after_four).items():
+        assert (value == flat(after_three)[path]).all() == path.startswith("image/"), path
 
 
 @pytest.mark.parametrize(
@@ -163,6 +170,7 @@ def test_multipliers_are_nested_like_the_parameters() -> None:
         ),
         ({"weight_decay_rules": "embedding = 0"}, "weight_decay_rules.*matches no parameter"),
         ({"learning_rate_rules": "text = -1"}, ">= 0, not -1"),
+        ({"learning_rate_rules": "text = 1 until soon"}, "after 'until' must be a whole number, not soon"),
         ({"name": "lion"}, "name='lion'.*adamw"),
         ({"clip_norm": -1.0}, "clip_norm=-1.0"),
         ({"b2": 1.0}, "b2=1.0"),

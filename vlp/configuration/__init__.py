@@ -4,13 +4,14 @@ from vlp.configuration.command_line import CommandLine, parse, parse_paths
 from vlp.configuration.devices import validate_devices
 from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
-from vlp.configuration.resolve import resolve
+from vlp.configuration.resolve import completed, resolve
 from vlp.configuration.tree import flatten, to_dict
 from vlp.configuration.validate import validate
 
 __all__ = [
     "CommandLine",
     "ConfigError",
+    "completed",
     "flatten",
     "load_config",
     "nearest",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from vlp.configuration.errors import ConfigError, nearest
+from vlp.configuration.files import load_config
+from vlp.configuration.paths import find
+from vlp.configuration.tree import to_dict
 
 # An entry of `data.sources` or `data.evaluation`: what it may say, and what is meant where it does not.
-ENTRY_DEFAULTS = {
+ENTRY_DEFAULTS: dict[str, Any] = {
     "format": "",
     "path": "",
     "weight": 1.0,
@@ -51,3 +57,31 @@ def _complete(entry: object, where: str) -> ConfigDict:
     complete = ConfigDict(ENTRY_DEFAULTS)
     complete.update(entry)
     return complete
+
+
+# Groups whose names are the user's own.
+OPEN_GROUPS = ("data.sources", "data.evaluation", "data.image_views", "data.text_views", "data.tables")
+
+
+def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's config with the settings that have come since, at their defaults, which switch them off.
+
+    Args:
+      saved: a resolved config as plain values. Where configs/base.py is not at hand it comes back as it is.
+    """
+    if not find("configs/base.py"):
+        return dict(saved)
+    whole = _overlay(to_dict(resolve(load_config("configs/base.py"))), saved, "")
+    for group in ("sources", "evaluation"):
+        entries = whole["data"][group]
+        whole["data"][group] = {name: {**ENTRY_DEFAULTS, **entry} for name, entry in entries.items()}
+    return whole
+
+
+def _overlay(defaults: Mapping[str, Any], saved: Mapping[str, Any], where: str) -> dict[str, Any]:
+    whole = {**defaults, **saved}
+    for key, default in defaults.items():
+        path = f"{where}{key}"
+        if isinstance(default, Mapping) and isinstance(saved.get(key), Mapping) and path not in OPEN_GROUPS:
+            whole[key] = _overlay(default, saved[key], f"{path}.")
+    return whole

@@ -119,6 +119,22 @@ def _check_tokenizer(config: ConfigDict) -> None:
         )
 
 
+def _check_prototypes(config: ConfigDict) -> None:
+    settings, where = config.objectives.prototypes, "objectives.prototypes"
+    if not settings.weight:
+        return
+    size, batch = settings.episode_size, config.batch_size
+    if size % batch:
+        raise ConfigError(
+            f"{where}.episode_size={size} is not a multiple of batch_size={batch}: "
+            f"use {max(size - size % batch, batch)} or {size - size % batch + batch}"
+        )
+    if settings.clusters > size:
+        raise ConfigError(
+            f"{where}.clusters={settings.clusters} is more than episode_size={size} has examples: lower it"
+        )
+
+
 def _check_weights(config: ConfigDict) -> None:
     named = {f"objectives.{name}": item.weight for name, item in config.objectives.items()}
     named |= {f"data.sources.{name}": item.weight for name, item in config.data.sources.items()}
@@ -176,6 +192,7 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_schedule,
     _check_image_data,
     _check_tokenizer,
+    _check_prototypes,
     _check_weights,
     _check_evaluators,
     _check_cluster,

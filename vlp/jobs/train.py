@@ -16,7 +16,7 @@ from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from input_pipeline.watchdog import Watchdog
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
-from vlp.configuration import to_dict
+from vlp.configuration import completed, to_dict
 from vlp.evaluation import Evaluator, build_evaluators
 from vlp.jobs import JobOptions
 from vlp.jobs._data import EvaluationSets, preprocessing_spec
@@ -24,6 +24,7 @@ from vlp.jobs._report import closing_words
 from vlp.jobs._startup import configuring, start_devices
 from vlp.model import Model
 from vlp.training.build import Training, build_training, model_variables
+from vlp.training.episodes import Episodes
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.model_flops import forward_flops
@@ -75,7 +76,7 @@ class Run:
             )
             self.newest = self.checkpointer.newest()
             if self.newest is not None:
-                there = read_description(self.newest).config
+                there = completed(read_description(self.newest).config)
                 check_same_config(there, to_dict(self.config), options.allow_config_change)
         self.primary = jax.process_index() == 0
         self.counters = DataCounters(
@@ -188,11 +189,29 @@ class Run:
         return [
             Advance(progress, timer),
             self.counters,
+            *self.episodes(timer),
             Log(
                 config.log.every, writer, progress, timer, self.training.schedule, self.counters, config.steps
             ),
             evaluate,
             Checkpoint(config.checkpoint.every, self.save, timer),
+        ]
+
+    def episodes(self, timer: StepTimer) -> list[Episodes]:
+        """For each objective that wants it, the clustering of every stretch of data but the first."""
+        return [
+            Episodes(
+                name,
+                episode,
+                self.training.pretrainer_graphdef,
+                self.batches,
+                self.mesh,
+                seed=self.config.seed,
+                timer=timer,
+                every=episode.size // self.config.batch_size,
+                steps=self.config.steps,
+            )
+            for name, episode in self.training.episodes.items()
         ]
 
     def save(self, info: StepInfo) -> None:

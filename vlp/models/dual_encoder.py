@@ -35,7 +35,7 @@ class DualEncoder(nnx.Module):
           compute: dtype, attention implementation, scan and remat.
           rngs: where initial values come from.
         """
-        self.embed_dim = config.embed_dim
+        self.embed_dim, self.compute = config.embed_dim, compute
         self.image = VisionTransformer(config.image, compute=compute, rngs=rngs)
         self.text = TextTransformer(
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs

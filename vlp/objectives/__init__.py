@@ -10,9 +10,14 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective
 from vlp.objectives.contrastive import Contrastive
 from vlp.objectives.discrimination import Discrimination
+from vlp.objectives.prototypes import Prototypes
 from vlp.randomness import named_rngs
 
-OBJECTIVES: dict[str, type[Objective]] = {"contrastive": Contrastive, "discrimination": Discrimination}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "contrastive": Contrastive,
+    "discrimination": Discrimination,
+    "prototypes": Prototypes,
+}
 
 
 def active_objectives(config: Any, model: DualEncoder, key: PRNGKeyArray) -> dict[str, Objective]:

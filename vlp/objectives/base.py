@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 from flax import nnx
@@ -24,6 +25,25 @@ class ObjectiveOutput(NamedTuple):
     metrics: dict[str, Float[Array, ""]]
 
 
+class Remembered(nnx.Variable):
+    """State of an objective that no gradient changes: prototypes, labels, a teacher."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """A stretch of the data that is looked at, and clustered, before the steps that train on it.
+
+    Attributes:
+      size: examples, a multiple of the batch.
+      clusters: centres of each kind of feature.
+      iterations: of k-means.
+    """
+
+    size: int
+    clusters: int
+    iterations: int
+
+
 class Objective(nnx.Module):
     """A scorer, a target rule and a kernel under one name.
 
@@ -32,9 +52,12 @@ class Objective(nnx.Module):
 
     Attributes:
       fields: the batch fields it reads; the data deliver these, or the config is refused.
+      episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
+        `vlp.training.episodes`.
     """
 
     fields: tuple[str, ...]
+    episode: Episode | None = None
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
         """Builds what it learns.

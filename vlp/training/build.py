@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from vlp.models.compute import resolve_compute
+from vlp.objectives.base import Episode
 from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import make_optimizer
@@ -30,6 +31,8 @@ class Training:
       initial_state: makes the state before the first step, in place on the mesh.
       train_step: jitted; donates the state.
       fields: batch fields the active objectives read.
+      pretrainer_graphdef: structure of towers and objectives together.
+      episodes: of the objectives that want the data clustered ahead, by name.
     """
 
     model_graphdef: nnx.GraphDef
@@ -38,6 +41,8 @@ class Training:
     initial_state: Any
     train_step: TrainStep
     fields: tuple[str, ...]
+    pretrainer_graphdef: nnx.GraphDef
+    episodes: dict[str, Episode]
 
 
 def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training:
@@ -81,6 +86,8 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
         initial_state=jax.jit(initial_state, out_shardings=shardings),
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         fields=abstract.fields,
+        pretrainer_graphdef=graphdef,
+        episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )
 
 

@@ -19,13 +19,13 @@ from vlp.training.throughput import StepTimer
 HostBatch = dict[str, Shaped[np.ndarray, "local ..."]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class StepInfo:
     """What a hook sees after a step.
 
     Attributes:
       step: number of updates made so far.
-      state: after the update; given up to the next step, so a hook must not keep it.
+      state: after the update; given up to the next step, so a hook must not keep it, but may put another in its place.
       metrics: device scalars; reading one waits for the step.
       batch: this host's rows of the batch just used.
       last: whether the loop ends here.
@@ -84,7 +84,9 @@ def training_steps(
         previous = metrics
         timer.step()
         last = step == steps or stop_requested()
-        yield StepInfo(step, state, metrics, batch, last)
+        info = StepInfo(step, state, metrics, batch, last)
+        yield info
+        state = info.state
         if last:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import operator
@@ -38,28 +39,65 @@ def make_optimizer(
     """
     _validate(config)
     schedule = make_schedule(config.schedule, config.learning_rate, steps)
-    rates = learning_rate_multipliers(config, params)
+    rates = match_tree(
+        config.learning_rate_rules,
+        params,
+        default=Rate(),
+        convert=_rate,
+        name="optimizer.learning_rate_rules",
+    )
     decays = jax.tree.map(
-        lambda m: config.weight_decay * m, _multipliers(config, "weight_decay_rules", params)
+        lambda m: config.weight_decay * m,
+        match_tree(
+            config.weight_decay_rules,
+            params,
+            default=1.0,
+            convert=_multiplier,
+            name="optimizer.weight_decay_rules",
+        ),
     )
     parts = [
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         optax.scale_by_adam(config.b1, config.b2, config.eps, mu_dtype=jnp.float32),
         *(optax.add_decayed_weights(decay, mask) for decay, mask in _groups(decays) if decay),
-        *(optax.masked(optax.scale(m), mask) for m, mask in _groups(rates) if m not in (0.0, 1.0)),
+        *(_scaled(rate, schedule, config, mask) for rate, mask in _groups(rates) if rate != Rate()),
         optax.scale_by_learning_rate(schedule),
     ]
-    labels = jax.tree.map(lambda m: "trained" if m else "frozen", rates)
+    labels = jax.tree.map(lambda rate: "trained" if rate.multiplier else "frozen", rates)
     return optax.partition({"trained": optax.chain(*parts), "frozen": optax.set_to_zero()}, labels), schedule
 
 
-def learning_rate_multipliers(config: Any, params: Any) -> Any:
-    """The learning-rate multiplier of every parameter, nested like `params`; 0.0 means frozen."""
-    return _multipliers(config, "learning_rate_rules", params)
+@dataclasses.dataclass(frozen=True, order=True)
+class Rate:
+    """A parameter's learning rate relative to the schedule's, and the step by which its own schedule ends, if earlier.
+
+    From that step on it is frozen: the final phase of ProtoCLIP, and any LiT (arXiv 2111.07991) after pretraining.
+    """
+
+    multiplier: float = 1.0
+    until: int = 0
 
 
-def _multipliers(config: Any, field: str, params: Any) -> Any:
-    return match_tree(config[field], params, default=1.0, convert=_multiplier, name=f"optimizer.{field}")
+def _rate(text: str) -> Rate:
+    """'0.1' or '1 until 9000'."""
+    multiplier, word, step = text.partition(" until ")
+    if word and not step.strip().isdecimal():
+        raise ValueError(f"the step after 'until' must be a whole number, not {step}")
+    return Rate(_multiplier(multiplier), int(step) if word else 0)
+
+
+def _scaled(rate: Rate, schedule: optax.Schedule, config: Any, mask: Any) -> optax.GradientTransformation:
+    """Scales the masked updates by what the rate makes of the schedule."""
+    if not rate.until:
+        return optax.masked(optax.scale(rate.multiplier), mask)
+    own = make_schedule(config.schedule, config.learning_rate, rate.until)
+
+    def relative(step: Any) -> Any:
+        whole = schedule(step)
+        share = jnp.where(whole > 0, own(step) / jnp.where(whole > 0, whole, 1.0), 1.0)
+        return rate.multiplier * jnp.where(step < rate.until, share, 0.0)
+
+    return optax.masked(optax.scale_by_schedule(relative), mask)
 
 
 def _multiplier(text: str) -> float:
@@ -69,7 +107,7 @@ def _multiplier(text: str) -> float:
     return value
 
 
-def _groups(values: Any) -> Iterator[tuple[float, Any]]:
+def _groups(values: Any) -> Iterator[tuple[Any, Any]]:
     """Each distinct value with the mask of the parameters that have it (optax masks are yes or no)."""
     for value in sorted(set(jax.tree.leaves(values))):
         yield value, jax.tree.map(functools.partial(operator.eq, value), values)
