@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,31 @@ def test_sources_can_be_replaced_by_a_flag_and_are_completed() -> None:
     left_out = {"weight": 1.0, "columns": {}, "fraction": 1.0, "keep_ids": ""}
     left_out |= {"templates": (), "prefix": "", "prefix_token": ""}
     assert source.to_dict() == {"format": "parquet", "path": "/data/*.parquet", **left_out}
+
+
+def test_what_an_entry_leaves_out_is_a_flag_too() -> None:
+    line = parse(
+        "--config.data.sources.quickstart.prefix_token=web",
+        "--config.data.sources.quickstart.templates=('a {}', 'the {}')",
+        "--config.data.sources.quickstart.fraction=0.5",
+        "--config.data.evaluation.val.columns={'image': 'picture'}",
+    )
+    data = configuration.resolve(line.config).data
+    source = data.sources.quickstart
+    assert (source.prefix_token, source.fraction, source.templates) == ("web", 0.5, ("a {}", "the {}"))
+    assert source.columns.label == "category" and data.evaluation.val.columns.to_dict() == {
+        "image": "picture"
+    }
+
+
+def test_views_of_a_config_file_can_be_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "views.py"
+    file.write_text(
+        "from configs import base\n\ndef get_config():\n    config = base.get_config()\n"
+        "    config.data.image_views = {'strong': {'count': 2, 'blur': 0.5}}\n    return config\n"
+    )
+    line = parse(f"--config={file}", "--config.data.image_views={'small': {'count': 4}}")
+    assert line.config.data.image_views.to_dict() == {"small": {"count": 4}}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"data.image.solarize": 1.5}, r"solarize=1.5 must be in \[0, 1\]"),
     ({"data.text.choice": "longest"}, r"data.text.choice='longest'"),
     ({"data.text.label_share": 0.5}, r"label_share=0.5 shows labels, but no templates"),
+    (
+        {"data.text_views": ConfigDict({"named": {"count": 1, "label_share": 0.5}})},
+        r"text_views.named.label_share=0.5 shows labels, but no templates",
+    ),
     ({"data.sources.quickstart.format": "parket"}, r"format='parket' is not one of .*did you mean 'parquet'"),
     ({"data.sources.quickstart.path": ""}, r"data.sources.quickstart.path is empty"),
     ({"data.sources.quickstart.path": "data/*.nothing"}, r"nothing at 'data/\*.nothing' \(looked in "),

@@ -32,6 +32,12 @@ def test_the_line_is_compact_and_leaves_out_what_is_not_there() -> None:
     assert format_line(0, 9, {}) == "step 0/9"
 
 
+def test_replaced_records_are_told_by_reason() -> None:
+    values = {"loss": 2.0, "data/replaced": 5, "data/replaced/undecodable": 2, "data/replaced/no_caption": 3}
+    assert format_line(1, 9, values) == "step 1/9  loss 2  replaced 2 undecodable, 3 no_caption"
+    assert format_line(1, 9, {"loss": 2.0, "data/replaced": 0}) == "step 1/9  loss 2"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3600.0, "1:00:00"), (90061.0, "25:01:01")]
 )

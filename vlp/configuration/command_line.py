@@ -13,10 +13,11 @@ from ml_collections import ConfigDict, config_flags
 from vlp.configuration import flag_types
 from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
+from vlp.configuration.resolve import complete_entries
 from vlp.configuration.tree import flatten
 
 # Groups whose names are the user's own: a flag may replace them whole, with a Python dict.
-_OPEN_GROUP = re.compile(r"data\.(sources|evaluation)(\.\w+\.columns)?")
+_OPEN_GROUP = re.compile(r"data\.((sources|evaluation)(\.\w+\.columns)?|image_views|text_views|tables)")
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 
 
@@ -48,6 +49,7 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[Any, str]]) -> C
     flag_types.register()
     spec, rest = _take_config(arguments, options["config"][0])
     config = load_config(spec)
+    complete_entries(config)
     before = flatten(config)
     overrides = [match[1] for argument in rest if (match := _OVERRIDE.match(argument))]
     for path in overrides:

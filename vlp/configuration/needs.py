@@ -31,16 +31,20 @@ def _need_sources(config: ConfigDict) -> None:
         )
     for name, source in sources.items():
         _check_entry(source, f"data.sources.{name}")
-    text = config.data.text
-    if (
-        text.label_share
-        and not text.templates
-        and not any(source.get("templates") for source in sources.values())
-    ):
-        raise ConfigError(
-            f"data.text.label_share={text.label_share} shows labels, but no templates say how: set "
-            "--config.data.text.templates='(\"a photo of a {}.\",)'"
-        )
+    _check_label_shares(config)
+
+
+def _check_label_shares(config: ConfigDict) -> None:
+    text, named = config.data.text, config.data.text_views
+    views = {"data.text": {}, **{f"data.text_views.{name}": view for name, view in named.items()}}
+    of_sources = any(source.get("templates") for source in config.data.sources.values())
+    for where, view in views.items():
+        share, templates = (view.get(key, text[key]) for key in ("label_share", "templates"))
+        if share and not templates and not of_sources:
+            raise ConfigError(
+                f"{where}.label_share={share} shows labels, but no templates say how: set "
+                "--config.data.text.templates='(\"a photo of a {}.\",)'"
+            )
 
 
 def _need_tokenizer(config: ConfigDict) -> None:

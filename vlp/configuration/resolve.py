@@ -33,12 +33,22 @@ def resolve(config: ConfigDict) -> ConfigDict:
       ConfigError: an entry has a key that is none of ENTRY_DEFAULTS, or a value of another type.
     """
     resolved = config.copy_and_resolve_references()
+    complete_entries(resolved)
+    return resolved
+
+
+def complete_entries(config: ConfigDict) -> None:
+    """Completes them in place: before flags are read, so that each of their keys is one, and after.
+
+    Raises:
+      ConfigError: as by `resolve`.
+    """
+    data = config.get("data", {})
     for group in ("sources", "evaluation"):
-        entries = resolved.data[group]
+        entries = data.get(group, ConfigDict())
         with entries.unlocked():
             for name, entry in entries.items():
                 entries[name] = _complete(entry, f"data.{group}.{name}")
-    return resolved
 
 
 def _complete(entry: object, where: str) -> ConfigDict:

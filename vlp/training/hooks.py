@@ -179,5 +179,5 @@ class DataCounters:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Goes on counting from a checkpoint."""
-        self.seen, self.truncated = saved["seen"], saved["truncated"]
+        self.seen, self.truncated = saved["seen"], saved.get("truncated", 0)
         self.replaced = dict(saved["replaced"])

@@ -22,11 +22,21 @@ _FIELDS: tuple[tuple[str, Callable[[float], str]], ...] = (
     ("mfu", lambda value: f"mfu {_percent(value)}"),
     ("data_wait_share", lambda value: f"data {_percent(value)}"),
 )
+_REPLACED = "data/replaced/"  # and the reason
 
 
 def format_values(values: Mapping[str, float]) -> str:
-    """`loss 3.214  scale 21.3  grad 0.84  912 pairs/s  mfu 41%  data 0.4%`, of what is there."""
-    return "  ".join(show(values[name]) for name, show in _FIELDS if name in values)
+    """`loss 3.214  scale 21.3  grad 0.84  912 pairs/s  mfu 41%  data 0.4%`, of what is there.
+
+    Records replaced so far come last, by reason: `replaced 2 undecodable`.
+    """
+    shown = [show(values[name]) for name, show in _FIELDS if name in values]
+    counts = {
+        name.removeprefix(_REPLACED): count for name, count in values.items() if name.startswith(_REPLACED)
+    }
+    if counts:
+        shown.append("replaced " + ", ".join(f"{count:.0f} {reason}" for reason, count in counts.items()))
+    return "  ".join(shown)
 
 
 def format_line(step: int, total: int, values: Mapping[str, float]) -> str:
