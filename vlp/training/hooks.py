@@ -15,7 +15,7 @@ import optax
 from vlp.evaluation import Evaluator, due, evaluate
 from vlp.parallel.sharding import fetch
 from vlp.training.loop import StepInfo
-from vlp.training.progress import Progress
+from vlp.training.progress import NAMES, Progress
 from vlp.training.state import TrainState
 from vlp.training.throughput import StepTimer
 from vlp.training.writers import MetricsWriter
@@ -42,10 +42,17 @@ class Log:
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
         self.writer.write_timings(info.step, rates)
-        scale = {
-            name.rpartition("/")[2]: value for name, value in values.items() if name.endswith("/logit_scale")
-        }
-        self.progress.show(info.step, values | rates | scale)
+        self.progress.show(info.step, _of_objectives(values) | values | rates)
+
+
+def _of_objectives(values: Mapping[str, float]) -> dict[str, float]:
+    """What the progress line shows of `objective/name`, by its name alone; of several objectives the first."""
+    shown: dict[str, float] = {}
+    for path, value in sorted(values.items()):
+        objective, _, name = path.rpartition("/")
+        if objective and name in NAMES:
+            shown.setdefault(name, value)
+    return shown
 
 
 @dataclasses.dataclass

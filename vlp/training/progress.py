@@ -16,6 +16,12 @@ def _percent(share: float) -> str:
 # What the line shows of the values at hand, in this order.
 _FIELDS: tuple[tuple[str, Callable[[float], str]], ...] = (
     ("loss", lambda value: f"loss {value:.4g}"),
+    ("accuracy", lambda value: f"acc {_percent(value)}"),
+    # A healthy contrast pulls the two apart; in a collapse they are the same.
+    ("positive_cosine", lambda value: f"cos+ {value:.2f}"),
+    ("negative_cosine", lambda value: f"cos- {value:.2f}"),
+    ("teacher_entropy", lambda value: f"entropy {value:.3g}"),
+    ("empty", lambda value: f"empty {_percent(value)}"),
     ("logit_scale", lambda value: f"scale {value:.3g}"),
     ("gradient_norm", lambda value: f"grad {value:.3g}"),
     ("pairs_per_second", lambda value: f"{value:.0f} pairs/s" if value >= 100 else f"{value:.3g} pairs/s"),
@@ -23,6 +29,9 @@ _FIELDS: tuple[tuple[str, Callable[[float], str]], ...] = (
     ("data_wait_share", lambda value: f"data {_percent(value)}"),
 )
 _REPLACED = "data/replaced/"  # and the reason
+
+
+NAMES = frozenset(name for name, _ in _FIELDS)
 
 
 def format_values(values: Mapping[str, float]) -> str:
