@@ -26,6 +26,7 @@ from ml_collections import FrozenConfigDict
 
 from vlp import configuration
 from vlp.configuration import ConfigError
+from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import JobOptions, available
 
 OPTIONS = {  # name: (default, help)
@@ -98,4 +99,5 @@ def help_text(arguments: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     sys.exit(main(sys.argv[1:]))

@@ -73,9 +73,6 @@ def our_config(dtype: str) -> Any:
 
 def build_ours(batch_size: int, dtype: str) -> Step:
     """The step that main.py trains with, started as it starts it."""
-    from vlp.jobs._startup import reuse_freed_memory
-
-    reuse_freed_memory()
     import jax
     from ml_collections import ConfigDict
 

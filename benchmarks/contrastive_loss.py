@@ -38,15 +38,11 @@ def our_step(name: str, batch: int, chunk: int) -> Callable[[], float]:
     import jax
     import jax.numpy as jnp
 
-    from vlp.jobs._startup import reuse_freed_memory
     from vlp.kernels.softmax import softmax
     from vlp.objectives.contrastive import match_metrics
     from vlp.objectives.scorers import Scores
     from vlp.objectives.targets import same_id
     from vlp.parallel.contrastive import chunked_softmax
-
-    if name == "dense":
-        reuse_freed_memory()
 
     def dense(images, texts, scale):
         scores, targets = Scores(images, texts, scale, 0.0), same_id(jnp.arange(batch), jnp.arange(batch))

@@ -21,7 +21,7 @@ import numpy as np
 
 from vlp.clustering import KMeans, cluster
 from vlp.clustering.sharded import product_dtype
-from vlp.jobs._startup import reuse_freed_memory
+from vlp.huge_pages import restart_with_huge_pages
 from vlp.parallel.mesh import make_mesh
 
 Run = Callable[[], tuple[float, np.ndarray]]
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    reuse_freed_memory()
+    restart_with_huge_pages()
     points = mixture(options.points, options.dim)
     initial = points[np.random.default_rng(1).choice(options.points, options.k, replace=False)].copy()
     runs = {"vlp": ours(points, initial, options.iterations)}

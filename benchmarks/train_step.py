@@ -14,6 +14,7 @@ Peers are not dependencies; where one is absent its row says so:
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -24,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import contestants
+from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 REFERENCE = "open_clip"
 
@@ -34,7 +36,11 @@ class Contestant:
     def __init__(self, name: str, arguments: list[str]):
         self.name, self.seconds, self.peak_gib = name, [], 0.0
         command = [sys.executable, __file__, f"--contestant={name}", *arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # What main.py gives itself; the peers start as theirs do.
+        environment = {**os.environ, **({TUNABLES: HUGE_PAGES} if name.startswith("vlp") else {})}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         self.absent = self._answer().removeprefix("ready").strip()
 
     def step(self, *, counted: bool = True) -> None:

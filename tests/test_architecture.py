@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.pretrainer", "vlp.checkpoint"),
     ("vlp.objectives",),
     ("vlp.encodings", "vlp.parallel", "vlp.configuration"),
-    ("vlp.models", "vlp.kernels", "vlp.randomness"),
+    ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages"),
 )
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 
@@ -111,7 +111,10 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         under(imported, "configs") and not under(importer, "configs")
     ),
     "what runs before the devices start loads no jax": lambda importer, imported: (
-        (importer in ("main", "vlp", "vlp.jobs", "vlp.models.sizes") or under(importer, "vlp.configuration"))
+        (
+            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", "vlp.models.sizes")
+            or under(importer, "vlp.configuration")
+        )
         and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "grain")
     ),
     "kernels know no model, no mesh, no method": lambda importer, imported: (

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,34 +24,12 @@ def configuring() -> Iterator[None]:
         raise ConfigError(str(error)) from error
 
 
-def reuse_freed_memory() -> None:
-    """Makes malloc keep memory that is given back to it, where there are only CPU devices.
-
-    XLA's CPU back end allocates a step's temporaries anew for every step; without this the system takes the pages back
-    each time, and faulting them in again costs a sixth of a quickstart step. Has to come before any thread starts.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
-    if mallopt is not None and _only_cpu():
-        one_arena, no_mmap, never_trim = (-8, 1), (-4, 0), (-1, -1)
-        for option in (one_arena, no_mmap, never_trim):
-            mallopt(*option)
-
-
-def _only_cpu() -> bool:
-    """Whether JAX will find CPU devices only, asked before it is started: libtpu alone is no sign of a TPU."""
-    if os.environ.get("JAX_PLATFORMS"):
-        return os.environ["JAX_PLATFORMS"] == "cpu"
-    has_tpu = any(any(Path("/dev").glob(name)) for name in ("accel*", "vfio/[0-9]*"))
-    return not has_tpu and importlib.util.find_spec("jax_plugins") is None
-
-
 def start_devices(config: Any) -> Mesh:
     """Checks the config against the devices, makes the mesh and sets it for the rest of the program.
 
     Raises:
       ConfigError: the mesh or the batch does not fit the devices.
     """
-    reuse_freed_memory()
     use_compilation_cache()
     mesh = make_mesh(validate_devices(config, jax.device_count(), jax.process_count()))
     jax.set_mesh(mesh)

@@ -21,7 +21,7 @@ from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centre
 from vlp.configuration import ConfigError, validate_devices
 from vlp.jobs import JobOptions
 from vlp.jobs._embeddings import Embeddings, Records, embed
-from vlp.jobs._startup import configuring, reuse_freed_memory, use_compilation_cache
+from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.parallel.mesh import make_mesh
 
 NEEDS = ("sources",)
@@ -43,7 +43,6 @@ def run(options: JobOptions) -> int:
             f"--job=cluster runs in one process, not {jax.process_count()}: give it one host's devices"
         )
     output = Path(options.output or options.workdir / "clusters")
-    reuse_freed_memory()
     use_compilation_cache()
     with configuring():
         mesh = make_mesh(validate_devices(options.config, jax.device_count(), jax.process_count()))
