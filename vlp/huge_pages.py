@@ -13,7 +13,7 @@ TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 def restart_with_huge_pages() -> None:
     """Starts this program again in its own place, with malloc asking for huge pages, where there are only CPU devices.
 
-    XLA's CPU back end allocates a step's temporaries, gigabytes of them, anew for every step. In pages of 4 KiB that is a
+    XLA allocates a step's temporaries, gigabytes of them, anew for every step. In pages of 4 KiB that is a
     million page faults a step, which can take a third of its time; in pages of 2 MiB it is a few thousand. Glibc reads
     the setting only as a program starts (2.35 or later; others ignore it); whoever has set it is left alone.
     """
