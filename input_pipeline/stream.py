@@ -22,7 +22,7 @@ from input_pipeline.host_batches import HostBatches
 from input_pipeline.mixture import Address, Mixture
 from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
-from input_pipeline.subsets import chosen_records
+from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.watchdog import Watchdog, prepare_worker
 
@@ -149,15 +149,7 @@ def make_stream(
     }
     sources = {name: open_source(entry) for name, entry in used.items()}
     mixture = Mixture(
-        {
-            name: chosen_records(
-                sources[name],
-                name,
-                fraction=entry.get("fraction", 1.0),
-                keep_ids=entry.get("keep_ids", ""),
-            )
-            for name, entry in used.items()
-        },
+        {name: entry_records(sources[name], name, entry) for name, entry in used.items()},
         {name: entry["weight"] for name, entry in used.items()},
         seed,
         batch_size if data.get("single_source_batches", False) else 0,

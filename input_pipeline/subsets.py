@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,13 @@ def chosen_records(source: Source, name: str, *, fraction: float = 1.0, keep_ids
         if not kept:
             raise ValueError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
     return kept if fraction == 1 or not kept else Share(kept, max(1, round(fraction * len(kept))))
+
+
+def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequence[int]:
+    """`chosen_records` as an entry of `data.sources` says."""
+    return chosen_records(
+        source, name, fraction=entry.get("fraction", 1.0), keep_ids=entry.get("keep_ids", "")
+    )
 
 
 @dataclass(frozen=True)

@@ -116,10 +116,24 @@ def prepare_worker(index: int, count: int) -> None:
 def _draw(batches: Any, ready: queue.Queue[Batch | BaseException], stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            ready.put(next(batches))
+            ready.put(_unlinked(next(batches)))
         except BaseException as error:
             ready.put(error)
             return
+
+
+def _unlinked(batch: Batch) -> Batch:
+    """Takes what worker processes share out of the file system: the memory lives on for as long as the arrays.
+
+    Grain does so when an array is deleted, by a thread. Some arrays outlive it, as JAX holds on to what it was given:
+    then the interpreter warns of leaks in the end, and a killed run leaves them behind.
+    """
+    for array in batch.values():
+        if getattr(array, "_unlink_on_del", False):
+            shared: Any = array
+            shared.shm.unlink()
+            shared._unlink_on_del = False
+    return batch
 
 
 def _drain(ready: queue.Queue[Batch | BaseException]) -> None:

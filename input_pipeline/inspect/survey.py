@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,30 +27,47 @@ _THUMBNAIL = 64  # pixels that a fingerprint needs at the least
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One good record: all that a survey counts, without its pixels."""
+    """One record with a sound image: all that a survey counts, without its pixels."""
 
     record: Record  # without image
-    texts: tuple[str, ...]  # all that training may show
+    texts: tuple[str, ...]  # all that training may show; () = it has no caption
     tokens: tuple[int, ...]  # of each text
     format: str
     size: tuple[int, int]  # width, height
     image_bytes: int
     fingerprint: bytes
+    unusable: BadRecord | None  # why training cannot use it all the same
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen: `figures` is plain JSON; `good` are the numbers of the records that training can use."""
+    """What was seen.
+
+    Attributes:
+      figures: plain JSON.
+      good: numbers of the records that training can use.
+      pictures: numbers of those with a sound image, captions or not.
+    """
 
     figures: dict[str, Any]
     good: tuple[int, ...]
+    pictures: tuple[int, ...]
 
 
-def survey(source: Source, view: TextView, tokenizer: Tokenizer, *, records: int, threads: int) -> Survey:
+def survey(
+    source: Source,
+    chosen: Sequence[int],
+    view: TextView,
+    tokenizer: Tokenizer,
+    *,
+    records: int,
+    threads: int,
+) -> Survey:
     """Look at records, at their images decoded and at their texts as tokens.
 
     Args:
       source: any.
+      chosen: numbers of the records in use.
       view: which of a record's texts training may show.
       tokenizer: of the model.
       records: how many to look at, evenly spread; 0 = all.
@@ -59,25 +76,19 @@ def survey(source: Source, view: TextView, tokenizer: Tokenizer, *, records: int
     Raises:
       ValueError: the source is empty.
     """
-    count = len(source)
-    if not count:
+    if not chosen:
         raise ValueError("the source has no records")
-    numbers = spread(count, records)
+    numbers = [chosen[place] for place in spread(len(chosen), records)]
     with ThreadPoolExecutor(threads) as pool:
-        looks = list(pool.map(lambda number: _look(source, view, tokenizer, number), numbers))
-    good = [look for look in looks if isinstance(look, Look)]
-    bad = [(number, look) for number, look in zip(numbers, looks, strict=True) if isinstance(look, BadRecord)]
-    figures: dict[str, Any] = {"records": count, "looked_at": len(numbers), "usable": len(good), **_bad(bad)}
-    if good:
-        figures |= {
-            "near_duplicates": _near_duplicates(good),
-            "images": _images(good),
-            "captions": _captions(good, tokenizer.length),
-            "tags": _histogram(tag for look in good for tag in look.record.tags),
-            "labels": _histogram(look.record.label for look in good if look.record.label),
-        }
-    usable = tuple(number for number, look in zip(numbers, looks, strict=True) if isinstance(look, Look))
-    return Survey(figures, usable)
+        found = list(pool.map(lambda number: _look(source, view, tokenizer, number), numbers))
+    looks = {number: look for number, look in zip(numbers, found, strict=True) if isinstance(look, Look)}
+    why = [look.unusable if isinstance(look, Look) else look for look in found]
+    good = [number for number, bad in zip(numbers, why, strict=True) if not bad]
+    figures: dict[str, Any] = {"records": len(source), "in_use": len(chosen), "looked_at": len(numbers)}
+    figures |= {"usable": len(good), **_bad(zip(numbers, why, strict=True))}
+    figures |= _pictures(list(looks.values())) if looks else {}
+    figures |= {"captions": _captions([looks[number] for number in good], tokenizer.length)} if good else {}
+    return Survey(figures, tuple(good), tuple(looks))
 
 
 def spread(count: int, wanted: int) -> list[int]:
@@ -90,9 +101,6 @@ def spread(count: int, wanted: int) -> list[int]:
 def _look(source: Source, view: TextView, tokenizer: Tokenizer, number: int) -> Look | BadRecord:
     try:
         record = source[number]
-        texts = tuple(view.every_text(record))
-        if not texts:
-            view.usable(record)  # says why
         if record.image is None:
             raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
         picture = open_picture(record.image)
@@ -100,23 +108,32 @@ def _look(source: Source, view: TextView, tokenizer: Tokenizer, number: int) -> 
         pixels, _ = picture.reduced(min(size) / _THUMBNAIL)
     except BadRecord as bad:
         return bad
-    header = read_header(record.image)
+    header, texts = read_header(record.image), tuple(view.every_text(record))
     return Look(
         Record(**{name: getattr(record, name) for name in _KEPT}, image=None),
         texts,
-        tuple(tokenizer.count_tokens(texts).tolist()),
+        tuple(tokenizer.count_tokens(texts).tolist()) if texts else (),
         header.format if header else "unknown",
         size,
         len(record.image),
         fingerprint(Image.fromarray(pixels)),
+        None if texts else _without_text(view, record),
     )
+
+
+def _without_text(view: TextView, record: Record) -> BadRecord | None:
+    try:
+        view.usable(record)
+    except BadRecord as bad:
+        return bad
+    return None
 
 
 _KEPT = ("id", "captions", "tags", "label", "source", "group")
 
 
-def _bad(bad: Sequence[tuple[int, BadRecord]]) -> dict[str, Any]:
-    names = [(one.reason.name.lower(), f"record {number}: {one.detail}") for number, one in bad]
+def _bad(found: Iterable[tuple[int, BadRecord | None]]) -> dict[str, Any]:
+    names = [(bad.reason.name.lower(), f"record {number}: {bad.detail}") for number, bad in found if bad]
     examples: dict[str, list[str]] = {}
     for name, text in names:
         examples.setdefault(name, []).append(text)
@@ -132,14 +149,20 @@ def _near_duplicates(looks: Sequence[Look]) -> int:
     return sum(int((~seen.keep_new(rows[at : at + 64])).sum()) for at in range(0, len(rows), 64))
 
 
-def _images(looks: Sequence[Look]) -> dict[str, Any]:
-    return {
+def _pictures(looks: Sequence[Look]) -> dict[str, Any]:
+    images = {
         "formats": _histogram(look.format for look in looks)["top"],
         "width": _distribution([look.size[0] for look in looks]),
         "height": _distribution([look.size[1] for look in looks]),
         "shorter_side": _distribution([min(look.size) for look in looks]),
         "longer_side": _distribution([max(look.size) for look in looks]),
         "bytes": _distribution([look.image_bytes for look in looks]),
+    }
+    return {
+        "near_duplicates": _near_duplicates(looks),
+        "images": images,
+        "tags": _histogram(tag for look in looks for tag in look.record.tags),
+        "labels": _histogram(look.record.label for look in looks if look.record.label),
     }
 
 

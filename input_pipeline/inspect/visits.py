@@ -15,7 +15,7 @@ import numpy as np
 from input_pipeline.records import Reason, Record
 from input_pipeline.sources import Source
 from input_pipeline.sources.array_record import encode_record
-from input_pipeline.stream import make_stream
+from input_pipeline.stream import PAIRS, make_stream
 from input_pipeline.tokenizers import Tokenizer
 
 
@@ -49,6 +49,7 @@ def visits(
     preprocessing: Mapping[str, Any],
     tokenizer: Tokenizer,
     seed: int,
+    captions: bool = True,
 ) -> list[Row]:
     """Some records of one source, each with `count` visits.
 
@@ -59,6 +60,7 @@ def visits(
       name: of the source in `data["sources"]`.
       numbers: of the records.
       data, preprocessing, tokenizer, seed: as for `make_stream`.
+      captions: whether the records have texts to show.
     """
     records = [replace(source[number], extras={}) for number in numbers]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +75,12 @@ def visits(
         }
         alone = {**data, "sources": {name: entry | {"fraction": 1.0, "keep_ids": ""}}}
         stream = make_stream(
-            alone, preprocessing=preprocessing, tokenizer=tokenizer, batch_size=len(records), seed=seed
+            alone,
+            preprocessing=preprocessing,
+            tokenizer=tokenizer,
+            batch_size=len(records),
+            seed=seed,
+            fields=PAIRS if captions else ("image",),
         )
         seen: list[list[Visit]] = [[] for _ in records]
         with closing(stream.batches(threads=1, prefetch=1)) as batches:
@@ -87,7 +94,7 @@ def visits(
 
 
 def _visit(batch: Mapping[str, np.ndarray], row: int, tokenizer: Tokenizer) -> Visit:
-    text = tokenizer.decode(batch["text"][row][batch["text_mask"][row]])
+    text = tokenizer.decode(batch["text"][row][batch["text_mask"][row]]) if "text" in batch else ""
     return Visit(batch["image"][row], text, bool(batch["truncated"][row]), Reason(batch["replaced"][row]))
 
 

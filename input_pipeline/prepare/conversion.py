@@ -18,8 +18,9 @@ from input_pipeline.prepare.shards import ShardWriter
 from input_pipeline.prepare.tally import Tally
 from input_pipeline.prepare.workers import Results, Work, converted
 from input_pipeline.sources import open_source
+from input_pipeline.subsets import entry_records
 
-_ORIGIN = ("format", "path", "columns")  # what a source's records depend on
+_ORIGIN = ("format", "path", "columns", "fraction", "keep_ids")  # what the records depend on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,31 +40,27 @@ class Report:
     records_per_second_and_process: float
 
 
-def prepare(
-    sources: Mapping[str, Mapping[str, Any]], settings: Settings, output: Path, processes: int
-) -> Report:
-    """Convert every record of the sources into shards in `output`, or go on where an interrupted call was.
+def prepare(name: str, entry: Mapping[str, Any], settings: Settings, output: Path, processes: int) -> Report:
+    """Convert the records in use of a source into shards in `output`, or go on where an interrupted call was.
 
     The shards are the same bytes for any number of processes and any interruptions. Memory holds some hundred
     records a process, and the fingerprints (see `Seen`).
 
     Args:
-      sources: as in `data.sources`, by name; they are read one after the other in this order.
+      name: of the source, for messages.
+      entry: as in `data.sources`.
       settings: what decides about the bytes.
       output: a folder.
       processes: to work in; with 1, this one.
 
     Raises:
-      ValueError: a source cannot be opened, the folder holds something else, or no record can be used.
+      ValueError: the source cannot be opened, the folder holds something else, or no record can be used.
       WorkerFailed: a record ended its worker.
     """
-    opened = {name: open_source(source) for name, source in sources.items()}
-    work = Work(tuple(opened), tuple(opened.values()), settings)
-    described = {
-        name: {**{key: sources[name][key] for key in _ORIGIN}, "records": len(source)}
-        for name, source in opened.items()
-    }
-    conversion = {"sources": described, **dataclasses.asdict(settings)}
+    source = open_source(entry)
+    work = Work(name, source, entry_records(source, name, entry), settings)
+    described = {key: entry[key] for key in _ORIGIN if key in entry} | {"records": len(work)}
+    conversion = {"source": described, **dataclasses.asdict(settings)}
     with closing(ShardWriter(output, conversion)) as shards:
         start = shards.progress["position"] if shards.progress else 0
         began = time.perf_counter()

@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import Any, NamedTuple
 
@@ -31,26 +31,24 @@ class WorkerFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Work:
-    """Records of several sources, one after the other, and what to do with each."""
+    """Records of a source, and what to do with each.
 
-    names: tuple[str, ...]
-    sources: tuple[Source, ...]
+    Attributes:
+      name: of the source.
+      numbers: of the records, in the order in which they are converted.
+    """
+
+    name: str
+    source: Source
+    numbers: Sequence[int]
     settings: Settings
 
     def __len__(self) -> int:
-        return sum(map(len, self.sources))
+        return len(self.numbers)
 
     def chunk(self, first: int) -> range:
         """The positions that travel together with the first of them."""
         return range(first, min(first + CHUNK, len(self)))
-
-    def locate(self, position: int) -> tuple[int, int]:
-        """Which source a position falls into, and which of its records it is."""
-        for number, source in enumerate(self.sources):
-            if position < len(source):
-                return number, position
-            position -= len(source)
-        raise IndexError("there are not that many records")
 
     def __call__(self, position: int) -> Converted | Dropped:
         """The record at a position, converted.
@@ -58,13 +56,10 @@ class Work:
         Raises:
           WorkerFailed: anything but a bad record went wrong.
         """
-        number, index = self.locate(position)
         name = self.describe(position)
         try:
-            record = self.sources[number][index]
+            record = self.source[self.numbers[position]]
             name = f"{name} ('{record.id}')"
-            if len(self.sources) > 1 and not record.source:
-                record = replace(record, source=self.names[number])
             return convert(record, self.settings)
         except BadRecord as bad:
             return Dropped(bad.reason, f"{name}: {bad.detail}")
@@ -72,8 +67,7 @@ class Work:
             raise WorkerFailed(f"{name}: {type(error).__name__}: {error}") from error
 
     def describe(self, position: int) -> str:
-        number, index = self.locate(position)
-        return f"record {index} of source '{self.names[number]}'"
+        return f"record {self.numbers[position]} of source '{self.name}'"
 
 
 Results = list[Converted | Dropped]

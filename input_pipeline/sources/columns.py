@@ -119,13 +119,13 @@ def make_record(
 ) -> Record:
     """A Record from values by field, whichever format they come from: text may be bytes, lists may be absent."""
     return Record(
-        id=_name(values.get("id")) or default_id,
+        id=plain_name(values.get("id")) or default_id,
         image=image,
         captions=_captions(values, language),
-        tags=tuple(filter(None, map(_name, _keywords(values.get("tags"))))),
-        label=_name(values.get("label")),
-        source=_name(values.get("source")),
-        group=_name(values.get("group")),
+        tags=tuple(filter(None, map(plain_name, _keywords(values.get("tags"))))),
+        label=plain_name(values.get("label")),
+        source=plain_name(values.get("source")),
+        group=plain_name(values.get("group")),
         extras=extras or {},
     )
 
@@ -149,8 +149,10 @@ def _inside(value: Any, keys: list[str]) -> Any:
 def _captions(values: Mapping[str, Any], language: str) -> tuple[Caption, ...]:
     """The non-empty captions, then their translations."""
     texts = _as_list(values.get("captions"))
-    kinds = itertools.chain(map(_name, _as_list(values.get("kinds"))), itertools.repeat(""))
-    languages = itertools.chain(map(_name, _as_list(values.get("languages"))), itertools.repeat(language))
+    kinds = itertools.chain(map(plain_name, _as_list(values.get("kinds"))), itertools.repeat(""))
+    languages = itertools.chain(
+        map(plain_name, _as_list(values.get("languages"))), itertools.repeat(language)
+    )
     rows = zip(texts, kinds, languages, strict=False)
     own = [Caption(clean_text(_text(text)), kind, tongue) for text, kind, tongue in rows]
     translations = values.get("translations") or ()
@@ -181,7 +183,7 @@ def _text(value: Any) -> str:
     return decode_text(value) if isinstance(value, bytes) else ""
 
 
-def _name(value: Any) -> str:
+def plain_name(value: Any) -> str:
     """A name, which unlike a caption may be a number: class 0 is '0'."""
     if isinstance(value, str):
         return value.strip()

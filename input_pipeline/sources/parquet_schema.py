@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,19 +11,38 @@ from input_pipeline.sources.columns import Columns, alternatives
 
 
 def check_schema(file: Path, schema: pa.Schema, columns: Columns, named: frozenset[str]) -> dict[str, str]:
-    """Which field comes from which column of this file. Required: the image, the captions, and what the user named."""
+    """Which field comes from which column of this file.
+
+    Required: the image, captions or a label, and what the user named.
+    """
     present = {}
     for field, names in alternatives(columns):
         column = next((name for name in names if name in schema.names), None)
         if column:
             _check_type(file, field, column, schema.field(column).type)
             present[field] = column
-        elif field in named or field in ("image", "captions"):
+        elif (
+            field in named or field == "image" or (field == "captions" and not _any_of(columns.label, schema))
+        ):
             raise ValueError(
                 f"{file} has no column '{names[0]}' for {field}; it has {', '.join(schema.names)}. "
                 f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
             )
     return present
+
+
+def class_names(schema: pa.Schema, column: str | None) -> list[str]:
+    """What the numbers of a class label stand for, where Hugging Face's datasets wrote the file; else []."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _any_of(names: str, schema: pa.Schema) -> bool:
+    return any(name in schema.names for name in names.split("|"))
 
 
 def _check_type(file: Path, field: str, column: str, kind: pa.DataType) -> None:

@@ -24,6 +24,7 @@ from input_pipeline.sources.columns import (
     image_bytes,
     make_record,
     pick,
+    plain_name,
     resolve_columns,
 )
 from input_pipeline.sources.files import open_file
@@ -77,6 +78,14 @@ class _Table:
             root = folder.parent if folder.parent != Path(folder.anchor) else folder
             image = read_beside(folder, name, root)
         return make_record(values, language=self._columns.language, default_id=str(index), image=image)
+
+    def ids(self) -> Iterator[str]:
+        """The id of every record, in order, without its image; '' for a row that cannot be read."""
+        for index in range(len(self)):
+            try:
+                yield plain_name(pick(self._sample(index), self._columns).get("id")) or str(index)
+            except BadRecord:
+                yield ""
 
     def _sample(self, index: int) -> dict[str, Any]:
         file, place = self._shards.locate(index)

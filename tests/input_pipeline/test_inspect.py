@@ -54,18 +54,21 @@ class Known:
 
 
 def test_a_survey_counts_what_is_there(encode: Callable[..., bytes], tokenizer: Tokenizer) -> None:
-    seen = survey(Known(encode), TextView(), tokenizer, records=0, threads=2)
+    seen = survey(Known(encode), range(12), TextView(), tokenizer, records=0, threads=2)
     figures = seen.figures
     assert seen.good == (0, 1, 6, 7, 8, 9, 10, 11)
+    assert seen.pictures == (0, 1, 5, 6, 7, 8, 9, 10, 11), "5 has no caption in English, but a picture"
     assert figures["bad"] == {"unreadable": 1, "missing_image": 1, "undecodable": 1, "no_caption": 1}
     assert "record 4" in figures["bad_examples"]["undecodable"][0]
     assert (figures["records"], figures["usable"], figures["near_duplicates"]) == (12, 8, 1)
-    assert figures["images"]["formats"] == {"PNG": 8}
+    assert figures["images"]["formats"] == {"PNG": 9}
     assert (figures["images"]["height"]["min"], figures["images"]["height"]["max"]) == (10, 20)
     assert figures["captions"]["kinds"] == {"": 8, "title": 8}
     assert figures["captions"]["truncated_share"] == 0.5  # each record has a short and a long one
-    assert figures["tags"]["distinct"] == 9 and figures["tags"]["top"]["a"] == 8
-    assert figures["labels"] == {"distinct": 2, "top": {"0": 4, "1": 4}}
+    assert figures["tags"]["distinct"] == 10 and figures["tags"]["top"]["a"] == 9
+    assert figures["labels"] == {"distinct": 2, "top": {"1": 5, "0": 4}}
+    part = survey(Known(encode), (1, 5, 7), TextView(), tokenizer, records=0, threads=1)
+    assert part.good == (1, 7) and part.figures["in_use"] == 3 and part.figures["records"] == 12
 
 
 def test_a_large_source_is_sampled_evenly() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.parquet import ParquetSource
+from input_pipeline.subsets import chosen_records
 
 Writer = Callable[..., Path]
 
@@ -110,3 +112,31 @@ def test_the_error_names_the_file_the_wanted_and_the_present_columns(tmp_path: P
         ParquetSource(path, {"imagee": "picture"})
     with pytest.raises(ValueError, match="'tfrecord' is not one of"):
         open_source({"format": "tfrecord", "path": path})
+
+
+def test_the_layout_of_hugging_face_is_read_by_default(tmp_path: Path, encode: Callable[..., bytes]) -> None:
+    features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
+    images = [{"bytes": b"x", "path": None}] * 3
+    table = pa.table({"image": images, "label": [1, 0, -1]})
+    note = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(note), tmp_path / "labels.parquet")
+    source = ParquetSource(str(tmp_path / "labels.parquet"))
+    assert [record.label for record in map(source.__getitem__, range(3))] == ["dog", "cat", "-1"]
+    path = write(tmp_path / "texts.parquet", image=images, text=["a", "b", "c"])
+    assert [ParquetSource(path)[place].captions[0].text for place in range(3)] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="no column 'captions' for captions; it has image, TEXT"):
+        ParquetSource(write(tmp_path / "other.parquet", image=images, TEXT=["a", "b", "c"]))
+
+
+def test_ids_are_listed_without_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(
+        pa.table({"id": ["a", "b", None], "image": [b"x"] * 3, "text": ["t"] * 3}), path, row_group_size=2
+    )
+    write(tmp_path / "b.parquet", image=[b"x"], text=["t"])
+    source = ParquetSource(str(tmp_path / "*.parquet"))
+    expected = [source[place].id for place in range(4)]
+    monkeypatch.setattr(ParquetSource, "__getitem__", lambda self, index: pytest.fail("a record was read"))
+    (tmp_path / "keep.txt").write_text("b\n3\n")
+    assert list(source.ids()) == expected == ["a", "b", "2", "3"]
+    assert list(chosen_records(source, "mine", keep_ids=str(tmp_path / "keep.txt"))) == [1, 3]

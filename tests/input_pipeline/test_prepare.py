@@ -141,7 +141,7 @@ def digests(folder: Path) -> dict[str, str]:
 def test_records_keep_their_order_and_all_that_is_said_about_them(
     source: dict[str, Any], tmp_path: Path
 ) -> None:
-    report = prepare({"mine": source}, SETTINGS, tmp_path / "out", 1)
+    report = prepare("mine", source, SETTINGS, tmp_path / "out", 1)
     assert (report.tally.kept, report.tally.duplicates, report.shards) == (58, 2, 6)
     assert report.tally.dropped == {"missing_image": 2, "undecodable": 2}
     assert "record 9 of source 'mine' ('data/9')" in report.tally.examples["undecodable"][0]
@@ -161,8 +161,8 @@ def test_records_keep_their_order_and_all_that_is_said_about_them(
 def test_processes_and_interruptions_change_nothing(
     source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = prepare({"mine": source}, SETTINGS, tmp_path / "one", 1)
-    prepare({"mine": source}, SETTINGS, tmp_path / "three", 3)
+    whole = prepare("mine", source, SETTINGS, tmp_path / "one", 1)
+    prepare("mine", source, SETTINGS, tmp_path / "three", 3)
     assert digests(tmp_path / "three") == digests(tmp_path / "one")
 
     def interrupted(work: Work, start: int, processes: int) -> Any:
@@ -174,7 +174,7 @@ def test_processes_and_interruptions_change_nothing(
     while again < 20:
         again += 1
         try:
-            report = prepare({"mine": source}, SETTINGS, folder, 1)
+            report = prepare("mine", source, SETTINGS, folder, 1)
             break
         except KeyboardInterrupt:
             with open(folder / "manifest.jsonl", "ab") as manifest:  # as a crash may leave the files
@@ -185,16 +185,16 @@ def test_processes_and_interruptions_change_nothing(
                 monkeypatch.undo()
     assert again == 4 and report.tally == whole.tally and report.records_now < 64
     assert not (folder / "unfinished").exists() and digests(folder) == digests(tmp_path / "one")
-    assert prepare({"mine": source}, SETTINGS, folder, 1).records_now == 0
+    assert prepare("mine", source, SETTINGS, folder, 1).records_now == 0
 
 
 def test_a_folder_with_something_else_is_refused(source: dict[str, Any], tmp_path: Path) -> None:
-    prepare({"mine": source}, SETTINGS, tmp_path / "out", 1)
+    prepare("mine", source, SETTINGS, tmp_path / "out", 1)
     with pytest.raises(ValueError, match="max_side=64, not 32"):
-        prepare({"mine": source}, dataclasses.replace(SETTINGS, max_side=32), tmp_path / "out", 1)
+        prepare("mine", source, dataclasses.replace(SETTINGS, max_side=32), tmp_path / "out", 1)
     (tmp_path / "out" / "00002.array_record").write_bytes(b"cut")
     with pytest.raises(ValueError, match=r"00002.array_record has 3 bytes"):
-        prepare({"mine": source}, SETTINGS, tmp_path / "out", 1)
+        prepare("mine", source, SETTINGS, tmp_path / "out", 1)
 
 
 class Fatal:
@@ -216,7 +216,7 @@ class Fatal:
 
 @pytest.mark.parametrize("number", [0, signal.SIGKILL])
 def test_a_worker_that_fails_names_the_record(number: int) -> None:
-    work = Work(("good", "fatal"), (Fatal(-1), Fatal(57, number)), SETTINGS)
+    work = Work("fatal", Fatal(57, number), range(100), SETTINGS)
     with pytest.raises(WorkerFailed, match=r"record 57 of source 'fatal': .*(a mistake|signal 9)"):
         list(converted(work, 0, 2))
 

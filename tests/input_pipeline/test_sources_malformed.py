@@ -34,7 +34,6 @@ OURS: dict[str, tuple[int, int] | str] = {
     "tar/size_8gib_header.tar": "no 'jpg|",
     "tar/json_broken.tar": (1, 1),
     "parquet/caption_is_string.parquet": (1, 0),
-    "parquet/hf_struct.parquet": "has no column 'captions'",
     "parquet/duplicate_ids.parquet": (2, 0),
     "json/caption_number_null.jsonl": (0, 3),
     "json/duplicate_keys.json": (0, 1),

@@ -69,3 +69,22 @@ def test_data_of_which_nothing_can_be_used_is_described(
     assert main.main(["--job=inspect", f"--source={tmp_path / 'mine'}", f"--output={tmp_path / 'out'}"]) == 0
     assert "bad: undecodable     1 (100.0%)" in capsys.readouterr().out
     assert not (tmp_path / "out" / "contact_sheet.png").exists()
+
+
+def test_pictures_without_captions_are_described_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        Image.new("RGB", (40, 30), "red").save(tmp_path / f"{name}.png")
+    source, output = f"--source={tmp_path}", tmp_path / "out"
+    assert main.main(["--job=inspect", source, f"--output={output}", *FEW]) == 0
+    printed = capsys.readouterr().out
+    for part in ("bad: no caption       3 (100.0%)", "PNG 3", "40 to 40 px"):
+        assert part in printed
+    assert Image.open(output / "contact_sheet.png").width > 500
+
+
+def test_only_the_part_in_use_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    part = "--config.data.sources.quickstart.fraction=0.01"
+    assert main.main(["--job=inspect", f"--output={tmp_path}", part, *FEW]) == 0
+    assert "32 of 3,227 in use" in capsys.readouterr().out

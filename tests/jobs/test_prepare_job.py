@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 import main
+from input_pipeline.sources import open_source
 
 RECORDS = 120
 
@@ -87,3 +89,24 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert expected in error and len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_several_sources_keep_their_weights_and_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, keep = tmp_path / "few.parquet", tmp_path / "keep.txt"
+    dice, images = np.random.default_rng(0), []
+    for _ in range(4):
+        buffer = io.BytesIO()
+        Image.fromarray(dice.integers(0, 256, (30, 30, 3), np.uint8)).save(buffer, "PNG")
+        images.append(buffer.getvalue())
+    pq.write_table(pa.table({"id": list("abcd"), "image": images, "captions": [["a"]] * 4}), path)
+    keep.write_text("b\nd\n")
+    entry = {"format": "parquet", "path": str(path)}
+    sources = {"one": {**entry, "weight": 3.0}, "two": {**entry, "keep_ids": str(keep), "prefix": "x"}}
+    command = ["--job=prepare", f"--output={tmp_path / 'out'}", "--config.prepare.processes=1"]
+    assert main.main([*command, f"--config.data.sources={sources}"]) == 0
+    flag = capsys.readouterr().out.strip().splitlines()[-1].partition("sources=")[2].strip('"')
+    prepared = ast.literal_eval(flag)
+    assert {name: len(open_source(entry)) for name, entry in prepared.items()} == {"one": 4, "two": 2}
+    assert prepared["one"]["weight"] == 3.0 and prepared["two"]["prefix"] == "x"

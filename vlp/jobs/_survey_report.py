@@ -10,34 +10,41 @@ _SHOWN = 8  # of a histogram
 
 def survey_table(name: str, figures: Mapping[str, Any]) -> str:
     """A paragraph of aligned lines."""
-    looked, records = figures["looked_at"], figures["records"]
-    sampled = "all" if looked == records else f"a sample of {looked:,}, evenly spread"
-    lines = [("records", f"{records:,}; looked at: {sampled}"), ("usable", _share(figures["usable"], looked))]
+    looked, used, records = (figures[key] for key in ("looked_at", "in_use", "records"))
+    sampled = "all" if looked == used else f"a sample of {looked:,}, evenly spread"
+    part = f"{used:,} of {records:,} in use" if used < records else f"{records:,}"
+    lines = [("records", f"{part}; looked at: {sampled}"), ("usable", _share(figures["usable"], looked))]
     for reason, count in figures["bad"].items():
         lines.append((f"bad: {reason.replace('_', ' ')}", _share(count, looked)))
         lines += [("", example) for example in figures["bad_examples"][reason]]
     if "images" in figures:
-        lines += _good_lines(figures)
+        lines += _picture_lines(figures)
+    if "captions" in figures:
+        lines += _caption_lines(figures["captions"])
     return "\n".join([f"source '{name}'", *(f"  {left:<20} {right}" for left, right in lines), ""])
 
 
-def _good_lines(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
-    images, captions = figures["images"], figures["captions"]
-    tokens = captions["tokens"]
-    cut = f"{captions['truncated_share']:.1%} are cut at {captions['length']}"
+def _picture_lines(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    images, tags, labels = figures["images"], figures["tags"], figures["labels"]
     return [
-        ("near-duplicates", _share(figures["near_duplicates"], figures["usable"])),
+        ("near-duplicates", _share(figures["near_duplicates"], figures["looked_at"])),
         ("formats", _histogram(images["formats"])),
         ("width", _distribution(images["width"], "px")),
         ("height", _distribution(images["height"], "px")),
         ("bytes an image", _distribution(images["bytes"], "")),
+        ("tags", f"{tags['distinct']:,} distinct; {_histogram(tags['top'])}"),
+        ("labels", f"{labels['distinct']:,} distinct; {_histogram(labels['top'])}"),
+    ]
+
+
+def _caption_lines(captions: Mapping[str, Any]) -> list[tuple[str, str]]:
+    cut = f"{captions['truncated_share']:.1%} are cut at {captions['length']}"
+    return [
         ("captions a record", _distribution(captions["per_record"], "")),
         ("of these usable", _distribution(captions["usable_per_record"], "")),
-        ("tokens a caption", f"{_distribution(tokens, '')}; {cut}"),
+        ("tokens a caption", f"{_distribution(captions['tokens'], '')}; {cut}"),
         ("kinds", _histogram(captions["kinds"])),
         ("languages", _histogram(captions["languages"])),
-        ("tags", f"{figures['tags']['distinct']:,} distinct; {_histogram(figures['tags']['top'])}"),
-        ("labels", f"{figures['labels']['distinct']:,} distinct; {_histogram(figures['labels']['top'])}"),
     ]
 
 

@@ -13,6 +13,7 @@ from input_pipeline.inspect.survey import spread, survey
 from input_pipeline.inspect.visits import Row, visits
 from input_pipeline.sources import open_source
 from input_pipeline.stream import make_stream
+from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.views.text import TextView
 from vlp.jobs import JobOptions
@@ -46,13 +47,17 @@ def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:
     rows: list[Row] = []
     for name, entry in data["sources"].items():
         source, view = open_source(entry), TextView.of_source(data["text"], entry)
-        seen = survey(source, view, tokenizer, records=config.inspect.records, threads=data["threads"])
+        chosen = entry_records(source, name, entry)
+        seen = survey(
+            source, chosen, view, tokenizer, records=config.inspect.records, threads=data["threads"]
+        )
         figures[name] = seen.figures
         print(survey_table(name, seen.figures), flush=True)
-        if not seen.good:
+        shown = seen.good or seen.pictures
+        if not shown:
             continue
         wanted = max(1, config.inspect.rows // len(data["sources"]))
-        numbers = [seen.good[place] for place in spread(len(seen.good), wanted)]
+        numbers = [shown[place] for place in spread(len(shown), wanted)]
         rows += visits(
             name,
             source,
@@ -62,6 +67,7 @@ def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:
             preprocessing=preprocessing_spec(config),
             tokenizer=tokenizer,
             seed=config.seed,
+            captions=bool(seen.good),
         )
     _write(output / "inspect.json", figures)
     print(f"figures: {output / 'inspect.json'}")

@@ -17,18 +17,26 @@ NEEDS = ()  # with --source, the config's own sources need not be there
 
 
 def run(options: JobOptions) -> int:
-    """Writes the shards and `report.json` into `--output` and prints what became of the records.
+    """Writes the shards and `report.json` and prints what became of the records.
+
+    They lie in `--output`, or of several sources in a folder there for each, as only a source of its own has a weight.
 
     Raises:
       ConfigError: no output, or data or a folder that does not fit.
     """
     if not options.output:
         raise ConfigError("--job=prepare needs --output=FOLDER: where the shards go")
-    config, output = options.config.prepare.to_dict(), Path(options.output)
-    processes = config.pop("processes") or usable_cores()
+    config = options.config.prepare.to_dict()
+    processes, sources = config.pop("processes") or usable_cores(), asked_sources(options)
+    entries = {}
     try:
-        with configuring():
-            report = prepare(asked_sources(options), Settings(**config), output, processes)
+        for name, entry in sources.items():
+            output = Path(options.output) / (name if len(sources) > 1 else "")
+            with configuring():
+                report = prepare(name, entry, Settings(**config), output, processes)
+            (output / "report.json").write_text(json.dumps(_figures(report), indent=1) + "\n")
+            print(f"source '{name}' in {output}\n{_table(report)}\n", flush=True)
+            entries[output.name] = {**_kept(entry), "format": "array_record", "path": str(output.resolve())}
     except (WorkerFailed, OSError) as error:
         raise ConfigError(
             f"{error}. Finished shards are kept: the same command goes on from there"
@@ -36,10 +44,14 @@ def run(options: JobOptions) -> int:
     except KeyboardInterrupt:
         print("\nstopped; finished shards are kept, and the same command goes on from there")
         return 130
-    (output / "report.json").write_text(json.dumps(_figures(report), indent=1) + "\n")
-    print(_table(report))
-    print(f"\nshards: {output}   to train on them: {_flag(output)}")
+    print(f'to train on them: --config.data.sources="{entries}"')
     return 0
+
+
+def _kept(entry: dict[str, Any]) -> dict[str, Any]:
+    """What a source says that shards do not: how it is mixed and how its texts begin."""
+    defaults = {"weight": 1.0, "templates": (), "prefix": "", "prefix_token": ""}
+    return {key: entry[key] for key, default in defaults.items() if entry.get(key, default) != default}
 
 
 def _figures(report: Report) -> dict[str, Any]:
@@ -71,8 +83,3 @@ def _table(report: Report) -> str:
         lines.append(f"{'images/s per core':<28}{report.records_per_second_and_process:>12,.0f}")
     examples = [f"  {example}" for some in tally.examples.values() for example in some]
     return "\n".join([*lines, *(["examples of what was dropped:", *examples] if examples else [])])
-
-
-def _flag(output: Path) -> str:
-    entry = {"format": "array_record", "path": str(output.resolve())}
-    return f'--config.data.sources="{ {output.name: entry} }"'
