@@ -5,7 +5,9 @@ is a process of its own that is timed once it runs steadily. "per core" is wall 
 what is left of it when neighbours take the cores away. webdataset and torch are peers, not dependencies: where they are
 absent, their rows are left out.
 
-    python benchmarks/input_pipeline.py [--images=1536] [--rounds=3] [--parts=rates,quality,threads,overhead,memory]
+Parts: rates, quality, threads, overhead, memory, start; all of them by default.
+
+    python benchmarks/input_pipeline.py [--images=1536] [--rounds=3] [--parts=rates,quality]
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import open_clip_chain
 import photographs
+import sources
 
 from configs import base
 from input_pipeline.decode import open_picture
-from input_pipeline.sources import FORMATS, open_source
+from input_pipeline.sources import open_source
 from input_pipeline.stream import Stream, make_stream
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.views.bicubic import bicubic
@@ -41,18 +44,17 @@ from input_pipeline.views.image import TrainingView
 SIZES = ((500, 375), (1024, 768))
 BATCH, RESOLUTION, CORES, WARM_BATCHES = 64, 224, 2, 4
 CROP = {"crop_scale": (0.9, 1.0), "resize": "crop"}  # as open_clip's default
-PARTS = ("rates", "quality", "threads", "overhead", "memory")
 Rate = dict[str, float]
 
 
-def our_stream(sources: dict[str, tuple[str, str]], resolution: int, image: dict[str, Any]) -> Stream:
+def our_stream(entries: dict[str, tuple[str, str]], resolution: int, image: dict[str, Any]) -> Stream:
     """The stream as a training run makes it, from {name: (format, path)}."""
     config = base.get_config()
     data = config.data.to_dict()
     data["image"] |= image
     data["sources"] = {
         name: {"format": kind, "path": path, "weight": 1.0, "columns": _columns(kind, path)}
-        for name, (kind, path) in sources.items()
+        for name, (kind, path) in entries.items()
     }
     tokenizer = load_tokenizer(config.tokenizer.to_dict())
     preprocessing = {"resolution": resolution, "resize": data["image"]["resize"]}
@@ -71,8 +73,8 @@ def measure(contestant: str, folder: Path, images: int, threads: int) -> Rate:
     if theirs:
         batches = open_clip_chain.loader(folder / "webdataset", BATCH, threads, RESOLUTION)
     else:
-        sources = {"photos": (contestant, str(folder / contestant))}
-        batches = our_stream(sources, RESOLUTION, CROP).batches(threads=threads)
+        photos = {"photos": (contestant, str(folder / contestant))}
+        batches = our_stream(photos, RESOLUTION, CROP).batches(threads=threads)
     cpu = time.process_time()
     warm = sum(len(_images(batch)) for batch in itertools.islice(batches, WARM_BATCHES))
     start, warm_cpu = time.perf_counter(), time.process_time()
@@ -106,9 +108,7 @@ def in_process(contestant: str, folder: Path, images: int, threads: int) -> Rate
 
 def rates(folder: Path, images: int, rounds: int) -> None:
     """Every format beside open_clip's chain."""
-    contestants = [kind for kind in ("array_record", "webdataset", "parquet") if kind in FORMATS] + [
-        "open_clip"
-    ]
+    contestants = [*sources.FORMATS, "open_clip"]
     for size in SIZES:
         where = folder / f"{size[0]}x{size[1]}"
         runs: dict[str, list[Rate]] = {name: [] for name in contestants}
@@ -126,7 +126,7 @@ def rates(folder: Path, images: int, rounds: int) -> None:
                 if "open_clip" in runs:
                     pairs = zip(measured, runs["open_clip"], strict=True)
                     line += f" ({statistics.median(ours[kind] / peer[kind] for ours, peer in pairs):.2f} x)"
-            print(line)
+            print(line, flush=True)
 
 
 def quality(folder: Path, images: int, rounds: int) -> None:
@@ -165,15 +165,15 @@ def overhead(folder: Path, images: int, rounds: int) -> None:
     _print_parts("quickstart, 64 px", {"train": ("parquet", str(photographs.QUICKSTART))}, resolution=64)
 
 
-def _print_parts(label: str, sources: dict[str, tuple[str, str]], resolution: int) -> None:
-    kind, path = next(iter(sources.values()))
+def _print_parts(label: str, entries: dict[str, tuple[str, str]], resolution: int) -> None:
+    kind, path = next(iter(entries.values()))
     source = open_source({"format": kind, "path": path, "columns": _columns(kind, path)})
     tokenizer = load_tokenizer(base.get_config().tokenizer.to_dict())
     view, dice = TrainingView(resolution, "pad", (0.5, 1.0), (3 / 4, 4 / 3)), np.random.default_rng(0)
     order = dice.permutation(len(source))[:1024].tolist()
     records = [source[place] for place in order]
     texts = [record.captions[0].text for record in records]
-    batches = our_stream(sources, resolution, {"resize": "pad"}).batches(threads=0)
+    batches = our_stream(entries, resolution, {"resize": "pad"}).batches(threads=0)
     next(batches)
     count = len(records)
     parts = {
@@ -212,6 +212,21 @@ def memory(folder: Path, images: int, rounds: int) -> None:
     print(f"memory at 0, 10,240, ... 100,000 records: {', '.join(f'{size:.0f}' for size in sizes)} MiB")
 
 
+def start(folder: Path, images: int, rounds: int) -> None:
+    """From opening 1,000 shards to a batch from all over them, the first time and later."""
+    for name in sources.FORMATS:
+        sources.make_shards(name, folder / "shards" / name, 1000, 20_000)
+        cold, warm = sources.cold_and_warm(name, folder / "shards" / name)
+        print(
+            f"first batch of 1,000 {name} shards: {cold[0]:.2f} s ({cold[1]:.2f} of CPU), "
+            f"with the index in the cache {warm[0]:.2f} s ({warm[1]:.2f})",
+            flush=True,
+        )
+
+
+PARTS = {part.__name__: part for part in (rates, quality, threads, overhead, memory, start)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -230,14 +245,12 @@ def main() -> None:
         folder = Path(name)
         for width, height in SIZES:
             pairs = photographs.photographs(options.images, (width, height))
-            photographs.write(pairs, folder / f"{width}x{height}", ("array_record", "webdataset", "parquet"))
+            photographs.write(pairs, folder / f"{width}x{height}", tuple(sources.FORMATS))
             mean = statistics.mean(len(data) for data, _ in pairs) / 1000
             print(f"{width}x{height}: {options.images} JPEGs of {mean:.0f} kB on average")
         photographs.write(photographs.specks(4096), folder / "specks", ("parquet",))
         for part in options.parts.split(","):
-            {"rates": rates, "quality": quality, "threads": threads, "overhead": overhead, "memory": memory}[
-                part
-            ](folder, options.images, options.rounds)
+            PARTS[part](folder, options.images, options.rounds)
 
 
 if __name__ == "__main__":

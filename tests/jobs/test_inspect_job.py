@@ -79,7 +79,7 @@ def test_pictures_without_captions_are_described_and_shown(
     source, output = f"--source={tmp_path}", tmp_path / "out"
     assert main.main(["--job=inspect", source, f"--output={output}", *FEW]) == 0
     printed = capsys.readouterr().out
-    for part in ("bad: no caption       3 (100.0%)", "PNG 3", "40 to 40 px"):
+    for part in ("bad: no caption      3 (100.0%)", "PNG 3", "40 to 40 px"):
         assert part in printed
     assert Image.open(output / "contact_sheet.png").width > 500
 
