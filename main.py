@@ -67,6 +67,10 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     jobs = available()
     if options["job"] not in jobs:
         raise configuration.unknown("job", options["job"], jobs)
+    if "://" in options["workdir"]:
+        raise ConfigError(
+            f"--workdir={options['workdir']} is an address: checkpoints need a local or mounted folder"
+        )
     config = configuration.resolve(line.config)
     configuration.validate(config, jobs[options["job"]].needs)
     return options["job"], JobOptions(
