@@ -32,6 +32,7 @@ import numpy as np
 import open_clip_chain
 import photographs
 import sources
+import stream as nothing
 
 from configs import base
 from input_pipeline.decode import open_picture
@@ -162,6 +163,11 @@ def overhead(folder: Path, images: int, rounds: int) -> None:
     """What the stream adds to its parts, in CPU microseconds a record."""
     specks = ("parquet", str(folder / "specks" / "parquet"))
     _print_parts("8 px, mixture of two", {"one": specks, "two": specks}, resolution=8)
+    one, mixed = (nothing.microseconds(nothing.empty(lengths), 40) for lengths in ([4096], [4096, 4096]))
+    print(
+        f"nothing to load: {one:.0f} us a record from one source, {mixed:.0f} from a mixture of two",
+        flush=True,
+    )
     _print_parts("quickstart, 64 px", {"train": ("parquet", str(photographs.QUICKSTART))}, resolution=64)
 
 

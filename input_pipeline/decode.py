@@ -39,12 +39,12 @@ class Picture:
 
     def __init__(self, width: int, height: int, decode: Callable[[int], Pixels], reducible: bool) -> None:
         self.width, self.height = width, height
-        self._decode = functools.lru_cache(maxsize=None)(decode)
-        self._reducible = reducible
+        self._decode, self._reducible = decode, reducible
+        self._decoded: dict[int, Pixels] = {}  # by how many times smaller they are
 
     def pixels(self) -> Pixels:
         """All pixels; raises BadRecord if the image is damaged."""
-        return self._decode(1)
+        return self._at(1)
 
     def reduced(self, shrink: float) -> tuple[Pixels, int]:
         """The pixels for a view that shrinks both sides at least `shrink` times, perhaps already smaller.
@@ -60,7 +60,12 @@ class Picture:
           BadRecord: the image is damaged.
         """
         by = next((by for by in (8, 4, 2) if self._reducible and shrink >= 1.5 * by), 1)
-        return self._decode(by), by
+        return self._at(by), by
+
+    def _at(self, by: int) -> Pixels:
+        if by not in self._decoded:
+            self._decoded[by] = self._decode(by)
+        return self._decoded[by]
 
 
 def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
