@@ -7,13 +7,11 @@ a record can be read without its neighbours.
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
-    FIRST_SAMPLES,
     Columns,
     check_columns,
     image_bytes,
@@ -46,7 +44,13 @@ class ArrayRecordSource:
         self._columns = resolve_columns(columns or {}, COLUMNS)
         files = find_files(path, ".array_record")
         self._shards = Shards(examine(files, lambda file: int(_reader(file).num_records())))
-        check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
+        check_columns(
+            path,
+            lambda index: dict(decode_example(self._read(index))),
+            len(self),
+            self._columns,
+            columns or {},
+        )
 
     def __len__(self) -> int:
         return len(self._shards)
@@ -63,13 +67,6 @@ class ArrayRecordSource:
             return _reader(file).read([place])[0]
         except (RuntimeError, ValueError) as error:
             raise BadRecord(Reason.UNREADABLE, f"record {place} of {file.path}: {error}") from None
-
-    def _samples(self) -> Iterator[dict[str, Values]]:
-        for index in range(len(self)):
-            try:
-                yield dict(decode_example(self._read(index)))
-            except (BadRecord, ValueError):
-                continue
 
 
 def encode_record(record: Record) -> bytes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from input_pipeline.records import Caption, Record, clean_text, decode_text
+from input_pipeline.records import BadRecord, Caption, Record, clean_text, decode_text
 
-FIRST_SAMPLES = 16  # how many `check_columns` is shown
+_FIRST_SAMPLES = 16  # how many `check_columns` looks at
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,18 @@ def pick(sample: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
 
 
 def check_columns(
-    where: str, samples: Iterable[Mapping[str, Any]], columns: Columns, named: Iterable[str]
+    where: str,
+    sample: Callable[[int], Mapping[str, Any]],
+    count: int,
+    columns: Columns,
+    named: Iterable[str],
 ) -> None:
     """Refuse names that nothing answers to, for formats in which every sample may have other names.
 
     Args:
       where: the path, for the message.
-      samples: the first few; where there is none, nothing is known and nothing refused.
+      sample: by number, of `count`. The first few that can be read are looked at; where there is none, nothing is
+        known and nothing refused.
       columns: of the source.
       named: the fields whose names the user gave; the image is asked for always.
 
@@ -96,9 +102,9 @@ def check_columns(
     image = "image" if columns.image else "image_path"
     wanted = {field for field, _ in alternatives(columns) if field in named or field == image}
     seen: dict[str, None] = {}
-    for sample in samples:
-        wanted -= pick(sample, columns).keys()
-        seen |= dict.fromkeys(sample)
+    for one in itertools.islice(_readable(sample, count), _FIRST_SAMPLES):
+        wanted -= pick(one, columns).keys()
+        seen |= dict.fromkeys(one)
         if not wanted:
             return
     if wanted and seen:
@@ -107,6 +113,12 @@ def check_columns(
             f"{where} has no '{getattr(columns, field)}' for {field}; it has {', '.join(seen)}. "
             f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
         )
+
+
+def _readable(sample: Callable[[int], Mapping[str, Any]], count: int) -> Iterator[Mapping[str, Any]]:
+    for index in range(count):
+        with contextlib.suppress(BadRecord, ValueError):
+            yield sample(index)
 
 
 def make_record(

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
-    FIRST_SAMPLES,
     Columns,
     check_columns,
     make_record,
@@ -86,7 +85,9 @@ class FolderSource:
         self._entries = list(_entries(self._folder))
         if not self._entries:
             raise ValueError(f"{self._folder} has no images in it: they end in {', '.join(sorted(IMAGES))}")
-        check_columns(path, self._samples(), self._columns, columns or {})
+        check_columns(
+            path, lambda index: self._sample(self._entries[index]), len(self), self._columns, columns or {}
+        )
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,13 +113,6 @@ class FolderSource:
                 raise BadRecord(Reason.UNREADABLE, f"{entry.json}: {error}") from None
             sample = (content if isinstance(content, dict) else {"json": content}) | sample
         return sample
-
-    def _samples(self) -> Iterator[dict[str, Any]]:
-        for entry in self._entries[:FIRST_SAMPLES]:
-            try:
-                yield self._sample(entry)
-            except BadRecord:
-                continue
 
 
 def _entries(root: Path) -> Iterator[_Entry]:

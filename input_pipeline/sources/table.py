@@ -8,7 +8,6 @@ name `../images/1.jpg`) but no further up: such rows are bad records.
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,6 @@ from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import rows
 from input_pipeline.sources.cache import Index, cached_index
 from input_pipeline.sources.columns import (
-    FIRST_SAMPLES,
     Columns,
     check_columns,
     image_bytes,
@@ -63,7 +61,7 @@ class _Table:
             )
         files = find_files(path, *self.suffixes)
         self._shards = Shards(examine(files, lambda file: len(self._places(file))))
-        check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
+        check_columns(path, self._sample, len(self), self._columns, columns or {})
 
     def __len__(self) -> int:
         return len(self._shards)
@@ -94,13 +92,6 @@ class _Table:
             return self._parse(file, open_file(file).read(first, end - first))
         except (ValueError, RecursionError, csv.Error, StopIteration) as error:
             raise BadRecord(Reason.UNREADABLE, f"{file.path}, line {line}: {error}") from None
-
-    def _samples(self) -> Iterator[dict[str, Any]]:
-        for index in range(len(self)):
-            try:
-                yield self._sample(index)
-            except BadRecord:
-                continue
 
     def _places(self, file: FileVersion) -> Index:
         raise NotImplementedError

@@ -7,14 +7,12 @@ prepared with `file_format="array_record"`; below which folder is said by TFDS_D
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
-    FIRST_SAMPLES,
     Columns,
     alternatives,
     check_columns,
@@ -57,7 +55,7 @@ class TfdsSource:
             self._data = builder.as_data_source(split=split, decoders=self._decoders(features))
         except Exception as error:  # TFDS has no common kind of error for what may be missing
             raise ValueError(_advice(path, error)) from None
-        check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
+        check_columns(path, self._sample, len(self), self._columns, columns or {})
 
     def _decoders(self, features: Mapping[str, Any]) -> dict[str, Any]:
         from tensorflow_datasets import decode
@@ -85,13 +83,6 @@ class TfdsSource:
             if isinstance(sample.get(name), int) and 0 <= sample[name] < len(names):
                 sample[name] = names[sample[name]]
         return sample
-
-    def _samples(self) -> Iterator[dict[str, Any]]:
-        for index in range(len(self)):
-            try:
-                yield self._sample(index)
-            except BadRecord:
-                continue
 
 
 def _builder(name: str) -> Any:

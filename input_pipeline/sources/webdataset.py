@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,6 @@ from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import tar
 from input_pipeline.sources.cache import Index, cached_index
 from input_pipeline.sources.columns import (
-    FIRST_SAMPLES,
     Columns,
     alternatives,
     check_columns,
@@ -64,7 +63,7 @@ class WebDatasetSource:
         self._columns = resolve_columns(columns or {}, COLUMNS)
         self._wanted = frozenset(itertools.chain(*(names for _, names in alternatives(self._columns))))
         self._shards = Shards(examine(find_files(path, ".tar"), lambda file: len(_places(file))))
-        check_columns(path, itertools.islice(self._samples(), FIRST_SAMPLES), self._columns, columns or {})
+        check_columns(path, lambda index: self._sample(index)[1], len(self), self._columns, columns or {})
 
     def __len__(self) -> int:
         return len(self._shards)
@@ -94,13 +93,6 @@ class WebDatasetSource:
                 sample.setdefault(extension, None)  # there, and not asked for
         shard = file.path.rpartition("/")[2].removesuffix(".tar")
         return f"{shard}/{key}", sample
-
-    def _samples(self) -> Iterator[dict[str, Any]]:
-        for index in range(len(self)):
-            try:
-                yield self._sample(index)[1]
-            except BadRecord:
-                continue
 
 
 def _slice(data: bytes, first: int, offset: int, length: int) -> bytes:
