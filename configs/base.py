@@ -142,6 +142,43 @@ def _objectives() -> dict:
             "teacher_weight": 1.0,
             "stop_step": 0,  # from which on it has no loss; 0 = never
         },
+        # Views of the same image (SLIP). Its field is a name of data.image_views with a count of 2.
+        "view_contrast": {
+            "weight": 0.0,
+            "view": "strong",
+            "temperature": 0.1,
+            "hidden_width": 4096,  # of both hidden layers of the head
+            "output_width": 256,
+        },
+        # An image's crops against a teacher's scores of its global crops (DINO).
+        "self_distillation": {
+            "weight": 0.0,
+            "global_view": "global_crops",  # names of data.image_views
+            "local_view": "local_crops",
+            "hidden_width": 2048,  # of both hidden layers of the head
+            "bottleneck_width": 256,
+            "prototypes": 65_536,
+            "temperature": 0.1,  # of the student
+            "teacher_temperature": 0.04,
+            "first_temperature": 0.04,  # of the teacher at step 0
+            "temperature_steps": 0,  # from first_temperature to teacher_temperature; 0 = at once
+            "momentum": 0.996,  # of the teacher
+            "momentum_steps": 0,  # from momentum to 1 along half a cosine; 0 = it stays
+            "centre_momentum": 0.9,
+        },
+        # Several captions of an image against the patches that each of them picks out (DreamLIP).
+        "grouping": {
+            "weight": 0.0,
+            "image_view": "image",
+            "text_view": "captions",  # a name of data.text_views
+            "logit_scale": {"init": 1 / 0.07, "max": 100.0},
+        },
+        "ranking": {
+            "weight": 0.0,
+            "targets": "pair",
+            "margin": 0.2,  # of cosines
+            "hardest": True,  # the hardest negative alone (VSE++); False = the sum over all
+        },
     }
 
 

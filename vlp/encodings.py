@@ -12,7 +12,7 @@ import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from vlp.models.dual_encoder import DualEncoder, normalise, unit
-from vlp.models.vision import TowerOutput
+from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
 
 T = TypeVar("T")
@@ -59,12 +59,14 @@ class Encodings:
     def image_tower(self, view: str = "image") -> TowerOutput:
         """The image tower's pooled output and patch tokens for the batch field `view`, which may hold several a row:
         [batch, n, ...] comes out as [batch, n, ...]."""
-        return self._once("image_tower", view, lambda: self._encode_image(view))
+        key = None if self._key is None else self.key(view)
+        return self._once("image_tower", view, lambda: self.through(self.model.image, view, key))
 
-    def _encode_image(self, view: str) -> TowerOutput:
+    def through(self, tower: VisionTransformer, view: str, key: PRNGKeyArray | None = None) -> TowerOutput:
+        """The batch field `view` through any image tower, such as a teacher's; without a key no patch is dropped."""
+
         def encode(pixels: Shaped[Array, "rows height width 3"]) -> TowerOutput:
-            key = None if self._key is None else self.key(view)
-            return self.model.image(normalise(pixels, self._mean, self._std), key)
+            return tower(normalise(pixels, self._mean, self._std), key)
 
         return _flattened(encode, 3, self.batch[view])
 
@@ -81,6 +83,12 @@ class Encodings:
         """Image embeddings as projected, of any length."""
         return self._once(
             "image_features", view, lambda: self.model.image_projection(self.image_tower(view).pooled)
+        )
+
+    def patches(self, view: str = "image") -> Float[Array, "*batch patches embed_dim"]:
+        """Unit embeddings of the patches, by the projection of the whole image."""
+        return self._once(
+            "patches", view, lambda: unit(self.model.image_projection(self.image_tower(view).tokens))
         )
 
     def text(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:

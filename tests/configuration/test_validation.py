@@ -25,6 +25,14 @@ def test_a_frozen_config_validates(config: ConfigDict) -> None:
 # (settings, what the error says)
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"model.image.resolution": 60}, r"resolution=60 is not a multiple of patch_size=8: use 56 or 64"),
+    (
+        {"data.image_views": {"local": {"count": 2, "resolution": 60}}},
+        r"image_views.local.resolution=60 is not a multiple of model.image.patch_size=8",
+    ),
+    (
+        {"objectives.grouping.logit_scale.max": 1.0},
+        r"objectives.grouping.logit_scale.init=14.* above its max=1",
+    ),
     ({"model.image.heads": 3}, r"model.image: 3 heads do not divide width 128"),
     ({"model.text.width": 0}, r"model.text: .*width"),
     ({"model.image.size": "XL"}, r"model.image.size='XL' is not one of"),

@@ -10,7 +10,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from vlp.models.compute import Compute, resolve_compute
-from vlp.models.positions import sincos2d
+from vlp.models.positions import resampled, sincos2d
 from vlp.models.sizes import SIZES, tower_size
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer, patchify
@@ -147,3 +147,18 @@ def test_attention_is_chosen_once_and_a_wrong_choice_is_explained():
     assert resolve_compute(config).attention == "xla" and resolve_compute(config).unroll
     with pytest.raises(ValueError, match="needs a GPU"):
         resolve_compute(ConfigDict({**config, "attention": "cudnn"}))
+
+
+def test_positions_stretch_over_another_resolution(pixels):
+    # One axis of PyTorch's interpolate(eye(4), size=3, mode='bicubic'), which is what DINO's local crops see.
+    weights = np.array(
+        [
+            [0.8564815, 0.1608796, -0.0173611, 0.0],
+            [-0.09375, 0.59375, 0.59375, -0.09375],
+            [0.0, -0.0173611, 0.1608796, 0.8564815],
+        ]
+    )
+    table = np.random.default_rng(0).normal(size=(16, 5)).astype(np.float32)
+    expected = np.einsum("ri,cj,ijw->rcw", weights, weights, table.reshape(4, 4, 5)).reshape(9, 5)
+    np.testing.assert_allclose(resampled(jnp.asarray(table), 3), expected, atol=1e-6)
+    assert vision(pool="class")(pixels[:, :8, :8]).tokens.shape == (3, 4, 16)

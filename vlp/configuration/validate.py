@@ -48,6 +48,12 @@ def _check_patches(config: ConfigDict) -> None:
             f"model.image.resolution={image.resolution} is not a multiple of patch_size={image.patch_size}: "
             f"use {lower or image.patch_size} or {lower + image.patch_size}"
         )
+    for name, view in config.data.image_views.items():
+        if view.get("resolution", 0) % image.patch_size:
+            raise ConfigError(
+                f"data.image_views.{name}.resolution={view.resolution} is not a multiple of "
+                f"model.image.patch_size={image.patch_size}: use a multiple, or 0 for the model's own"
+            )
     patches = (image.resolution // image.patch_size) ** 2
     if round(patches * (1 - image.patch_dropout)) < 1:
         raise ConfigError(
@@ -60,9 +66,15 @@ def _check_patches(config: ConfigDict) -> None:
 
 
 def _check_logit_scale(config: ConfigDict) -> None:
-    scale = config.model.logit_scale
-    if scale.init > scale.max:
-        raise ConfigError(f"model.logit_scale.init={scale.init:g} is above its max={scale.max:g}: raise max")
+    scales = {
+        "model": config.model.logit_scale,
+        "objectives.grouping": config.objectives.grouping.logit_scale,
+    }
+    for where, scale in scales.items():
+        if scale.init > scale.max:
+            raise ConfigError(
+                f"{where}.logit_scale.init={scale.init:g} is above its max={scale.max:g}: raise max"
+            )
 
 
 def _check_schedule(config: ConfigDict) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float32
 
 POSITIONS = ("learned", "sincos2d")
 
@@ -43,3 +46,37 @@ class SinCosPosition(nnx.Module):
 
     def __call__(self) -> Float[Array, "length width"]:
         return sincos2d(self.side, self.width)
+
+
+def resampled(table: Float[Array, "old*old width"], side: int) -> Float[Array, "side*side width"]:
+    """The positions of a square grid stretched over a finer or coarser one; itself if the sides agree.
+
+    Bicubic without antialiasing, as DINO (arXiv 2104.14294) has it for its local crops.
+
+    Args:
+      table: row by row.
+      side: of the new grid.
+    """
+    old = math.isqrt(table.shape[0])
+    if side == old:
+        return table
+    weights = bicubic_weights(old, side)
+    grid = jnp.einsum("ri,cj,ijw->rcw", weights, weights, table.reshape(old, old, -1))
+    return grid.reshape(side**2, -1)
+
+
+def bicubic_weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
+    """What each of `new` evenly spread points takes of `old` ones: Keys' cubic convolution with a = -0.75.
+
+    Points beyond an edge are the edge (PyTorch's `interpolate` with `align_corners=False`).
+    """
+    places = (np.arange(new) + 0.5) * old / new - 0.5
+    weights = np.zeros((new, old), np.float32)
+    for shift in range(-1, 3):
+        taps = np.floor(places) + shift
+        x, a = np.abs(places - taps), -0.75
+        near = ((a + 2) * x - (a + 3)) * x**2 + 1
+        far = ((x - 5) * x + 8) * a * x - 4 * a
+        columns = np.clip(taps, 0, old - 1).astype(int)
+        np.add.at(weights, (np.arange(new), columns), np.where(x <= 1, near, far))
+    return weights

@@ -13,7 +13,7 @@ from vlp.models import pooling
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
-from vlp.models.positions import LearnedPosition, SinCosPosition
+from vlp.models.positions import LearnedPosition, SinCosPosition, resampled
 from vlp.models.sizes import tower_size
 from vlp.models.transformer import Transformer
 
@@ -83,7 +83,7 @@ class VisionTransformer(nnx.Module):
         """Encodes normalised pixels.
 
         Args:
-          pixels: normalised images of the configured resolution.
+          pixels: normalised square images; at another than the configured resolution positions are resampled.
           key: randomness of patch dropout; None keeps every patch, as evaluation does.
         """
         batch, patches = pixels.shape[0], (pixels.shape[1] // self.patch_size) ** 2
@@ -96,7 +96,8 @@ class VisionTransformer(nnx.Module):
         self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None
     ) -> TowerOutput:
         patches = patchify(pixels, self.patch_size)
-        position = jnp.broadcast_to(self.position(), (patches.shape[0], patches.shape[1], self.width))
+        positions = resampled(self.position(), pixels.shape[1] // self.patch_size)
+        position = jnp.broadcast_to(positions, (patches.shape[0], patches.shape[1], self.width))
         if kept is not None:
             patches, position = (jnp.take_along_axis(a, kept[..., None], axis=1) for a in (patches, position))
         x = self.patch_embedding(patches) + position.astype(self.compute.dtype)

@@ -11,12 +11,20 @@ from vlp.objectives.base import Objective
 from vlp.objectives.contrastive import Contrastive
 from vlp.objectives.discrimination import Discrimination
 from vlp.objectives.prototypes import Prototypes
+from vlp.objectives.grouping import Grouping
+from vlp.objectives.ranking import Ranking
+from vlp.objectives.self_distillation import SelfDistillation
+from vlp.objectives.view_contrast import ViewContrast
 from vlp.randomness import named_rngs
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "contrastive": Contrastive,
     "discrimination": Discrimination,
     "prototypes": Prototypes,
+    "grouping": Grouping,
+    "ranking": Ranking,
+    "self_distillation": SelfDistillation,
+    "view_contrast": ViewContrast,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
 from vlp.kernels import KERNELS
@@ -77,11 +77,18 @@ class Contrastive(Objective):
         return Contrast(kernel(logits, targets), kernel(logits.T, targets.T), match_metrics(scores, targets))
 
 
-def match_metrics(scores: Scores, targets: Float[Array, "rows columns"]) -> dict[str, Float[Array, ""]]:
+def match_metrics(
+    scores: Scores,
+    targets: Float[Array, "rows columns"],
+    mask: Bool[Array, "rows columns"] | None = None,
+) -> dict[str, Float[Array, ""]]:
     """What shows a healthy contrast or a collapse: accuracy in the batch, mean cosine of positives and negatives."""
     cosines = jax.lax.stop_gradient(scores.cosines())
-    hits = jnp.take_along_axis(targets, cosines.argmax(axis=1)[:, None], axis=1) > 0
-    positives, total = targets.sum(), cosines.size
+    counts = jnp.broadcast_to(True if mask is None else mask, cosines.shape)
+    best = jnp.where(counts, cosines, -jnp.inf).argmax(axis=1)
+    hits = jnp.take_along_axis(targets, best[:, None], axis=1) > 0
+    positives, total = targets.sum(), counts.sum(dtype=jnp.float32)
+    cosines = jnp.where(counts, cosines, 0.0)
     positive_sum = (cosines * targets).sum()
     return {
         "accuracy": hits.mean(dtype=jnp.float32),

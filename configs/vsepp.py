@@ -1,0 +1,30 @@
+"""VSE++ (Faghri et al., 2018, arXiv 1707.05612): a pair's cosine is ahead of its hardest negative's by a margin.
+
+    python main.py --config=configs/vsepp.py:model=vit_b16,resolution=224
+    python main.py --config=configs/vsepp.py:runlocal
+
+The paper sums over directions and batch where this is a mean, which Adam hardly sees; its towers are a CNN and a GRU.
+`--config.objectives.ranking.hardest=False` is the sum over all negatives, VSE0. Captions that many images share call
+for `--config.objectives.ranking.targets=text`. The optimiser's numbers are recalled and not verified.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import clip
+from configs.common import parse_arg, shrink
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
+    config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
+    config.name = config.name.replace("clip", "vsepp")
+    config.update(batch_size=128, steps=132_800)  # 30 epochs of the captions of COCO
+    config.objectives.contrastive.weight = 0.0
+    config.objectives.ranking.weight = 2.0
+    config.optimizer.update(learning_rate=2e-4, b2=0.999, eps=1e-8, weight_decay=0.0, clip_norm=2.0)
+    config.optimizer.schedule.update(name="constant", warmup_steps=0)
+    if arg.runlocal:
+        shrink(config)
+    return config

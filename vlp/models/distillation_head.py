@@ -1,0 +1,39 @@
+"""The head of self-distillation: cosines of a bottleneck's unit vectors with learned prototypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vlp.models.compute import Compute
+from vlp.models.dual_encoder import unit
+from vlp.models.heads import MlpHead
+
+
+class DistillationHead(nnx.Module):
+    """An MLP with GELU, rows to length one, and a last layer whose weights have length one too.
+
+    DINO (arXiv 2104.14294, appendix C): weight normalisation with its gain fixed at one.
+    """
+
+    def __init__(self, widths: Sequence[int], prototypes: int, *, compute: Compute, rngs: nnx.Rngs):
+        """Builds the layers.
+
+        Args:
+          widths: of the input, of each hidden layer, of the bottleneck.
+          prototypes: how many scores it gives.
+          compute: dtype of the products.
+          rngs: where initial values come from.
+        """
+        self.mlp = MlpHead(widths, compute=compute, rngs=rngs, activation=nnx.gelu)
+        init = nnx.initializers.normal(widths[-1] ** -0.5)
+        self.prototypes = nnx.Param(init(rngs.params(), (prototypes, widths[-1])))
+        self.compute = compute
+
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch prototypes"]:
+        """Scores in [-1, 1], in float32."""
+        rows, columns = (unit(v).astype(self.compute.dtype) for v in (self.mlp(x), self.prototypes[...]))
+        return jnp.matmul(rows, columns.T, preferred_element_type=jnp.float32)

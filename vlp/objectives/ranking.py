@@ -1,0 +1,46 @@
+"""Margin ranking of images and texts within the batch."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from vlp.encodings import Encodings
+from vlp.kernels.directions import both_directions
+from vlp.kernels.ranking import ranking
+from vlp.models.dual_encoder import DualEncoder
+from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.contrastive import match_metrics
+from vlp.objectives.scorers import Scores
+from vlp.objectives.targets import TARGETS, same_id
+
+
+class Ranking(Objective):
+    """A pair's cosine has to be ahead of the others' by a margin: of all of them, or of the hardest one alone.
+
+    The sum is DeViSE's and VSE0's, the hardest negative VSE++'s (arXiv 1707.05612, equations 5 and 6).
+    """
+
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
+        """Takes its settings.
+
+        Args:
+          config: `objectives.ranking`: `margin`, `hardest`, and `targets` (a name).
+          model: unused, as is `rngs`: it learns nothing of its own.
+          rngs: unused.
+        """
+        del model, rngs
+        self.kernel = functools.partial(ranking, margin=config.margin, hardest=config.hardest)
+        self.field = TARGETS[config.targets]
+        self.fields = ("image", "text", "text_mask", *([self.field] if self.field else []))
+
+    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
+        """The mean of image to text and text to image (the paper has their sum: twice this)."""
+        scores = Scores(encodings.image(), encodings.text(), jnp.float32(1.0), jnp.float32(0.0))
+        ids = encodings.batch[self.field] if self.field else jnp.arange(len(scores.rows))[:, None]
+        targets = same_id(ids, ids)
+        loss = both_directions(self.kernel, scores.logits(), targets)
+        return ObjectiveOutput(loss, match_metrics(scores, targets))

@@ -1,0 +1,51 @@
+"""Contrast of strongly augmented views of the same image: SimCLR beside CLIP, as in SLIP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from vlp.encodings import Encodings
+from vlp.kernels.softmax import softmax
+from vlp.models.dual_encoder import DualEncoder, unit
+from vlp.models.heads import MlpHead
+from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.contrastive import match_metrics
+from vlp.objectives.scorers import Scores
+from vlp.objectives.targets import not_self, other_view
+
+
+class ViewContrast(Objective):
+    """Each view against all other views of the batch (NT-Xent); those of the same image match.
+
+    SimCLR (arXiv 2002.05709, equation 1) on the image tower's output before its projection, through a head of its own
+    (SLIP, arXiv 2112.12750, section 3). The score matrix is whole: (views * batch) squared.
+    """
+
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
+        """Builds the head.
+
+        Args:
+          config: `objectives.view_contrast`: the field `view` (two views an example), `temperature`, `hidden_width`
+            and `output_width` of the head.
+          model: for the width and the dtype of its image tower.
+          rngs: initial values of the head.
+        """
+        widths = (model.image.width, config.hidden_width, config.hidden_width, config.output_width)
+        self.head = MlpHead(widths, compute=model.image.compute, rngs=rngs, batch_norm=True)
+        self.view, self.temperature = config.view, config.temperature
+        self.fields = (self.view,)
+
+    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
+        """The mean over all views of all images."""
+        features = encodings.image_tower(self.view).pooled.swapaxes(0, 1)
+        # View by view, for the batch norm sees one view at a time (SLIP's released code).
+        views = jnp.stack([unit(self.head(view)) for view in features])
+        number, batch, dim = views.shape
+        rows = views.reshape(number * batch, dim)
+        scores = Scores(rows, rows, jnp.float32(1.0 / self.temperature), jnp.float32(0.0))
+        targets, mask = other_view(batch, number), not_self(number * batch)
+        loss = softmax(scores.logits(), targets, mask=mask)
+        return ObjectiveOutput(loss, match_metrics(scores, targets, mask))
