@@ -1,7 +1,7 @@
 """Every objective on one device and on eight: the same loss, metrics, gradients and state afterwards.
 
-A new objective needs a row of SETTINGS (what makes it small), in `examples` the batch fields that it reads, and a row of
-BEFORE if it has no loss in its initial state.
+A new objective needs a row of SETTINGS (what makes it small), in `examples` the batch fields that it reads, and a row
+of BEFORE if it has no loss in its initial state.
 """
 
 from __future__ import annotations

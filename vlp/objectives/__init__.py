@@ -10,8 +10,8 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective
 from vlp.objectives.contrastive import Contrastive
 from vlp.objectives.discrimination import Discrimination
-from vlp.objectives.prototypes import Prototypes
 from vlp.objectives.grouping import Grouping
+from vlp.objectives.prototypes import Prototypes
 from vlp.objectives.ranking import Ranking
 from vlp.objectives.self_distillation import SelfDistillation
 from vlp.objectives.view_contrast import ViewContrast
