@@ -142,6 +142,25 @@ def _objectives() -> dict:
             "teacher_weight": 1.0,
             "stop_step": 0,  # from which on it has no loss; 0 = never
         },
+        # Several captions of an image against the patches that each of them picks out (DreamLIP).
+        "grouping": {
+            "weight": 0.0,
+            "image_view": "image",
+            "text_view": "captions",  # a name of data.text_views
+            "logit_scale": {"init": 1 / 0.07, "max": 100.0},
+        },
+        "ranking": {
+            "weight": 0.0,
+            "targets": "pair",
+            "margin": 0.2,  # of cosines
+            "hardest": True,  # the hardest negative alone (VSE++); False = the sum over all
+        },
+        **_view_objectives(),
+    }
+
+
+def _view_objectives() -> dict:
+    return {
         # Views of the same image (SLIP). Its field is a name of data.image_views with a count of 2.
         "view_contrast": {
             "weight": 0.0,
@@ -165,19 +184,6 @@ def _objectives() -> dict:
             "momentum": 0.996,  # of the teacher
             "momentum_steps": 0,  # from momentum to 1 along half a cosine; 0 = it stays
             "centre_momentum": 0.9,
-        },
-        # Several captions of an image against the patches that each of them picks out (DreamLIP).
-        "grouping": {
-            "weight": 0.0,
-            "image_view": "image",
-            "text_view": "captions",  # a name of data.text_views
-            "logit_scale": {"init": 1 / 0.07, "max": 100.0},
-        },
-        "ranking": {
-            "weight": 0.0,
-            "targets": "pair",
-            "margin": 0.2,  # of cosines
-            "hardest": True,  # the hardest negative alone (VSE++); False = the sum over all
         },
     }
 
