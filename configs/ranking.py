@@ -1,7 +1,7 @@
 """VSE++ (Faghri et al., 2018, arXiv 1707.05612): a pair's cosine is ahead of its hardest negative's by a margin.
 
-    python main.py --config=configs/vsepp.py:model=vit_b16,resolution=224
-    python main.py --config=configs/vsepp.py:runlocal
+    python main.py --config=configs/ranking.py:model=vit_b16,resolution=224
+    python main.py --config=configs/ranking.py:runlocal
 
 The paper sums over directions and batch where this is a mean, which Adam hardly sees; its towers are a CNN and a GRU.
 `--config.objectives.ranking.hardest=False` is the sum over all negatives, VSE0. Captions that many images share call
@@ -19,7 +19,7 @@ from configs.common import parse_arg, shrink
 def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
-    config.name = config.name.replace("clip", "vsepp")
+    config.name = config.name.replace("clip", "ranking")
     config.update(batch_size=128, steps=132_800)  # 30 epochs of the captions of COCO
     config.objectives.contrastive.weight = 0.0
     config.objectives.ranking.weight = 2.0
