@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import main
 import vlp
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 
@@ -46,13 +47,16 @@ def train(workdir, *more):
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 
 
-def start(workdir):
-    return subprocess.Popen(
+def interrupt(workdir, number, step):
+    """Starts the run, sends the signal when metrics.jsonl holds the step, and returns the exit code and output."""
+    metrics = workdir / "metrics.jsonl"
+    earlier = metrics.stat().st_mtime_ns if metrics.exists() else None
+    process = subprocess.Popen(
         command(workdir),
         cwd=ROOT,
         env=ENVIRONMENT,
@@ -60,16 +64,19 @@ def start(workdir):
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def wait_for_step(process, workdir, step):
-    """Returns once metrics.jsonl holds the step, or the process has ended by itself."""
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 900
     while time.monotonic() < deadline and process.poll() is None:
-        path = workdir / "metrics.jsonl"
-        if path.exists() and f'"step": {step},' in path.read_text():
-            return
+        # Lines of the process before may still stand there until this one begins to write.
+        if metrics.exists() and metrics.stat().st_mtime_ns != earlier and has_step(metrics, step):
+            break
         time.sleep(0.01)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=900)
+    return process.returncode, output
+
+
+def has_step(metrics, step):
+    return f'"step": {step},' in metrics.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -111,46 +118,15 @@ def test_a_run_leaves_what_the_readme_promises(uninterrupted):
     assert finished.stdout.count("python main.py") == 2  # two ablations to try
 
 
-def test_killed_again_and_again_it_ends_as_if_never_touched(uninterrupted, tmp_path):
-    workdir = tmp_path / "killed"
-    for step in (2, 7):
-        process = start(workdir)
-        wait_for_step(process, workdir, step)
-        process.kill()
-        process.communicate()
-    assert train(workdir).returncode == 0
-    assert_same_run(uninterrupted[0], workdir)
-
-
-def test_a_signal_saves_at_the_next_step_and_leaves_cleanly(uninterrupted, tmp_path):
-    workdir = tmp_path / "stopped"
-    for number, step in ((signal.SIGTERM, 2), (signal.SIGINT, 7)):
-        process = start(workdir)
-        wait_for_step(process, workdir, step)
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
-        saved = json.loads((find_checkpoint(workdir) / "description.json").read_text())["progress"]["step"]
-        logged = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step"]
-        assert step <= saved == logged < 12
-    assert train(workdir).returncode == 0
-    assert_same_run(uninterrupted[0], workdir)
-
-
-def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_is_used(uninterrupted, tmp_path):
-    workdir = tmp_path / "damaged"
-    process = start(workdir)
-    wait_for_step(process, workdir, 8)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+def test_killed_stopped_and_damaged_it_ends_as_if_never_touched(uninterrupted, tmp_path):
+    """One run suffers all of it: killed before its first checkpoint, stopped twice, killed again, then damaged."""
+    workdir = tmp_path / "interrupted"
+    interrupt(workdir, signal.SIGKILL, 2)
+    assert_stops_cleanly(workdir, signal.SIGTERM, 3)
+    assert_stops_cleanly(workdir, signal.SIGINT, 5)
+    interrupt(workdir, signal.SIGKILL, 8)
     newest = find_checkpoint(workdir)
-    largest = max(
-        (path for path in (newest / "arrays").rglob("*") if path.is_file()),
-        key=lambda path: path.stat().st_size,
-    )
-    data = bytearray(largest.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    largest.write_bytes(data)
+    largest = flip_a_bit(newest)
     finished = train(workdir)
     assert finished.returncode == 0
     assert largest.name in finished.stderr and f"{newest.name}.damaged" in finished.stderr
@@ -158,13 +134,33 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_is_used(unin
     assert_same_run(uninterrupted[0], workdir)
 
 
-def test_another_config_is_refused_unless_the_change_is_allowed(uninterrupted, tmp_path):
-    workdir, _ = uninterrupted
-    refused = train(workdir, "--config.optimizer.learning_rate=0.5")
-    assert refused.returncode == 2
-    assert "optimizer.learning_rate" in refused.stderr and "Traceback" not in refused.stderr
-    allowed = train(workdir, "--config.checkpoint.keep_last=3", "--allow_config_change=checkpoint")
-    assert allowed.returncode == 0
+def assert_stops_cleanly(workdir, number, step):
+    """The signal saves at the next step."""
+    exit_code, output = interrupt(workdir, number, step)
+    assert exit_code == 0, output
+    saved = json.loads((find_checkpoint(workdir) / "description.json").read_text())["progress"]["step"]
+    logged = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert step <= saved == logged < 12
+
+
+def flip_a_bit(checkpoint):
+    """In the middle of the largest file of arrays, which is returned."""
+    files = (path for path in (checkpoint / "arrays").rglob("*") if path.is_file())
+    largest = max(files, key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 1
+    largest.write_bytes(data)
+    return largest
+
+
+def test_another_config_is_refused_unless_the_change_is_allowed(uninterrupted, capsys):
+    """In this process, which has eight devices where the run had one."""
+    arguments = [*SMALL, f"--workdir={uninterrupted[0]}"]
+    assert main.main([*arguments, "--config.optimizer.learning_rate=0.5"]) == 2
+    error = capsys.readouterr().err
+    assert "optimizer.learning_rate" in error and len(error.splitlines()) == 1
+    allowed = ("--config.checkpoint.keep_last=3", "--allow_config_change=checkpoint")
+    assert main.main([*arguments, *allowed]) == 0
 
 
 def test_the_checkpoint_alone_is_a_model_and_can_be_evaluated(uninterrupted, tmp_path):
@@ -174,8 +170,7 @@ def test_the_checkpoint_alone_is_a_model_and_can_be_evaluated(uninterrupted, tmp
     assert rows.shape == (3, model.config.model.embed_dim) and rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     output = tmp_path / "figures.json"
-    finished = train(tmp_path / "other", "--job=evaluate", f"--checkpoint={workdir}", f"--output={output}")
-    assert finished.returncode == 0, finished.stderr
+    assert main.main(["--job=evaluate", f"--checkpoint={workdir}", f"--output={output}"]) == 0
     trained, evaluated = (json.loads(path.read_text()) for path in (workdir / "results.json", output))
     assert trained.keys() <= evaluated.keys()
     for name, value in trained.items():
