@@ -23,6 +23,7 @@ def v5e(monkeypatch):
         pytest.skip("libtpu is not installed: pip install -r requirements-tpu-plan.txt")
     for name, value in {"TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)  # libtpu refuses to start with a flag for CPUs
     chips = topologies.get_topology_desc(platform="tpu", topology_name="v5e:4x4").devices
     return Mesh(np.array(chips).reshape(4, 4, 1), ("data", "fsdp", "model"), axis_types=(AxisType.Auto,) * 3)
 
