@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ml_collections import FrozenConfigDict
 
 from vlp import configuration
 from vlp.configuration import ConfigError, flatten
@@ -71,6 +73,16 @@ def test_sources_can_be_replaced_by_a_flag_and_are_completed() -> None:
     left_out = {"weight": 1.0, "columns": {}, "fraction": 1.0, "keep_ids": ""}
     left_out |= {"templates": (), "prefix": "", "prefix_token": ""}
     assert source.to_dict() == {"format": "parquet", "path": "/data/*.parquet", **left_out}
+
+
+def test_a_config_read_from_an_older_checkpoint_is_completed() -> None:
+    config = configuration.resolve(parse().config)
+    saved = json.loads(json.dumps(configuration.to_dict(config)))
+    for name in ("templates", "prefix_token"):
+        del saved["data"]["sources"]["quickstart"][name]
+    completed = configuration.completed(saved)
+    assert completed == configuration.to_dict(config)
+    assert FrozenConfigDict(completed).data.sources.quickstart.templates == ()
 
 
 def test_what_an_entry_leaves_out_is_a_flag_too() -> None:

@@ -81,11 +81,18 @@ def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not find("configs/base.py"):
         return dict(saved)
-    whole = _overlay(to_dict(resolve(load_config("configs/base.py"))), saved, "")
+    whole = _overlay(to_dict(resolve(load_config("configs/base.py"))), _tuples(saved), "")
     for group in ("sources", "evaluation"):
         entries = whole["data"][group]
         whole["data"][group] = {name: {**ENTRY_DEFAULTS, **entry} for name, entry in entries.items()}
     return whole
+
+
+def _tuples(value: Any) -> Any:
+    """Without the lists that JSON makes of tuples: a FrozenConfigDict takes no empty list beside an empty tuple."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _overlay(defaults: Mapping[str, Any], saved: Mapping[str, Any], where: str) -> dict[str, Any]:
