@@ -61,7 +61,7 @@ def fail_together(directory: Path, primary: bool) -> None:
 
 def main(port: str, index: str, directory: str, job: str) -> None:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(index), initialization_timeout=30)
+    jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(index), initialization_timeout=200)
     {"save": save_and_restore, "fail": fail_together}[job](Path(directory), index == "0")
     print("done", flush=True)
     os._exit(0)  # nothing is left to do, and a peer that failed is not waited for

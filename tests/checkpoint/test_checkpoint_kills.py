@@ -58,7 +58,7 @@ def test_killed_between_two_stages(
     tmp_path: Path, place: str, newest: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with start(tmp_path, place) as process:
-        process.wait(timeout=60)
+        process.wait(timeout=300)
     assert process.returncode == -9
     assert assert_newest_is_whole(tmp_path, newest, caplog) == newest
 

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("checkpointing_process.py")
 
 
 def run_pair(directory: Path, job: str) -> None:
-    """Runs both processes to their end, or kills them after a minute and a half."""
+    """Runs both processes to their end, or kills them after five minutes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -36,7 +36,7 @@ def run_pair(directory: Path, job: str) -> None:
         for index in range(2)
     ]
     try:
-        outputs = [process.communicate(timeout=90)[0] for process in processes]
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()

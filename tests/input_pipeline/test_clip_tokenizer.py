@@ -61,9 +61,9 @@ def test_text_never_becomes_a_special_token(clip: Tokenizer, text: str) -> None:
 def test_the_odd_captions_all_become_rows(clip: Tokenizer, odd_inputs: Path) -> None:
     files = sorted((odd_inputs / "samples").glob("caption_*.txt"))
     texts = [file.read_bytes().decode("utf-8", "surrogateescape") for file in files]
-    start = time.perf_counter()
+    start = time.process_time()
     tokens = clip.tokens(texts)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     for row, mask in zip(tokens.ids, tokens.mask, strict=True):
         assert (row[0], row[mask.sum() - 1]) == (BEGIN, END)
         assert ((row == BEGIN).sum(), (row == END).sum()) == (1, 1)

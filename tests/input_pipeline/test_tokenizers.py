@@ -74,9 +74,9 @@ def test_text_never_becomes_a_special_token(tokenizer: Tokenizer, text: str) -> 
     "text", ["x" * 1_000_000, "red " * 250_000, "\u0301" * 1_000_000, " " * 1_000_000, "\0\ud800"]
 )
 def test_hostile_text_takes_no_time(tokenizer: Tokenizer, text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     ids, mask = tokenizer.encode([text])
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert ids[mask][-1] == END
 
 

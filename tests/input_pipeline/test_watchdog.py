@@ -92,4 +92,4 @@ def test_a_killed_worker_stops_the_run_and_says_so(stream: Stream) -> None:
     with pytest.raises(WorkerDied, match=rf"loader process {worker.pid} ended with SIGKILL.*out of memory"):
         for _ in range(100):
             next(batches)
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < 300
