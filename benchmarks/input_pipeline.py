@@ -41,6 +41,7 @@ from input_pipeline.stream import Stream, make_stream
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.views.bicubic import bicubic
 from input_pipeline.views.image import TrainingView
+from input_pipeline.views.text import TextView
 
 SIZES = ((500, 375), (1024, 768))
 BATCH, RESOLUTION, CORES, WARM_BATCHES = 64, 224, 2, 4
@@ -176,6 +177,7 @@ def _print_parts(label: str, entries: dict[str, tuple[str, str]], resolution: in
     source = open_source({"format": kind, "path": path, "columns": _columns(kind, path)})
     tokenizer = load_tokenizer(base.get_config().tokenizer.to_dict())
     view, dice = TrainingView(resolution, "pad", (0.5, 1.0), (3 / 4, 4 / 3)), np.random.default_rng(0)
+    choose = TextView()
     order = dice.permutation(len(source))[:1024].tolist()
     records = [source[place] for place in order]
     texts = [record.captions[0].text for record in records]
@@ -185,6 +187,7 @@ def _print_parts(label: str, entries: dict[str, tuple[str, str]], resolution: in
     parts = {
         "read": _microseconds(lambda place: source[place], order),
         "image": _microseconds(lambda record: view(open_picture(record.image), dice), records),
+        "caption": _microseconds(lambda record: choose(record, dice), records),
         "tokens": _microseconds(tokenizer.encode, [texts[:BATCH]]) / BATCH,
     }
     whole = _microseconds(lambda _: next(batches), range(count // BATCH)) / BATCH

@@ -143,6 +143,17 @@ def test_several_captions_are_contrasted_one_by_one(config, batch):
     assert float(both) == pytest.approx(float(sum(alone)) / 2, rel=1e-5)
 
 
+def test_several_views_of_an_image_are_contrasted_one_by_one(config, batch):
+    config.objectives.contrastive.image_view = "strong"
+    config.model.image.patch_dropout = 0.0
+    views = jnp.stack([batch["image"], batch["image"][::-1]], axis=1)
+    texts = {name: batch[name] for name in ("text", "text_mask")}
+    both, _, _ = gradients_of(config, {**texts, "strong": views})
+    config.objectives.contrastive.image_view = "image"
+    alone = [gradients_of(config, {**texts, "image": views[:, place]})[0] for place in range(2)]
+    assert float(both) == pytest.approx(float(sum(alone)) / 2, rel=1e-5)
+
+
 def test_a_fixed_temperature_gets_no_gradient(config, batch):
     config.model.update(projection="mlp", logit_scale={"init": 10.0, "max": 10.0, "learn": False})
     _, metrics, gradients = gradients_of(config, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ class Contrastive(Objective):
     CLIP (arXiv 2103.00020, section 2.3): softmax kernel, pairs match. ALIGN (2102.05918): with label smoothing 0.1.
     ConVIRT (2010.00747, equation 4): direction 0.75. UniCL (2204.03610): equal labels match, or equal texts where there
     is none. SigLIP (2303.15343): sigmoid kernel and a bias. DreamLIP (2403.17007): a text view with several captions,
-    each contrasted by itself, and the mean of their losses.
+    each contrasted by itself, and the mean of their losses; so are several image views.
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
@@ -58,8 +59,8 @@ class Contrastive(Objective):
         images, texts = encodings.image(self.image_view), encodings.text(self.text_view)
         ids = encodings.batch[self.field] if self.field else None
         scale, bias = encodings.logit_scale(), encodings.logit_bias()
-        captions = texts.reshape(len(texts), -1, texts.shape[-1]).swapaxes(0, 1)
-        contrasts = [self._contrast(Scores(images, caption, scale, bias), ids) for caption in captions]
+        pairs = itertools.product(_one_by_one(images), _one_by_one(texts))
+        contrasts = [self._contrast(Scores(image, text, scale, bias), ids) for image, text in pairs]
         mean: Contrast = jax.tree.map(lambda *parts: sum(parts) / len(parts), *contrasts)
         loss = mix(mean.rows, mean.columns, self.direction)
         shown = (
@@ -75,6 +76,10 @@ class Contrastive(Objective):
         logits, targets = scores.logits(), same_id(ids, ids)
         kernel = functools.partial(KERNELS[self.kernel], **self.options)
         return Contrast(kernel(logits, targets), kernel(logits.T, targets.T), match_metrics(scores, targets))
+
+
+def _one_by_one(embeddings: Float[Array, "batch *count width"]) -> Float[Array, "count batch width"]:
+    return embeddings.reshape(len(embeddings), -1, embeddings.shape[-1]).swapaxes(0, 1)
 
 
 def match_metrics(
