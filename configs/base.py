@@ -79,9 +79,12 @@ def _model() -> dict:
         "logit_scale": {"init": 1 / 0.07, "max": 100.0, "learn": True},
         "logit_bias": {"init": -10.0, "learn": False},  # of the sigmoid kernel; not learned = none
         "image": {
+            # vit, or a convolutional tower (resnet, efficientnet), for which nothing below `depth` but the resolution
+            # has a meaning: sizes R26 ... R152, R50x4 ... R50x64, or B0 ... B7, L2.
+            "kind": "vit",
             "size": "S",  # Ti, S, B, L, H, So400m, or '' with the four numbers below
-            "width": 0,
-            "depth": 0,
+            "width": 0,  # of a convolutional tower: channels after the stem, which all others follow
+            "depth": 0,  # of a convolutional tower: blocks in each stage
             "heads": 0,
             "mlp_dim": 0,
             "patch_size": 16,

@@ -87,7 +87,10 @@ def shrink(config: ConfigDict) -> None:
     """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
     tiny = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}
     config.model.update(embed_dim=32, dtype="float32")
-    config.model.image.update(tiny, resolution=4 * config.model.image.patch_size)
+    if config.model.image.kind == "vit":
+        config.model.image.update(tiny, resolution=4 * config.model.image.patch_size)
+    else:
+        config.model.image.update(width=16, depth=1, resolution=64)
     config.model.text.update(tiny)
     config.update(steps=8, batch_size=16)
     config.optimizer.schedule.warmup_steps = 2

@@ -22,6 +22,12 @@ def test_a_frozen_config_validates(config: ConfigDict) -> None:
     validate(FrozenConfigDict(config))
 
 
+# Nothing that only a tower over patches has.
+PLAIN = {f"model.image.{name}": 0 for name in ("width", "depth", "heads", "mlp_dim")} | {
+    "model.image.patch_size": 16,
+    "model.image.patch_dropout": 0.0,
+}
+
 # (settings, what the error says)
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"model.image.resolution": 60}, r"resolution=60 is not a multiple of patch_size=8: use 56 or 64"),
@@ -42,6 +48,16 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"model.image.position": "sincos2d", "model.image.width": 126, "model.image.heads": 2},
         r"4 divides, not 126",
     ),
+    ({"model.image.kind": "resnet", "model.image.size": "S"}, r"model.image: size 'S' is not one of R26"),
+    (
+        {"model.image.kind": "resnet", "model.image.size": "R26", **PLAIN, "model.image.registers": 4},
+        r"model.image.registers=4 is for kind 'vit', .*kind='resnet': leave it at 0",
+    ),
+    (
+        {"model.image.kind": "efficientnet", "model.image.size": "B0", **PLAIN, "model.image.resolution": 16},
+        r"resolution=16 is too small for kind 'efficientnet'",
+    ),
+    ({"model.text.pool": "first"}, r"model.text.pool='first' .*set model.text.causal=False"),
     ({"model.image.pool": "max"}, r"model.image.pool='max' is not one of"),
     ({"model.attention": "flash"}, r"model.attention='flash'"),
     ({"model.remat": "some"}, r"model.remat='some'"),

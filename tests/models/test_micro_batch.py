@@ -21,6 +21,7 @@ BATCH, LENGTH, RESOLUTION = 24, 5, 8
 def config():
     tower = {"size": "", "width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}
     image = {
+        "kind": "vit",
         "patch_size": 2,
         "resolution": RESOLUTION,
         "position": "learned",

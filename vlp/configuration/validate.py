@@ -11,7 +11,7 @@ from vlp.configuration.errors import ConfigError
 from vlp.configuration.needs import NEEDS
 from vlp.configuration.tree import flatten
 from vlp.configuration.values import check_values
-from vlp.models.sizes import tower_size
+from vlp.models.sizes import convolution_size, tower_size
 
 
 def validate(config: ConfigDict, needs: Collection[str] | None = None) -> None:
@@ -34,14 +34,52 @@ def validate(config: ConfigDict, needs: Collection[str] | None = None) -> None:
 
 def _check_towers(config: ConfigDict) -> None:
     for tower in ("image", "text"):
+        settings = config.model[tower]
+        sizes = tower_size if settings.get("kind", "vit") == "vit" else convolution_size
         try:
-            tower_size(config.model[tower])
+            sizes(settings)
         except ValueError as error:
             raise ConfigError(f"model.{tower}: {error}") from error
+    if config.model.text.pool == "first" and config.model.text.causal:
+        raise ConfigError(
+            "model.text.pool='first' reads a token that sees nothing behind it in a causal tower: "
+            "set model.text.causal=False or use pool='end'"
+        )
+
+
+# What only a tower over patches has, and what it is when nobody asked for it.
+PATCHES_ONLY = {
+    "heads": 0,
+    "mlp_dim": 0,
+    "patch_size": 16,
+    "position": "learned",
+    "pool": "mean",
+    "registers": 0,
+    "patch_dropout": 0.0,
+}
+
+
+def _check_convolution(config: ConfigDict) -> None:
+    image = config.model.image
+    if image.kind == "vit":
+        return
+    for name, default in PATCHES_ONLY.items():
+        if image[name] != default:
+            raise ConfigError(
+                f"model.image.{name}={image[name]} is for kind 'vit', but model.image.kind='{image.kind}': "
+                f"leave it at {default!r}"
+            )
+    if image.resolution < 32:
+        raise ConfigError(
+            f"model.image.resolution={image.resolution} is too small for kind '{image.kind}', which makes a 32nd "
+            "of it: use 32 or more"
+        )
 
 
 def _check_patches(config: ConfigDict) -> None:
     image = config.model.image
+    if image.kind != "vit":
+        return
     if image.resolution % image.patch_size:
         lower = image.resolution - image.resolution % image.patch_size
         raise ConfigError(
@@ -200,6 +238,7 @@ def active_evaluators(config: ConfigDict) -> Iterator[tuple[str, Any]]:
 CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_towers,
     _check_patches,
+    _check_convolution,
     _check_logit_scale,
     _check_schedule,
     _check_image_data,

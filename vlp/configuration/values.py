@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlp.configuration.errors import ConfigError, nearest
-from vlp.models.sizes import SIZES
+from vlp.models.sizes import EFFICIENTNETS, RESNETS, SIZES
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.projection": ("linear", "mlp"),
@@ -16,11 +16,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.attention": ("auto", "xla", "cudnn"),
     "model.scan_blocks": ("auto", "scan", "unroll"),
     "model.remat": ("none", "dots", "full"),
-    "model.image.size": ("", *SIZES),
+    "model.image.kind": ("vit", "resnet", "efficientnet"),
+    "model.image.size": ("", *SIZES, *RESNETS, *EFFICIENTNETS),
     "model.image.position": ("learned", "sincos2d"),
     "model.image.pool": ("class", "mean", "attention"),
     "model.text.size": ("", *SIZES),
-    "model.text.pool": ("end", "last", "mean", "attention"),
+    "model.text.pool": ("first", "end", "last", "mean", "attention"),
     "tokenizer.kind": ("sentencepiece", "clip", "huggingface"),
     "objectives.contrastive.kernel": ("softmax", "sigmoid"),
     "objectives.contrastive.targets": ("pair", "text", "label", "group"),

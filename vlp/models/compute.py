@@ -9,9 +9,17 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+
+def _products(primitive: Any, *arguments: Any, **options: Any) -> bool:
+    """Products with weights: of matrices, and convolutions."""
+    return primitive is jax.lax.conv_general_dilated_p or (
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable(primitive, *arguments, **options)
+    )
+
+
 # What the backward pass may keep of each block's forward pass; everything else is computed again. 'none' = keep all.
 REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": _products,
     "full": None,
 }
 

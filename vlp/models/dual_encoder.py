@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,9 +12,17 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vlp.models.compute import Compute
+from vlp.models.convolution import ConvolutionalTower
 from vlp.models.heads import projection
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer
+
+# By `model.image.kind`.
+IMAGE_TOWERS: dict[str, Callable[..., Any]] = {
+    "vit": VisionTransformer,
+    "resnet": ConvolutionalTower,
+    "efficientnet": ConvolutionalTower,
+}
 
 
 def unit(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
@@ -36,7 +45,7 @@ class DualEncoder(nnx.Module):
           rngs: where initial values come from.
         """
         self.embed_dim, self.compute = config.embed_dim, compute
-        self.image = VisionTransformer(config.image, compute=compute, rngs=rngs)
+        self.image = IMAGE_TOWERS[config.image.kind](config.image, compute=compute, rngs=rngs)
         self.text = TextTransformer(
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
         )

@@ -13,11 +13,11 @@ from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Mlp
 
 IMAGE_POOLS = ("class", "mean", "attention")
-TEXT_POOLS = ("end", "last", "mean", "attention")
+TEXT_POOLS = ("first", "end", "last", "mean", "attention")
 
 
 def first(x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
-    """The class token's output."""
+    """The class token's output, or that of a text's first token (BERT, ALIGN)."""
     return x[:, 0]
 
 

@@ -1,8 +1,9 @@
-"""Transformer sizes by name, for both towers and any patch size."""
+"""Tower sizes by name: transformers for both towers and any patch size, and convolutional image towers."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -50,3 +51,80 @@ def tower_size(config: Any) -> TowerSize:
             f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"
         )
     return TowerSize(**chosen)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolutionSize:
+    """Channels after the stem, and channels and blocks of each stage."""
+
+    stem: int
+    channels: tuple[int, ...]
+    blocks: tuple[int, ...]
+
+
+# Channels after the stem and blocks of each stage: ResNet (arXiv 1512.03385, table 1), its 26 layers as in BiT's
+# neighbours, and CLIP's three larger ones (2103.00020, table 19).
+RESNETS: dict[str, tuple[int, tuple[int, ...]]] = {
+    "R26": (64, (2, 2, 2, 2)),
+    "R50": (64, (3, 4, 6, 3)),
+    "R101": (64, (3, 4, 23, 3)),
+    "R152": (64, (3, 8, 36, 3)),
+    "R50x4": (80, (4, 6, 10, 6)),
+    "R50x16": (96, (6, 8, 18, 8)),
+    "R50x64": (128, (3, 15, 36, 10)),
+}
+
+# Multipliers of B0's channels and blocks: EfficientNet (1905.11946), L2 as in noisy student training (1911.04252).
+EFFICIENTNETS: dict[str, tuple[float, float]] = {
+    "B0": (1.0, 1.0),
+    "B1": (1.0, 1.1),
+    "B2": (1.1, 1.2),
+    "B3": (1.2, 1.4),
+    "B4": (1.4, 1.8),
+    "B5": (1.6, 2.2),
+    "B6": (1.8, 2.6),
+    "B7": (2.0, 3.1),
+    "L2": (4.3, 5.3),
+}
+
+
+def convolution_size(config: Any) -> ConvolutionSize:
+    """Returns the size a convolutional tower's config names.
+
+    Args:
+      config: has `kind`, `size` (a key of RESNETS or EFFICIENTNETS), `width` (channels after the stem, which all others
+        follow; 0 = from the size) and `depth` (blocks in each stage; 0 = from the size).
+
+    Raises:
+      ValueError: the name is not one of the kind's, or the width cannot be normalised in groups.
+    """
+    known = RESNETS if config.kind == "resnet" else EFFICIENTNETS
+    if config.size not in known:
+        raise ValueError(
+            f"size {config.size!r} is not one of {', '.join(known)}, which kind {config.kind!r} has"
+        )
+    build = _resnet_size if config.kind == "resnet" else _efficientnet_size
+    size = build(config.size, config.width)
+    return dataclasses.replace(size, blocks=(config.depth,) * len(size.blocks)) if config.depth else size
+
+
+def _resnet_size(name: str, width: int) -> ConvolutionSize:
+    stem, blocks = RESNETS[name]
+    stem = width or stem
+    if stem % 16:
+        raise ValueError(f"width {stem} is not a multiple of 16: use {stem // 16 * 16 + 16}")
+    return ConvolutionSize(stem, tuple(4 * stem * 2**stage for stage in range(4)), blocks)
+
+
+def _efficientnet_size(name: str, width: int) -> ConvolutionSize:
+    wider, deeper = EFFICIENTNETS[name]
+    wider = width / 32 if width else wider
+    stem, *channels = (_multiple_of_8(wider * c) for c in (32, 16, 24, 40, 80, 112, 192, 320))
+    blocks = tuple(math.ceil(deeper * b) for b in (1, 2, 2, 3, 3, 4, 1))
+    return ConvolutionSize(stem, tuple(channels), blocks)
+
+
+def _multiple_of_8(channels: float) -> int:
+    """The nearest one, but never more than a tenth below."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8

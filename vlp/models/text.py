@@ -56,6 +56,8 @@ class TextTransformer(nnx.Module):
     def _pooled(
         self, tokens: Float[Array, "batch length width"], lengths: Int[Array, " batch"]
     ) -> Float[Array, "batch width"]:
+        if self.pool == "first":
+            return pooling.first(tokens)
         if self.pool == "end":
             return pooling.end(tokens, lengths)
         if self.pool == "last":

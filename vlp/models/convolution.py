@@ -1,0 +1,249 @@
+"""Convolutional image towers: CLIP's modified ResNet (arXiv 2103.00020) and EfficientNet (arXiv 1905.11946).
+
+Both are published with batch norm. Here convolutions have standardised weights and are followed by group norm, as in
+BiT (arXiv 1912.11370): an example's output then never depends on the others of its batch. So there are no running
+statistics, training and evaluation compute the same, a running mean of the weights fits them, encoding by parts
+(`model.micro_batch`) is exact, and nothing travels between devices. Stochastic depth (EfficientNet) is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vlp.models import pooling
+from vlp.models.compute import REMAT_POLICIES, Compute
+from vlp.models.linear import linear
+from vlp.models.micro_batch import micro_batched
+from vlp.models.sharding import constrain_batch
+from vlp.models.sizes import ConvolutionSize, convolution_size
+from vlp.models.vision import TowerOutput
+
+# EfficientNet's stages (table 1): expansion, side of the depthwise kernel, stride of the first block.
+STAGES = ((1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 2), (6, 5, 1), (6, 5, 2), (6, 3, 1))
+
+
+def standardised(
+    kernel: Float[Array, "height width inputs outputs"],
+) -> Float[Array, "height width inputs outputs"]:
+    """Weights of mean zero for each output, scaled to keep the size of what they are applied to (1903.10520)."""
+    fan_in = math.prod(kernel.shape[:3])
+    centred = kernel - kernel.mean(axis=(0, 1, 2))
+    return centred * jax.lax.rsqrt(fan_in * jnp.square(centred).mean(axis=(0, 1, 2)) + 1e-8)
+
+
+def average_pool(
+    x: Float[Array, "batch height width channels"], side: int
+) -> Float[Array, "batch rows columns outputs"]:
+    """Means of squares of the given side; odd rows and columns at the far edges are left out."""
+    return x if side == 1 else nnx.avg_pool(x, (side, side), strides=(side, side))
+
+
+class Convolution(nnx.Module):
+    """A convolution with standardised weights, group norm, and perhaps an activation."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        side: int,
+        *,
+        compute: Compute,
+        rngs: nnx.Rngs,
+        stride: int = 1,
+        groups: int = 1,
+        scale: float = 1.0,
+        activation: Callable[[Array], Array] | None = None,
+    ):
+        """Builds the layer.
+
+        Args:
+          inputs: channels it takes.
+          outputs: channels it gives, a multiple of 8.
+          side: of the square kernel; the input is padded by half of it all around.
+          compute: dtype of activations.
+          rngs: where initial values come from.
+          stride: between places of the kernel.
+          groups: that channels are cut into; as many as channels make it depthwise.
+          scale: of the norm at first; 0 silences a residual branch.
+          activation: of what the norm gives.
+        """
+        self.compute, self.stride, self.groups, self.activation = compute, stride, groups, activation
+        shape = (side, side, inputs // groups, outputs)
+        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), shape))
+        # 32 groups, or so few that each has 8 channels and more: a group of one would lose its mean to the norm.
+        self.norm = nnx.GroupNorm(
+            outputs,
+            num_groups=math.gcd(32, outputs // 8),
+            scale_init=nnx.initializers.constant(scale),
+            dtype=compute.dtype,
+            rngs=rngs,
+        )
+
+    def __call__(
+        self, x: Float[Array, "batch height width inputs"]
+    ) -> Float[Array, "batch rows columns outputs"]:
+        half = self.kernel.shape[0] // 2
+        x = jax.lax.conv_general_dilated(
+            x.astype(self.compute.dtype),
+            standardised(self.kernel[...]).astype(self.compute.dtype),
+            window_strides=(self.stride, self.stride),
+            padding=((half, half), (half, half)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=self.groups,
+        )
+        x = self.norm(x)
+        return x if self.activation is None else self.activation(x)
+
+
+class ResNetStem(nnx.Module):
+    """Three convolutions and a mean over squares of two: a quarter of the side."""
+
+    def __init__(self, width: int, **options: Any):
+        half = width // 2
+        self.first = Convolution(3, half, 3, stride=2, activation=nnx.relu, **options)
+        self.second = Convolution(half, half, 3, activation=nnx.relu, **options)
+        self.third = Convolution(half, width, 3, activation=nnx.relu, **options)
+
+    def __call__(self, x: Float[Array, "batch height width 3"]) -> Float[Array, "batch rows columns outputs"]:
+        return average_pool(self.third(self.second(self.first(x))), 2)
+
+
+class Bottleneck(nnx.Module):
+    """A residual block that never strides: it averages, in the branch and in the shortcut (ResNet-D, 1812.01187)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, **options: Any):
+        inner, self.stride = outputs // 4, stride
+        self.reduce = Convolution(inputs, inner, 1, activation=nnx.relu, **options)
+        self.spatial = Convolution(inner, inner, 3, activation=nnx.relu, **options)
+        self.expand = Convolution(inner, outputs, 1, scale=0.0, **options)
+        changes = stride > 1 or inputs != outputs
+        self.shortcut = Convolution(inputs, outputs, 1, **options) if changes else None
+
+    def __call__(
+        self, x: Float[Array, "batch height width inputs"]
+    ) -> Float[Array, "batch rows columns outputs"]:
+        branch = self.expand(average_pool(self.spatial(self.reduce(x)), self.stride))
+        shortcut = x if self.shortcut is None else self.shortcut(average_pool(x, self.stride))
+        return nnx.relu(shortcut + branch)
+
+
+class MobileBlock(nnx.Module):
+    """Expand, convolve channels one by one, weigh them (squeeze and excite, 1709.01507), project (1801.04381)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, expansion: int, side: int, **options: Any):
+        inner, squeezed = inputs * expansion, max(1, inputs // 4)
+        self.expand = Convolution(inputs, inner, 1, activation=nnx.silu, **options) if expansion > 1 else None
+        self.depthwise = Convolution(
+            inner, inner, side, stride=stride, groups=inner, activation=nnx.silu, **options
+        )
+        self.squeeze = linear(inner, squeezed, std=inner**-0.5, **options)
+        self.excite = linear(squeezed, inner, std=squeezed**-0.5, **options)
+        self.project = Convolution(inner, outputs, 1, **options)
+        self.residual = stride == 1 and inputs == outputs
+
+    def __call__(
+        self, x: Float[Array, "batch height width inputs"]
+    ) -> Float[Array, "batch rows columns outputs"]:
+        y = self.depthwise(x if self.expand is None else self.expand(x))
+        squeezed = nnx.silu(self.squeeze(y.mean(axis=(1, 2))))
+        y = self.project(y * nnx.sigmoid(self.excite(squeezed))[:, None, None])
+        return x + y if self.residual else y
+
+
+class Stage(nnx.Module):
+    """A first block, which changes channels and side, and blocks after it that are alike and stacked, to be scanned."""
+
+    def __init__(
+        self,
+        block: Callable[..., nnx.Module],
+        inputs: int,
+        outputs: int,
+        *,
+        stride: int,
+        count: int,
+        compute: Compute,
+        rngs: nnx.Rngs,
+    ):
+        self.compute, self.count = compute, count
+        self.first = block(inputs, outputs, stride, compute=compute, rngs=rngs)
+
+        @nnx.split_rngs(splits=count - 1)
+        @nnx.vmap
+        def stack(rngs: nnx.Rngs) -> nnx.Module:
+            return block(outputs, outputs, 1, compute=compute, rngs=rngs)
+
+        self.others = stack(rngs) if count > 1 else None
+
+    def __call__(
+        self, x: Float[Array, "batch height width inputs"]
+    ) -> Float[Array, "batch rows columns outputs"]:
+        def run_block(x: Array, block: Callable[[Array], Array]) -> tuple[Array, None]:
+            return constrain_batch(block(x)), None
+
+        if self.compute.remat != "none":
+            run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
+        x, _ = run_block(x, self.first)
+        if self.others is not None:
+            unroll = self.count - 1 if self.compute.unroll else 1
+            x, _ = jax.lax.scan(run_block, x, self.others, unroll=unroll)
+        return x
+
+
+def resnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
+    """CLIP's modified ResNet, up to its pooling."""
+    stages: list[nnx.Module] = [ResNetStem(size.stem, **options)]
+    inputs = size.stem
+    for outputs, count in zip(size.channels, size.blocks, strict=True):
+        stride = 1 if len(stages) == 1 else 2
+        stages.append(Stage(Bottleneck, inputs, outputs, stride=stride, count=count, **options))
+        inputs = outputs
+    return stages
+
+
+def efficientnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
+    """EfficientNet without the 1x1 convolution of its classifier (as in ALIGN)."""
+    stages: list[nnx.Module] = [Convolution(3, size.stem, 3, stride=2, activation=nnx.silu, **options)]
+    inputs = size.stem
+    for (expansion, side, stride), outputs, count in zip(STAGES, size.channels, size.blocks, strict=True):
+        block = functools.partial(MobileBlock, expansion=expansion, side=side)
+        stages.append(Stage(block, inputs, outputs, stride=stride, count=count, **options))
+        inputs = outputs
+    return stages
+
+
+class ConvolutionalTower(nnx.Module):
+    """A stem and stages, and the mean over their last grid."""
+
+    def __init__(self, config: Any, *, compute: Compute, rngs: nnx.Rngs):
+        """Builds the tower.
+
+        Args:
+          config: `model.image` of the config, of kind 'resnet' or 'efficientnet'; see configs/base.py.
+          compute: dtype, scan and remat.
+          rngs: where initial values come from.
+        """
+        build = {"resnet": resnet, "efficientnet": efficientnet}[config.kind]
+        size = convolution_size(config)
+        self.stages = nnx.List(build(size, compute=compute, rngs=rngs))
+        self.width, self.compute = size.channels[-1], compute
+
+    def __call__(
+        self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
+    ) -> TowerOutput:
+        """Encodes normalised pixels; the tokens are the last grid, row by row. Nothing is random, so no key is used."""
+        return micro_batched(self._encode, self.compute.micro_batch, pixels)
+
+    def _encode(self, pixels: Float[Array, "batch height width 3"]) -> TowerOutput:
+        x = pixels
+        for stage in self.stages:
+            x = constrain_batch(stage(x))
+        tokens = x.reshape(x.shape[0], -1, self.width)
+        return TowerOutput(pooling.mean(tokens), tokens)
