@@ -57,7 +57,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"model.image.kind": "efficientnet", "model.image.size": "B0", **PLAIN, "model.image.resolution": 16},
         r"resolution=16 is too small for kind 'efficientnet'",
     ),
-    ({"model.text.pool": "first"}, r"model.text.pool='first' .*set model.text.causal=False"),
+    ({"model.text.pool": "first", "model.text.causal": True}, r"pool='first' .*set model.text.causal=False"),
     ({"model.image.pool": "max"}, r"model.image.pool='max' is not one of"),
     ({"model.attention": "flash"}, r"model.attention='flash'"),
     ({"model.remat": "some"}, r"model.remat='some'"),

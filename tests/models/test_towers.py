@@ -74,7 +74,8 @@ def test_a_kept_patch_keeps_its_position(pixels):
 
 
 @pytest.mark.parametrize(
-    ("causal", "pool"), [(True, "end"), (False, "mean"), (False, "end"), (False, "attention")]
+    ("causal", "pool"),
+    [(True, "end"), (False, "mean"), (False, "first"), (False, "end"), (False, "attention")],
 )
 def test_what_stands_in_the_padding_cannot_be_seen(causal, pool):
     tower = text(causal=causal, pool=pool)
