@@ -84,7 +84,8 @@ def test_an_error_in_a_loader_thread_arrives(stream: Stream, monkeypatch: pytest
 @pytest.mark.slow
 def test_a_killed_worker_stops_the_run_and_says_so(stream: Stream) -> None:
     batches = stream.batches(workers=2, threads=1, prefetch=1)
-    next(batches)
+    for _ in range(2):  # one of each process: then both are known
+        next(batches)
     worker = multiprocessing.active_children()[0]
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
