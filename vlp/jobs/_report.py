@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from vlp.evaluation import Evaluator, chance_levels, results_table
 from vlp.jobs import JobOptions
 
-ABLATIONS = ("--config.model.image.patch_dropout=0.25", "--config.objectives.contrastive.label_smoothing=0.1")
+
+def ablations(config: Any) -> list[str]:
+    """Flags that change something in this config, each for a run of its own."""
+    contrast, image = config.objectives.contrastive, config.model.image
+    flags = []
+    if image.kind == "vit":
+        flags.append(f"--config.model.image.patch_dropout={0.25 if image.patch_dropout != 0.25 else 0.5}")
+    if contrast.weight and contrast.kernel == "softmax":
+        flags.append(
+            f"--config.objectives.contrastive.label_smoothing={0.0 if contrast.label_smoothing else 0.1}"
+        )
+    flags += [
+        f"--config.optimizer.learning_rate={factor * config.optimizer.learning_rate:g}" for factor in (0.5, 2)
+    ]
+    return flags[:2]
 
 
 def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
@@ -22,7 +37,7 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     given = f" --config={options.config_argument}" if options.config_argument else ""
     commands = [
         f"  python main.py{given} --workdir={workdir}-{number} {ablation}"
-        for number, ablation in enumerate(ABLATIONS, start=1)
+        for number, ablation in enumerate(ablations(options.config), start=1)
     ]
     return "\n".join(
         [
