@@ -95,6 +95,7 @@ def test_a_causal_tower_does_not_look_ahead_and_a_bidirectional_one_does():
         assert same is causal
 
 
+@pytest.mark.slow
 def test_scan_and_unroll_and_every_remat_policy_agree(pixels):
     def value_and_gradient(compute):
         graphdef, params = nnx.split(vision(compute, pool="class"))

@@ -129,6 +129,7 @@ def test_tile_by_tile_is_the_same_loss(config, batch, kernel, targets):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_several_captions_are_contrasted_one_by_one(config, batch):
     config.objectives.contrastive.text_view = "captions"
     config.model.image.patch_dropout = 0.0

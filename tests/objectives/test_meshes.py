@@ -96,6 +96,7 @@ def test_the_table_has_every_objective():
     assert set(SETTINGS) == set(OBJECTIVES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_one_device_equals_eight(config, name):
     config.objectives.contrastive.weight = 0.0

@@ -60,6 +60,7 @@ def chunked(kernel, ids, chunk):
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2, 3), has_aux=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_ids", [False, True], ids=["pairs", "ids"])
 @pytest.mark.parametrize("kernel", ["softmax", "sigmoid"])
 def test_equals_the_dense_kernel_in_float64(kernel, with_ids, on_mesh, close):
