@@ -69,14 +69,14 @@ def _columns(kind: str, path: str) -> dict[str, str]:
     return {"captions": "captions"} if kind == "parquet" else {}
 
 
-def measure(contestant: str, folder: Path, images: int, threads: int) -> Rate:
+def measure(contestant: str, folder: Path, images: int, threads: int, workers: int) -> Rate:
     """Time one loader in this process: wall and CPU seconds an image, once it runs steadily."""
     theirs = contestant == "open_clip"
     if theirs:
         batches = open_clip_chain.loader(folder / "webdataset", BATCH, threads, RESOLUTION)
     else:
         photos = {"photos": (contestant, str(folder / contestant))}
-        batches = our_stream(photos, RESOLUTION, CROP).batches(threads=threads)
+        batches = our_stream(photos, RESOLUTION, CROP).batches(threads=threads, workers=workers)
     cpu = time.process_time()
     warm = sum(len(_images(batch)) for batch in itertools.islice(batches, WARM_BATCHES))
     start, warm_cpu = time.perf_counter(), time.process_time()
@@ -96,11 +96,13 @@ def _images(batch: Any) -> Any:
     return batch["image"] if isinstance(batch, dict) else batch[0]
 
 
-def in_process(contestant: str, folder: Path, images: int, threads: int) -> Rate | None:
+def in_process(contestant: str, folder: Path, images: int, threads: int, workers: int = 0) -> Rate | None:
     """`measure` in a fresh process; None, with the reason printed, where that fails."""
     command = [sys.executable, __file__, f"--measure={contestant}", f"--folder={folder}"]
     done = subprocess.run(
-        [*command, f"--images={images}", f"--threads={threads}"], capture_output=True, text=True
+        [*command, f"--images={images}", f"--threads={threads}", f"--workers={workers}"],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         print(f"{contestant:<13} left out: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
@@ -151,13 +153,16 @@ def quality(folder: Path, images: int, rounds: int) -> None:
 
 
 def threads(folder: Path, images: int, rounds: int) -> None:
-    """What a second thread brings."""
-    runs = []
-    for _ in range(rounds):
-        one, two = (in_process("parquet", folder / "500x375", images, count) for count in (1, 2))
-        if one and two:
-            runs.append(two["wall"] / one["wall"])
-    print(f"1 -> 2 threads: {statistics.median(runs):.2f} x")
+    """What a second thread, or a second worker process, brings."""
+    for name in ("threads", "worker processes"):
+        runs = []
+        for _ in range(rounds):
+            counts = [(count, 0) if name == "threads" else (1, count) for count in (1, 2)]
+            # Twice as long as the other parts: at the end of a run one of the two has nothing left to do.
+            one, two = (in_process("parquet", folder / "500x375", 2 * images, *count) for count in counts)
+            if one and two:
+                runs.append(two["wall"] / one["wall"])
+        print(f"1 -> 2 {name}: {statistics.median(runs):.2f} x")
 
 
 def overhead(folder: Path, images: int, rounds: int) -> None:
@@ -246,9 +251,14 @@ def main() -> None:
     parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=CORES, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure, options.folder, options.images, options.threads)))
+        print(
+            json.dumps(
+                measure(options.measure, options.folder, options.images, options.threads, options.workers)
+            )
+        )
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -16,7 +16,7 @@ def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(argument, runlocal=False)
     config = base.get_config()
     config.name = "quickstart"
-    config.steps = 60 if arg.runlocal else 400
+    config.steps = 60 if arg.runlocal else 460
     config.batch_size = 64 if arg.runlocal else 128
 
     # Few updates have to do: small towers, half of the patches, and a text tower that reads in both directions.
