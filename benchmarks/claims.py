@@ -4,7 +4,7 @@
                                 [--steps=150]
 
 Every run is main.py with flags, in a folder of its own under --output; what is finished there is not run again. Prints
-the tables of docs/claims.md. `tag mAP` is that of a ridge probe on frozen image embeddings of training images.
+a table a group as Markdown. `tag mAP` is that of a ridge probe on frozen image embeddings of training images.
 """
 
 from __future__ import annotations

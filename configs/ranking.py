@@ -13,11 +13,11 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import clip
-from configs.common import parse_arg, shrink
+from configs.common import shrink
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
+    arg = clip.parse(argument)
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
     config.name = config.name.replace("clip", "ranking")
     config.update(batch_size=128, steps=132_800)  # 30 epochs of the captions of COCO
