@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from vlp.models.dual_encoder import DualEncoder, normalise, unit
+from vlp.kernels.unit import unit
+from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
 

@@ -11,8 +11,9 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from vlp.kernels.sigmoid import sigmoid
+from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.models.dual_encoder import DualEncoder, unit
+from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.targets import same_id
 
 BATCH, LENGTH, RESOLUTION = 24, 5, 8

@@ -13,8 +13,8 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType
 
+from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.models.dual_encoder import unit
 from vlp.objectives import OBJECTIVES
 from vlp.parallel.sharding import global_batch, state_shardings
 from vlp.pretrainer import Pretrainer

@@ -8,6 +8,10 @@ from jaxtyping import Array, Float
 
 
 def unit(vectors: Float[Array, "*rows dim"]) -> Float[Array, "*rows dim"]:
-    """Vectors divided by their length, or by 1e-12 where they are shorter: a zero stays zero, its slope finite."""
+    """Vectors divided by their length, or by 1e-12 where they are shorter: a zero stays zero, its slope finite.
+
+    In float32, or in the vectors' own type where that is wider.
+    """
+    vectors = vectors.astype(jnp.promote_types(vectors.dtype, jnp.float32))
     squares = (vectors**2).sum(axis=-1, keepdims=True)
     return vectors * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.models.dual_encoder import unit
 from vlp.models.heads import MlpHead
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.convolution import ConvolutionalTower
 from vlp.models.heads import projection
@@ -23,12 +24,6 @@ IMAGE_TOWERS: dict[str, Callable[..., Any]] = {
     "resnet": ConvolutionalTower,
     "efficientnet": ConvolutionalTower,
 }
-
-
-def unit(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
-    """Rows scaled to length one, in float32 or wider; a zero row stays finite."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
 class DualEncoder(nnx.Module):

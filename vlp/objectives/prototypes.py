@@ -15,7 +15,8 @@ from vlp.encodings import Encodings
 from vlp.kernels import KERNELS
 from vlp.kernels.loss import Loss
 from vlp.kernels.prototypes import cluster_means, prototype_targets
-from vlp.models.dual_encoder import DualEncoder, unit
+from vlp.kernels.unit import unit
+from vlp.models.dual_encoder import DualEncoder
 from vlp.models.heads import MlpHead
 from vlp.objectives.base import Episode, Objective, ObjectiveOutput, Remembered
 

@@ -9,7 +9,8 @@ from flax import nnx
 
 from vlp.encodings import Encodings
 from vlp.kernels.softmax import softmax
-from vlp.models.dual_encoder import DualEncoder, unit
+from vlp.kernels.unit import unit
+from vlp.models.dual_encoder import DualEncoder
 from vlp.models.heads import MlpHead
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.contrastive import match_metrics

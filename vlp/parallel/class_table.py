@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vlp.kernels.loss import Loss
 from vlp.kernels.sampling import sample_columns, sample_dimensions
-from vlp.models.dual_encoder import unit
+from vlp.kernels.unit import unit
 from vlp.models.sharding import BATCH_AXES
 from vlp.parallel.tiles import SPLIT, WHOLE, over_chunks
 from vlp.randomness import fold_in_name
