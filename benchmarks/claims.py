@@ -3,13 +3,15 @@
     python benchmarks/claims.py --output=runs/claims [--groups=methods,labels,rate,translation,mixtures] [--seeds=3]
                                 [--steps=150]
 
-Every run is main.py with flags, in a folder of its own under --output; what is finished there is not run again. Prints
-a table a group as Markdown. `tag mAP` is that of a ridge probe on frozen image embeddings of training images.
+Every run is main.py with flags, in a folder of its own under --output; what is finished there is not run again, and
+rows with the same flags share their runs. Prints a table a group as Markdown. `tag mAP` is that of a ridge probe on
+frozen image embeddings of training images; `other drawings` are of a source not trained on, where it is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import subprocess
@@ -29,12 +31,16 @@ FIGURES = {
     "text to image R@10": f"retrieval/{SET}/text_to_image/recall@10",
     "image to text R@10": f"retrieval/{SET}/image_to_text/recall@10",
     "tag mAP": "tag_map",
+    "other drawings, text to image R@10": "retrieval/other/text_to_image/recall@10",
 }
+OTHER = ROOT.parent / "shared" / "data" / "visible" / "tuxpaint" / "train.parquet"
 LABELS = (1, 2, 4, 8, 16)
 RATES = (0.05, 0.1, 0.5, 1.0)
 STRONG = {"crop_scale": (0.3, 1.0), "flip": True, "color_jitter": (0.4, 0.4, 0.4, 0.1), "grayscale": 0.2}
 TABLE = "--config.data.tables={{'cluster_ids': {{'path': '{path}'}}}}"
 PREFIXES = ("caption", "label", "")
+
+COLUMNS = {"captions": "captions", "tags": "tags", "label": "category", "group": "concept"}
 
 Flags = tuple[str, ...]
 
@@ -59,13 +65,12 @@ def prototypes(back_translation: bool = True) -> Flags:
 
 def mixture(*, targets: str, prefixes: bool) -> Flags:
     """The bundled images once by their captions and once by their labels."""
-    columns = {"captions": "captions", "tags": "tags", "label": "category", "group": "concept"}
     common = {"format": "parquet", "path": "data/quickstart/train.parquet"}
     sources = {
-        "captions": {**common, "columns": columns, "prefix_token": "caption" if prefixes else ""},
+        "captions": {**common, "columns": COLUMNS, "prefix_token": "caption" if prefixes else ""},
         "labels": {
             **common,
-            "columns": {**columns, "captions": "", "translations": ""},
+            "columns": {**COLUMNS, "captions": "", "translations": ""},
             "templates": ("a picture of a {}", "clip art of a {}"),
             "prefix_token": "label" if prefixes else "",
         },
@@ -79,6 +84,7 @@ def variants(folder: Path) -> dict[str, dict[str, Flags]]:
     """By group and name: the flags in which a run differs from CLIP's."""
     views = f"--config.data.image_views={ {'strong': {'count': 2, **STRONG}}!r}"
     sentences = f"--config.data.text_views={ {'captions': {'count': 3}}!r}"
+    dreamlip = (sentences, "--config.objectives.contrastive.text_view=captions")
     return {
         "methods": {
             "CLIP": (),
@@ -89,8 +95,9 @@ def variants(folder: Path) -> dict[str, dict[str, Flags]]:
             ),
             "CLIP + MLCD": clusters(folder, 8),
             "CLIP + ProtoCLIP": prototypes(),
-            "SLIP": (views, *on("view_contrast", image_view="strong", widths="(256,256,64)")),
-            "DreamLIP's captions": (sentences, "--config.objectives.contrastive.text_view=captions"),
+            "SLIP": (views, *on("view_contrast", hidden_width=256, output_width=64)),
+            "DreamLIP, captions alone": dreamlip,
+            "DreamLIP": (*dreamlip, *on("grouping")),
         },
         "labels": {f"MLCD, l = {labels}": clusters(folder, labels) for labels in LABELS},
         "rate": {f"MLCD, r = {rate}": clusters(folder, 8, rate) for rate in RATES},
@@ -106,6 +113,12 @@ def variants(folder: Path) -> dict[str, dict[str, Flags]]:
     }
 
 
+def evaluation_sets() -> dict[str, dict[str, Any]]:
+    """The bundled set and, where it is there, one of another source."""
+    paths = {SET: f"data/quickstart/{SET}.parquet"} | ({"other": str(OTHER)} if OTHER.exists() else {})
+    return {name: {"format": "parquet", "path": path, "columns": COLUMNS} for name, path in paths.items()}
+
+
 def train(folder: Path, flags: Flags, seed: int, steps: int) -> Path:
     """Runs main.py unless its results are there already."""
     if not (folder / "results.json").exists():
@@ -114,9 +127,10 @@ def train(folder: Path, flags: Flags, seed: int, steps: int) -> Path:
             f"--config.steps={steps}",
             "--config.batch_size=64",
             "--config.checkpoint.every=0",
-            "--config.log.every=50",
+            f"--config.log.every={max(1, steps // 3)}",
             f"--config.evaluators.zero_shot.sets={SET}",
-            f"--config.evaluators.retrieval.sets={SET}",
+            f"--config.data.evaluation={evaluation_sets()!r}",
+            f"--config.evaluators.retrieval.sets={','.join(evaluation_sets())}",
             "--config.evaluators.zero_shot.every=0",
             "--config.evaluators.retrieval.every=0",
             f"--config.seed={seed}",
@@ -159,9 +173,15 @@ def figures(folder: Path) -> dict[str, float]:
     path = folder / "results.json"
     results = json.loads(path.read_text())
     if "tag_map" not in results:
-        results["tag_map"] = tag_map(folder)
+        results |= {"tag_map": tag_map(folder), "pairs_per_second": pairs_per_second(folder)}
         path.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     return results
+
+
+def pairs_per_second(folder: Path) -> float:
+    """The last that the run logged."""
+    lines = map(json.loads, (folder / "timings.jsonl").read_text().splitlines())
+    return [line["pairs_per_second"] for line in lines][-1]
 
 
 def tag_map(folder: Path, ridge: float = 1.0, at_least: int = 5) -> float:
@@ -215,8 +235,10 @@ def rows(
 ) -> Iterator[tuple[str, list[dict[str, float]]]]:
     """Each row's name and its figures by seed."""
     for name, flags in variants(folder)[group].items():
-        slug = "".join(c if c.isalnum() else "_" for c in f"{group}_{name}")
-        runs = [train(folder / f"{slug}_{seed}", flags, seed, options.steps) for seed in range(options.seeds)]
+        digest = hashlib.sha256(repr(flags).encode()).hexdigest()[:8]
+        runs = [
+            train(folder / f"{digest}_{seed}", flags, seed, options.steps) for seed in range(options.seeds)
+        ]
         found = [figures(run) for run in runs]
         yield name, found
         if "prefixes" in name:
@@ -230,13 +252,17 @@ def rows(
 
 def table(group: str, folder: Path, options: argparse.Namespace) -> str:
     """A group as Markdown: mean and standard deviation over the seeds, in percent."""
-    lines = [f"| {group} | " + " | ".join(FIGURES) + " |", "| --- |" + " --- |" * len(FIGURES)]
+    lines = [
+        f"| {group} | " + " | ".join([*FIGURES, "pairs/s"]) + " |",
+        "| --- |" + " ---: |" * (1 + len(FIGURES)),
+    ]
     for name, found in rows(group, folder, options):
         cells = []
         for figure in FIGURES.values():
-            values = [100 * one[figure] for one in found]
+            values = [100 * one[figure] for one in found if figure in one]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.1f} ± {spread:.1f}")
+            cells.append(f"{statistics.mean(values):.1f} ± {spread:.1f}" if values else "-")
+        cells.append(f"{statistics.median(one['pairs_per_second'] for one in found):.0f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
     return "\n".join(lines)
@@ -252,7 +278,7 @@ def run() -> None:
     parser.add_argument("--steps", type=int, default=150)
     options = parser.parse_args()
     folder = Path(options.output).resolve()
-    make_tables(folder, train(folder / "methods_CLIP_0", (), 0, options.steps))
+    make_tables(folder, train(folder / "source_of_clusters", (), 0, options.steps))
     for group in options.groups.split(","):
         print(f"\n{table(group, folder, options)}")
 

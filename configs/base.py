@@ -9,6 +9,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs.common import quickstart_source
+from configs.evaluators import evaluators
 
 
 def get_config() -> ConfigDict:
@@ -30,17 +31,7 @@ def get_config() -> ConfigDict:
     config.objectives = _objectives()
     config.optimizer = _optimizer()
     config.data = _data()
-    config.evaluators = {
-        "zero_shot": {
-            "every": 0,  # steps; 0 = never during training
-            "final": False,  # once after the last step
-            "sets": ("val_vendor",),  # names in data.evaluation
-            "templates": "simple",
-            "labels": "category",
-            "prefix_token": "",  # one of tokenizer.prefix_tokens, before every prompt
-        },
-        "retrieval": {"every": 0, "final": False, "sets": ("val",), "k": (1, 5, 10), "prefix_token": ""},
-    }
+    config.evaluators = evaluators()
     config.cluster = _cluster()
     config.mesh = {"data": -1, "fsdp": 1, "model": 1}  # -1 = all devices the other axes leave
     config.checkpoint = {

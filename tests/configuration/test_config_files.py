@@ -14,7 +14,9 @@ from vlp.configuration.resolve import OPEN_GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = sorted(
-    file.stem for file in (ROOT / "configs").glob("*.py") if file.stem not in ("__init__", "base", "common")
+    file.stem
+    for file in (ROOT / "configs").glob("*.py")
+    if file.stem not in ("__init__", "base", "common", "evaluators")
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
+
+from vlp.evaluation.exhibits import Exhibit
 
 
 class Encoder(Protocol):
@@ -45,7 +47,9 @@ class EvaluationSet(Protocol):
 class Evaluator(Protocol):
     """Figures of a model on some sets, named `<evaluator>/<set>/<figure>`.
 
-    `every` is a period in steps (0 = never during training), `final` asks for a run after the last step.
+    `every` is a period in steps (0 = never during training), `final` asks for a run after the last step. An
+    evaluator inherits from this class and so need not have outcomes or exhibits. Those are asked for after the
+    figures and of the same model, whose embeddings are remembered.
     """
 
     name: ClassVar[str]
@@ -60,3 +64,11 @@ class Evaluator(Protocol):
 
     def chance(self) -> dict[str, float]:
         """What a model that knows nothing is expected to reach, under the same names."""
+
+    def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
+        """For figures that are means over queries: the value of each query, from which intervals are made."""
+        return {}
+
+    def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
+        """What a reader wants to see: the confusion of classes, queries with what they found, score maps."""
+        return ()

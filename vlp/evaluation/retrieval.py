@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int64
 
 from vlp.evaluation.figures import chance_median_rank, chance_within, share_within
-from vlp.evaluation.protocols import Encoder, EvaluationSet
+from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.ranks import best_ranks
 
 
@@ -72,7 +72,7 @@ def retrieval_chance(
 
 
 @dataclass(frozen=True)
-class Retrieval:
+class Retrieval(Evaluator):
     """Recall at every k, and the median rank, of captions for images and of images for captions."""
 
     data: Mapping[str, EvaluationSet]

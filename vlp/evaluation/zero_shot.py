@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64, Int
 from vlp.evaluation.class_names import naming_rule
 from vlp.evaluation.figures import chance_within, mean_per_class, share_within
 from vlp.evaluation.prompt_sets import fill, load_prompt_set
-from vlp.evaluation.protocols import Encoder, EvaluationSet
+from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.ranks import best_ranks
 
 
@@ -47,7 +47,7 @@ def zero_shot_chance(classes: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class ZeroShot:
+class ZeroShot(Evaluator):
     """Accuracy with the distinct labels of a set as its classes; images without a label are left out."""
 
     data: Mapping[str, EvaluationSet]

@@ -1,0 +1,78 @@
+"""What an evaluator shows beside its figures: plain data, which `--job=evaluate` draws into a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A share by name, such as the accuracy of every class; `counts` says of how many each one is."""
+
+    title: str
+    names: Sequence[str]
+    shares: Float[np.ndarray, " names"]
+    counts: Int[np.ndarray, " names"]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often examples of a class (row) were given to a class (column)."""
+
+    title: str
+    classes: Sequence[str]
+    counts: Int[np.ndarray, "classes classes"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One query, a text or a picture, and what was found for it, best first, each right or wrong."""
+
+    query: str | Picture
+    found: Sequence[str | Picture]
+    right: Bool[np.ndarray, " found"]
+    scores: Float[np.ndarray, " found"]
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Some queries of a search, the same ones for every model."""
+
+    title: str
+    searches: Sequence[Search]
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """How well each place of a picture fits a text; the scores' grid covers the whole picture."""
+
+    picture: Picture
+    text: str
+    scores: Float[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True)
+class ScoreMaps:
+    """Some pictures with their score maps."""
+
+    title: str
+    maps: Sequence[ScoreMap]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a head, for what is none of the above."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+Exhibit: TypeAlias = Bars | Confusion | Searches | ScoreMaps | Table
