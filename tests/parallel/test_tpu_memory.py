@@ -1,4 +1,4 @@
-"""Compiled for 16 TPU v5e chips without having any: chunked losses at a batch of 32,768 need about 1 MiB a chip."""
+"""Compiled for 16 TPU v5e chips without having any: chunked losses at a batch of 32,768 need less than 1 MiB a chip."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def test_temporary_memory_a_chip(v5e, kernel, with_ids):
         step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2, 3), has_aux=True))
         compiled = step.lower(rows, rows, scalar, scalar, ids).compile()
     temporary = compiled.memory_analysis().temp_size_in_bytes
-    # The dense softmax takes 801 MiB. Ids travel with their columns.
-    assert temporary < (1.25 if with_ids else 1.0) * MIB, f"{temporary / MIB:.2f} MiB"
+    # The dense softmax takes 801 MiB.
+    assert temporary < MIB, f"{temporary / MIB:.2f} MiB"

@@ -122,13 +122,15 @@ def _gradient_on_device(
     def visit(row_side: Any, on_rows: Array, column_side: Any, on_columns: Array) -> tuple[Array, Array]:
         (rows, row), (columns, column) = row_side, column_side
         scores = scale.astype(rows.dtype) * tile_cosines(rows, columns)
-        on_scores = (
-            row.on_exp[:, None] * jnp.exp(scores - row.maximum[:, None])
-            + column.on_exp * jnp.exp(scores - column.maximum)
-            + jnp.where(tile_matches(rows, columns), row.on_matches[:, None] + column.on_matches, 0)
-        )
+        on_scores = row.on_exp[:, None] * jnp.exp(scores - row.maximum[:, None])
+        on_scores += column.on_exp * jnp.exp(scores - column.maximum)
+        if rows.ids:
+            matching = row.on_matches[:, None] + column.on_matches
+            on_scores += jnp.where(tile_matches(rows, columns), matching, 0)
         return on_rows + on_scores @ columns.vectors, on_columns + on_scores.T @ rows.vectors
 
+    # No gradient needs the places: pairs are on one device, where they are added at the end.
+    rows, columns = rows._replace(places=()), columns._replace(places=())
     on_rows, on_columns = sweep(
         visit,
         (rows, row_factors),
@@ -138,6 +140,9 @@ def _gradient_on_device(
         chunk=chunk,
         axes=axes,
     )
+    if not rows.ids:
+        matching = (row_factors.on_matches + column_factors.on_matches)[:, None]
+        on_rows, on_columns = on_rows + matching * columns.vectors, on_columns + matching * rows.vectors
     on_scale = jax.lax.psum((on_rows * rows.vectors).sum(), axes)
     return scale * on_rows, scale * on_columns, on_scale
 
