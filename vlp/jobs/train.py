@@ -153,7 +153,9 @@ class Run:
         """A clock that knows what the model and the machine can do."""
         return StepTimer(
             self.config.batch_size,
-            step_flops=train_step_flops(forward_flops(self.config), self.config.batch_size),
+            step_flops=train_step_flops(
+                forward_flops(self.config, self.training.fields), self.config.batch_size
+            ),
             peak_flops=measured_matmul_peak(self.config.model.dtype),
         )
 

@@ -130,7 +130,7 @@ def _gradient_on_device(
         return on_rows + on_scores @ columns.vectors, on_columns + on_scores.T @ rows.vectors
 
     # No gradient needs the places: pairs are on one device, where they are added at the end.
-    rows, columns = rows._replace(places=()), columns._replace(places=())
+    rows, columns = rows._replace(places=()), columns._replace(places=())  # type: ignore[arg-type]
     on_rows, on_columns = sweep(
         visit,
         (rows, row_factors),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from vlp.models.convolution import STAGES
@@ -9,42 +10,61 @@ from vlp.models.sizes import ConvolutionSize, convolution_size, tower_size
 from vlp.training.throughput import image_tower_flops, text_tower_flops
 
 
-def forward_flops(config: Any) -> int:
-    """Analytic forward FLOPs of one image-text pair: matrix products and convolutions only, with the patches that
-    training keeps.
+def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> int:
+    """Analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the patches
+    that training keeps. Heads of objectives, their class tables and teachers are not counted.
 
     Args:
       config: the whole resolved config.
+      fields: batch fields that are encoded, of `image`, `text` and the names of the config's views.
     """
-    text, embed_dim = tower_size(config.model.text), config.model.embed_dim
-    return IMAGE_FLOPS[config.model.image.kind](config.model.image, embed_dim) + text_tower_flops(
+    return sum(_field_flops(config, name) for name in fields)
+
+
+def _field_flops(config: Any, name: str) -> int:
+    """Of one tower over all views of a field; none of a field that is not encoded."""
+    image = config.model.image
+    if name == "image":
+        return IMAGE_FLOPS[image.kind](image, image.resolution, config.model.embed_dim)
+    if name == "text":
+        return _text_flops(config)
+    if name in config.data.image_views:
+        view = config.data.image_views[name]
+        resolution = view.resolution or image.resolution
+        return view.count * IMAGE_FLOPS[image.kind](image, resolution, config.model.embed_dim)
+    return config.data.text_views[name].count * _text_flops(config) if name in config.data.text_views else 0
+
+
+def _text_flops(config: Any) -> int:
+    size = tower_size(config.model.text)
+    return text_tower_flops(
         tokens=config.tokenizer.length,
-        width=text.width,
-        depth=text.depth,
-        mlp_dim=text.mlp_dim,
-        embed_dim=embed_dim,
+        width=size.width,
+        depth=size.depth,
+        mlp_dim=size.mlp_dim,
+        embed_dim=config.model.embed_dim,
         attention_pool=config.model.text.pool == "attention",
     )
 
 
-def _vit_flops(view: Any, embed_dim: int) -> int:
-    size, patches = tower_size(view), (view.resolution // view.patch_size) ** 2
-    kept = round(patches * (1 - view.patch_dropout))
+def _vit_flops(tower: Any, resolution: int, embed_dim: int) -> int:
+    size, patches = tower_size(tower), (resolution // tower.patch_size) ** 2
+    kept = round(patches * (1 - tower.patch_dropout))
     return image_tower_flops(
         patches=kept,
-        patch_dim=3 * view.patch_size**2,
-        tokens=kept + view.registers + (view.pool == "class"),
+        patch_dim=3 * tower.patch_size**2,
+        tokens=kept + tower.registers + (tower.pool == "class"),
         width=size.width,
         depth=size.depth,
         mlp_dim=size.mlp_dim,
         embed_dim=embed_dim,
-        attention_pool=view.pool == "attention",
+        attention_pool=tower.pool == "attention",
     )
 
 
-def _resnet_flops(view: Any, embed_dim: int) -> int:
-    size: ConvolutionSize = convolution_size(view)
-    grid, half, inputs = _halved(view.resolution), size.stem // 2, size.stem
+def _resnet_flops(tower: Any, resolution: int, embed_dim: int) -> int:
+    size: ConvolutionSize = convolution_size(tower)
+    grid, half, inputs = _halved(resolution), size.stem // 2, size.stem
     weights = 3**2 * (3 * half + half * half + half * inputs)
     flops, grid = 2 * grid**2 * weights, grid // 2
     for stage, (outputs, count) in enumerate(zip(size.channels, size.blocks, strict=True)):
@@ -59,9 +79,9 @@ def _resnet_flops(view: Any, embed_dim: int) -> int:
     return flops + 2 * inputs * embed_dim
 
 
-def _efficientnet_flops(view: Any, embed_dim: int) -> int:
-    size: ConvolutionSize = convolution_size(view)
-    grid, inputs = _halved(view.resolution), size.stem
+def _efficientnet_flops(tower: Any, resolution: int, embed_dim: int) -> int:
+    size: ConvolutionSize = convolution_size(tower)
+    grid, inputs = _halved(resolution), size.stem
     flops = 2 * grid**2 * 3**2 * 3 * inputs
     for (expansion, side, stride), outputs, count in zip(STAGES, size.channels, size.blocks, strict=True):
         for number in range(count):
