@@ -59,6 +59,16 @@ def test_every_kind_of_image_gives_the_same_rows(model, encoded, tmp_path):
     np.testing.assert_allclose(model.encode_image(pictures[0]), expected[:1], atol=1e-6)
 
 
+def test_a_patch_has_a_unit_row_at_any_resolution(model, encoded):
+    patches = model.encode_patches(encoded[:3])
+    assert patches.shape == (3, 8, 8, model.config.model.embed_dim)
+    np.testing.assert_allclose(np.linalg.norm(patches, axis=-1), 1, atol=1e-5)
+    np.testing.assert_allclose(model.encode_patches(encoded[2]), patches[2:], atol=1e-5)
+    larger = np.zeros((2, 128, 128, 3), np.uint8)
+    assert model.encode_patch_array(larger).shape == (2, 16, 16, model.config.model.embed_dim)
+    assert model.encode_patch_array(larger[:0]).shape == (0, 0, 0, model.config.model.embed_dim)
+
+
 def test_normalised_pixels_are_taken_as_they_are(model, encoded):
     pictures = [Image.open(io.BytesIO(data)).convert("RGB") for data in encoded]
     square = [np.asarray(p) for p in pictures if p.size == (64, 64)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,20 @@ class Model:
         """The same for uint8 images that already have the model's resolution."""
         return self._encode("image", images)
 
+    def encode_patches(
+        self, images: Image | Sequence[Image]
+    ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
+        """A unit row for each patch of each image; times a text's row, a map of how well it fits where."""
+        return self.encode_patch_array(self._view.load(images))
+
+    def encode_patch_array(
+        self, images: UInt8[np.ndarray, "n side side 3"]
+    ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
+        """The same for uint8 images of the model's resolution or another, for which positions are resampled."""
+        patches = self._encode("patches", images)
+        side = math.isqrt(patches.shape[1])
+        return patches.reshape(len(images), side, side, patches.shape[-1])
+
     def encode_pixels(
         self, pixels: Float[np.ndarray, "n height width 3"]
     ) -> Float32[np.ndarray, "n embed_dim"]:
@@ -128,7 +143,9 @@ class Model:
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    def _encode(self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]) -> Float32[np.ndarray, "n embed_dim"]:
+    def _encode(
+        self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Float32[np.ndarray, "n *patches embed_dim"]:
         encode, count = self._encoders[kind], len(inputs[0])
         chunks = [
             encode(
@@ -137,7 +154,8 @@ class Model:
             for start in range(0, count, self._batch_size)
         ]
         if not chunks:
-            return np.zeros((0, self.config.model.embed_dim), np.float32)
+            patches = (0,) if kind == "patches" else ()
+            return np.zeros((0, *patches, self.config.model.embed_dim), np.float32)
         return np.concatenate(jax.device_get(chunks))[:count]
 
     def _padded(self, rows: Shaped[np.ndarray, "n ..."]) -> Shaped[Array, "padded ..."]:
@@ -156,7 +174,7 @@ class Model:
 def _compile_encoders(
     graphdef: nnx.GraphDef, preprocessing: dict[str, Any], mesh: Mesh | None
 ) -> dict[str, Any]:
-    """The three jitted ways into the towers; weights are an argument, so new ones need no new compilation."""
+    """The four jitted ways into the towers; weights are an argument, so new ones need no new compilation."""
     mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
 
     def image(variables: PyTree, images: Array) -> Array:
@@ -165,11 +183,14 @@ def _compile_encoders(
     def pixels(variables: PyTree, normalised: Array) -> Array:
         return nnx.merge(graphdef, variables).encode_pixels(normalised)
 
+    def patches(variables: PyTree, images: Array) -> Array:
+        return nnx.merge(graphdef, variables).encode_patches(normalise(images, mean, std))
+
     def text(variables: PyTree, ids: Array, mask: Array) -> Array:
         return nnx.merge(graphdef, variables).encode_text(ids, mask)
 
     jit = jax.jit if mesh is None else functools.partial(jax.jit, out_shardings=replicated(mesh))
-    return {function.__name__: jit(function) for function in (image, pixels, text)}
+    return {function.__name__: jit(function) for function in (image, pixels, patches, text)}
 
 
 def load(path: str | Path, *, step: int | None = None, batch_size: int = 256) -> Model:

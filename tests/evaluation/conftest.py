@@ -16,11 +16,19 @@ class FakeModel:
     batch_size: int = 4
     dim: int = 6
     images_asked: int = 0
+    patches_asked: int = 0
     texts_asked: list[str] = field(default_factory=list)
 
     def encode_image_array(self, images: np.ndarray) -> np.ndarray:
         self.images_asked += len(images)
         return self._in_batches([image.tobytes() for image in images])
+
+    def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
+        """A cell for every 2 x 2 pixels, encoded from its own pixels alone."""
+        self.patches_asked += len(images)
+        side = images.shape[1] // 2
+        cells = images.reshape(len(images), side, 2, side, 2, 3).swapaxes(2, 3).reshape(-1, 2, 2, 3)
+        return self._in_batches([cell.tobytes() for cell in cells]).reshape(len(images), side, side, -1)
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> np.ndarray:
         self.texts_asked += texts

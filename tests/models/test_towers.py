@@ -50,6 +50,28 @@ def test_image_tower_gives_one_vector_an_image_and_one_a_patch(pixels, pool, pos
     assert np.isfinite(output.pooled).all()
 
 
+def test_patches_of_a_mean_pool_have_the_pooled_vector_as_their_mean(pixels):
+    tower = vision(registers=2)
+    np.testing.assert_allclose(tower.patches(pixels).mean(axis=1), tower(pixels).pooled, atol=1e-5)
+
+
+def test_a_patch_of_an_attention_pool_is_what_the_pool_says_of_that_patch_alone(pixels):
+    tower = vision(pool="attention")
+    alone = [tower.attention_pool(tower(pixels).tokens[:, [place]]) for place in range(16)]
+    np.testing.assert_allclose(tower.patches(pixels), np.stack(alone, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_patch_of_a_class_token_s_tower_goes_by_itself_through_the_last_block(pixels, depth):
+    tower = vision(pool="class", registers=1, depth=depth)
+    before, last = tower._embed(pixels), jax.tree.map(lambda leaf: leaf[-1], tower.transformer.blocks)
+    if depth == 2:
+        before = jax.tree.map(lambda leaf: leaf[0], tower.transformer.blocks)(before, None)
+    # A sequence of one token attends to nothing but itself.
+    alone = [tower.transformer.norm(last(before[:, [place]], None)) for place in range(2, 18)]
+    np.testing.assert_allclose(tower.patches(pixels), np.concatenate(alone, axis=1), atol=1e-5)
+
+
 def test_patches_come_row_by_row():
     image = jnp.arange(8 * 8 * 3).reshape(1, 8, 8, 3)
     patches = patchify(image, 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -16,14 +16,16 @@ class RememberingEncoder:
     def __init__(self, model: Encoder) -> None:
         self._model = model
         # The array is kept beside its rows: a freed one could hand its id to another.
-        self._images: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._images: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
         self._texts: dict[tuple[str, str], np.ndarray] = {}
 
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
-        if id(images) not in self._images:
-            rows = self._model.encode_image_array(images)
-            self._images[id(images)] = images, _one_row_each(rows, len(images))
-        return self._images[id(images)][1]
+        return self._once("image", images, lambda: self._model.encode_image_array(images))
+
+    def encode_patch_array(
+        self, images: UInt8[np.ndarray, "n side side 3"]
+    ) -> Float32[np.ndarray, "n rows columns dim"]:
+        return self._once("patches", images, lambda: self._model.encode_patch_array(images))
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         new = [text for text in dict.fromkeys(texts) if (text, prefix) not in self._texts]
@@ -32,8 +34,14 @@ class RememberingEncoder:
             self._texts.update(zip([(text, prefix) for text in new], rows, strict=True))
         return np.stack([self._texts[text, prefix] for text in texts])
 
+    def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:
+        key = kind, id(images)
+        if key not in self._images:
+            self._images[key] = images, _one_row_each(encode(), len(images))
+        return self._images[key][1]
+
 
 def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:
-    if rows.ndim != 2 or len(rows) != count:
+    if rows.ndim not in (2, 4) or len(rows) != count:
         raise ValueError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
     return rows

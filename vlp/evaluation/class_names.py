@@ -6,6 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from jaxtyping import Int
+
 
 def category_name(label: str) -> str:
     """Read a category path from its narrowest part: 'furniture/living room' is 'living room, furniture'.
@@ -43,3 +46,18 @@ def naming_rule(name: str) -> Callable[[Sequence[str]], list[str]]:
     if name not in _RULES:
         raise ValueError(f"there is no class naming rule {name!r}: take one of {', '.join(sorted(_RULES))}")
     return _RULES[name]
+
+
+def labelled_classes(
+    name: str, labels: Sequence[str]
+) -> tuple[list[str], Int[np.ndarray, " labelled"], Int[np.ndarray, " labelled"]]:
+    """Distinct labels of a set, sorted; the rows that have one; the class index of each of those rows.
+
+    Raises:
+        ValueError: no row has a label.
+    """
+    labelled = [row for row, label in enumerate(labels) if label]
+    if not labelled:
+        raise ValueError(f"evaluation set {name!r} has no labels: take it out of the evaluator's sets")
+    classes, indices = np.unique([labels[row] for row in labelled], return_inverse=True)
+    return classes.tolist(), np.array(labelled), indices

@@ -19,6 +19,11 @@ class Encoder(Protocol):
 
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]: ...
 
+    def encode_patch_array(
+        self, images: UInt8[np.ndarray, "n side side 3"]
+    ) -> Float32[np.ndarray, "n rows columns dim"]:
+        """A unit row for each patch; the images may have another side than those of an evaluation set."""
+
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """With a prefix token before every text, where the tokenizer has one of that name; '' is none."""
 

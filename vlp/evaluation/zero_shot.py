@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from vlp.evaluation.class_names import naming_rule
+from vlp.evaluation.class_names import labelled_classes, naming_rule
 from vlp.evaluation.figures import chance_within, mean_per_class, share_within
 from vlp.evaluation.prompt_sets import fill, load_prompt_set
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
@@ -21,6 +21,16 @@ def class_embeddings(
 ) -> Float64[np.ndarray, "classes dim"]:
     """Unit rows: the normalised mean of normalised prompt embeddings (Radford et al. 2021)."""
     return _unit(_unit(prompts.astype(np.float64)).mean(axis=1))
+
+
+def encode_names(
+    model: Encoder, names: Sequence[str], prompt_set: str, prefix_token: str = ""
+) -> Float64[np.ndarray, "classes dim"]:
+    """`class_embeddings` of names written into the templates of a prompt set."""
+    templates = load_prompt_set(prompt_set)
+    texts = [fill(template, name) for name in names for template in templates]
+    prompts = model.encode_text(texts, prefix=prefix_token)
+    return class_embeddings(prompts.reshape(len(names), len(templates), -1))
 
 
 def zero_shot_figures(
@@ -67,9 +77,11 @@ class ZeroShot(Evaluator):
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name in self.sets:
-            classes, labelled, indices = _classes(name, self.data[name].labels)
+            classes, labelled, indices = labelled_classes(name, self.data[name].labels)
             images = model.encode_image_array(self.data[name].images)[labelled]
-            found = zero_shot_figures(images, self._encode_classes(model, classes), indices)
+            names = naming_rule(self.labels)(classes)
+            rows = encode_names(model, names, self.templates, self.prefix_token)
+            found = zero_shot_figures(images, rows, indices)
             figures |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
         return figures
 
@@ -77,26 +89,10 @@ class ZeroShot(Evaluator):
         return {
             f"{self.name}/{name}/{figure}": value
             for name in self.sets
-            for figure, value in zero_shot_chance(len(_classes(name, self.data[name].labels)[0])).items()
+            for figure, value in zero_shot_chance(
+                len(labelled_classes(name, self.data[name].labels)[0])
+            ).items()
         }
-
-    def _encode_classes(self, model: Encoder, classes: Sequence[str]) -> Float64[np.ndarray, "classes dim"]:
-        templates = load_prompt_set(self.templates)
-        names = naming_rule(self.labels)(classes)
-        texts = [fill(template, name) for name in names for template in templates]
-        prompts = model.encode_text(texts, prefix=self.prefix_token)
-        return class_embeddings(prompts.reshape(len(names), len(templates), -1))
-
-
-def _classes(
-    name: str, labels: Sequence[str]
-) -> tuple[list[str], Int[np.ndarray, " labelled"], Int[np.ndarray, " labelled"]]:
-    """Distinct labels, sorted; the rows that have one; the class index of each of those rows."""
-    labelled = [row for row, label in enumerate(labels) if label]
-    if not labelled:
-        raise ValueError(f"evaluation set {name!r} has no labels: take it out of zero_shot.sets")
-    classes, indices = np.unique([labels[row] for row in labelled], return_inverse=True)
-    return classes.tolist(), np.array(labelled), indices
 
 
 def _unit(rows: Float64[np.ndarray, "*batch dim"]) -> Float64[np.ndarray, "*batch dim"]:

@@ -241,6 +241,10 @@ class ConvolutionalTower(nnx.Module):
         """Encodes normalised pixels; the tokens are the last grid, row by row. Nothing is random, so no key is used."""
         return micro_batched(self._encode, self.compute.micro_batch, pixels)
 
+    def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
+        """The last grid, row by row, of which `pooled` is the mean."""
+        return self(pixels).tokens
+
     def _encode(self, pixels: Float[Array, "batch height width 3"]) -> TowerOutput:
         x = pixels
         for stage in self.stages:

@@ -70,6 +70,12 @@ class DualEncoder(nnx.Module):
         """Normalised pixels to unit vectors."""
         return unit(self.image_projection(self.image(pixels).pooled))
 
+    def encode_patches(
+        self, pixels: Float[Array, "batch height width 3"]
+    ) -> Float[Array, "batch patches embed_dim"]:
+        """Normalised pixels to a unit vector a patch, row by row, by the projection of the whole image."""
+        return unit(self.image_projection(self.image.patches(pixels)))
+
     def encode_text(
         self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]
     ) -> Float[Array, "batch embed_dim"]:

@@ -37,6 +37,11 @@ class Attention(nnx.Module):
         )
         return self.out(mixed.reshape(x.shape))
 
+    def alone(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
+        """What comes out where every token attends to itself alone: its value, projected."""
+        values = self.qkv(x).reshape(*x.shape[:2], self.heads, 3, -1)[..., 2, :]
+        return self.out(values.reshape(x.shape))
+
 
 class Mlp(nnx.Module):
     """Two linear layers with a GELU between."""
@@ -65,6 +70,11 @@ class Block(nnx.Module):
         x = x + self.attention(self.attention_norm(x), lengths)
         return x + self.mlp(self.mlp_norm(x))
 
+    def alone(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
+        """The block where every token attends to itself alone."""
+        x = x + self.attention.alone(self.attention_norm(x))
+        return x + self.mlp(self.mlp_norm(x))
+
 
 class Transformer(nnx.Module):
     """A stack of blocks whose parameters carry a leading depth axis, and a final norm."""
@@ -81,13 +91,18 @@ class Transformer(nnx.Module):
         self.norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
 
     def __call__(
-        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
+        self,
+        x: Float[Array, "batch tokens width"],
+        lengths: Int[Array, " batch"] | None = None,
+        *,
+        last_alone: bool = False,
     ) -> Float[Array, "batch tokens width"]:
         """Runs the blocks over already embedded tokens.
 
         Args:
           x: token embeddings.
           lengths: how many leading tokens of each row are real; None attends to all of them.
+          last_alone: whether every token attends to itself alone in the last block.
         """
 
         def run_block(x: Array, block: Block) -> tuple[Array, None]:
@@ -95,7 +110,10 @@ class Transformer(nnx.Module):
 
         if self.compute.remat != "none":
             run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
+        blocks = jax.tree.map(lambda leaf: leaf[:-1], self.blocks) if last_alone else self.blocks
         x, _ = jax.lax.scan(
-            run_block, constrain_batch(x), self.blocks, unroll=self.depth if self.compute.unroll else 1
+            run_block, constrain_batch(x), blocks, unroll=self.depth if self.compute.unroll else 1
         )
+        if last_alone:
+            x = jax.tree.map(lambda leaf: leaf[-1], self.blocks).alone(x)
         return self.norm(x)

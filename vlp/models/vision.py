@@ -92,9 +92,24 @@ class VisionTransformer(nnx.Module):
             drawn = [kept_patches(key, batch, patches, self.patch_dropout)]
         return micro_batched(self._encode, self.compute.micro_batch, pixels, *drawn)
 
-    def _encode(
+    def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
+        """What each patch says in the space of `pooled`, row by row, for the same projection to read.
+
+        Of a mean over patches these are the patches' outputs. A class token or an attention pool reads patches as
+        the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071,
+        section 3.2).
+        """
+        if self.pool == "class":
+            return self.transformer(self._embed(pixels), last_alone=True)[:, self.prefix_length :]
+        tokens = self(pixels).tokens
+        if self.pool == "mean":
+            return tokens
+        return self.attention_pool(tokens.reshape(-1, 1, self.width)).reshape(tokens.shape)
+
+    def _embed(
         self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None
-    ) -> TowerOutput:
+    ) -> Float[Array, "batch tokens width"]:
+        """Embedded patches with their positions, behind class token and registers."""
         patches = patchify(pixels, self.patch_size)
         positions = resampled(self.position(), pixels.shape[1] // self.patch_size)
         position = jnp.broadcast_to(positions, (patches.shape[0], patches.shape[1], self.width))
@@ -104,7 +119,12 @@ class VisionTransformer(nnx.Module):
         if self.prefix_length:
             prefix = self.class_token[...].astype(x.dtype)
             x = jnp.concatenate([jnp.broadcast_to(prefix, (x.shape[0], *prefix.shape)), x], axis=1)
-        x = self.transformer(x)
+        return x
+
+    def _encode(
+        self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None
+    ) -> TowerOutput:
+        x = self.transformer(self._embed(pixels, kept))
         tokens = x[:, self.prefix_length :]
         if self.pool == "class":
             return TowerOutput(pooling.first(x), tokens)
