@@ -28,6 +28,7 @@ from vlp import configuration
 from vlp.configuration import ConfigError
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import JobOptions, available
+from vlp.processes.sentinel import watched
 
 OPTIONS = {  # name: (default, help)
     "config": (
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str]) -> int:
         job, options = prepare(arguments)
         # Libraries that define flags of their own (grain) may now read the defaults.
         flags.FLAGS.mark_as_parsed()
-        return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
+        with watched(options.config.distributed, options.workdir):
+            return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

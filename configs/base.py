@@ -34,6 +34,14 @@ def get_config() -> ConfigDict:
     config.evaluators = evaluators()
     config.cluster = _cluster()
     config.mesh = {"data": -1, "fsdp": 1, "model": 1}  # -1 = all devices the other axes leave
+    # Found by itself under SLURM, Open MPI, Kubernetes and on TPU pods; a coordinator starts processes by hand.
+    config.distributed = {
+        "coordinator": "",  # address:port of process 0
+        "processes": 0,
+        "process": 0,  # which of them this is
+        "start_seconds": 300,  # to wait for the others at the start
+        "heartbeat_seconds": 20,  # without a sign of life, after which a process counts as lost
+    }
     config.checkpoint = {
         "every": 1000,  # steps; the last step is always saved
         "keep_last": 2,

@@ -21,9 +21,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp", "vlp.model", "vlp.training", "vlp.evaluation", "vlp.clustering", "vlp.interop"),
     ("vlp.pretrainer", "vlp.checkpoint"),
     ("vlp.objectives",),
-    ("vlp.encodings", "vlp.parallel", "vlp.configuration"),
+    ("vlp.encodings", "vlp.parallel", "vlp.processes"),
+    ("vlp.configuration",),
     ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages"),
 )
+LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".sentinel"))
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 
 
@@ -112,7 +114,7 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
     ),
     "what runs before the devices start loads no jax": lambda importer, imported: (
         (
-            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", "vlp.models.sizes")
+            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", "vlp.models.sizes", *LAUNCH)
             or under(importer, "vlp.configuration")
         )
         and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "grain")

@@ -230,6 +230,15 @@ def _check_mesh(config: ConfigDict) -> None:
         raise ConfigError(f"mesh: only one axis may be -1, not {sizes}")
 
 
+def _check_distributed(config: ConfigDict) -> None:
+    settings = config.distributed
+    if settings.coordinator and not settings.process < settings.processes:
+        raise ConfigError(
+            f"distributed.process={settings.process} is none of distributed.processes={settings.processes}: with a "
+            "coordinator, give every process the number of all and its own, from 0"
+        )
+
+
 def active_evaluators(config: ConfigDict) -> Iterator[tuple[str, Any]]:
     """The evaluators that run at all, with their settings."""
     return ((name, item) for name, item in config.evaluators.items() if item.every or item.final)
@@ -248,4 +257,5 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_evaluators,
     _check_cluster,
     _check_mesh,
+    _check_distributed,
 )

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from vlp.configuration import ConfigError, validate_devices
 from vlp.parallel.mesh import make_mesh
+from vlp.processes.join import join
 
 
 @contextlib.contextmanager
@@ -25,12 +26,15 @@ def configuring() -> Iterator[None]:
 
 
 def start_devices(config: Any) -> Mesh:
-    """Checks the config against the devices, makes the mesh and sets it for the rest of the program.
+    """Joins the other processes of the run, checks the config against the devices, makes the mesh and sets it for the
+    rest of the program.
 
     Raises:
       ConfigError: the mesh or the batch does not fit the devices.
+      ValueError: the other processes were not found.
     """
     use_compilation_cache()
+    join(config.distributed)
     mesh = make_mesh(validate_devices(config, jax.device_count(), jax.process_count()))
     jax.set_mesh(mesh)
     return mesh

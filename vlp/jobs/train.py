@@ -23,6 +23,8 @@ from vlp.jobs._data import EvaluationSets, preprocessing_spec
 from vlp.jobs._report import closing_words
 from vlp.jobs._startup import configuring, start_devices
 from vlp.model import Model
+from vlp.processes.heartbeat import Heartbeat
+from vlp.processes.log import logging_to
 from vlp.training.build import Training, build_training, model_variables
 from vlp.training.episodes import Episodes
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
@@ -35,6 +37,7 @@ from vlp.training.throughput import StepTimer, measured_matmul_peak, train_step_
 from vlp.training.writers import MetricsWriter, write_results
 
 NEEDS = ("objectives", "sources", "tokenizer", "evaluation")
+ELSEWHERE = ("mesh", "distributed")  # settings of the machines: a run may go on on others
 
 
 def run(options: JobOptions) -> int:
@@ -77,7 +80,7 @@ class Run:
             self.newest = self.checkpointer.newest()
             if self.newest is not None:
                 there = completed(read_description(self.newest).config)
-                check_same_config(there, to_dict(self.config), options.allow_config_change)
+                check_same_config(there, to_dict(self.config), (*ELSEWHERE, *options.allow_config_change))
         self.primary = jax.process_index() == 0
         self.counters = DataCounters(
             self.config.data.max_bad_share,
@@ -89,7 +92,20 @@ class Run:
         """Runs the steps that are left. Returns the exit status."""
         config, workdir = self.config, self.options.workdir
         state, start = self.starting_state()
+        process, processes = jax.process_index(), jax.process_count()
         with ExitStack() as stack:
+            log = stack.enter_context(logging_to(workdir, process))
+            devices = (
+                f"{jax.local_device_count()} of {jax.device_count()} {jax.devices()[0].device_kind} devices"
+            )
+            log.info(
+                "process %d of %d, %s, mesh %s, from step %d",
+                process,
+                processes,
+                devices,
+                self.mesh.shape,
+                start,
+            )
             writer = stack.enter_context(
                 MetricsWriter(workdir, enabled=self.primary, tensorboard=config.log.tensorboard)
             )
@@ -98,11 +114,12 @@ class Run:
                 (workdir / "config.json").write_text(
                     json.dumps(to_dict(config), indent=1, sort_keys=True) + "\n"
                 )
+            alive = stack.enter_context(Heartbeat(workdir, process, processes))
             progress = stack.enter_context(Progress(config.steps, initial=start, enabled=self.primary))
             stop = stack.enter_context(StopSignal())
             timer = self.timer()
             evaluate = self.evaluation(state, writer, timer)
-            hooks = self.hooks(writer, progress, timer, evaluate)
+            hooks = [alive, *self.hooks(writer, progress, timer, evaluate)]
             for info in training_steps(
                 self.training.train_step,
                 state,
@@ -117,6 +134,7 @@ class Run:
                 run_hooks(hooks, info)
             self.checkpointer.close()
             progress.close()
+            log.info("left after step %d of %d", info.step, config.steps)
         if stop.received is not None:
             print(
                 f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there"

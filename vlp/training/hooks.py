@@ -7,6 +7,7 @@ its checkpoint is what it would have written itself.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import optax
 from vlp.evaluation import Evaluator, due, evaluate
 from vlp.parallel.sharding import fetch
 from vlp.training.loop import StepInfo
-from vlp.training.progress import NAMES, Progress
+from vlp.training.progress import NAMES, Progress, format_line
 from vlp.training.state import TrainState
 from vlp.training.throughput import StepTimer
 from vlp.training.writers import MetricsWriter
@@ -42,7 +43,9 @@ class Log:
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
         self.writer.write_timings(info.step, rates)
-        self.progress.show(info.step, _of_objectives(values) | values | rates)
+        shown = _of_objectives(values) | values | rates
+        self.progress.show(info.step, shown)
+        logging.getLogger("vlp").info(format_line(info.step, self.steps, shown))
 
 
 def _of_objectives(values: Mapping[str, float]) -> dict[str, float]:

@@ -58,7 +58,7 @@ def training_steps(
     mesh: Mesh,
     fields: tuple[str, ...],
     timer: StepTimer,
-    stop_requested: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[StepInfo]:
     """Makes the updates start + 1 ... steps, yielding after each.
 
@@ -71,7 +71,7 @@ def training_steps(
       mesh: where batches go.
       fields: batch fields the step reads; the others stay on the host.
       timer: counts where the time goes.
-      stop_requested: asked after every step; true ends the loop early.
+      stop_requested: asked after every step with its number; true ends the loop early, in all processes at once.
     """
     previous = None
     for step in range(start + 1, steps + 1):
@@ -83,7 +83,7 @@ def training_steps(
             jax.block_until_ready(previous)
         previous = metrics
         timer.step()
-        last = step == steps or stop_requested()
+        last = stop_requested(step) or step == steps
         info = StepInfo(step, state, metrics, batch, last)
         yield info
         state = info.state

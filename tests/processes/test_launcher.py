@@ -1,0 +1,103 @@
+"""Who started the process, and what is said when it ends, by themselves."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vlp.processes.heartbeat import FOLDER, Sign, write
+from vlp.processes.launcher import launcher
+from vlp.processes.sentinel import last_words
+
+ALONE = {"coordinator": "", "processes": 0, "process": 0}
+SUPERVISE = Path(__file__).resolve().parents[2] / "launch" / "supervise"
+STEP = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "a", "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"SLURM_NTASKS": "4", **STEP}, "slurm"),
+        ({"SLURM_NTASKS": "1", **STEP}, ""),
+        ({"SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}, ""),  # a batch script without srun
+        (
+            {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_LOCAL_RANK": "0"},
+            "openmpi",
+        ),
+        ({}, ""),
+    ],
+)
+def test_launchers_are_known_by_their_environment(environment, name):
+    assert launcher(ALONE, {"JAX_PLATFORMS": "cpu", **environment}) == name
+
+
+def test_flags_come_before_what_is_found():
+    assert launcher({**ALONE, "coordinator": "a:1"}, {"SLURM_NTASKS": "4", **STEP}) == "flags"
+
+
+def say(workdir, *processes):
+    (workdir / FOLDER).mkdir(exist_ok=True)
+    for sign in processes:
+        write(workdir / FOLDER / f"{sign.process}.json", sign)
+
+
+def test_last_words_name_who_is_gone_and_where_the_run_goes_on(tmp_path):
+    here, me = socket.gethostname(), Sign(0, 3, socket.gethostname(), 1, 12, 5)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    say(tmp_path, me, Sign(1, 3, here, dead.pid, 11, 5), Sign(2, 3, here, os.getpid(), 11, 5))
+    (tmp_path / "checkpoints" / "10").mkdir(parents=True)
+    words = last_words(tmp_path, 1, patience=0)
+    assert words.startswith(
+        f"process 0 of 3 has ended: process 1 (pid {dead.pid} on {here}) was lost at step 11"
+    )
+    assert "process 2" not in words and words.endswith("the run goes on from step 10")
+
+
+def test_last_words_give_the_reason_that_a_process_of_another_host_left(tmp_path):
+    say(tmp_path, Sign(0, 2, socket.gethostname(), 1, 3, 5), Sign(1, 2, "far", 9, 3, 5, "OSError: disk full"))
+    words = last_words(tmp_path, 1, patience=0)
+    assert "process 1 (pid 9 on far) was lost at step 3: OSError: disk full" in words
+    assert "from the start" in words
+
+
+def test_a_silent_process_of_another_host_is_lost_and_one_that_finished_is_not(tmp_path):
+    far = Sign(1, 3, "far", 9, 3, 5)
+    say(tmp_path, Sign(0, 3, socket.gethostname(), 1, 3, 5), far, far._replace(process=2, ended="finished"))
+    words = last_words(tmp_path, 1, patience=0.1)
+    assert "process 1 (pid 9 on far)" in words and "process 2" not in words
+
+
+COMMAND = """
+import pathlib, sys
+tries = pathlib.Path(sys.argv[1]) / "tries"
+count = len(tries.read_text()) if tries.exists() else 0
+tries.write_text("x" * (count + 1))
+if len(sys.argv) > 2 and count < int(sys.argv[2]):
+    (tries.parent / "checkpoints" / str(count)).mkdir(parents=True)
+    sys.exit(1)
+sys.exit(int(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "end", "tries"),
+    [(4, 0, 5), (0, 1, 3), (1, 2, 2), (2, 1, 4)],
+    ids=[
+        "progress is no failure",
+        "given up",
+        "a mistake is not tried again",
+        "counted since the last checkpoint",
+    ],
+)
+def test_the_supervisor_starts_again_while_there_is_progress(tmp_path, checkpoints, end, tries):
+    command = [sys.executable, "-c", COMMAND, str(tmp_path), str(checkpoints), str(end)]
+    supervise = [sys.executable, str(SUPERVISE), f"--workdir={tmp_path}", "--retries=2", "--wait=0", "--"]
+    done = subprocess.run([*supervise, *command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == end
+    assert len((tmp_path / "tries").read_text()) == tries, done.stderr

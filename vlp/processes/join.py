@@ -1,0 +1,45 @@
+"""Joining the processes of a run, before any device is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from vlp.processes.launcher import launcher
+
+
+def join(settings: Mapping[str, Any]) -> None:
+    """Connects this process to the others of its run, if a launcher or the flags say that there are others.
+
+    Args:
+      settings: `distributed` of the config.
+
+    Raises:
+      ValueError: the others were not found in time.
+    """
+    name = launcher(settings)
+    if not name or jax.distributed.is_initialized():
+        return
+    # Ranks and coordinator of a launcher are found by jax itself.
+    place = (
+        {
+            "coordinator_address": settings["coordinator"],
+            "num_processes": settings["processes"],
+            "process_id": settings["process"],
+        }
+        if name == "flags"
+        else {}
+    )
+    try:
+        jax.distributed.initialize(
+            **place,
+            initialization_timeout=settings["start_seconds"],
+            heartbeat_timeout_seconds=settings["heartbeat_seconds"],
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"the processes of this run ({name}) did not find each other in {settings['start_seconds']} s "
+            f"(distributed.start_seconds): {error}. Is every process started, and its port reachable?"
+        ) from error

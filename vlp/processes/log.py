@@ -1,0 +1,39 @@
+"""Every process's own log file, for what only process 0 shows and for what only this process knows."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+@contextlib.contextmanager
+def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
+    """The logger `vlp`, which meanwhile writes to logs/<process>.log of the workdir, with all warnings of libraries.
+
+    Where the process crashes, the stack of every thread goes there as well.
+    """
+    path = workdir / "logs" / f"{process}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    in_file, on_screen = logging.FileHandler(path), logging.StreamHandler()
+    in_file.setFormatter(logging.Formatter(FORMAT))
+    on_screen.setLevel(logging.WARNING)  # as without any handler
+    logger, root = logging.getLogger("vlp"), logging.getLogger()
+    logger.setLevel(logging.INFO)
+    root.addHandler(in_file)
+    root.addHandler(on_screen)
+    faulthandler.enable(in_file.stream)
+    try:
+        yield logger
+    except BaseException:
+        logger.exception("the run ends with an error")
+        raise
+    finally:
+        faulthandler.disable()
+        root.removeHandler(on_screen)
+        root.removeHandler(in_file)
+        in_file.close()

@@ -1,0 +1,94 @@
+"""Last words for a process of several: jax ends it without asking when another one is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlp.configuration import ConfigError
+from vlp.processes.heartbeat import Sign, lost, signs
+from vlp.processes.launcher import launcher
+
+DONE = b"done"
+
+
+@contextlib.contextmanager
+def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
+    """Around a job: if this is one of several processes, a small process of its own stands beside it.
+
+    When the job's process ends in any other way than by leaving this context, however violently, that one says which
+    process was lost and how to go on. An error inside ends the process at once: jax would wait at exit for
+    the others, who wait for this one.
+
+    Args:
+      settings: `distributed` of the config.
+      workdir: of the run.
+    """
+    if not launcher(settings):
+        yield
+        return
+    pipe = _post(workdir, settings["heartbeat_seconds"])
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, ConfigError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2 if isinstance(error, ConfigError) else 1)
+    os.write(pipe, DONE)
+    os.close(pipe)
+
+
+def _post(workdir: Path, patience: float) -> int:
+    """Forks the sentinel; returns the end of the pipe whose closing wakes it."""
+    watched_pid = os.getpid()
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(reading)
+        return writing
+    os.close(writing)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ended_well = (
+        os.read(reading, len(DONE)) == DONE
+    )  # empty once the other end is closed by whatever end came
+    if not ended_well:
+        print(last_words(workdir, watched_pid, patience), file=sys.stderr, flush=True)
+    os._exit(0)
+
+
+def last_words(workdir: Path, pid: int, patience: float) -> str:
+    """What is said of a process that did not end by itself.
+
+    Args:
+      workdir: of the run.
+      pid: of the process that ended.
+      patience: seconds to find out whether processes of other hosts still live.
+    """
+    everybody = signs(workdir)
+    own = next((one for one in everybody if one.pid == pid), None)
+    gone = lost(workdir, pid, patience)
+    who = "; ".join(map(_described, gone)) or "it was ended from outside, or by what it printed above"
+    name = f"process {own.process} of {own.processes}" if own else "a process that had not begun to train"
+    return f"{name} has ended: {who}. {how_to_go_on(workdir)}"
+
+
+def how_to_go_on(workdir: Path) -> str:
+    """What to do after a run was cut off."""
+    steps = [int(path.name) for path in (workdir / "checkpoints").glob("*") if path.name.isdigit()]
+    there = f"from step {max(steps)}" if steps else "from the start, for it had saved nothing"
+    return f"Start all processes again with the same command: the run goes on {there}"
+
+
+def _described(sign: Sign) -> str:
+    why = sign.ended or "it was ended from outside"
+    return f"process {sign.process} (pid {sign.pid} on {sign.host}) was lost at step {sign.step}: {why}"
