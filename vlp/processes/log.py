@@ -19,14 +19,15 @@ def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
     """
     path = workdir / "logs" / f"{process}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
-    in_file, on_screen = logging.FileHandler(path), logging.StreamHandler()
+    stream = path.open("a", encoding="utf-8")
+    in_file, on_screen = logging.StreamHandler(stream), logging.StreamHandler()
     in_file.setFormatter(logging.Formatter(FORMAT))
     on_screen.setLevel(logging.WARNING)  # as without any handler
     logger, root = logging.getLogger("vlp"), logging.getLogger()
     logger.setLevel(logging.INFO)
     root.addHandler(in_file)
     root.addHandler(on_screen)
-    faulthandler.enable(in_file.stream)
+    faulthandler.enable(stream)
     try:
         yield logger
     except BaseException:
@@ -36,4 +37,4 @@ def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
         faulthandler.disable()
         root.removeHandler(on_screen)
         root.removeHandler(in_file)
-        in_file.close()
+        stream.close()
