@@ -89,7 +89,8 @@ def uninterrupted(tmp_path_factory):
 
 def assert_same_run(one, other):
     assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
-    assert (one / "results.json").read_bytes() == (other / "results.json").read_bytes()
+    for name in ("results.json", "results.html", "results.npz"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
     first, second = (load_model_arrays(find_checkpoint(workdir)) for workdir in (one, other))
     flat = [sorted(_flatten(tree)) for tree in (first, second)]
     assert [path for path, _ in flat[0]] == [path for path, _ in flat[1]] and flat[0]
@@ -116,6 +117,9 @@ def test_a_run_leaves_what_the_readme_promises(uninterrupted):
     ).keys()
     assert "chance" in finished.stdout and str(workdir / "results.json") in finished.stdout
     assert finished.stdout.count("python main.py") == 2  # two ablations to try
+    page = (workdir / "results.html").read_text()
+    assert "text_<wbr>to_<wbr>image/<wbr>recall@<wbr>10" in page and "12 (the last)" in page
+    assert (workdir / "results.npz").stat().st_size > 0
 
 
 def test_killed_stopped_and_damaged_it_ends_as_if_never_touched(uninterrupted, tmp_path):
@@ -171,6 +175,8 @@ def test_the_checkpoint_alone_is_a_model_and_can_be_evaluated(uninterrupted, tmp
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     output = tmp_path / "figures.json"
     assert main.main(["--job=evaluate", f"--checkpoint={workdir}", f"--output={output}"]) == 0
+    assert "Evaluation of quickstart" in output.with_suffix(".html").read_text()
+    assert output.with_suffix(".npz").exists()
     trained, evaluated = (json.loads(path.read_text()) for path in (workdir / "results.json", output))
     assert trained.keys() <= evaluated.keys()
     for name, value in trained.items():

@@ -13,16 +13,18 @@ from __future__ import annotations
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.registry import build_evaluators, required_sets
 from vlp.evaluation.report import results_markdown, results_table
-from vlp.evaluation.rounds import chance_levels, due, evaluate
+from vlp.evaluation.rounds import Findings, chance_levels, due, evaluate, find
 
 __all__ = [
     "Encoder",
     "EvaluationSet",
     "Evaluator",
+    "Findings",
     "build_evaluators",
     "chance_levels",
     "due",
     "evaluate",
+    "find",
     "required_sets",
     "results_markdown",
     "results_table",

@@ -19,6 +19,11 @@ class RememberingEncoder:
         self._images: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
         self._texts: dict[tuple[str, str], np.ndarray] = {}
 
+    @classmethod
+    def around(cls, model: Encoder) -> RememberingEncoder:
+        """The model itself where it remembers already."""
+        return model if isinstance(model, cls) else cls(model)
+
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
         return self._once("image", images, lambda: self._model.encode_image_array(images))
 

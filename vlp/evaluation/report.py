@@ -23,28 +23,29 @@ def results_markdown(results: Mapping[str, float], chance: Mapping[str, float]) 
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
 
 
-def _split(name: str) -> tuple[str, str]:
+def figure_and_set(name: str) -> tuple[str, str]:
     """'zero_shot/val/top1' is figure 'zero_shot/top1' of set 'val'; a name without a set has set 'value'."""
     parts = name.split("/")
     return (name, "value") if len(parts) < 3 else ("/".join([parts[0], *parts[2:]]), parts[1])
 
 
 def _sets(results: Mapping[str, float]) -> list[str]:
-    return list(dict.fromkeys(_split(name)[1] for name in results))
+    return list(dict.fromkeys(figure_and_set(name)[1] for name in results))
 
 
-def _cell(name: str, value: float | None) -> str:
+def format_figure(name: str, value: float | None) -> str:
+    """A figure in the unit that its name asks for; '-' for none."""
     if value is None:
         return "-"
     return f"{value:.1f}" if name.endswith("rank") else f"{100 * value:.1f}%"
 
 
 def _rows(results: Mapping[str, float], chance: Mapping[str, float], sets: Sequence[str]) -> list[list[str]]:
-    names = {_split(name): name for name in results}
+    names = {figure_and_set(name): name for name in results}
     rows = [["figure", *(column for one in sets for column in (one, "chance"))]]
-    for figure in dict.fromkeys(_split(name)[0] for name in results):
+    for figure in dict.fromkeys(figure_and_set(name)[0] for name in results):
         whole = [names.get((figure, one), "") for one in sets]
-        cells = [_cell(name, source.get(name)) for name in whole for source in (results, chance)]
+        cells = [format_figure(name, source.get(name)) for name in whole for source in (results, chance)]
         rows.append([figure, *cells])
     return rows
 

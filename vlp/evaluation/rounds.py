@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
 
 from vlp.evaluation.cache import RememberingEncoder
+from vlp.evaluation.exhibits import Exhibit
 from vlp.evaluation.protocols import Encoder, Evaluator
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a round has to say.
+
+    Attributes:
+      figures: by name.
+      chance: what a model that knows nothing reaches, under the same names.
+      outcomes: the value of every query, for figures that are means over queries.
+      exhibits: by the name of their evaluator.
+    """
+
+    figures: Mapping[str, float]
+    chance: Mapping[str, float]
+    outcomes: Mapping[str, Float[np.ndarray, " queries"]]
+    exhibits: Mapping[str, Sequence[Exhibit]]
 
 
 def due(evaluators: Iterable[Evaluator], step: int, *, last: bool = False) -> list[Evaluator]:
@@ -15,8 +37,19 @@ def due(evaluators: Iterable[Evaluator], step: int, *, last: bool = False) -> li
 
 def evaluate(evaluators: Iterable[Evaluator], model: Encoder) -> dict[str, float]:
     """Figures of all evaluators, sharing embeddings: no image and no text is encoded twice in the round."""
-    shared = RememberingEncoder(model)
+    shared = RememberingEncoder.around(model)
     return {name: value for one in evaluators for name, value in one(shared).items()}
+
+
+def find(evaluators: Sequence[Evaluator], model: Encoder, figures: Mapping[str, float]) -> Findings:
+    """What is behind the figures of a round; a model that remembers the round's embeddings encodes little anew."""
+    shared = RememberingEncoder.around(model)
+    return Findings(
+        figures,
+        chance_levels(evaluators),
+        {name: values for one in evaluators for name, values in one.outcomes(shared).items()},
+        {one.name: list(one.exhibits(shared)) for one in evaluators},
+    )
 
 
 def chance_levels(evaluators: Iterable[Evaluator]) -> dict[str, float]:

@@ -44,7 +44,7 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
             "",
             table,
             "",
-            f"figures: {workdir / 'results.json'}   curves: {workdir / 'metrics.jsonl'}, "
+            f"figures: {workdir / 'results.json'}, to look at: results.html   curves: {workdir / 'metrics.jsonl'}, "
             f"tensorboard --logdir={workdir}   model: vlp.load({str(workdir)!r})",
             "two ablations to try next:",
             *commands,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import vlp
 from vlp.configuration import ConfigError
-from vlp.evaluation import build_evaluators, chance_levels, evaluate, results_table
+from vlp.evaluation import build_evaluators, chance_levels, evaluate, find, results_table
+from vlp.evaluation.cache import RememberingEncoder
 from vlp.jobs import JobOptions
 from vlp.jobs._data import EvaluationSets
+from vlp.jobs._page import write_page
 from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
 
@@ -34,10 +36,17 @@ def run(options: JobOptions) -> int:
         raise ConfigError(
             "no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true"
         )
-    results = evaluate(evaluators, model)
+    remembering = RememberingEncoder(model)
+    results = evaluate(evaluators, remembering)
     output = Path(options.output or options.workdir / "evaluation.json")
     output.parent.mkdir(parents=True, exist_ok=True)
     write_results(output, results)
     print(results_table(results, chance_levels(evaluators)))
-    print(f"\nfigures: {output}")
+    page = write_page(
+        output,
+        f"Evaluation of {model.config.name}",
+        {"checkpoint": options.checkpoint, "evaluators": ", ".join(one.name for one in evaluators)},
+        find(evaluators, remembering, results),
+    )
+    print(f"\nfigures: {output}   to look at: {page}")
     return 0

@@ -17,9 +17,10 @@ from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from input_pipeline.watchdog import Watchdog
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
 from vlp.configuration import completed, to_dict
-from vlp.evaluation import Evaluator, build_evaluators
+from vlp.evaluation import Evaluator, build_evaluators, find
 from vlp.jobs import JobOptions
 from vlp.jobs._data import EvaluationSets, preprocessing_spec
+from vlp.jobs._page import write_page
 from vlp.jobs._report import closing_words
 from vlp.jobs._startup import configuring, start_devices
 from vlp.model import Model
@@ -27,7 +28,7 @@ from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.training.build import Training, build_training, model_variables
 from vlp.training.episodes import Episodes
-from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
+from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, FinalRound, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.model_flops import forward_flops
 from vlp.training.progress import Progress
@@ -140,6 +141,8 @@ class Run:
                 f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there"
             )
             return 0
+        if evaluate.final_round is not None:
+            self.leave_page(evaluate.final_round)
         if self.primary:
             print(closing_words(self.options, self.evaluators))
         return 0
@@ -200,6 +203,15 @@ class Run:
         """Keeps results.json at the latest figures."""
         if self.primary:
             write_results(self.options.workdir / "results.json", results)
+
+    def leave_page(self, final: FinalRound) -> None:
+        """The page of the last evaluation, once everything is saved; all hosts encode, the first one writes."""
+        findings = find(final.evaluators, final.model, final.figures)
+        if self.primary:
+            about = {"config": self.config.name, "step": f"{self.config.steps:,} (the last)"}
+            write_page(
+                self.options.workdir / "results.json", f"Results of {self.config.name}", about, findings
+            )
 
     def hooks(
         self, writer: MetricsWriter, progress: Progress, timer: StepTimer, evaluate: Evaluate

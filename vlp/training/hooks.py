@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import optax
 
-from vlp.evaluation import Evaluator, due, evaluate
+from vlp.evaluation import Encoder, Evaluator, due, evaluate
+from vlp.evaluation.cache import RememberingEncoder
 from vlp.parallel.sharding import fetch
 from vlp.training.loop import StepInfo
 from vlp.training.progress import NAMES, Progress, format_line
@@ -58,6 +59,14 @@ def _of_objectives(values: Mapping[str, float]) -> dict[str, float]:
     return shown
 
 
+class FinalRound(NamedTuple):
+    """What a page is made of when training is over: the model's embeddings are remembered."""
+
+    evaluators: Sequence[Evaluator]
+    model: Encoder
+    figures: Mapping[str, float]
+
+
 @dataclasses.dataclass
 class Evaluate:
     """Evaluators that are due, on the running mean of the weights where there is one."""
@@ -69,18 +78,22 @@ class Evaluate:
     timer: StepTimer
     steps: int
     results: dict[str, float] = dataclasses.field(default_factory=dict)
+    final_round: FinalRound | None = None
     every: int = 1
     at_end: bool = True
 
     def __call__(self, info: StepInfo) -> None:
-        """Runs what is due after this step and remembers the latest figures."""
-        active = due(self.evaluators, info.step, last=info.step == self.steps)
+        """Runs what is due after this step and remembers the latest figures; of the last step, the whole round."""
+        last = info.step == self.steps
+        active = due(self.evaluators, info.step, last=last)
         if active:
+            model = RememberingEncoder(self.model_of(info.state))
             with self.timer.paused():
-                figures = evaluate(active, self.model_of(info.state))
+                figures = evaluate(active, model)
             self.writer.write_metrics(info.step, figures)
             self.results |= figures
             self.keep(self.results)
+            self.final_round = FinalRound(active, model, figures) if last else None
 
 
 @dataclasses.dataclass

@@ -123,13 +123,13 @@ def truncate_lines(path: Path, step: int) -> None:
     kept = [line for number, line in enumerate(complete, start=1) if _step_of(line, path, number) <= step]
     if _is_whole(last) and json.loads(last)["step"] <= step:
         kept.append(last)
-    _replace(path, b"".join(line + b"\n" for line in kept))
+    replace_file(path, b"".join(line + b"\n" for line in kept))
 
 
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """Write final figures, flat names to numbers, sorted; the file is replaced whole, never half written."""
     numbers = {name: _number(results[name]) for name in sorted(results)}
-    _replace(Path(path), (json.dumps(numbers, indent=2) + "\n").encode())
+    replace_file(Path(path), (json.dumps(numbers, indent=2) + "\n").encode())
 
 
 def _number(value: Any) -> int | float:
@@ -152,7 +152,8 @@ def _is_whole(line: bytes) -> bool:
         return False
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: it is written aside and renamed."""
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
         file.write(content)

@@ -1,0 +1,121 @@
+"""The page in a real browser: no error, nothing fetched, pictures there, nothing too wide, every text legible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, HOW_TO_GET_IT, Browser, open_browser
+from page_examples import HARM, findings
+
+from vlp.evaluation.page.evaluation import evaluation_page
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_IT)
+
+LOOKS = [(390, False), (390, True), (1280, False), (1280, True)]
+# Texts whose contrast with what lies behind them is below 4.5 (WCAG 2.2, 1.4.3), each as [contrast, text].
+FAINT_TEXTS = """
+(() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = channels => channels.slice(0, 3).map(value => value / 255)
+    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    for (; element; element = element.parentElement) {
+      const colour = rgba(getComputedStyle(element).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let seen = 0;
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement, text = walker.currentNode.data.trim();
+    if (!text || !element.checkVisibility()) continue;
+    seen += 1;
+    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) found.push([contrast.toFixed(2), text.slice(0, 40), element.className]);
+  }
+  return [seen, found];
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "evaluation.html"
+    long_word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+    whole = evaluation_page(
+        f"Evaluation of {long_word}", {"checkpoint": HARM}, findings(text=HARM + long_word)
+    )
+    path.write_text(whole, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_the_page_is_whole_and_legible(
+    browser: Browser, page: Path, width: int, dark: bool, tmp_path: Path
+) -> None:
+    browser.open(page, width=width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    pictures, broken = browser.evaluate(
+        "[document.images.length, [...document.images].filter(image => !image.naturalWidth).length]"
+    )
+    assert pictures > 20 and broken == 0
+    seen, faint = browser.evaluate(FAINT_TEXTS)
+    assert seen > 200 and not faint
+    assert_quiet(browser, page)
+    shot = tmp_path / "shot.png"
+    browser.screenshot(shot)
+    assert shot.stat().st_size > 50_000
+
+
+def assert_quiet(browser: Browser, page: Path) -> None:
+    """No message, no exception, no request but for the page itself, and no script of the data's has run."""
+    noise = (
+        "Log.entryAdded",
+        "Runtime.exceptionThrown",
+        "Runtime.consoleAPICalled",
+        "Page.javascriptDialogOpening",
+    )
+    assert not [event for event in browser.events if event["method"] in noise]
+    asked = [event["params"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
+    addresses = {
+        request["request"]["url"] for request in asked if not request["request"]["url"].startswith("data:")
+    }
+    assert addresses == {page.resolve().as_uri()}
+    assert browser.evaluate("document.title").startswith("Evaluation of")
+
+
+def test_what_is_too_wide_scrolls_inside_itself(browser: Browser, page: Path) -> None:
+    browser.open(page, width=390)
+    wide = browser.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth)"
+        ".map(one => [one.tabIndex, getComputedStyle(one).overflowX, one.getAttribute('aria-label') !== ''])"
+    )
+    assert len(wide) >= 2 and all(one == [0, "auto", True] for one in wide)
+
+
+def test_the_checks_can_fail(browser: Browser, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        "<!doctype html><title>x</title><p style='color:#999;width:500px'>faint</p><img src='data:,none' alt=''>"
+        "<script>console.error('told')</script>"
+    )
+    browser.open(bad, width=390)
+    assert browser.evaluate("document.documentElement.scrollWidth") > 390
+    assert browser.evaluate("document.images[0].naturalWidth") == 0
+    assert browser.evaluate(FAINT_TEXTS)[1]
+    assert any(event["method"] == "Runtime.consoleAPICalled" for event in browser.events)

@@ -1,0 +1,68 @@
+"""The page around its sections: head, style, contents, and a policy that lets nothing run and nothing load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import NamedTuple
+
+from vlp.evaluation.page.html import Child, Markup, element, join
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+class Section(NamedTuple):
+    """A part of the page under a heading of its own."""
+
+    title: str
+    content: Child
+
+
+def document(title: str, about: Mapping[str, str], sections: Sequence[Section], footer: str) -> str:
+    """The whole file.
+
+    Args:
+      title: of the page.
+      about: what it is a page of, a few words by name.
+      sections: in order; several of them get a table of contents.
+      footer: a closing remark.
+    """
+    style = (resources.files("vlp.evaluation.page") / "page.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", Markup(style)),
+    )
+    body = element(
+        "body",
+        element("header", element("h1", title), _about(about), _contents(sections)),
+        element("main", (_section(section, number) for number, section in enumerate(sections))),
+        element("footer", element("p", footer, class_="note")),
+    )
+    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _about(about: Mapping[str, str]) -> Markup:
+    entries = (
+        element("div", element("dt", name), element("dd", value, dir="auto")) for name, value in about.items()
+    )
+    return element("dl", entries) if about else Markup()
+
+
+def _contents(sections: Sequence[Section]) -> Markup:
+    if len(sections) < 3:
+        return Markup()
+    links = (
+        element("li", element("a", section.title, href=f"#part-{number}"))
+        for number, section in enumerate(sections)
+    )
+    return element("nav", element("ul", links), aria_label="Contents")
+
+
+def _section(section: Section, number: int) -> Markup:
+    heading = element("h2", section.title, id=f"part-{number}")
+    return element("section", heading, join([section.content]), aria_labelledby=f"part-{number}")
