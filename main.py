@@ -12,6 +12,7 @@ Examples:
   python main.py --job=evaluate --checkpoint=runs/quickstart
   python main.py --job=prepare --source=FOLDER --output=data/mine
   python main.py --job=inspect --benchmark
+  python main.py --job=compare runs/a-0 runs/a-1 runs/b-0 runs/b-1
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     jobs = available()
     if options["job"] not in jobs:
         raise configuration.unknown("job", options["job"], jobs)
+    if line.positional and not jobs[options["job"]].takes_paths:
+        raise ConfigError(
+            f"'{line.positional[0]}' is not a flag: every option is written --name=value; see --help"
+        )
     if "://" in options["workdir"]:
         raise ConfigError(
             f"--workdir={options['workdir']} is an address: checkpoints need a local or mounted folder"
@@ -84,6 +89,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         output=options["output"],
         benchmark=options["benchmark"],
         allow_config_change=configuration.parse_paths(options["allow_config_change"], config),
+        paths=line.positional,
     )
 
 

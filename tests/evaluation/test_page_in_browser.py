@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, HOW_TO_GET_IT, Browser, open_browser
 from page_examples import HARM, findings
+from test_comparison import draws, write_run
 
+from vlp.evaluation.comparison import compare
+from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.evaluation import evaluation_page
+from vlp.evaluation.runs import read_run
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_IT)
 
@@ -54,6 +58,19 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparison")
+    runs = [
+        write_run(folder / f"{rate}-{seed}", seed=seed, learning_rate=rate, hits=draws(0.2 + 10 * rate, seed))
+        for rate in (1e-2, 2e-2)
+        for seed in range(3)
+    ]
+    path = folder / "comparison.html"
+    path.write_text(comparison_page(compare([read_run(run) for run in runs])), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "evaluation.html"
     long_word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
@@ -82,7 +99,17 @@ def test_the_page_is_whole_and_legible(
     assert shot.stat().st_size > 50_000
 
 
-def assert_quiet(browser: Browser, page: Path) -> None:
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_a_comparison_is_legible_too(browser: Browser, comparison: Path, width: int, dark: bool) -> None:
+    browser.open(comparison, width=width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate("document.querySelectorAll('.curves polyline').length") >= 4
+    seen, faint = browser.evaluate(FAINT_TEXTS)
+    assert seen > 50 and not faint
+    assert_quiet(browser, comparison, title="Comparison of")
+
+
+def assert_quiet(browser: Browser, page: Path, *, title: str = "Evaluation of") -> None:
     """No message, no exception, no request but for the page itself, and no script of the data's has run."""
     noise = (
         "Log.entryAdded",
@@ -96,7 +123,7 @@ def assert_quiet(browser: Browser, page: Path) -> None:
         request["request"]["url"] for request in asked if not request["request"]["url"].startswith("data:")
     }
     assert addresses == {page.resolve().as_uri()}
-    assert browser.evaluate("document.title").startswith("Evaluation of")
+    assert browser.evaluate("document.title").startswith(title)
 
 
 def test_what_is_too_wide_scrolls_inside_itself(browser: Browser, page: Path) -> None:

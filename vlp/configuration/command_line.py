@@ -29,11 +29,13 @@ class CommandLine:
       config: with the flags applied, not yet validated.
       config_given: whether any argument says something about the config.
       options: the value of each option by name.
+      positional: arguments that are no flags.
     """
 
     config: ConfigDict
     config_given: bool
     options: Mapping[str, Any]
+    positional: tuple[str, ...] = ()
 
 
 def parse(arguments: Sequence[str], options: Mapping[str, tuple[Any, str]]) -> CommandLine:
@@ -67,14 +69,10 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[Any, str]]) -> C
         raise _unknown_flag(error.flagname, options, before) from error
     except flags.Error as error:
         raise ConfigError(str(error).removeprefix("flag ")) from error
-    if positional:
-        raise ConfigError(
-            f"'{positional[0]}' is not a flag: every option is written --name=value; see --help"
-        )
     _settle_tuples(overrides, config, before)
     config_given = bool(overrides) or len(rest) < len(arguments)
     given = {name: spec if name == "config" else values[name].value for name in options}
-    return CommandLine(config, config_given, given)
+    return CommandLine(config, config_given, given, tuple(positional))
 
 
 def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What main.py runs: one file a job, with a one-line docstring, `NEEDS` and `run(options)`.
 
-`NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`). Docstring and
-`NEEDS` are read without importing the file, so that `--help` and a wrong config cost no start of JAX.
+`NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`); a job that takes paths
+besides flags says `TAKES_PATHS = True`. Docstring and both are read without importing the file, so that `--help` and
+a wrong config cost no start of JAX.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class JobOptions:
       output: file or folder to write; '' for the job's own default.
       benchmark: whether to measure the input pipeline.
       allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
+      paths: what stood on the command line besides flags.
     """
 
     config: FrozenConfigDict
@@ -36,6 +38,7 @@ class JobOptions:
     output: str = ""
     benchmark: bool = False
     allow_config_change: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Job:
     name: str
     summary: str
     needs: tuple[str, ...] | None  # None: the file does not say
+    takes_paths: bool
 
 
 def available() -> dict[str, Job]:
@@ -56,8 +60,8 @@ def available() -> dict[str, Job]:
 def _describe(file: Path) -> Job:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-    needs = None
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "NEEDS":
-            needs = ast.literal_eval(node.value)
-    return Job(file.stem, summary, needs)
+    said = {
+        getattr(node.targets[0], "id", ""): node.value for node in tree.body if isinstance(node, ast.Assign)
+    }
+    needs = ast.literal_eval(said["NEEDS"]) if "NEEDS" in said else None
+    return Job(file.stem, summary, needs, takes_paths="TAKES_PATHS" in said)

@@ -16,7 +16,7 @@ class Markup(str):
     """A string that is HTML already."""
 
 
-Child: TypeAlias = str | Iterable[str]
+Child: TypeAlias = "str | Iterable[Child]"
 
 
 def element(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Markup:

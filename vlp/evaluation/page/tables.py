@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from vlp.evaluation.exhibits import Bars, Table
-from vlp.evaluation.page.html import Child, Markup, element, join, shorten
+from vlp.evaluation.page.html import Markup, element, join, shorten
 
-_NUMBER = re.compile(r"[-+±<>]?[\d.,]+( ?%)?|-|")
+_PLAIN = r"[-+]?[\d.,]+ ?%?"
+_NUMBER = re.compile(rf"({_PLAIN}( (to|±) {_PLAIN})?|-)?")
 MOST_ROWS, MOST_CELL = 200, 300
 BARS_OF_A_SIDE = 12  # the best and the worst; all of them where there are no more than twice as many
 
@@ -20,10 +21,10 @@ def scrolling(table: Markup, label: str) -> Markup:
     return element("div", table, class_="scroll", role="region", tabindex="0", aria_label=label)
 
 
-def grid(head: Sequence[Child], rows: Sequence[Sequence[str]], label: str) -> Markup:
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Markup:
     """Cells under a head, columns of numbers aligned to the right."""
-    numeric = [all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
-    styles = [("number" if right else None) for right in numeric] or [None] * len(head)
+    columns = list(zip(*rows, strict=True)) or [()] * len(head)
+    styles = [_style(column) for column in columns]
     first = (element("th", cell, scope="col", class_=style) for cell, style in zip(head, styles, strict=True))
     body = (
         element(
@@ -34,6 +35,12 @@ def grid(head: Sequence[Child], rows: Sequence[Sequence[str]], label: str) -> Ma
     )
     table = element("table", element("thead", element("tr", first)), element("tbody", body), class_="grid")
     return scrolling(table, label)
+
+
+def _style(column: Sequence[str]) -> str | None:
+    if column and all(_NUMBER.fullmatch(cell) for cell in column):
+        return "number"
+    return "long" if any(len(cell) > 24 and not isinstance(cell, Markup) for cell in column) else None
 
 
 def draw_table(exhibit: Table) -> Markup:

@@ -1,0 +1,104 @@
+"""What a run left in its workdir, read for a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+
+from vlp.configuration import completed, flatten
+from vlp.evaluation.outcomes import read_outcomes
+
+Curve = tuple[Int[np.ndarray, " steps"], Float[np.ndarray, " steps"]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+      name: as it was asked for.
+      config: every leaf by its dotted path; none where there is no config.json.
+      step: the last that is known of.
+      figures: by flat name.
+      outcomes: of every query, for figures that are means over queries.
+      curves: of every logged value, its steps and what it was there.
+    """
+
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    step: int = 0
+    figures: Mapping[str, float] = field(default_factory=dict)
+    outcomes: Mapping[str, Float[np.ndarray, " queries"]] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int | None:
+        return self.config.get("seed")
+
+    @property
+    def finished(self) -> bool:
+        """As far as can be told: without a config there is nothing to be finished."""
+        return self.step >= self.config.get("steps", 0)
+
+
+def read_run(path: str) -> Run:
+    """Reads a workdir with its results.json, or the figures of an evaluation, such as WORKDIR/evaluation.json.
+
+    Raises:
+      ValueError: there is neither, or a file is not what its name says.
+    """
+    place = Path(path)
+    file = place if place.suffix == ".json" else place / "results.json"
+    folder = file.parent
+    if not file.exists() and not (folder / "config.json").exists():
+        raise ValueError(
+            f"{path} is no run: it has neither {file.name} nor config.json; name workdirs of --job=train"
+        )
+    saved = _json(folder / "config.json") if (folder / "config.json").exists() else {}
+    curves = _curves(folder / "metrics.jsonl")
+    logged = [int(steps[-1]) for steps, _ in curves.values()]
+    kept = [int(one.name) for one in (folder / "checkpoints").glob("*") if one.name.isdigit()]
+    return Run(
+        name=path,
+        config=flatten(ConfigDict(completed(saved))) if saved else {},
+        step=max([0, *logged, *kept]),
+        figures=_json(file) if file.exists() else {},
+        outcomes=read_outcomes(file.with_suffix(".npz")),
+        curves=curves,
+    )
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} holds no object of names and values")
+    return content
+
+
+def _curves(file: Path) -> dict[str, Curve]:
+    values: dict[str, dict[int, float]] = {}
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):  # torn by a kill
+                break
+            raise ValueError(f"{file}:{number} is not a JSON line: {error}") from error
+        step = entry.pop("step")
+        for name, value in entry.items():
+            values.setdefault(name, {})[step] = value
+    return {
+        name: (np.array(list(points), int), np.array(list(points.values()), float))
+        for name, points in values.items()
+    }

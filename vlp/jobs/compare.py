@@ -1,0 +1,39 @@
+"""Compare finished runs over their seeds: --job=compare RUN RUN ..."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlp.configuration import ConfigError
+from vlp.evaluation.comparison import compare
+from vlp.evaluation.comparison_report import comparison_markdown
+from vlp.evaluation.page.comparison import comparison_page
+from vlp.evaluation.runs import read_run
+from vlp.jobs import JobOptions
+
+NEEDS = ()
+TAKES_PATHS = True
+
+
+def run(options: JobOptions) -> int:
+    """Reads the runs, prints the tables in Markdown, and writes them with a page of plots beside.
+
+    Raises:
+      ConfigError: no run is named, one cannot be read, or none is finished.
+    """
+    if not options.paths:
+        raise ConfigError(
+            "--job=compare needs runs: --job=compare RUN RUN ..., each a workdir, or its evaluation.json"
+        )
+    try:
+        comparison = compare([read_run(path) for path in options.paths])
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+    output = Path(options.output or "runs/comparison.md")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text, page = comparison_markdown(comparison), output.with_suffix(".html")
+    output.write_text(text, encoding="utf-8")
+    page.write_text(comparison_page(comparison), encoding="utf-8")
+    print(text)
+    print(f"tables: {output}   to look at: {page}")
+    return 0
