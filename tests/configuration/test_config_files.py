@@ -25,7 +25,7 @@ RUNNABLE = sorted(
 def test_every_config_file_loads_and_validates(name: str, argument: str) -> None:
     config = configuration.resolve(configuration.load_config(f"configs/{name}.py{argument}"))
     configuration.validate(config)
-    configuration.validate_devices(config, device_count=1, process_count=1)
+    configuration.validate_devices(config, device_count=1)
     missing = set(flatten(base.get_config())) - set(flatten(config))
     assert not {path for path in missing if not path.startswith(OPEN_GROUPS)}
 

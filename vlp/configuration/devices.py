@@ -1,4 +1,4 @@
-"""The checks that need to know how many devices and hosts there are."""
+"""The checks that need to know how many devices there are."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from ml_collections import ConfigDict
 from vlp.configuration.errors import ConfigError
 
 
-def validate_devices(config: ConfigDict, device_count: int, process_count: int) -> dict[str, int]:
+def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
     """Fits mesh and batch to the devices; called by a job once they are known.
 
     Args:
       config: validated.
       device_count: devices of all hosts.
-      process_count: hosts.
 
     Returns:
       The mesh's axis sizes, with -1 replaced: a product of `device_count`.
@@ -35,14 +34,11 @@ def validate_devices(config: ConfigDict, device_count: int, process_count: int) 
         raise ConfigError(
             f"mesh {axes} needs {given} devices, and there are {device_count}: set one axis to -1 to use them all"
         )
-    _check_batch(config.batch_size, axes["data"] * axes["fsdp"], "mesh.data * mesh.fsdp")
-    _check_batch(config.batch_size, process_count, "the number of hosts")
-    return axes
-
-
-def _check_batch(batch_size: int, shards: int, what: str) -> None:
+    batch_size, shards = config.batch_size, axes["data"] * axes["fsdp"]
     if batch_size % shards:
         lower = batch_size - batch_size % shards
         raise ConfigError(
-            f"batch_size={batch_size} is not a multiple of {shards} ({what}): use {lower or shards} or {lower + shards}"
+            f"batch_size={batch_size} is not a multiple of {shards} (mesh.data * mesh.fsdp): use {lower or shards} or "
+            f"{lower + shards}"
         )
+    return axes

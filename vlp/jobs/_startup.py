@@ -35,7 +35,7 @@ def start_devices(config: Any) -> Mesh:
     """
     use_compilation_cache()
     join(config.distributed)
-    mesh = make_mesh(validate_devices(config, jax.device_count(), jax.process_count()))
+    mesh = make_mesh(validate_devices(config, jax.device_count()))
     jax.set_mesh(mesh)
     return mesh
 

@@ -45,7 +45,7 @@ def run(options: JobOptions) -> int:
     output = Path(options.output or options.workdir / "clusters")
     use_compilation_cache()
     with configuring():
-        mesh = make_mesh(validate_devices(options.config, jax.device_count(), jax.process_count()))
+        mesh = make_mesh(validate_devices(options.config, jax.device_count()))
         embeddings = _embed(options, settings.feature, output)
         found = _cluster(embeddings, settings, mesh, output)
     written, repeated = _write_tables(embeddings, found, settings, mesh, output)

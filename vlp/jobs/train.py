@@ -24,6 +24,7 @@ from vlp.jobs._page import write_page
 from vlp.jobs._report import closing_words
 from vlp.jobs._startup import configuring, start_devices
 from vlp.model import Model
+from vlp.parallel.hosts import batch_part
 from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.training.build import Training, build_training, model_variables
@@ -159,11 +160,11 @@ class Run:
 
     def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
         """This host's part of the global batches from `start` on."""
-        data = self.config.data
+        data, (part, parts) = self.config.data, batch_part(self.mesh)
         return self.stream.batches(
             start,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            process_index=part,
+            process_count=parts,
             workers=data.workers,
             threads=data.threads,
             prefetch=data.prefetch,

@@ -54,7 +54,7 @@ def state_shardings(state: PyTree, mesh: Mesh) -> PyTree:
 
 
 def global_batch(batch: dict[str, Shaped[np.ndarray, "local ..."]], mesh: Mesh) -> dict[str, Array]:
-    """This host's rows of a batch to arrays of the global batch: host h's rows come h-th."""
+    """This host's rows of a batch to arrays of the global batch (see `vlp.parallel.hosts.batch_part`)."""
     sharding = batch_sharding(mesh)
     return {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
 

@@ -1,0 +1,135 @@
+"""A SLURM of one node, started for tests: munged, slurmctld and slurmd with all their files in one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "srun")
+CONFIGURATION = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller}
+SlurmdPort={daemon}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+SlurmUser=root
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+ReturnToService=2
+SelectType=select/cons_tres
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} State=UNKNOWN
+PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
+"""
+
+
+def missing() -> str:
+    """Why it cannot be started here; '' if it can."""
+    absent = [name for name in PROGRAMS if not shutil.which(name, path=search_path())]
+    if absent:
+        return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
+    return "" if os.geteuid() == 0 else "starting SLURM takes root"
+
+
+def search_path() -> str:
+    """Debian keeps daemons where users do not look."""
+    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextlib.contextmanager
+def slurm(folder: Path) -> Iterator[dict[str, str]]:
+    """Runs the daemons meanwhile; gives the environment in which srun finds them.
+
+    Args:
+      folder: new, and with a short path: a socket's may have 107 characters.
+    """
+    environment = {**os.environ, "PATH": search_path(), "SLURM_CONF": str(folder / "slurm.conf")}
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    (folder / "munge.key").write_bytes(os.urandom(128))
+    shutil.chown(folder, "munge")
+    shutil.chown(folder / "munge.key", "munge")
+    (folder / "munge.key").chmod(0o400)
+    text = CONFIGURATION.format(
+        host=socket.gethostname(),
+        folder=folder,
+        cores=os.cpu_count(),
+        controller=free_port(),
+        daemon=free_port(),
+    )
+    (folder / "slurm.conf").write_text(text)
+    files = [
+        f"--socket={folder}/munge.socket",
+        f"--key-file={folder}/munge.key",
+        f"--log-file={folder}/munge.log",
+    ]
+    files += [f"--pid-file={folder}/munge.pid", f"--seed-file={folder}/munge.seed"]
+    munged = [
+        "setpriv",
+        "--reuid=munge",
+        "--regid=munge",
+        "--clear-groups",
+        "munged",
+        "--foreground",
+        "--force",
+        *files,
+    ]
+    with contextlib.ExitStack() as stack:
+        for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
+            stack.enter_context(_daemon(command, environment))
+            time.sleep(1)
+        _wait_until_idle(environment)
+        yield environment
+
+
+@contextlib.contextmanager
+def _daemon(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_idle(environment: dict[str, str]) -> None:
+    deadline = time.monotonic() + 60
+    state = ""
+    while time.monotonic() < deadline:
+        done = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        state = done.stdout.strip() + done.stderr.strip()
+        if done.stdout.strip() == "idle":
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"the node did not become idle: {state}")

@@ -1,0 +1,106 @@
+"""The same run under every launcher there is here, over meshes whose axes cross the processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import slurm_cluster
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = (
+    "--config=configs/quickstart.py:runlocal",
+    "--config.steps=3",
+    "--config.batch_size=32",
+    "--config.log.every=1",
+    "--config.log.tensorboard=false",
+    "--config.model.image.depth=1",
+    "--config.model.text.depth=1",
+    "--config.evaluators.zero_shot.every=0",
+    "--config.evaluators.zero_shot.final=false",
+    "--config.evaluators.retrieval.every=0",
+    "--config.evaluators.retrieval.sets=val",
+)
+
+
+def losses(workdir):
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def finish(command, environment, devices):
+    environment = {**environment, "JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("alone")
+    finish([sys.executable, "main.py", *RUN, f"--workdir={workdir}"], os.environ, 1)
+    return losses(workdir)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    if reason := slurm_cluster.missing():
+        pytest.skip(f"no SLURM to start: {reason}")
+    folder = Path(tempfile.mkdtemp(prefix="vlp", dir="/tmp"))  # sockets take short paths
+    try:
+        with slurm_cluster.slurm(folder) as environment:
+            yield environment
+    finally:
+        shutil.rmtree(folder)
+
+
+def local(count, request):
+    return [sys.executable, "launch/local", f"--processes={count}", "--"], os.environ
+
+
+def openmpi(count, request):
+    if not shutil.which("mpirun"):
+        pytest.skip("no mpirun: apt-get install openmpi-bin")
+    loopback = "--mca oob_tcp_if_include lo --mca btl_tcp_if_include lo"
+    flags = {
+        "PROCESSES": str(count),
+        "MPIRUN_FLAGS": f"--allow-run-as-root --oversubscribe {loopback}",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    return ["launch/mpi.sh"], {**os.environ, **flags}
+
+
+def slurm(count, request):
+    environment = request.getfixturevalue("cluster")
+    return [
+        "srun",
+        f"--ntasks={count}",
+        "--overcommit",
+        "--kill-on-bad-exit=1",
+        sys.executable,
+        "main.py",
+    ], environment
+
+
+@pytest.mark.parametrize("launch", [local, openmpi, slurm], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(("count", "mesh"), [(2, (1, 2, 2)), (4, (2, 1, 2))], ids=["2", "4"])
+def test_a_run_is_the_same_under_every_launcher(alone, launch, count, mesh, tmp_path, request):
+    command, environment = launch(count, request)
+    axes = [
+        f"--config.mesh.{name}={size}" for name, size in zip(("data", "fsdp", "model"), mesh, strict=True)
+    ]
+    finish([*command, *RUN, *axes, f"--workdir={tmp_path}"], environment, 4 // count)
+    assert losses(tmp_path) == pytest.approx(alone, rel=1e-4)
+    assert len(list((tmp_path / "logs").iterdir())) == count
+    assert all(
+        json.loads(path.read_text())["processes"] == count for path in (tmp_path / "processes").iterdir()
+    )
