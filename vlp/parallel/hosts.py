@@ -20,7 +20,7 @@ def batch_part(mesh: Mesh) -> tuple[int, int]:
     """
     shards = mesh.shape["data"] * mesh.shape["fsdp"]
     held = batch_sharding(mesh).addressable_devices_indices_map((shards,))
-    own = sorted({rows.indices(shards)[0] for (rows,) in held.values()})
+    own = sorted({rows.indices(shards)[0] for (rows,) in held.values()})  # type: ignore[misc]
     part = own[0] // len(own)
     if shards % len(own) or own != list(range(part * len(own), (part + 1) * len(own))):
         raise ValueError(
