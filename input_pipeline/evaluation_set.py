@@ -26,6 +26,7 @@ class EvaluationSet:
     Attributes:
       images: at the model's resolution.
       captions: in the wanted languages, the source's best first; may be empty for an image.
+      translations: the captions of every other language, by language.
       labels: '' where there is none.
       skipped: how many records were left out, by reason.
     """
@@ -33,6 +34,7 @@ class EvaluationSet:
     images: UInt8[np.ndarray, "n resolution resolution 3"]
     ids: tuple[str, ...]
     captions: tuple[tuple[str, ...], ...]
+    translations: Mapping[str, tuple[tuple[str, ...], ...]]
     labels: tuple[str, ...]
     tags: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]
@@ -55,7 +57,7 @@ def load_evaluation_set(
     Args:
       config: {"format", "path", "columns"} of the split.
       preprocessing: {"resolution", "resize", ...} of the model.
-      languages: of the captions to keep; () keeps all.
+      languages: of `captions`; () is all of them.
       threads: to decode in.
 
     Raises:
@@ -82,13 +84,24 @@ def load_evaluation_set(
     return EvaluationSet(
         images=np.stack([image for _, image in good]),
         ids=tuple(record.id for record in records),
-        captions=tuple(tuple(caption.text for caption in spoken(record, languages)) for record in records),
+        captions=_captions(records, languages),
+        translations={one: _captions(records, (one,)) for one in _other_languages(records, languages)},
         labels=tuple(record.label for record in records),
         tags=tuple(record.tags for record in records),
         groups=tuple(record.group for record in records),
         sources=tuple(record.source for record in records),
         skipped=dict(skipped),
     )
+
+
+def _captions(records: list[Record], languages: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(caption.text for caption in spoken(record, languages)) for record in records)
+
+
+def _other_languages(records: list[Record], languages: tuple[str, ...]) -> list[str]:
+    if not languages:
+        return []
+    return sorted({caption.language for record in records for caption in record.captions} - set(languages))
 
 
 def _load(source: Source, view: EvaluationView, index: int) -> tuple[Record, Square]:

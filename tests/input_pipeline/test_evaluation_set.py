@@ -30,7 +30,9 @@ def test_entries_are_the_records_in_their_order(quickstart: Path) -> None:
         expected = EvaluationView(SPEC)(open_picture(record.image or b""))
         np.testing.assert_array_equal(data.images[index], expected)
     np.testing.assert_array_equal(load_evaluation_set(config, SPEC, threads=7).images, data.images)
+    assert set(data.translations) == {"de", "es", "fr", "it", "ja", "zh", "zh_CN"}
     german = load_evaluation_set(config, SPEC, languages=("de",))
+    assert german.captions == data.translations["de"]
     assert {len(captions) for captions in german.captions} == {0, 1}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -38,8 +38,15 @@ class EvaluationSet(Protocol):
     def images(self) -> UInt8[np.ndarray, "n h w 3"]: ...
 
     @property
+    def ids(self) -> Sequence[str]: ...
+
+    @property
     def captions(self) -> Sequence[Sequence[str]]:
         """Any number per image; an image without one is a retrieval candidate but asks nothing."""
+
+    @property
+    def translations(self) -> Mapping[str, Sequence[Sequence[str]]]:
+        """The captions in each other language; `captions` are English, or of no language that is known."""
 
     @property
     def labels(self) -> Sequence[str]:
@@ -47,6 +54,10 @@ class EvaluationSet(Protocol):
 
     @property
     def tags(self) -> Sequence[Sequence[str]]: ...
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The concept that several images may show, '' where it is not known."""
 
 
 class Evaluator(Protocol):
