@@ -73,3 +73,20 @@ def test_a_query_without_a_right_answer_is_refused() -> None:
     rows = np.eye(3, dtype=np.float32)
     with pytest.raises(ValueError, match="query 1 has no right answer"):
         best_ranks(rows, rows, np.array([[0, 0], [2, 2]]))
+
+
+def test_ignored_candidates_are_none(monkeypatch) -> None:
+    monkeypatch.setattr("vlp.evaluation.ranks.BLOCK_CANDIDATES", 4)
+    rng = np.random.default_rng(1)
+    queries, candidates = unit(rng, 6, 4), unit(rng, 9, 4)
+    candidates[6] = queries[3]  # stands before the right answer, and is ignored
+    pairs = np.stack([np.arange(6), np.arange(6)], axis=1)
+    ignored = np.stack([np.arange(6), np.arange(6) + 3], axis=1)
+    ranks = best_ranks(queries, candidates, pairs, ignored=ignored, block_size=2)
+    kept = [np.delete(np.arange(9), query + 3) for query in range(6)]
+    expected = [
+        brute_force(queries[query : query + 1], candidates[rows], [{query}])[0]
+        for query, rows in enumerate(kept)
+    ]
+    assert ranks.tolist() == expected
+    assert ranks.sum() < best_ranks(queries, candidates, pairs).sum()
