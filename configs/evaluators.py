@@ -17,5 +17,29 @@ def evaluators() -> dict[str, dict[str, Any]]:
             "labels": "category",
             "prefix_token": "",  # one of tokenizer.prefix_tokens, before every prompt
         },
-        "retrieval": {"every": 0, "final": False, "sets": ("val",), "k": (1, 5, 10), "prefix_token": ""},
+        "retrieval": {
+            "every": 0,
+            "final": False,
+            "sets": ("val",),
+            "k": (1, 5, 10),
+            "prefix_token": "",
+            "folds": 1,  # also the mean over that many parts of consecutive images (COCO's 1K is 5); 1 = only the whole
+            "languages": (),  # also in each of these, with the gap to English: ("de", "fr")
+        },
+        "image_retrieval": {
+            "every": 0,
+            "final": False,
+            "sets": ("val_vendor",),
+            "relevant": "label",  # or "group": what an image shares with those it asks for
+        },
+        "composed_retrieval": {
+            "every": 0,
+            "final": False,
+            "sets": ("val_vendor",),
+            "k": (1, 5, 10, 50),
+            "queries": "",  # a file as of CIRR or FashionIQ; '' = made of labels and tags
+            "rule": "sum",  # or "slerp"
+            "text_weight": 0.5,  # the rest is the image's
+            "prefix_token": "",
+        },
     }

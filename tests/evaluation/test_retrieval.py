@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from retrieval_sets import NamedSet, unit
 
-from vlp.evaluation.retrieval import Retrieval, gallery, retrieval_chance, retrieval_figures
-
-
-def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    rows = rng.normal(size=shape)
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+from vlp.evaluation.galleries import gallery
+from vlp.evaluation.retrieval import Retrieval, retrieval_chance, retrieval_figures
 
 
 def brute_force(
@@ -25,6 +22,8 @@ def brute_force(
     for direction, ranks in (("text_to_image", found), ("image_to_text", named)):
         figures |= {f"{direction}/recall@{k}": np.mean([rank <= k for rank in ranks]) for k in ks}
         figures[f"{direction}/median_rank"] = np.median(ranks)
+        figures[f"{direction}/mean_rank"] = np.mean(ranks)
+    figures["rsum"] = sum(value for name, value in figures.items() if "recall" in name)
     return figures
 
 
@@ -97,3 +96,116 @@ def test_a_set_without_captions_and_a_k_of_zero_are_refused(model, evaluation_se
         Retrieval({"val": data}, sets=("val",))(model)
     with pytest.raises(ValueError, match="whole numbers from 1"):
         Retrieval({}, k=(0, 1))
+
+
+def test_folds_are_the_mean_over_consecutive_images(model) -> None:
+    counts = [1, 2, 1, 3, 1, 2, 2, 1]
+    data = NamedSet(8, captions=[[f"{row} {n}" for n in range(count)] for row, count in enumerate(counts)])
+    figures = Retrieval({"val": data}, sets=("val",), k=(1, 2), folds=2)(model)
+    halves = []
+    for rows in (slice(0, 4), slice(4, 8)):
+        own = data.captions[rows]
+        owner = [image for image, texts in enumerate(own) for _ in texts]
+        texts = model.encode_text([text for texts in own for text in texts])
+        halves.append(brute_force(model.encode_image_array(data.images)[rows], texts, owner, (1, 2)))
+    for name in halves[0]:
+        assert figures[f"retrieval/val/2_folds/{name}"] == pytest.approx(
+            np.mean([half[name] for half in halves])
+        )
+    assert figures["retrieval/val/rsum"] != figures["retrieval/val/2_folds/rsum"]
+    with pytest.raises(ValueError, match="ask for fewer than 9 folds"):
+        Retrieval({"val": data}, sets=("val",), folds=9)(model)
+
+
+def test_a_language_is_measured_against_english_on_the_same_images(model) -> None:
+    german = [["eins"], [], ["drei", "trois"], ["vier"], []]
+    english = [["one", "1"], ["two"], ["three", "3", "iii"], ["four"], ["five"]]
+    data = NamedSet(5, captions=english, translations={"de": german})
+    evaluator = Retrieval({"val": data}, sets=("val",), k=(1, 2), languages=("de",))
+    figures = evaluator(model)
+    images = model.encode_image_array(data.images)[[0, 2, 3]]
+    own = brute_force(images, model.encode_text(["eins", "drei", "trois", "vier"]), [0, 1, 1, 2], (1, 2))
+    same = brute_force(images, model.encode_text(["one", "three", "3", "four"]), [0, 1, 1, 2], (1, 2))
+    of_german = {f"retrieval/val/de/{name}": value for name, value in own.items()}
+    assert {name: figures[name] for name in of_german} == pytest.approx(of_german)
+    assert figures["retrieval/val/de/gap_to_english"] == pytest.approx((same["rsum"] - own["rsum"]) / 4)
+    assert evaluator.chance()["retrieval/val/de/gap_to_english"] == 0.0
+    assert list(evaluator.chance()) == list(figures)
+    *_, table = evaluator.exhibits(model)
+    assert table.rows[0][:3] == ["de", "3", "4"]
+    assert len(table.rows[0]) == len(table.head)
+    with pytest.raises(ValueError, match="no captions in 'fr': it has en, de"):
+        Retrieval({"val": data}, sets=("val",), languages=("fr",))(model)
+
+
+def test_outcomes_average_to_the_figures(model) -> None:
+    data = NamedSet(9, translations={"de": [[f"Bild {row}"] for row in range(9)]})
+    evaluator = Retrieval({"val": data}, sets=("val",), k=(1, 3), languages=("de",))
+    outcomes, figures = evaluator.outcomes(model), evaluator(model)
+    assert len(outcomes) == 2 * 2 * 3
+    assert {name: values.mean() for name, values in outcomes.items()} == pytest.approx(
+        {name: figures[name] for name in outcomes}
+    )
+
+
+def test_searches_ask_the_same_of_every_model_and_mark_what_is_right(model, model_with) -> None:
+    data = NamedSet(40, captions=[[f"short {row}", f"long {row}"] for row in range(40)])
+    evaluator = Retrieval({"val": data}, sets=("val",))
+    images, texts = evaluator.exhibits(model)
+    others, _ = evaluator.exhibits(model_with(dim=3))
+    asked = [search.query for search in images.searches]
+    assert asked == [search.query for search in others.searches]
+    assert asked[:2] + asked[-1:] == ["short 0", "long 6", "long 39"]
+    rows, texts_of = model.encode_image_array(data.images), model.encode_text
+    for search, row in zip(images.searches, (0, 6, 11, 17, 22, 28, 33, 39), strict=True):
+        order = np.argsort(-(rows @ texts_of([search.query])[0]))[:5]
+        assert [found.tobytes() for found in search.found] == [data.images[one].tobytes() for one in order]
+        assert search.right.tolist() == (order == row).tolist()
+    assert all(np.array_equal(one.query, data.images[0]) for one in texts.searches[:1])
+    assert all(
+        found.split()[1] in {"0"}
+        for found, right in zip(texts.searches[0].found, texts.searches[0].right, strict=True)
+        if right
+    )
+
+
+def test_recall_is_that_of_clip_benchmark(model_with) -> None:
+    """Its own loop, asked through a model that already knows the embeddings."""
+    torch = pytest.importorskip("torch", reason="compares with CLIP_benchmark")
+    peer = pytest.importorskip(
+        "clip_benchmark.metrics.zeroshot_retrieval", reason="pip install clip-benchmark"
+    )
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 6, size=60)
+    captions = [[f"{row} {n}" for n in range(count)] for row, count in enumerate(counts)]
+    whole = gallery(captions)
+    images, texts = (rng.normal(size=(n, 8)).astype(np.float32) for n in (60, len(whole.texts)))
+    images += texts[np.unique(whole.pairs[:, 0], return_index=True)[1]]
+
+    class Known:
+        def encode_image(self, rows):
+            return torch.tensor(images)[rows]
+
+        def encode_text(self, rows):
+            return torch.tensor(texts)[rows]
+
+    number = {text: place for place, text in enumerate(whole.texts)}
+    loader = [(torch.arange(start, start + 20), captions[start : start + 20]) for start in (0, 20, 40)]
+    theirs = peer.evaluate(
+        Known(),
+        loader,
+        lambda own: torch.tensor([number[text] for text in own]),
+        "cpu",
+        amp=False,
+        recall_k_list=[1, 5, 10],
+    )
+    unit_rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (images, texts))
+    ours = retrieval_figures(*unit_rows, whole.pairs, (1, 5, 10))
+    for k in (1, 5, 10):
+        assert ours[f"text_to_image/recall@{k}"] == pytest.approx(
+            theirs[f"image_retrieval_recall@{k}"], abs=1e-7
+        )
+        assert ours[f"image_to_text/recall@{k}"] == pytest.approx(
+            theirs[f"text_retrieval_recall@{k}"], abs=1e-7
+        )
+    assert 0.05 < ours["text_to_image/recall@1"] < 0.95

@@ -49,6 +49,24 @@ def chance_median_rank(right: Sequence[int], candidates: int) -> float:
     return low + 0.5
 
 
+def chance_mean_rank(right: Sequence[int], candidates: int) -> float:
+    """Expected rank of a query's best right answer in a random order: (candidates + 1) / (right + 1), averaged."""
+    counts = Counter(right)
+    total = sum(count * Fraction(candidates + 1, own + 1) for own, count in counts.items())
+    return float(total / counts.total())
+
+
+def chance_average_precision(right: int, candidates: int) -> float:
+    """Expected average precision of a random order of `candidates`, `right` of which are right.
+
+    A right one stands at rank i with the same chance for all i, and of the i - 1 before it a share of
+    (right - 1) / (candidates - 1) is right; averaging (1 + (i - 1) share) / i over i gives the formula.
+    """
+    harmonic = sum(1 / rank for rank in range(1, candidates + 1))
+    share = (right - 1) / (candidates - 1) if candidates > 1 else 0.0
+    return (harmonic + share * (candidates - harmonic)) / candidates
+
+
 def _share_of_best_within(k: int, counts: Counter[int], candidates: int) -> Fraction:
     k = min(k, candidates)
     missed = sum(

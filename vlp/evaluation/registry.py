@@ -12,6 +12,8 @@ from vlp.evaluation.protocols import EvaluationSet, Evaluator
 _EVALUATORS = {
     "zero_shot": "vlp.evaluation.zero_shot:ZeroShot",
     "retrieval": "vlp.evaluation.retrieval:Retrieval",
+    "image_retrieval": "vlp.evaluation.image_retrieval:ImageRetrieval",
+    "composed_retrieval": "vlp.evaluation.composed_retrieval:ComposedRetrieval",
 }
 
 

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int, Int64
 
-from vlp.evaluation.figures import chance_median_rank, chance_within, share_within
+from vlp.evaluation.exhibits import Exhibit, Table
+from vlp.evaluation.figures import chance_mean_rank, chance_median_rank, chance_within, share_within
+from vlp.evaluation.galleries import Gallery, folds, in_language, whole_gallery
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.ranks import best_ranks
+from vlp.evaluation.retrieval_exhibits import language_table, searches
 
 
-class Gallery(NamedTuple):
-    """Who belongs to whom: `texts` are the distinct captions, `pairs` the (image, text) that go together.
+def retrieval_ranks(
+    images: Float[np.ndarray, "images dim"],
+    texts: Float[np.ndarray, "texts dim"],
+    pairs: Int[np.ndarray, "pairs 2"],
+    *,
+    block_size: int = 256,
+) -> dict[str, Int64[np.ndarray, " queries"]]:
+    """The rank (from 1) of every query's best right answer, by direction, for unit rows and (image, text) pairs.
 
-    An equal caption of two images is one text: as a candidate it is right for both, since no model can
-    tell the copies apart. As a query it is asked once for each image and has only that image as its answer.
+    text_to_image asks every pair's text for that pair's image among all images; image_to_text asks every
+    image that has a text for any of its texts among all texts.
     """
-
-    images: int
-    texts: list[str]
-    pairs: Int64[np.ndarray, "pairs 2"]
-
-
-def gallery(captions: Sequence[Sequence[str]]) -> Gallery:
-    """Distinct captions in order of appearance, and their pairs with the images, sorted by image."""
-    index: dict[str, int] = {}
-    pairs = [
-        (image, index.setdefault(text, len(index)))
-        for image, own in enumerate(captions)
-        for text in dict.fromkeys(own)
-    ]
-    return Gallery(len(captions), list(index), np.array(pairs, np.int64).reshape(-1, 2))
+    asking, rows = np.unique(pairs[:, 0], return_inverse=True)
+    own_image = np.stack([np.arange(len(pairs)), pairs[:, 0]], axis=1)
+    own_texts = np.stack([rows, pairs[:, 1]], axis=1)
+    return {
+        "text_to_image": best_ranks(texts[pairs[:, 1]], images, own_image, block_size=block_size),
+        "image_to_text": best_ranks(images[asking], texts, own_texts, block_size=block_size),
+    }
 
 
 def retrieval_figures(
@@ -45,17 +46,17 @@ def retrieval_figures(
     *,
     block_size: int = 256,
 ) -> dict[str, float]:
-    """`<direction>/recall@<k>` and `<direction>/median_rank` (from 1) for unit rows and (image, text) pairs.
+    """`<direction>/recall@<k>`, `median_rank` and `mean_rank` of `retrieval_ranks`, and `rsum`.
 
-    text_to_image asks every pair's text for that pair's image among all images; image_to_text asks every
-    image that has a text for any of its texts among all texts.
+    `rsum` adds up the recalls of both directions (Faghri et al. 2018, VSE++, and all after it): shares here,
+    as the recalls are, where papers add per cent.
     """
-    asking, rows = np.unique(pairs[:, 0], return_inverse=True)
-    own_image = np.stack([np.arange(len(pairs)), pairs[:, 0]], axis=1)
-    own_texts = np.stack([rows, pairs[:, 1]], axis=1)
-    found = best_ranks(texts[pairs[:, 1]], images, own_image, block_size=block_size)
-    named = best_ranks(images[asking], texts, own_texts, block_size=block_size)
-    return {**_summary("text_to_image", found, ks), **_summary("image_to_text", named, ks)}
+    figures: dict[str, float] = {}
+    for direction, ranks in retrieval_ranks(images, texts, pairs, block_size=block_size).items():
+        figures |= {f"{direction}/recall@{k}": share_within(ranks, k) for k in ks}
+        figures[f"{direction}/median_rank"] = float(np.median(ranks))
+        figures[f"{direction}/mean_rank"] = float(np.mean(ranks))
+    return with_rsum(figures)
 
 
 def retrieval_chance(
@@ -68,12 +69,22 @@ def retrieval_chance(
     for direction, right, candidates in directions:
         chance |= {f"{direction}/recall@{k}": chance_within(k, right, candidates) for k in ks}
         chance[f"{direction}/median_rank"] = chance_median_rank(right, candidates)
-    return chance
+        chance[f"{direction}/mean_rank"] = chance_mean_rank(right, candidates)
+    return with_rsum(chance)
+
+
+def with_rsum(figures: dict[str, float]) -> dict[str, float]:
+    """The figures and the sum of all recalls among them."""
+    return {**figures, "rsum": sum(value for name, value in figures.items() if "/recall@" in name)}
 
 
 @dataclass(frozen=True)
 class Retrieval(Evaluator):
-    """Recall at every k, and the median rank, of captions for images and of images for captions."""
+    """Recall at every k, median and mean rank, of captions for images and of images for captions.
+
+    Over a whole set; with `folds` above 1 also the mean over that many parts of consecutive images; with
+    `languages` also in each of these, beside the gap in mean recall to English on the same images.
+    """
 
     data: Mapping[str, EvaluationSet]
     every: int = 0
@@ -81,6 +92,8 @@ class Retrieval(Evaluator):
     sets: tuple[str, ...] = ()
     k: tuple[int, ...] = (1, 5, 10)
     prefix_token: str = ""
+    folds: int = 1
+    languages: tuple[str, ...] = ()
 
     name: ClassVar[str] = "retrieval"
 
@@ -89,30 +102,70 @@ class Retrieval(Evaluator):
             raise ValueError(f"evaluators.retrieval.k is {self.k}: give one or more whole numbers from 1")
 
     def __call__(self, model: Encoder) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for name in self.sets:
-            whole = self._gallery(name)
-            images = model.encode_image_array(self.data[name].images)
-            texts = model.encode_text(whole.texts, prefix=self.prefix_token)
-            found = retrieval_figures(images, texts, whole.pairs, self.k)
-            figures |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
-        return figures
+        return self._measured(
+            lambda name, part: retrieval_figures(*self._rows(model, name, part), part.pairs, self.k)
+        )
 
     def chance(self) -> dict[str, float]:
-        chance: dict[str, float] = {}
+        return self._measured(
+            lambda name, part: retrieval_chance(part.pairs, len(part.rows), len(part.texts), self.k)
+        )
+
+    def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
+        """Of every query whether it found its answer among the first k, and the rank."""
+        found: dict[str, Float[np.ndarray, " queries"]] = {}
+        for where, name, part in self._galleries():
+            ranks_by_direction = retrieval_ranks(*self._rows(model, name, part), part.pairs)
+            for direction, ranks in ranks_by_direction.items():
+                found |= {f"{where}{direction}/recall@{k}": (ranks <= k).astype(float) for k in self.k}
+                found[f"{where}{direction}/mean_rank"] = ranks.astype(float)
+        return found
+
+    def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
+        """Some searches of every set in both directions, and a table of languages."""
         for name in self.sets:
-            whole = self._gallery(name)
-            found = retrieval_chance(whole.pairs, whole.images, len(whole.texts), self.k)
-            chance |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
-        return chance
+            whole = whole_gallery(name, self.data[name])
+            yield from searches(name, self.data[name].images, whole, *self._rows(model, name, whole))
+            if self.languages:
+                yield self._languages(model, name)
 
-    def _gallery(self, name: str) -> Gallery:
-        whole = gallery(self.data[name].captions)
-        if not whole.texts:
-            raise ValueError(f"evaluation set {name!r} has no captions: take it out of {self.name}.sets")
-        return whole
+    def _languages(self, model: Encoder, name: str) -> Table:
+        parts = {language: in_language(name, self.data[name], language) for language in self.languages}
+        figures = {
+            language: [retrieval_figures(*self._rows(model, name, one), one.pairs, self.k) for one in both]
+            for language, both in parts.items()
+        }
+        return language_table(name, parts, figures, self.k)
+
+    def _measured(self, measure: Callable[[str, Gallery], dict[str, float]]) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        for name in self.sets:
+            data, where = self.data[name], f"{self.name}/{name}/"
+            figures |= _named(where, measure(name, whole_gallery(name, data)))
+            if self.folds > 1:
+                parts = [measure(name, part) for part in folds(name, data, self.folds)]
+                means = {figure: float(np.mean([part[figure] for part in parts])) for figure in parts[0]}
+                figures |= _named(f"{where}{self.folds}_folds/", means)
+            for language in self.languages:
+                own, english = (measure(name, part) for part in in_language(name, data, language))
+                gap = (english["rsum"] - own["rsum"]) / (2 * len(self.k))
+                figures |= _named(f"{where}{language}/", {**own, "gap_to_english": gap})
+        return figures
+
+    def _galleries(self) -> Iterator[tuple[str, str, Gallery]]:
+        """What is searched as one piece: the start of its figures' names, its set, and the gallery."""
+        for name in self.sets:
+            data, where = self.data[name], f"{self.name}/{name}/"
+            yield where, name, whole_gallery(name, data)
+            for language in self.languages:
+                yield f"{where}{language}/", name, in_language(name, data, language)[0]
+
+    def _rows(
+        self, model: Encoder, name: str, part: Gallery
+    ) -> tuple[Float[np.ndarray, "images dim"], Float[np.ndarray, "texts dim"]]:
+        images = model.encode_image_array(self.data[name].images)
+        return images[part.rows], model.encode_text(part.texts, prefix=self.prefix_token)
 
 
-def _summary(direction: str, ranks: Int[np.ndarray, " q"], ks: Sequence[int]) -> dict[str, float]:
-    recalls = {f"{direction}/recall@{k}": share_within(ranks, k) for k in ks}
-    return {**recalls, f"{direction}/median_rank": float(np.median(ranks))}
+def _named(where: str, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{where}{figure}": value for figure, value in figures.items()}

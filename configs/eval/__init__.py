@@ -1,0 +1,1 @@
+"""Evaluations to run on any checkpoint: --job=evaluate --checkpoint=RUN --config=configs/eval/NAME.py."""

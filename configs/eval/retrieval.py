@@ -1,0 +1,19 @@
+"""Captions for images and images for captions, with translations: the standard protocol.
+
+python main.py --job=evaluate --checkpoint=runs/quickstart --config=configs/eval/retrieval.py
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.name = "retrieval"
+    config.evaluators.retrieval.update(
+        final=True, sets=("val_vendor", "test"), languages=("de", "es", "fr", "it", "ja", "zh")
+    )
+    return config

@@ -1,0 +1,19 @@
+"""Images for an image, by class and by concept (GPR1200's protocol), and for an image with a text (CIRR's).
+
+python main.py --job=evaluate --checkpoint=runs/quickstart --config=configs/eval/retrieval_images.py
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.name = "retrieval_images"
+    sets = ("val_vendor", "val", "test")
+    config.evaluators.image_retrieval.update(final=True, sets=sets)
+    config.evaluators.composed_retrieval.update(final=True, sets=sets)
+    return config
