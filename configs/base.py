@@ -192,10 +192,13 @@ def _view_objectives() -> dict:
 
 def _optimizer() -> dict:
     return {
+        # adamw; adafactor (second moments as rows and columns); muon (orthogonalised momentum for the matrices of
+        # blocks, Adam for the rest).
         "name": "adamw",
         "learning_rate": 1e-3,
-        "b1": 0.9,
-        "b2": 0.98,
+        "b1": 0.9,  # of the momentum
+        "b2": 0.98,  # of second moments; adafactor starts below it
+        "momentum_dtype": "float32",  # bfloat16 halves its memory
         "eps": 1e-6,
         "weight_decay": 0.1,
         "clip_norm": 1.0,  # of the global gradient; 0 = off

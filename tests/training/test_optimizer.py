@@ -1,4 +1,4 @@
-"""AdamW by path rules: one step against numpy, masks, multipliers, freezing."""
+"""Optimisers by path rules: steps against numpy, masks, multipliers, freezing, the same under a mesh."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType
 from ml_collections import ConfigDict
 
+from vlp.parallel.sharding import state_shardings
 from vlp.training.optimizer import make_optimizer
 from vlp.training.path_rules import tree_paths
 
@@ -21,6 +23,7 @@ DECAY_RULES = "(bias|scale|position|class_token|logit_scale)$ = 0; .* = 1"
 def config_with(**fields: Any) -> ConfigDict:
     config = ConfigDict(
         dict(name="adamw", learning_rate=RATE, b1=B1, b2=B2, eps=EPS, weight_decay=DECAY, clip_norm=1.0,
+             momentum_dtype="float32",
              learning_rate_rules="", weight_decay_rules=DECAY_RULES,
              schedule=dict(name="constant", warmup_steps=0, cooldown_steps=0, final=0.0))
     )  # fmt: skip
@@ -159,6 +162,76 @@ def test_until_ends_a_parameters_own_schedule_and_then_freezes_it() -> None:
     assert_same(after_three["image"], flat(alone["image"]))
     for path, value in flat(after_four).items():
         assert (value == flat(after_three)[path]).all() == path.startswith("image/"), path
+
+
+def blocks(seed: int) -> dict[str, Any]:
+    """A stack of matrices large enough to be factored, and what is no such thing."""
+    generator = np.random.default_rng(seed)
+    kernel = jnp.asarray(generator.standard_normal((2, 128, 256)), jnp.float32)
+    up = {"kernel": kernel, "bias": jnp.asarray(generator.standard_normal((2, 256)), jnp.float32)}
+    embedding = jnp.asarray(generator.standard_normal((50, 16)), jnp.float32)
+    return {"model": {"text": {"blocks": {"mlp": {"up": up}}, "embedding": {"embedding": embedding}}}}
+
+
+def plain(name: str, **fields: Any) -> ConfigDict:
+    return config_with(name=name, weight_decay=0.0, clip_norm=0.0, weight_decay_rules="", **fields)
+
+
+def test_adafactor_is_its_papers_in_numpy() -> None:
+    params, gradients = blocks(0), [blocks(1), blocks(2)]
+    result, state = run_steps(plain("adafactor"), gradients, params)
+    path = "model/text/blocks/mlp/up/kernel"
+    row = column = momentum = 0.0
+    for t, gradient in enumerate(map(flat, gradients), start=1):
+        g, decay = gradient[path], min(B2, 1 - t**-0.8)
+        row = decay * row + (1 - decay) * (g**2).mean(2)
+        column = decay * column + (1 - decay) * (g**2).mean(1)
+        second = row[:, :, None] * column[:, None] / row.mean(1)[:, None, None]
+        update = g / np.sqrt(second)
+        update /= max(1.0, np.sqrt((update**2).mean()))
+        momentum = B1 * momentum + (1 - B1) * update
+        expected = (flat(params)[path] if t == 1 else expected) - RATE * momentum / (1 - B1**t)
+    np.testing.assert_allclose(flat(result)[path], expected, rtol=1e-4, atol=1e-6)
+    seconds = [leaf.size for leaf in jax.tree.leaves(optax.tree_utils.tree_get(state, "v_row"))]
+    assert sorted(seconds) == [1, 1, 2 * 128]
+
+
+def test_muon_orthogonalises_the_matrices_of_blocks_and_leaves_the_rest_to_adam() -> None:
+    params, gradients = blocks(0), [blocks(1)]
+    result, _ = run_steps(plain("muon"), gradients, params)
+    moved = jax.tree.map(lambda new, old: np.asarray(old - new) / RATE, result, params)
+    kernel = flat(moved)["model/text/blocks/mlp/up/kernel"] / (0.2 * np.sqrt(256))
+    # Five iterations bring singular values near 1, not to it.
+    assert all(0.6 < value < 1.3 for matrix in kernel for value in np.linalg.svd(matrix, compute_uv=False))
+    adam, _ = run_steps(plain("adamw"), gradients, params)
+    for path in ("model/text/blocks/mlp/up/bias", "model/text/embedding/embedding"):
+        np.testing.assert_allclose(flat(result)[path], flat(adam)[path], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
+def test_a_momentum_in_bfloat16_takes_nearly_the_same_steps(name: str) -> None:
+    params, gradients = blocks(0), [blocks(seed) for seed in (1, 2, 3)]
+    result, state = run_steps(plain(name, momentum_dtype="bfloat16"), gradients, params)
+    expected, _ = run_steps(plain(name), gradients, params)
+    halves = [leaf.size for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.bfloat16]
+    assert sum(halves) == sum(leaf.size for leaf in jax.tree.leaves(params))
+    for path, value in flat(result).items():
+        np.testing.assert_allclose(value, flat(expected)[path], atol=0.05 * RATE, err_msg=path)
+
+
+@pytest.mark.parametrize("name", ["adafactor", "muon"])
+def test_states_are_split_like_parameters_and_steps_stay_the_same(name: str) -> None:
+    params, gradients = blocks(0), [blocks(1), blocks(2)]
+    expected, whole = run_steps(plain(name), gradients, params)
+    mesh = jax.make_mesh((2, 2, 2), ("data", "fsdp", "model"), (AxisType.Auto,) * 3)
+    place = lambda tree: jax.device_put(tree, state_shardings(tree, mesh))  # noqa: E731
+    result, state = run_steps(plain(name), [place(tree) for tree in gradients], place(params))
+    for path, value in flat(result).items():
+        np.testing.assert_allclose(value, flat(expected)[path], rtol=1e-5, atol=1e-6, err_msg=path)
+    assert jax.tree.structure(state) == jax.tree.structure(whole)
+    shardings = jax.tree.leaves(state_shardings(state, mesh))
+    held = [s.shard_shape(leaf.shape) for s, leaf in zip(shardings, jax.tree.leaves(state), strict=True)]
+    assert (2, 64, 128) in held and (2, 128, 256) not in held
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""AdamW from optax's parts, with weight decay, learning-rate multipliers and freezing by path rules."""
+"""AdamW, Adafactor or Muon from optax's parts, with decay, learning-rate multipliers and freezing by path rules."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
-from vlp.training.path_rules import match_tree
+from vlp.training.path_rules import match_tree, tree_paths
 from vlp.training.schedules import make_schedule
 
 
 def make_optimizer(
     config: Any, steps: int, params: Any
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
-    """Clip by the global norm, then AdamW (Loshchilov and Hutter 2019, decay decoupled from the moments).
+    """Clip by the global norm, scale by moments, decay decoupled from them (AdamW, Loshchilov and Hutter 2019).
 
     A parameter with learning-rate multiplier m and decay multiplier d moves by
-    `-lr(n) * m * (adam(gradient) + weight_decay * d * parameter)`. Multiplier m = 0 freezes it:
-    a zero update, no decay, no moments, no part in the global norm.
+    `-lr(n) * m * (scaled(gradient) + weight_decay * d * parameter)`, `scaled` being one of SCALINGS. Multiplier
+    m = 0 freezes it: a zero update, no decay, no moments, no part in the global norm.
 
     Args:
         config: the `optimizer` branch of the configuration.
@@ -58,13 +60,64 @@ def make_optimizer(
     )
     parts = [
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
-        optax.scale_by_adam(config.b1, config.b2, config.eps, mu_dtype=jnp.float32),
+        SCALINGS[config.name](config, params),
         *(optax.add_decayed_weights(decay, mask) for decay, mask in _groups(decays) if decay),
         *(_scaled(rate, schedule, config, mask) for rate, mask in _groups(rates) if rate != Rate()),
         optax.scale_by_learning_rate(schedule),
     ]
     labels = jax.tree.map(lambda rate: "trained" if rate.multiplier else "frozen", rates)
     return optax.partition({"trained": optax.chain(*parts), "frozen": optax.set_to_zero()}, labels), schedule
+
+
+def _adam(config: Any, _: Any) -> optax.GradientTransformation:
+    return optax.scale_by_adam(config.b1, config.b2, config.eps, mu_dtype=jnp.dtype(config.momentum_dtype))
+
+
+def _adafactor(config: Any, _: Any) -> optax.GradientTransformation:
+    """Second moments as rows and columns (arXiv 1804.04235), remembered no longer than b2 says, beside a momentum.
+
+    As in "Scaling Vision Transformers" (2106.04560, section 3.4): updates are not multiplied by the parameters' size.
+    Matrices with a side below 128 keep whole second moments; a stack of blocks is clipped as one.
+    """
+    return optax.chain(
+        optax.scale_by_factored_rms(
+            decay_rate_fn=lambda step, exponent: jnp.minimum(config.b2, 1.0 - (step + 1.0) ** -exponent)
+        ),
+        optax.clip_by_block_rms(1.0),
+        optax.ema(config.b1, accumulator_dtype=jnp.dtype(config.momentum_dtype)),
+    )
+
+
+# What Muon is for: the matrices between hidden layers. Embeddings, heads, tables of classes and vectors get Adam.
+HIDDEN_MATRIX = re.compile(r"(blocks|attention_pool)/.*kernel$")
+
+
+def _muon(config: Any, params: Any) -> optax.GradientTransformation:
+    """Orthogonalised momentum for hidden matrices (Jordan 2024), as large as Adam's updates are (2502.16982, eq. 4).
+
+    The fused projection to queries, keys and values counts as one matrix.
+    """
+
+    def sides(updates: Any) -> Any:
+        return jax.tree.map(lambda x: MuonDimensionNumbers(x.ndim - 2, x.ndim - 1), updates)
+
+    orthogonal = optax.chain(
+        scale_by_muon(
+            beta=config.b1, mu_dtype=jnp.dtype(config.momentum_dtype), weight_dimension_numbers=sides
+        ),
+        optax.stateless_with_tree_map(lambda update, _: 0.2 * math.sqrt(max(update.shape[-2:])) * update),
+    )
+    hidden = [bool(HIDDEN_MATRIX.search(path)) for path in tree_paths(params)]
+    labels = jax.tree.unflatten(jax.tree.structure(params), ["muon" if one else "adam" for one in hidden])
+    return optax.partition({"muon": orthogonal, "adam": _adam(config, params)}, labels)
+
+
+# (optimizer branch of the config, parameters) -> what makes of gradients steps of about length 1 a number.
+SCALINGS: dict[str, Callable[[Any, Any], optax.GradientTransformation]] = {
+    "adamw": _adam,
+    "adafactor": _adafactor,
+    "muon": _muon,
+}
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -114,8 +167,8 @@ def _groups(values: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _validate(config: Any) -> None:
-    if config.name != "adamw":
-        raise ValueError(f"optimizer.name={config.name!r} is unknown; choose 'adamw'")
+    if config.name not in SCALINGS:
+        raise ValueError(f"optimizer.name={config.name!r} is unknown; choose one of {', '.join(SCALINGS)}")
     for field in ("learning_rate", "weight_decay", "clip_norm"):
         if not (math.isfinite(config[field]) and config[field] >= 0.0):
             raise ValueError(f"optimizer.{field}={config[field]} must be finite and >= 0")
