@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
 from vlp.configuration.errors import ConfigError
+from vlp.models.sizes import tower_size
 
 
 def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
@@ -20,7 +22,8 @@ def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
       The mesh's axis sizes, with -1 replaced: a product of `device_count`.
 
     Raises:
-      ConfigError: the mesh does not multiply to the devices, or the batch does not divide.
+      ConfigError: the mesh does not multiply to the devices, the batch does not divide, or the model axis does not
+        divide what it splits.
     """
     axes = dict(config.mesh.items())
     given = math.prod(size for size in axes.values() if size != -1)
@@ -41,4 +44,35 @@ def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
             f"batch_size={batch_size} is not a multiple of {shards} (mesh.data * mesh.fsdp): use {lower or shards} or "
             f"{lower + shards}"
         )
+    check_model_axis(config, axes["model"])
     return axes
+
+
+def check_model_axis(config: ConfigDict, size: int) -> None:
+    """Refuses towers and class tables that `mesh.model=size` cannot split evenly.
+
+    Raises:
+      ConfigError: heads, hidden units or classes are not a multiple of it.
+    """
+    for where, count in _split_over_model(config):
+        if count % size:
+            fitting = [
+                n for n in range(1, size) if all(other % n == 0 for _, other in _split_over_model(config))
+            ]
+            raise ConfigError(
+                f"mesh.model={size} does not divide {where}={count}, which it splits over devices: "
+                f"use mesh.model={fitting[-1]} or change {where}"
+            )
+
+
+def _split_over_model(config: ConfigDict) -> Iterator[tuple[str, int]]:
+    """What the model axis splits: names of settings and how many there are."""
+    for name in ("image", "text"):
+        settings = config.model[name]
+        if settings.get("kind", "vit") == "vit":
+            size = tower_size(settings)
+            yield f"model.{name}.heads", size.heads
+            yield f"model.{name}.mlp_dim", size.mlp_dim
+    discrimination = config.objectives.discrimination
+    if discrimination.weight:
+        yield "objectives.discrimination.classes", discrimination.classes

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from vlp.configuration.devices import check_model_axis
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.needs import NEEDS
 from vlp.configuration.tree import flatten
@@ -228,6 +229,8 @@ def _check_mesh(config: ConfigDict) -> None:
             )
     if list(sizes.values()).count(-1) > 1:
         raise ConfigError(f"mesh: only one axis may be -1, not {sizes}")
+    if config.mesh.model > 1:
+        check_model_axis(config, config.mesh.model)
 
 
 def _check_distributed(config: ConfigDict) -> None:

@@ -43,13 +43,17 @@ class Compute:
     micro_batch: int = 0
 
 
-def resolve_compute(config: Any) -> Compute:
-    """Turns every 'auto' of `model` in the config into what suits the devices at hand.
+def resolve_compute(config: Any, platform: str = "") -> Compute:
+    """Turns every 'auto' of `model` in the config into what suits the devices.
+
+    Args:
+      config: `model` of the config.
+      platform: of the devices, 'cpu', 'gpu' or 'tpu'; '' = those at hand.
 
     Raises:
       ValueError: cuDNN attention is asked for where there is no GPU or the dtype is not bfloat16.
     """
-    backend = jax.default_backend()
+    backend = platform or jax.default_backend()
     dtype = jnp.dtype(config.dtype)
     has_cudnn = backend == "gpu" and dtype == jnp.bfloat16
     if config.attention == "cudnn" and not has_cudnn:

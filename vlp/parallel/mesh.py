@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 from jax.sharding import AxisType, Mesh
@@ -10,12 +10,13 @@ from jax.sharding import AxisType, Mesh
 AXES = ("data", "fsdp", "model")
 
 
-def make_mesh(sizes: Mapping[str, int]) -> Mesh:
+def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Builds the mesh over all devices of all processes.
 
     Args:
       sizes: of each axis; their product is the number of devices (see `vlp.configuration.validate_devices`).
+      devices: others than those, such as a TPU slice's to compile for.
     """
     shape = tuple(sizes[axis] for axis in AXES)
     # Auto, not make_mesh's default Explicit: towers constrain block edges and leave the rest to the compiler.
-    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)

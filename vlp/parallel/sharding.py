@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -17,40 +20,102 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
-# Parameters that are not split by size, by what their path ends with: tables of classes by rows (see class_table.py).
-SPECS: dict[str, PartitionSpec] = {"class_centres": PartitionSpec("model")}
+# Along the model axis, by how a parameter's path ends: its last axes, "model" where they are split. Attention by heads
+# (its projections are laid out heads first), MLPs by hidden units, so that a block adds up over devices only twice
+# (Megatron-LM, arXiv 1909.08053, section 3); tables of classes by rows, the token embedding by features.
+MODEL_RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
+    (r"(attention/qkv|attention_pool/key_value|mlp/up)/kernel$", (None, "model")),
+    (r"(attention/qkv|attention_pool/key_value|mlp/up)/bias$", ("model",)),
+    (r"(attention|attention_pool)/out/kernel$|mlp/down/kernel$", ("model", None)),
+    (r"text/embedding/embedding$", (None, "model")),
+    (r"class_centres$", ("model", None)),
+)
+# What an objective reads where it lies, so that no device may come to need the rest of it (class_table.py).
+NOT_OVER_FSDP = re.compile(r"class_centres$")
+STACKED = re.compile(
+    r"(^|/)blocks/"
+)  # the first axis is the block's number, of which a scan takes one at a time
+SMALLEST = 2**12  # numbers: below it an array is not worth gathering
 
 
-def parameter_spec(name: str, shape: tuple[int, ...], fsdp: int) -> PartitionSpec:
-    """As SPECS says, else split along the largest axis that fsdp divides; small or indivisible arrays are replicated.
+def parameter_spec(path: str, shape: tuple[int, ...], axes: Mapping[str, int]) -> PartitionSpec:
+    """Over model as MODEL_RULES says, over fsdp along the largest other axis that it divides.
+
+    Biases, scales and whatever is small or indivisible are the same on all devices of the fsdp axis.
 
     Args:
-      name: the last part of the parameter's path.
+      path: of the parameter, slash-joined.
       shape: of the parameter.
-      fsdp: size of that axis of the mesh.
+      axes: sizes of the mesh's axes.
     """
-    if name in SPECS and shape:
-        return SPECS[name]
-    candidates = [axis for axis, size in enumerate(shape) if size % fsdp == 0]
-    if fsdp == 1 or not candidates or np.prod(shape) < 2**12:
-        return PartitionSpec()
-    largest = max(candidates, key=lambda axis: shape[axis])
-    return PartitionSpec(*(("fsdp" if axis == largest else None) for axis in range(largest + 1)))
+    spec = _over_model(path, shape, axes["model"])
+    first = 1 if STACKED.search(path) else 0
+    free = [axis for axis in range(first, len(shape)) if spec[axis] is None]
+    candidates = [axis for axis in free if shape[axis] % axes["fsdp"] == 0]
+    matrix = len(shape) - first >= 2 and math.prod(shape) >= SMALLEST
+    if axes["fsdp"] > 1 and candidates and matrix and not NOT_OVER_FSDP.search(path):
+        spec[max(candidates, key=lambda axis: shape[axis])] = "fsdp"
+    return PartitionSpec(*spec)
+
+
+def _over_model(path: str, shape: tuple[int, ...], size: int) -> list[str | None]:
+    """For each axis "model" or None; None everywhere if the mesh axis does not divide what a rule splits."""
+    spec: list[str | None] = [None] * len(shape)
+    for pattern, last in MODEL_RULES:
+        if re.search(pattern, path) and len(shape) >= len(last):
+            split = shape[len(shape) - len(last) + last.index("model")]
+            if size > 1 and split % size == 0:
+                spec[len(shape) - len(last) :] = last
+            break
+    return spec
 
 
 def state_shardings(state: PyTree, mesh: Mesh) -> PyTree:
-    """A sharding for every leaf of a training state; moments follow the same rule as their parameters.
+    """A sharding for every leaf of a training state; moments and running means lie where their parameters do.
 
     Args:
-      state: arrays or `jax.ShapeDtypeStruct`s.
-      mesh: with an fsdp axis.
+      state: arrays or `jax.ShapeDtypeStruct`s. An array of fewer axes than its namesake, such as a factored second
+        moment, is split like the axes it has kept.
+      mesh: with axes data, fsdp and model.
     """
+    whole: dict[str, tuple[int, ...]] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        name = _name(path)
+        if len(leaf.shape) > len(whole.get(name, ())) or name not in whole:
+            whole[name] = leaf.shape
 
     def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
-        name = str(getattr(path[-1], "key", ""))
-        return NamedSharding(mesh, parameter_spec(name, leaf.shape, mesh.shape["fsdp"]))
+        name = _name(path)
+        spec = parameter_spec(name, whole[name], mesh.shape)
+        return NamedSharding(mesh, PartitionSpec(*_kept(spec, whole[name], leaf.shape)))
 
     return jax.tree_util.tree_map_with_path(sharding, state)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    """The path inside the tree of parameters that a leaf belongs to: the dict keys at its end, slash-joined."""
+    keys: list[str] = []
+    for entry in reversed(path):
+        if not isinstance(entry, jax.tree_util.DictKey):
+            break
+        keys.append(str(entry.key))
+    return "/".join(reversed(keys))
+
+
+def _kept(spec: PartitionSpec, whole: tuple[int, ...], shape: tuple[int, ...]) -> list[str | None]:
+    """The part of a spec that belongs to the axes of `shape`, found in `whole` from the left, else nothing."""
+    if len(shape) == len(whole):
+        return list(spec)
+    kept: list[str | None] = []
+    remaining = iter(zip(whole, spec, strict=True))
+    for size in shape:
+        for other, axis in remaining:
+            if other == size:
+                kept.append(axis)
+                break
+        else:
+            return []
+    return kept
 
 
 def global_batch(batch: dict[str, Shaped[np.ndarray, "local ..."]], mesh: Mesh) -> dict[str, Array]:

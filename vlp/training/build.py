@@ -56,7 +56,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
     Raises:
       ValueError: sizes or optimiser rules that contradict each other.
     """
-    compute = resolve_compute(config.model)
+    compute = resolve_compute(config.model, mesh.devices.flat[0].platform)
 
     def make_pretrainer() -> Pretrainer:
         return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute)

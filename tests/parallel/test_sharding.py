@@ -1,0 +1,85 @@
+"""Where each part of a state lies: by heads and hidden units over model, by the largest other axis over fsdp."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AxisType, PartitionSpec
+
+from configs import base
+from vlp.configuration import ConfigError, resolve, validate, validate_devices
+from vlp.parallel.sharding import parameter_spec, state_shardings
+
+BLOCK = "model/image/transformer/blocks"
+
+
+@pytest.mark.parametrize(
+    ("path", "shape", "spec"),
+    [
+        (f"{BLOCK}/attention/qkv/kernel", (24, 1024, 3072), (None, "fsdp", "model")),
+        (f"{BLOCK}/attention/qkv/bias", (24, 3072), (None, "model")),
+        (f"{BLOCK}/attention/out/kernel", (24, 1024, 1024), (None, "model", "fsdp")),
+        (f"{BLOCK}/attention/out/bias", (24, 1024), (None, None)),
+        (f"{BLOCK}/mlp/up/kernel", (24, 1024, 4096), (None, "fsdp", "model")),
+        (f"{BLOCK}/mlp/down/kernel", (24, 4096, 1024), (None, "model", "fsdp")),
+        (f"{BLOCK}/mlp_norm/scale", (24, 1024), (None, None)),
+        ("model/image/attention_pool/key_value/kernel", (1024, 2048), ("fsdp", "model")),
+        ("model/image/attention_pool/out/kernel", (1024, 1024), ("model", "fsdp")),
+        ("model/text/embedding/embedding", (49409, 768), (None, "model")),
+        ("model/image_projection/kernel", (1024, 768), ("fsdp", None)),
+        ("objectives/discrimination/class_centres", (1_000_000, 768), ("model", None)),
+        # What the model axis does not divide is not split by it, and fsdp takes what it can.
+        (f"{BLOCK}/mlp/up/kernel", (24, 1024, 4098), (None, "fsdp", None)),
+        (f"{BLOCK}/mlp/up/kernel", (24, 1001, 4096), (None, None, "model")),
+    ],
+)
+def test_parameters_by_path_and_shape(path, shape, spec):
+    assert parameter_spec(path, shape, {"data": 2, "fsdp": 16, "model": 4}) == PartitionSpec(*spec)
+
+
+def test_one_axis_alone_takes_the_largest_and_never_the_depth():
+    axes = {"data": 1, "fsdp": 8, "model": 1}
+    assert parameter_spec(f"{BLOCK}/mlp/up/kernel", (64, 16, 32), axes) == PartitionSpec(None, None, "fsdp")
+
+
+def test_moments_lie_where_their_parameters_do_and_factors_where_their_axes_do():
+    mesh = jax.make_mesh((2, 2, 2), ("data", "fsdp", "model"), (AxisType.Auto,) * 3)
+    kernel = jnp.zeros((3, 64, 256))
+    tree = {"model": {"image": {"transformer": {"blocks": {"mlp": {"up": {"kernel": kernel}}}}}}}
+    factors = {"row": kernel[:, :, 0], "column": kernel[:, 0], "none": jnp.zeros(1)}
+    state = (tree, [jax.tree.map(lambda _, factor=factor: factor, tree) for factor in factors.values()])
+    whole, row, column, none = (sharding.spec for sharding in jax.tree.leaves(state_shardings(state, mesh)))
+    assert whole == PartitionSpec(None, "fsdp", "model")
+    assert row == PartitionSpec(None, "fsdp") and column == PartitionSpec(None, "model")
+    assert none == PartitionSpec()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"model.image.heads": 3, "model.image.width": 192},
+            "mesh.model=4 does not divide model.image.heads=3",
+        ),
+        ({"model.text.mlp_dim": 1538}, "model.text.mlp_dim=1538.*use mesh.model=2"),
+        (
+            {"objectives.discrimination.weight": 1.0, "objectives.discrimination.classes": 1001},
+            "objectives.discrimination.classes=1001",
+        ),
+    ],
+)
+def test_what_the_model_axis_does_not_divide_is_refused_by_name(changes, expected):
+    config = base.get_config()
+    config.model.image.update(heads=4)
+    config.model.text.update(heads=4)
+    config.mesh.model = 4
+    config.objectives.contrastive.weight = 1.0
+    validate(resolve(config), needs=())
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(ConfigError, match=expected):
+        validate(resolve(config), needs=())
+    config.mesh.update(data=1, model=-1)
+    validate(resolve(config), needs=())
+    with pytest.raises(ConfigError, match=expected):
+        validate_devices(config, device_count=4)
