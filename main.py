@@ -42,6 +42,7 @@ OPTIONS = {  # name: (default, help)
     "source": ("", "data to prepare or inspect in place of the config's, or a foreign model to import"),
     "output": ("", "file or folder to write"),
     "benchmark": (False, "with --job=inspect: how fast the loader is, and how fast it has to be"),
+    "step": (0, "with --job=replay: the step to look into"),
     "allow_config_change": ("", "config keys, separated by commas, that may differ from the resumed run's"),
 }
 HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
@@ -88,6 +89,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         source=options["source"],
         output=options["output"],
         benchmark=options["benchmark"],
+        step=options["step"],
         allow_config_change=configuration.parse_paths(options["allow_config_change"], config),
         paths=line.positional,
     )

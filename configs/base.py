@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     config.seed = 0
     config.steps = 10_000
     config.batch_size = 256  # global: over all hosts and devices
+    config.max_skipped = 10  # updates in a row whose loss or gradient is not finite; one more ends the run
 
     config.model = _model()
     config.tokenizer = {

@@ -3,13 +3,14 @@
 from vlp.checkpoint.checkpointer import Checkpointer
 from vlp.checkpoint.config_guard import check_same_config, config_differences
 from vlp.checkpoint.description import Description, read_description
-from vlp.checkpoint.folders import find_checkpoint
+from vlp.checkpoint.folders import complete_steps, find_checkpoint
 from vlp.checkpoint.inference import load_model_arrays
 
 __all__ = [
     "Checkpointer",
     "Description",
     "check_same_config",
+    "complete_steps",
     "config_differences",
     "find_checkpoint",
     "load_model_arrays",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -16,6 +16,12 @@ from vlp.configuration.files import load_config
 from vlp.configuration.resolve import complete_entries
 from vlp.configuration.tree import flatten
 
+# By the type of an option's default.
+DEFINE: dict[type, Callable[..., Any]] = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    str: flags.DEFINE_string,
+}
 # Groups whose names are the user's own: a flag may replace them whole, with a Python dict.
 _OPEN_GROUP = re.compile(r"data\.((sources|evaluation)(\.\w+\.columns)?|image_views|text_views|tables)")
 _OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
@@ -60,8 +66,7 @@ def parse(arguments: Sequence[str], options: Mapping[str, tuple[Any, str]]) -> C
     values.set_gnu_getopt(True)
     for name, (default, help_text) in options.items():
         if name != "config":
-            define = flags.DEFINE_boolean if isinstance(default, bool) else flags.DEFINE_string
-            define(name, default, help_text, flag_values=values)
+            DEFINE[type(default)](name, default, help_text, flag_values=values)
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=["main.py", *rest])
         positional = values(["main.py", *rest])[1:]

@@ -71,6 +71,7 @@ RANGES: dict[str, Range] = {
     "seed": NATURAL,
     "steps": COUNT,
     "batch_size": COUNT,
+    "max_skipped": NATURAL,
     "model.embed_dim": COUNT,
     "model.micro_batch": NATURAL,
     "model.logit_scale.init": POSITIVE,

@@ -26,6 +26,7 @@ class JobOptions:
       source: path of data, or path or name of a foreign model to import; '' for none.
       output: file or folder to write; '' for the job's own default.
       benchmark: whether to measure the input pipeline.
+      step: the step of a run to look into.
       allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
       paths: what stood on the command line besides flags.
     """
@@ -37,6 +38,7 @@ class JobOptions:
     source: str = ""
     output: str = ""
     benchmark: bool = False
+    step: int = 0
     allow_config_change: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 

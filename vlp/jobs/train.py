@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,6 +30,7 @@ from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.training.build import Training, build_training, model_variables
 from vlp.training.episodes import Episodes
+from vlp.training.faults import Faults
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, FinalRound, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.model_flops import forward_flops
@@ -89,6 +91,7 @@ class Run:
             {code.value: code.name.lower() for code in Reason},
             self.stream.describe,
         )
+        self.faults = Faults(self.config.max_skipped)
 
     def train(self) -> int:
         """Runs the steps that are left. Returns the exit status."""
@@ -105,7 +108,7 @@ class Run:
                 process,
                 processes,
                 devices,
-                self.mesh.shape,
+                dict(self.mesh.shape),
                 start,
             )
             writer = stack.enter_context(
@@ -150,12 +153,16 @@ class Run:
 
     def starting_state(self) -> tuple[TrainState, int]:
         """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
-        if self.newest is None:
-            return self.training.initial_state(), 0
+        return (self.training.initial_state(), 0) if self.newest is None else self.restored(self.newest)
+
+    def restored(self, folder: Path) -> tuple[TrainState, int]:
+        """The state in a checkpoint's folder, and the updates it has seen."""
         model, training, description = self.checkpointer.restore(
-            self.newest, *to_checkpoint(self.training.abstract_state)
+            folder, *to_checkpoint(self.training.abstract_state)
         )
         self.counters.restore(description.progress["data"])
+        if "faults" in description.progress:  # checkpoints from before there were any have none
+            self.faults.restore(description.progress["faults"])
         return from_checkpoint(model, training), int(description.progress["step"])
 
     def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
@@ -222,9 +229,17 @@ class Run:
         return [
             Advance(progress, timer),
             self.counters,
+            self.faults,
             *self.episodes(timer),
             Log(
-                config.log.every, writer, progress, timer, self.training.schedule, self.counters, config.steps
+                config.log.every,
+                writer,
+                progress,
+                timer,
+                self.training.schedule,
+                self.counters,
+                self.faults,
+                config.steps,
             ),
             evaluate,
             Checkpoint(config.checkpoint.every, self.save, timer),
@@ -257,6 +272,7 @@ class Run:
             "step": step,
             "samples_seen": step * self.config.batch_size,
             "data": self.counters.to_dict(),
+            "faults": self.faults.to_dict(),
         }
         return Description(
             config=to_dict(self.config),

@@ -17,7 +17,7 @@ from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import make_optimizer
 from vlp.training.state import TrainState, create_state, parameter_bounds, split
-from vlp.training.step import TrainStep, make_train_step
+from vlp.training.step import Gradient, TrainStep, make_gradient, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Training:
       abstract_state: shapes, dtypes and shardings of the state: what a checkpoint is restored into.
       initial_state: makes the state before the first step, in place on the mesh.
       train_step: jitted; donates the state.
+      gradient: jitted; what the step computes before its update, for looking at it.
       fields: batch fields the active objectives read.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
@@ -40,6 +41,7 @@ class Training:
     abstract_state: PyTree
     initial_state: Any
     train_step: TrainStep
+    gradient: Gradient
     fields: tuple[str, ...]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
@@ -72,9 +74,8 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
 
     shapes = jax.eval_shape(initial_state)
     shardings = state_shardings(shapes, mesh)
-    step = make_train_step(
-        graphdef, optimizer, seed=config.seed, bounds=parameter_bounds(abstract), ema_decay=ema_decay
-    )
+    gradient = make_gradient(graphdef, seed=config.seed)
+    step = make_train_step(gradient, optimizer, bounds=parameter_bounds(abstract), ema_decay=ema_decay)
     return Training(
         model_graphdef=nnx.graphdef(abstract.model),
         schedule=schedule,
@@ -85,6 +86,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
         ),
         initial_state=jax.jit(initial_state, out_shardings=shardings),
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
+        gradient=jax.jit(gradient),
         fields=abstract.fields,
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},

@@ -16,6 +16,7 @@ import optax
 from vlp.evaluation import Encoder, Evaluator, due, evaluate
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.parallel.sharding import fetch
+from vlp.training.faults import Faults
 from vlp.training.loop import StepInfo
 from vlp.training.progress import NAMES, Progress, format_line
 from vlp.training.state import TrainState
@@ -33,6 +34,7 @@ class Log:
     timer: StepTimer
     schedule: optax.Schedule
     counters: DataCounters
+    faults: Faults
     steps: int
     at_end: bool = False
 
@@ -40,7 +42,8 @@ class Log:
         """Fetches the step's metrics, which waits for the device once a period."""
         with self.timer.compute():
             values = fetch(info.metrics)
-        values |= {"learning_rate": float(self.schedule(info.step - 1)), **self.counters.metrics()}
+        values |= {"learning_rate": float(self.schedule(info.step - 1))}
+        values |= {**self.counters.metrics(), **self.faults.metrics()}
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
         self.writer.write_timings(info.step, rates)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
@@ -13,30 +14,23 @@ from jaxtyping import Array, Float, PyTree, Shaped
 from vlp.training.state import Bounds, TrainState, clamp, split
 
 Metrics = dict[str, Float[Array, ""]]
-TrainStep = Callable[[TrainState, dict[str, Shaped[Array, "batch ..."]]], tuple[TrainState, Metrics]]
+Batch = dict[str, Shaped[Array, "batch ..."]]
+# (state, batch) -> ((loss, (metrics, other state afterwards)), gradients)
+Gradient = Callable[[TrainState, Batch], tuple[tuple[Float[Array, ""], tuple[Metrics, PyTree]], PyTree]]
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
-def make_train_step(
-    graphdef: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
-    *,
-    seed: int,
-    bounds: Bounds,
-    ema_decay: float = 0.0,
-) -> TrainStep:
-    """The update of one batch, to be jitted by the caller.
+def make_gradient(graphdef: nnx.GraphDef, *, seed: int) -> Gradient:
+    """Loss and gradients of a batch, to be jitted by the caller.
 
     Args:
       graphdef: structure of the pretrainer; merged with parameters it maps (batch, key, step) to (loss, metrics).
-      optimizer: of the parameters.
       seed: root of the run's randomness; each step folds its number into it.
-      bounds: intervals that parameters are clamped to after the update.
-      ema_decay: of the running mean of parameters; 0 where the state keeps none.
     """
 
-    def train_step(
-        state: TrainState, batch: dict[str, Shaped[Array, "batch ..."]]
-    ) -> tuple[TrainState, Metrics]:
+    def gradient(
+        state: TrainState, batch: Batch
+    ) -> tuple[tuple[Float[Array, ""], tuple[Metrics, PyTree]], PyTree]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def loss_fn(params: PyTree) -> tuple[Float[Array, ""], tuple[Metrics, PyTree]]:
@@ -44,19 +38,44 @@ def make_train_step(
             loss, metrics = pretrainer(batch, key, state.step)
             return loss, (metrics, split(pretrainer)[2])
 
-        (loss, (metrics, rest)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        return jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+
+    return gradient
+
+
+def make_train_step(
+    gradient: Gradient,
+    optimizer: optax.GradientTransformation,
+    *,
+    bounds: Bounds,
+    ema_decay: float = 0.0,
+) -> TrainStep:
+    """The update of one batch, to be jitted by the caller. Where loss or gradient are not finite, it changes nothing.
+
+    Args:
+      gradient: from `make_gradient`.
+      optimizer: of the parameters.
+      bounds: intervals that parameters are clamped to after the update.
+      ema_decay: of the running mean of parameters; 0 where the state keeps none.
+    """
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        (loss, (metrics, rest)), gradients = gradient(state, batch)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         params = clamp(optax.apply_updates(state.params, updates), bounds)
+        norm = optax.tree.norm(gradients)
+        usable = jnp.isfinite(loss) & jnp.isfinite(norm)
         metrics |= {
             "loss": loss,
-            "gradient_norm": optax.tree.norm(gradients),
+            "gradient_norm": norm,
             "update_norm": optax.tree.norm(updates),
             "parameter_norm": optax.tree.norm(params),
+            "skipped": 1.0 - usable,
         }
         ema = None if state.ema is None else optax.incremental_update(params, state.ema, 1.0 - ema_decay)
-        new_state = dataclasses.replace(
-            state, step=state.step + 1, params=params, rest=rest, optimizer=optimizer_state, ema=ema
-        )
-        return new_state, metrics
+        updated = dataclasses.replace(state, params=params, rest=rest, optimizer=optimizer_state, ema=ema)
+        # What an unusable step would have changed stays as it was; the data go on.
+        kept = jax.tree.map(lambda new, old: jnp.where(usable, new, old), updated, state)
+        return dataclasses.replace(kept, step=state.step + 1), metrics
 
     return train_step

@@ -1,0 +1,93 @@
+"""Rerun a step of a run from the checkpoint before it, and print loss and norms of every layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+from ml_collections import FrozenConfigDict
+
+from vlp.checkpoint import complete_steps, find_checkpoint, read_description
+from vlp.configuration import ConfigError, completed
+from vlp.jobs import JobOptions
+from vlp.jobs._startup import configuring
+from vlp.jobs.train import Run
+from vlp.parallel.sharding import global_batch
+from vlp.training.loop import run_hooks, training_steps
+from vlp.training.path_rules import tree_paths
+from vlp.training.state import TrainState
+
+NEEDS = ()
+STACKED = "blocks"  # whose parameters have the layers in front
+
+
+def run(options: JobOptions) -> int:
+    """Goes on from the checkpoint to just before the step, and takes the step apart instead of making it.
+
+    Raises:
+      ConfigError: no run or step is named, or no checkpoint is old enough.
+    """
+    if not options.checkpoint or options.step < 1:
+        raise ConfigError(
+            "--job=replay needs --checkpoint=WORKDIR of the run, and --step=N, a step from 1 on"
+        )
+    workdir, step = Path(options.checkpoint), options.step
+    with configuring():
+        earlier = [one for one in complete_steps(workdir / "checkpoints") if one < step]
+        folder = find_checkpoint(workdir, max(earlier)) if earlier else None
+        if folder is None:
+            raise ConfigError(f"{workdir / 'checkpoints'} has no checkpoint from before step {step}")
+        config = FrozenConfigDict(completed(read_description(folder).config))
+    replayed = Run(dataclasses.replace(options, config=config, workdir=workdir))
+    state, batch = _before(replayed, folder, step)
+    (loss, (metrics, _)), gradients = replayed.training.gradient(state, batch)
+    for name, value in {"loss": loss, **metrics}.items():
+        print(f"{name:<40} {float(value):12.6g}")
+    print(f"\n{'parameter':<64} {'|parameter|':>12} {'|gradient|':>12} {'not finite':>10}")
+    for name, *figures in layers(state.params, gradients):
+        print(f"{name:<64} {figures[0]:12.4g} {figures[1]:12.4g} {figures[2]:10d}")
+    return 0
+
+
+def _before(replayed: Run, folder: Path, step: int) -> tuple[TrainState, dict[str, Any]]:
+    """The state before a step, from the checkpoint in the folder, and the step's batch."""
+    state, start = replayed.restored(folder)
+    print(f"from the checkpoint of step {start}, {step - 1 - start} steps before step {step}")
+    timer, fields = replayed.timer(), replayed.training.fields
+    with closing(replayed.batches(start)) as batches:
+        for info in training_steps(
+            replayed.training.train_step,
+            state,
+            batches,
+            start=start,
+            steps=step - 1,
+            mesh=replayed.mesh,
+            fields=fields,
+            timer=timer,
+        ):
+            run_hooks(replayed.episodes(timer), info)
+            state = info.state
+        batch = next(batches)
+    return state, global_batch({name: batch[name] for name in fields}, replayed.mesh)
+
+
+def layers(params: PyTree, gradients: PyTree) -> Iterator[tuple[str, float, float, int]]:
+    """By parameter and layer: path, norm, norm of the gradient, and how many of its numbers are not finite."""
+    leaves = zip(tree_paths(params), *map(jax.tree.leaves, jax.device_get((params, gradients))), strict=True)
+    for path, parameter, gradient in leaves:
+        if STACKED not in path.split("/"):
+            yield path, *_figures(parameter, gradient)
+            continue
+        for number, layer in enumerate(zip(parameter, gradient, strict=True)):
+            yield f"{path}[{number}]", *_figures(*layer)
+
+
+def _figures(parameter: Any, gradient: Any) -> tuple[float, float, int]:
+    of_parameter, of_gradient = (float(np.linalg.norm(np.ravel(one))) for one in (parameter, gradient))
+    return of_parameter, of_gradient, int(np.size(gradient) - np.isfinite(gradient).sum())
