@@ -49,6 +49,7 @@ def get_config() -> ConfigDict:
         "keep_every": 0,  # also keep multiples of this step for ever; 0 = none
     }
     config.log = {"every": 50, "tensorboard": True}
+    config.profile = {"first": 0, "steps": 3}  # steps traced into the workdir's `profile`; first 0 = none
     config.prepare = {  # --job=prepare
         "max_side": 512,  # pixels of the longer side; larger images are scaled down
         "quality": 90,  # of the JPEGs that are written

@@ -110,12 +110,12 @@ def spend(timer: StepTimer, clock: FakeClock, *, data: float, host: float, compu
     timer.step()
 
 
-def test_wall_time_is_split_and_pauses_count_nowhere() -> None:
+def test_wall_time_is_split_and_pauses_count_for_themselves() -> None:
     clock = FakeClock()
     timer = StepTimer(32, step_flops=6e9, peak_flops=1e10, clock=clock)
     for _ in range(4):
         spend(timer, clock, data=0.25, host=0.5, compute=1.25)
-    with timer.paused():
+    with timer.paused("checkpoint"):
         clock.now += 1000.0
     assert timer.report(remaining_steps=10) == {
         "step_seconds": 2.0,
@@ -125,6 +125,7 @@ def test_wall_time_is_split_and_pauses_count_nowhere() -> None:
         "host_share": 0.25,
         "eta_seconds": 20.0,
         "mfu": 0.3,
+        "checkpoint_seconds": 1000.0,
     }
 
 

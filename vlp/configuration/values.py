@@ -147,6 +147,8 @@ RANGES: dict[str, Range] = {
     "evaluators.image_retrieval.every": NATURAL,
     "evaluators.composed_retrieval.every": NATURAL,
     "evaluators.composed_retrieval.text_weight": SHARE,
+    "profile.first": NATURAL,
+    "profile.steps": COUNT,
     "checkpoint.every": NATURAL,
     "checkpoint.keep_last": COUNT,
     "checkpoint.keep_every": NATURAL,

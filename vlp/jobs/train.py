@@ -34,6 +34,7 @@ from vlp.training.faults import Faults
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, FinalRound, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.model_flops import forward_flops
+from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
 from vlp.training.signals import StopSignal
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
@@ -124,7 +125,8 @@ class Run:
             stop = stack.enter_context(StopSignal())
             timer = self.timer()
             evaluate = self.evaluation(state, writer, timer)
-            hooks = [alive, *self.hooks(writer, progress, timer, evaluate)]
+            compilations = stack.enter_context(Compilations())
+            hooks = [alive, *self.hooks(writer, progress, timer, evaluate, compilations)]
             for info in training_steps(
                 self.training.train_step,
                 state,
@@ -222,12 +224,20 @@ class Run:
             )
 
     def hooks(
-        self, writer: MetricsWriter, progress: Progress, timer: StepTimer, evaluate: Evaluate
+        self,
+        writer: MetricsWriter,
+        progress: Progress,
+        timer: StepTimer,
+        evaluate: Evaluate,
+        compilations: Compilations,
     ) -> list[Hook]:
         """What happens after steps, in this order: a checkpoint comes last, after all that it must vouch for."""
         config = self.config
         return [
             Advance(progress, timer),
+            compilations,
+            FreezeGarbage(),
+            Profile(config.profile.first, config.profile.steps, self.options.workdir / "profile"),
             self.counters,
             self.faults,
             *self.episodes(timer),
@@ -239,6 +249,7 @@ class Run:
                 self.training.schedule,
                 self.counters,
                 self.faults,
+                compilations,
                 config.steps,
             ),
             evaluate,

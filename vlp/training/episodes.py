@@ -62,7 +62,7 @@ class Episodes:
         """Clusters the episode that begins after this step and puts the new state in the place of the old one."""
         if info.step >= self.steps:
             return
-        with self.timer.paused():
+        with self.timer.paused("clustering"):
             features = self._encoded(info)
             found = {name: self._cluster(points, info.step) for name, points in features.items()}
             centroids = {name: clustering.centres for name, (clustering, _) in found.items()}

@@ -18,6 +18,7 @@ from vlp.evaluation.cache import RememberingEncoder
 from vlp.parallel.sharding import fetch
 from vlp.training.faults import Faults
 from vlp.training.loop import StepInfo
+from vlp.training.observing import Compilations
 from vlp.training.progress import NAMES, Progress, format_line
 from vlp.training.state import TrainState
 from vlp.training.throughput import StepTimer
@@ -35,6 +36,7 @@ class Log:
     schedule: optax.Schedule
     counters: DataCounters
     faults: Faults
+    compilations: Compilations
     steps: int
     at_end: bool = False
 
@@ -46,7 +48,7 @@ class Log:
         values |= {**self.counters.metrics(), **self.faults.metrics()}
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
-        self.writer.write_timings(info.step, rates)
+        self.writer.write_timings(info.step, rates | {"compiled_programs": self.compilations.total()})
         shown = _of_objectives(values) | values | rates
         self.progress.show(info.step, shown)
         logging.getLogger("vlp").info(format_line(info.step, self.steps, shown))
@@ -91,7 +93,7 @@ class Evaluate:
         active = due(self.evaluators, info.step, last=last)
         if active:
             model = RememberingEncoder(self.model_of(info.state))
-            with self.timer.paused():
+            with self.timer.paused("evaluation"):
                 figures = evaluate(active, model)
             self.writer.write_metrics(info.step, figures)
             self.results |= figures
@@ -110,7 +112,7 @@ class Checkpoint:
 
     def __call__(self, info: StepInfo) -> None:
         """Saves this step."""
-        with self.timer.paused():
+        with self.timer.paused("checkpoint"):
             self.save(info)
 
 

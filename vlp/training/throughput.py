@@ -115,7 +115,7 @@ def _matmul_speed(size: int, dtype: Any, seconds: float) -> float:
 class StepTimer:
     """Splits the loop's wall time into waiting for data, for the device ("compute") and the host's own.
 
-    Time in `paused()` (evaluation, checkpoints) counts nowhere. A window reaches from one `report`
+    Time in `paused(what)` (evaluation, checkpoints) counts for itself alone. A window reaches from one `report`
     to the next; call `restart` after the first step, which compiles.
 
     Args:
@@ -140,7 +140,8 @@ class StepTimer:
         """Begin a new window now."""
         self._start = self._clock()
         self._steps = 0
-        self._spent = {"data": 0.0, "compute": 0.0, "paused": 0.0}
+        self._spent = {"data": 0.0, "compute": 0.0}
+        self._paused: dict[str, float] = {}
 
     @contextmanager
     def data(self) -> Iterator[None]:
@@ -155,10 +156,13 @@ class StepTimer:
             yield
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Around what is no training step: evaluation, saving a checkpoint."""
-        with self._measure("paused"):
+    def paused(self, what: str) -> Iterator[None]:
+        """Around what is no training step: 'evaluation', 'checkpoint', 'clustering'."""
+        begin = self._clock()
+        try:
             yield
+        finally:
+            self._paused[what] = self._paused.get(what, 0.0) + self._clock() - begin
 
     def step(self) -> None:
         """Count a finished step."""
@@ -169,10 +173,10 @@ class StepTimer:
 
         Returns:
             step_seconds, pairs_per_second, data_wait_share, compute_share and host_share (of 1), eta_seconds,
-            and mfu (model FLOP/s as a share of the peak) where both FLOP figures are known.
+            mfu (model FLOP/s as a share of the peak) where both FLOP figures are known, and <what>_seconds of pauses.
         """
-        spent, steps = self._spent, self._steps
-        seconds = self._clock() - self._start - spent["paused"]
+        spent, paused, steps = self._spent, self._paused, self._steps
+        seconds = self._clock() - self._start - sum(paused.values())
         self.restart()
         if not steps or seconds <= 0:
             return {}
@@ -183,6 +187,7 @@ class StepTimer:
             "compute_share": spent["compute"] / seconds,
             "host_share": 1.0 - (spent["data"] + spent["compute"]) / seconds,
             "eta_seconds": remaining_steps * seconds / steps,
+            **{f"{what}_seconds": pause for what, pause in paused.items()},
         }
         if self._step_flops and self._peak_flops:
             figures["mfu"] = steps * self._step_flops / seconds / self._peak_flops
