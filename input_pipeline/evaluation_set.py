@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import UInt8
 
 from input_pipeline.decode import open_picture
+from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import LANGUAGES, spoken
+
+# Of decoded images that are kept in memory; larger sets are decoded again whenever they are read.
+HELD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class EvaluationSet:
     """One entry per image in every field; what could not be used is left out and counted in `skipped`.
 
     Attributes:
-      images: at the model's resolution.
+      images: at the model's resolution; of a large set, ImagesOnDemand, which are indexed and encoded alike.
       captions: in the wanted languages, the source's best first; may be empty for an image.
       translations: the captions of every other language, by language.
       labels: '' where there is none.
@@ -51,23 +55,28 @@ def load_evaluation_set(
     *,
     languages: tuple[str, ...] = LANGUAGES,
     threads: int = 2,
+    held_bytes: int = HELD_BYTES,
 ) -> EvaluationSet:
-    """Read and decode a whole split.
+    """Read and decode a whole split, which shows the records that cannot be used.
 
     Args:
       config: {"format", "path", "columns"} of the split.
       preprocessing: {"resolution", "resize", ...} of the model.
       languages: of `captions`; () is all of them.
       threads: to decode in.
+      held_bytes: of decoded images that are kept.
 
     Raises:
       ValueError: the split cannot be opened, or none of its records can be used.
     """
     source, view = open_source(config), EvaluationView(preprocessing)
+    resolution = preprocessing["resolution"]
+    held = 3 * resolution**2 * len(source) <= held_bytes
 
-    def load(index: int) -> tuple[Record, Square] | Reason:
+    def load(index: int) -> tuple[Record, Square | None] | Reason:
         try:
-            return _load(source, view, index)
+            record, image = _load(source, view, index)
+            return record, image if held else None
         except BadRecord as bad:
             return bad.reason
 
@@ -81,8 +90,14 @@ def load_evaluation_set(
         )
         raise ValueError(f"evaluation set {config['path']} has no usable record: {reasons}")
     records = [record for record, _ in good]
+    usable = [index for index, entry in enumerate(loaded) if not isinstance(entry, Reason)]
+    images = (
+        np.stack([image for _, image in good if image is not None])
+        if held
+        else ImagesOnDemand(lambda index: _load(source, view, index)[1], usable, resolution, threads)
+    )
     return EvaluationSet(
-        images=np.stack([image for _, image in good]),
+        images=cast(np.ndarray, images),
         ids=tuple(record.id for record in records),
         captions=_captions(records, languages),
         translations={one: _captions(records, (one,)) for one in _other_languages(records, languages)},

@@ -10,6 +10,7 @@ import pytest
 
 from input_pipeline.decode import open_picture
 from input_pipeline.evaluation_set import load_evaluation_set
+from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import Reason
 from input_pipeline.sources import open_source
 from input_pipeline.views.image import EvaluationView
@@ -42,6 +43,17 @@ def test_unusable_records_are_left_out_and_counted(write_parquet: Callable[..., 
     assert data.ids == tuple(f"data/{index}" for index in (0, 2, 3, 5, 6, 8, 9))
     assert data.skipped == {Reason.UNDECODABLE: 1, Reason.MISSING_IMAGE: 2}
     assert len(data.images) == len(data.captions) == len(data.labels) == len(data.tags) == 7
+
+
+def test_a_large_set_is_decoded_whenever_it_is_read(write_parquet: Callable[..., Path]) -> None:
+    path = write_parquet(10, images={1: b"no image", 4: None, 7: None})
+    config = {"format": "parquet", "path": str(path)}
+    held, large = (load_evaluation_set(config, SPEC, held_bytes=size) for size in (10 * 32 * 32 * 3, 30_719))
+    assert isinstance(held.images, np.ndarray) and isinstance(large.images, ImagesOnDemand)
+    assert (large.ids, large.labels, large.skipped) == (held.ids, held.labels, held.skipped)
+    assert len(large.images) == 7 and large.images.shape == held.images.shape
+    for rows in (0, -1, slice(2, 5), slice(5, 99), slice(7, 9), np.array([6, 0, 0]), np.arange(7) % 2 == 0):
+        np.testing.assert_array_equal(large.images[rows], held.images[rows])
 
 
 def test_a_set_without_usable_records_is_refused(write_parquet: Callable[..., Path]) -> None:
