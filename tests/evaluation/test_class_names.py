@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import pytest
 
 from vlp.evaluation.class_names import category_name, category_names, naming_rule
@@ -31,5 +34,33 @@ def test_categories_that_would_share_a_name_keep_their_label() -> None:
 
 
 def test_an_unknown_rule_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match="category, verbatim"):
+    with pytest.raises(ValueError, match="category, eurosat, gtsrb, imagenet, verbatim, or"):
         naming_rule("categories")
+
+
+def test_imagenet_has_clips_thousand_names_by_id_and_by_number() -> None:
+    rule, numbers = naming_rule("imagenet"), [str(number) for number in range(1000)]
+    names = rule(numbers)
+    assert len(names) == 1000 and len(set(names)) == 998 and all(name == name.strip() for name in names)
+    assert {name for name in names if names.count(name) > 1} == {"missile", "sunglasses"}
+    assert rule(["n01440764", "n15075141", "n02123045"]) == ["tench", "toilet paper", "tabby cat"]
+    assert [names[number] for number in (0, 281, 999)] == ["tench", "tabby cat", "toilet paper"]
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    assert digest == "571ae1c583b4be7da87519494c52bf405a46af05d5815627c7a0dee997068b60"
+    with pytest.raises(ValueError, match="'n1' is no class of imagenet"):
+        rule(["n01440764", "n1"])
+
+
+def test_names_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_text('{"names": {"AnnualCrop": "annual crop land", "Forest": "forest"}}')
+    assert naming_rule(str(path))(["Forest", "0"]) == ["forest", "annual crop land"]
+    assert naming_rule("eurosat")(["SeaLake"]) == ["lake or sea"]
+    assert naming_rule("gtsrb")(["00014", "14"]) == ["stop"] * 2
+    with pytest.raises(ValueError, match=r"there are no class names at 'nowhere\.json'"):
+        naming_rule("nowhere.json")
+
+
+def test_the_names_are_those_of_a_peer() -> None:
+    peer = pytest.importorskip("open_clip.zero_shot_metadata", reason="open_clip_torch is not installed")
+    assert naming_rule("imagenet")([str(number) for number in range(1000)]) == list(peer.IMAGENET_CLASSNAMES)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int
+
+from vlp.configuration.paths import find, looked_in
+
+NamingRule: TypeAlias = Callable[[Sequence[str]], list[str]]
 
 
 def category_name(label: str) -> str:
@@ -31,21 +39,40 @@ def verbatim_names(labels: Sequence[str]) -> list[str]:
     return list(labels)
 
 
-_RULES: dict[str, Callable[[Sequence[str]], list[str]]] = {
-    "category": category_names,
-    "verbatim": verbatim_names,
-}
+_RULES: dict[str, NamingRule] = {"category": category_names, "verbatim": verbatim_names}
+_FOLDER = resources.files("vlp.evaluation") / "names"
 
 
-def naming_rule(name: str) -> Callable[[Sequence[str]], list[str]]:
-    """The rule of that name, from distinct labels to as many distinct class names.
+def naming_rule(name: str) -> NamingRule:
+    """The rule of that name, from distinct labels to as many class names.
+
+    Beside 'category' and 'verbatim', the name of a table in names/ ('imagenet', by WordNet id), or the path of a .json
+    of that form: {"names": {label: name}}. A label of a table may also be the class's number, from 0.
 
     Raises:
-        ValueError: no such rule.
+        ValueError: no such rule or table.
     """
-    if name not in _RULES:
-        raise ValueError(f"there is no class naming rule {name!r}: take one of {', '.join(sorted(_RULES))}")
-    return _RULES[name]
+    if name in _RULES:
+        return _RULES[name]
+    tables = {file.name.removesuffix(".json"): file for file in _FOLDER.iterdir()}
+    if name in tables:
+        return functools.partial(_look_up, name, tables[name].read_text(encoding="utf-8"))
+    if not name.endswith(".json"):
+        known = ", ".join(sorted({*_RULES, *tables}))
+        raise ValueError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
+    if not (files := find(name)):
+        raise ValueError(f"there are no class names at '{name}'{looked_in(name)}: correct the path")
+    return functools.partial(_look_up, name, files[0].read_text(encoding="utf-8"))
+
+
+def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:
+    names: dict[str, str] = json.loads(content)["names"]
+    numbered = {str(number): name for number, name in enumerate(names.values())}
+    if strange := [label for label in labels if label not in names and label not in numbered]:
+        raise ValueError(
+            f"label {strange[0]!r} is no class of {table}: its labels are such as {next(iter(names))!r}, or numbers"
+        )
+    return [names.get(label, numbered.get(label, "")) for label in labels]
 
 
 def labelled_classes(
