@@ -57,6 +57,11 @@ def get_config() -> ConfigDict:
         "records_per_shard": 4096,
         "processes": 0,  # 0 = one for each core
     }
+    config.describe = {  # --job=describe
+        "labels": "category",  # rule from labels to class names, as in evaluators.zero_shot
+        "tags": 8,  # of a class at most: those that tell it best from the others
+        "templates": ("{attribute}", "{name}: {attribute}"),  # of a class name and one of its tags
+    }
     config.inspect = {  # --job=inspect
         "records": 2000,  # looked at in each source, evenly spread; 0 = all
         "rows": 6,  # of the contact sheet: records

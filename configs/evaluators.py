@@ -13,9 +13,21 @@ def evaluators() -> dict[str, dict[str, Any]]:
             "every": 0,
             "final": False,
             "sets": ("val_vendor",),
-            "templates": "simple",
+            "templates": "simple",  # a prompt set; '' = descriptions alone
             "labels": "category",
             "prefix_token": "",  # one of tokenizer.prefix_tokens, before every prompt
+            "descriptions": "",  # JSON of sentences by class, as --job=describe writes it; '' = none
+            "pooling": "embedding",  # of a class's texts; or "score", "probability"
+            "rule": "argmax",  # or "frechet", the candidate nearest to all by `metric`
+            "metric": "",  # between labels: "paths" of categories, "names", a file of edges; '' = none
+        },
+        "class_means": {
+            "every": 0,
+            "final": False,
+            "sets": ("val_vendor",),
+            "learned": "train",  # evaluation set that the means are made of
+            "tasks": 10,  # parts that the classes come in
+            "seed": 0,  # of the order in which classes come
         },
         "retrieval": {
             "every": 0,

@@ -8,9 +8,12 @@ import pytest
 
 from configs import base
 from configs.common import parse_arg
+from configs.eval.known_set import KNOWN
 from vlp import configuration
 from vlp.configuration import flatten
 from vlp.configuration.resolve import OPEN_GROUPS
+from vlp.evaluation.class_names import naming_rule
+from vlp.evaluation.prompt_sets import load_prompt_set
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = sorted(
@@ -28,6 +31,26 @@ def test_every_config_file_loads_and_validates(name: str, argument: str) -> None
     configuration.validate_devices(config, device_count=1)
     missing = set(flatten(base.get_config())) - set(flatten(config))
     assert not {path for path in missing if not path.startswith(OPEN_GROUPS)}
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "configs/eval").glob("[!_]*.py")))
+def test_every_evaluation_loads_and_switches_on_what_it_names(name: str) -> None:
+    config = configuration.resolve(configuration.load_config(f"configs/eval/{name}.py"))
+    configuration.validate(config, needs=())
+    assert any(item.final for item in config.evaluators.values())
+    assert set(flatten(base.get_config())) <= set(flatten(config))
+
+
+def test_known_sets_have_prompts_and_names() -> None:
+    for name, (path, templates, labels) in KNOWN.items():
+        config = configuration.load_config(f"configs/eval/known_set.py:{name}")
+        assert config.data.evaluation[name].to_dict() == {"format": "tfds", "path": path}
+        assert config.evaluators.zero_shot.sets == (name,)
+        assert load_prompt_set(templates) and naming_rule(labels)
+    given = configuration.load_config("configs/eval/known_set.py:pets,format=folder,path=/data/pets")
+    assert given.data.evaluation.pets.path == "/data/pets" and given.evaluators.zero_shot.templates == "pets"
+    with pytest.raises(configuration.ConfigError, match="name one set, not cifar10 and pets"):
+        configuration.load_config("configs/eval/known_set.py:pets,cifar10")
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

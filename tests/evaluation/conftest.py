@@ -15,6 +15,7 @@ class FakeModel:
 
     batch_size: int = 4
     dim: int = 6
+    logit_scale: float = 10.0
     images_asked: int = 0
     patches_asked: int = 0
     texts_asked: list[str] = field(default_factory=list)

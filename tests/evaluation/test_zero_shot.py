@@ -1,44 +1,25 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from vlp.evaluation.class_names import category_names
+from vlp.evaluation.class_texts import class_embeddings
+from vlp.evaluation.exhibits import Bars, Confusion
 from vlp.evaluation.prompt_sets import load_prompt_set
-from vlp.evaluation.zero_shot import ZeroShot, class_embeddings, zero_shot_chance, zero_shot_figures
+from vlp.evaluation.zero_shot import ZeroShot, zero_shot_chance
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-def test_class_embeddings_are_means_of_unit_rows() -> None:
-    prompts = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
-    expected = [unit(np.mean([unit(row.astype(np.float64)) for row in one], axis=0)) for one in prompts]
-    np.testing.assert_allclose(class_embeddings(prompts), expected, atol=1e-12)
-    scaled = prompts * np.array([1.0, 100.0, 0.01, 5.0], np.float32)[None, :, None]
-    np.testing.assert_allclose(class_embeddings(scaled), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("block_size", [1, 5, 64])
-def test_figures_are_those_of_a_plain_loop(block_size: int) -> None:
-    rng = np.random.default_rng(1)
-    images, classes = unit(rng.normal(size=(40, 4))), unit(rng.normal(size=(9, 4)))
-    labels = rng.integers(0, 8, 40)  # one class never occurs
-    order = np.argsort(-(images @ classes.T), axis=1)
-    hits = order[:, 0] == labels
-    figures = zero_shot_figures(images, classes, labels, block_size=block_size)
-    assert figures == {
-        "top1": pytest.approx(np.mean(hits)),
-        "top5": pytest.approx(np.mean([labels[i] in order[i, :5] for i in range(40)])),
-        "mean_per_class": pytest.approx(np.mean([hits[labels == c].mean() for c in np.unique(labels)])),
-    }
-
-
-def test_a_collapsed_model_scores_nothing() -> None:
-    same = np.ones((10, 3)) / np.sqrt(3)
-    figures = zero_shot_figures(same, same[:6], np.arange(10) % 6)
-    assert figures == {"top1": 0.0, "top5": 0.0, "mean_per_class": 0.0}
+def expected_table(model, data) -> tuple[list[str], np.ndarray]:
+    classes = sorted(set(data.labels) - {""})
+    prompts = [[t.replace("{}", name) for t in load_prompt_set("simple")] for name in category_names(classes)]
+    return classes, class_embeddings(np.stack([model.encode_text(row) for row in prompts]))
 
 
 def test_chance_knows_the_number_of_classes() -> None:
@@ -50,14 +31,80 @@ def test_the_evaluator_leaves_out_images_without_a_label(model, evaluation_set) 
     data = evaluation_set(20)
     data.labels[3] = data.labels[11] = ""
     evaluator = ZeroShot({"val": data}, sets=("val",), templates="simple")
-    classes = sorted(set(data.labels) - {""})
-    prompts = [[t.replace("{}", name) for t in load_prompt_set("simple")] for name in category_names(classes)]
-    table = class_embeddings(np.stack([model.encode_text(row) for row in prompts]))
+    classes, table = expected_table(model, data)
     answers = np.argmax(model.encode_image_array(data.images) @ table.T, axis=1)
     rows = [row for row in range(20) if data.labels[row]]
     top1 = np.mean([classes[answers[row]] == data.labels[row] for row in rows])
     assert evaluator(model)["zero_shot/val/top1"] == pytest.approx(top1)
     assert evaluator.chance()["zero_shot/val/top1"] == 1 / len(classes)
+    assert np.mean(evaluator.outcomes(model)["zero_shot/val/top1"]) == pytest.approx(top1)
+    bars, confusion = evaluator.exhibits(model)
+    assert isinstance(bars, Bars) and isinstance(confusion, Confusion)
+    own = [category_names(classes).index(name) for name in confusion.classes]
+    assert own == list(range(len(classes))) and list(bars.names) == list(confusion.classes)
+    for row in rows:
+        confusion.counts[classes.index(data.labels[row]), answers[row]] -= 1
+    assert not confusion.counts.any()
+    assert bars.counts.sum() == 18 and (bars.shares * bars.counts).sum() == pytest.approx(18 * top1)
+
+
+def test_descriptions_join_the_templates_or_stand_alone(model, evaluation_set, tmp_path) -> None:
+    data, path = evaluation_set(14), tmp_path / "descriptions.json"
+    classes = sorted(set(data.labels))
+    sentences = {label: [f"{label} {n}" for n in range(1 + at)] for at, label in enumerate(classes)}
+    path.write_text(json.dumps(sentences))
+    images = model.encode_image_array(data.images)
+    for templates in ("", "simple"):
+        prompts = [t.replace("{}", "{x}") for t in (load_prompt_set(templates) if templates else ())]
+        texts = [
+            [t.replace("{x}", name) for t in prompts] + sentences[label]
+            for label, name in zip(classes, category_names(classes), strict=True)
+        ]
+        table = np.stack([unit(model.encode_text(own).mean(axis=0)) for own in texts])
+        top1 = np.mean(np.argmax(images @ table.T, axis=1) == [classes.index(label) for label in data.labels])
+        evaluator = ZeroShot({"val": data}, sets=("val",), templates=templates, descriptions=str(path))
+        assert evaluator(model)["zero_shot/val/top1"] == pytest.approx(top1)
+    # A class that nothing describes: by its name where there are templates, else a mistake.
+    path.write_text(json.dumps({label: sentences[label] for label in classes[1:]}))
+    assert ZeroShot({"val": data}, sets=("val",), descriptions=str(path))(model)
+    with pytest.raises(ValueError, match="describes no class 'a/b' of set 'val': add it"):
+        ZeroShot({"val": data}, sets=("val",), templates="", descriptions=str(path))(model)
+
+
+def test_the_frechet_mean_may_be_a_class_without_a_text(model, evaluation_set, tmp_path) -> None:
+    data, path = evaluation_set(14), tmp_path / "descriptions.json"
+    # Three leaves under 'a', scored alike; 'a' itself has no text, but is next to all of them.
+    data.labels[:] = [["a", "a/b", "a/c", "a/d"][row % 4] for row in range(14)]
+    path.write_text(json.dumps({label: [label] for label in ("a/b", "a/c", "a/d")}))
+    settings = {"sets": ("val",), "templates": "", "descriptions": str(path)}
+    model.logit_scale = 0.01
+    evaluator = ZeroShot({"val": data}, rule="frechet", metric="paths", **settings)
+    assert evaluator(model)["zero_shot/val/top1"] == 4 / 14
+    assert evaluator(model)["zero_shot/val/squared_distance"] == 10 / 14
+    (_, confusion) = evaluator.exhibits(model)
+    assert list(confusion.classes)[-1] == "a" and confusion.counts[:, -1].sum() == 14
+
+
+def test_answers_along_the_metric_lie_nearer_on_average(model, evaluation_set) -> None:
+    data = evaluation_set(200)
+    model.logit_scale = 2.0
+    for metric in ("paths", "names"):
+        plain, nearer = (
+            ZeroShot({"val": data}, sets=("val",), rule=rule, metric=metric)(model)
+            for rule in ("argmax", "frechet")
+        )
+        assert nearer["zero_shot/val/squared_distance"] < plain["zero_shot/val/squared_distance"]
+
+
+def test_settings_that_do_not_go_together_are_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match="rule='frechet' needs distances"):
+        ZeroShot({}, rule="frechet")
+    with pytest.raises(ValueError, match="has no texts"):
+        ZeroShot({}, templates="")
+    with pytest.raises(ValueError, match="no label tree at 'nowhere'"):
+        ZeroShot({}, metric="nowhere")
+    with pytest.raises(ValueError, match="no descriptions at 'nowhere'"):
+        ZeroShot({}, descriptions="nowhere")
 
 
 def test_a_set_without_labels_is_refused(model, evaluation_set) -> None:

@@ -37,6 +37,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "cluster.feature": ("image", "text", "mean"),
     "data.image.resize": ("squash", "crop", "pad"),
     "data.text.choice": ("first", "uniform"),
+    "evaluators.zero_shot.pooling": ("embedding", "score", "probability"),
+    "evaluators.zero_shot.rule": ("argmax", "frechet"),
 }
 
 
@@ -137,7 +139,11 @@ RANGES: dict[str, Range] = {
     "data.max_bad_share": SHARE,
     "data.watchdog_seconds": NATURAL,
     "data.watchdog_reports": COUNT,
+    "describe.tags": COUNT,
     "evaluators.zero_shot.every": NATURAL,
+    "evaluators.class_means.every": NATURAL,
+    "evaluators.class_means.tasks": COUNT,
+    "evaluators.class_means.seed": NATURAL,
     "evaluators.retrieval.every": NATURAL,
     "distributed.processes": NATURAL,
     "distributed.process": NATURAL,

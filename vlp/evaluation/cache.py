@@ -24,6 +24,10 @@ class RememberingEncoder:
         """The model itself where it remembers already."""
         return model if isinstance(model, cls) else cls(model)
 
+    @property
+    def logit_scale(self) -> float:
+        return self._model.logit_scale
+
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
         return self._once("image", images, lambda: self._model.encode_image_array(images))
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import comb
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 
 def share_within(ranks: Int[np.ndarray, " q"], k: int) -> float:
@@ -73,3 +73,15 @@ def _share_of_best_within(k: int, counts: Counter[int], candidates: int) -> Frac
         n * Fraction(comb(candidates - k, right), comb(candidates, right)) for right, n in counts.items()
     )
     return 1 - Fraction(missed, counts.total())
+
+
+def calibration_error(
+    confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = 15
+) -> float:
+    """Expected calibration error: |accuracy - mean confidence| in bins of equal width, weighted by their examples.
+
+    Bins are open below and closed above (Guo et al. 2017, arXiv 1706.04599, equation 3).
+    """
+    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
+    surplus = np.bincount(bin_of, weights=right - confidence.astype(np.float64))
+    return float(np.abs(surplus).sum() / len(confidence))

@@ -17,6 +17,10 @@ class Encoder(Protocol):
     It batches, pads and spreads over devices and hosts by itself, and returns one row per input, in order.
     """
 
+    @property
+    def logit_scale(self) -> float:
+        """What cosines are multiplied by before a softmax."""
+
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]: ...
 
     def encode_patch_array(

@@ -11,6 +11,7 @@ from vlp.evaluation.protocols import EvaluationSet, Evaluator
 
 _EVALUATORS = {
     "zero_shot": "vlp.evaluation.zero_shot:ZeroShot",
+    "class_means": "vlp.evaluation.class_means:ClassMeans",
     "retrieval": "vlp.evaluation.retrieval:Retrieval",
     "image_retrieval": "vlp.evaluation.image_retrieval:ImageRetrieval",
     "composed_retrieval": "vlp.evaluation.composed_retrieval:ComposedRetrieval",

@@ -10,7 +10,7 @@ WIDTH = 100
 def results_table(results: Mapping[str, float], chance: Mapping[str, float]) -> str:
     """Plain text, at most 100 columns: a row per figure, and for each evaluation set its value and chance.
 
-    Names are `<evaluator>/<set>/<figure>`. Shares are shown in per cent, ranks as they are; what is
+    Names are `<evaluator>/<set>/<figure>`. Shares are shown in per cent, ranks and distances as they are; what is
     missing, of a figure or of its chance, is shown as '-'. Sets that do not fit beside are put below.
     """
     return "\n\n".join(_text(rows) for rows in _tables(results, chance))
@@ -37,7 +37,7 @@ def format_figure(name: str, value: float | None) -> str:
     """A figure in the unit that its name asks for; '-' for none."""
     if value is None:
         return "-"
-    return f"{value:.1f}" if name.endswith("rank") else f"{100 * value:.1f}%"
+    return f"{value:.1f}" if name.endswith(("rank", "distance")) else f"{100 * value:.1f}%"
 
 
 def _rows(results: Mapping[str, float], chance: Mapping[str, float], sets: Sequence[str]) -> list[list[str]]:

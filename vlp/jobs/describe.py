@@ -1,0 +1,68 @@
+"""Write descriptions of classes for zero-shot evaluation, out of the tags of the config's sources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.records import BadRecord
+from input_pipeline.sources import open_source
+from vlp.configuration import ConfigError
+from vlp.evaluation.class_names import naming_rule
+from vlp.evaluation.descriptions import characteristic_tags, describe
+from vlp.jobs import JobOptions
+from vlp.jobs._startup import configuring
+
+NEEDS = ("sources",)
+
+
+def run(options: JobOptions) -> int:
+    """Writes a JSON object from labels to sentences, which evaluators.zero_shot.descriptions takes.
+
+    Raises:
+      ConfigError: no output, a template without {attribute}, or sources without labels and tags.
+    """
+    settings, output = options.config.describe, Path(options.output)
+    if not options.output:
+        raise ConfigError("--job=describe needs --output=PATH: the file to write, such as descriptions.json")
+    if bad := [template for template in settings.templates if "{attribute}" not in template]:
+        raise ConfigError(f"describe.templates: {bad[0]!r} has no {{attribute}} to put a tag into")
+    with configuring():
+        tags = characteristic_tags(labels_and_tags(options.config.data), settings.tags)
+        names = naming_rule(settings.labels)(list(tags))
+    sentences = {
+        label: describe(name, own, settings.templates)
+        for (label, own), name in zip(tags.items(), names, strict=True)
+        if own
+    }
+    if not sentences:
+        raise ConfigError(
+            f"no record of {', '.join(options.config.data.sources)} has both a label and tags: say in "
+            "data.sources.NAME.columns where they are"
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(sentences, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    count = sum(map(len, sentences.values()))
+    print(
+        f"{output}: {count} descriptions of {len(sentences)} classes; {len(tags) - len(sentences)} have no tags"
+    )
+    return 0
+
+
+def labels_and_tags(data: Any) -> Iterator[tuple[str, Sequence[str]]]:
+    """Of every record of the sources that have a weight.
+
+    Args:
+      data: `data` of the config.
+    """
+    for settings in data.sources.values():
+        if settings.weight:
+            source = open_source(settings)
+            for index in range(len(source)):
+                try:
+                    record = source[index]
+                except BadRecord:  # not readable: nothing to learn from
+                    continue
+                yield record.label, record.tags
