@@ -54,7 +54,7 @@ def searches(query: str = "a red apple on a wooden table, drawn in a flat style"
         [
             Search(query, shown[:10], right[0], scores[0]),
             Search("ein Fahrrad vor einem Haus", shown[4:], right[1], scores[1]),
-            Search(shown[13], captions, right[2, :5], scores[2, :5]),
+            Search(shown[13], captions, right[2, :5], scores[2, :5], about=query),
         ],
     )
 

@@ -86,7 +86,7 @@ def test_runs_are_grouped_and_differences_are_paired(six: list[str]) -> None:
             np.std(values, ddof=1)
         )
     [difference] = found.differences[TOP1]
-    assert difference is not None and difference.over == "queries and seeds" and difference.clear
+    assert difference is not None and difference.over == "queries, seeds" and difference.clear
     assert difference.value == pytest.approx(np.mean(figures[1]) - np.mean(figures[0]))
     assert difference.low < difference.value < difference.high
     assert not found.remarks
@@ -96,7 +96,7 @@ def test_the_tables_say_who_differs_in_what_and_by_how_much(six: list[str]) -> N
     text = comparison_markdown(compare([read_run(path) for path in six]))
     assert "| A | 0, 1, 2 | optimizer.learning_rate=0.001 |" in text
     assert "| figure | A: learning_rate=0.001 | B: learning_rate=0.002 |" in text
-    assert f"| {TOP1} | B - A | +" in text and "| queries and seeds | outside |" in text
+    assert f"| {TOP1} | B - A | +" in text and "| queries, seeds | outside |" in text
     assert "fewer than 5 seeds" in text
 
 

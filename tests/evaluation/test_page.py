@@ -85,7 +85,7 @@ def test_texts_are_escaped_wherever_an_exhibit_may_hold_one() -> None:
     everywhere = page_of(
         Bars(HARM, names, np.array([0.1, 0.5, 1.0]), np.array([3, 4, 5])),
         Confusion(HARM, names, counts),
-        Searches(HARM, [Search(HARM, [HARM], right, scores)]),
+        Searches(HARM, [Search(HARM, [HARM], right, scores, about=HARM)]),
         Table(HARM, [HARM], [[HARM]]),
     )
     assert not {"script", "img"} & {tag for tag, _ in Reader(everywhere).elements}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.evaluation import evaluation_page
 from vlp.evaluation.runs import read_run
 
+if CHROMIUM is None:
+    warnings.warn(HOW_TO_GET_IT, stacklevel=1)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_GET_IT)
 
 LOOKS = [(390, False), (390, True), (1280, False), (1280, True)]

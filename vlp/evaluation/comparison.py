@@ -154,7 +154,7 @@ def _difference(first: Variant, second: Variant, name: str) -> Difference | None
     over_seeds = max(map(len, pair)) > 1
     over = [word for word, drawn in (("queries", over_queries), ("seeds", over_seeds)) if drawn]
     value = np.mean([run.figures[name] for run in pair[1]]) - np.mean([run.figures[name] for run in pair[0]])
-    return Difference(float(value), low, high, " and ".join(over))
+    return Difference(float(value), low, high, ", ".join(over))
 
 
 def _values(

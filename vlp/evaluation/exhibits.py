@@ -33,12 +33,16 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Search:
-    """One query, a text or a picture, and what was found for it, best first, each right or wrong."""
+    """One query, a text or a picture, and what was found for it, best first, each right or wrong.
+
+    `about` is what is asked of a picture, or what is known of it.
+    """
 
     query: str | Picture
     found: Sequence[str | Picture]
     right: Bool[np.ndarray, " found"]
     scores: Float[np.ndarray, " found"]
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Any
 
 from vlp.evaluation.runs import Run
 
-# Settings that change no figure: where things go, how often they are written, how many threads read.
+# Settings that change no figure by more than rounding: where things go and how often, threads, and machines.
 _INDIFFERENT = (
     "name",
     "log.",
     "checkpoint.",
+    "mesh.",
+    "distributed.",
     "data.threads",
     "data.workers",
     "data.prefetch",

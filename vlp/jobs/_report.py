@@ -34,6 +34,7 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     chance = chance_levels(evaluators)
     ordered = {name: results[name] for name in chance if name in results}
     table = results_table(ordered, chance) if ordered else "no evaluator was asked for"
+    page = ", to look at: results.html" if (workdir / "results.html").exists() else ""
     given = f" --config={options.config_argument}" if options.config_argument else ""
     commands = [
         f"  python main.py{given} --workdir={workdir}-{number} {ablation}"
@@ -44,7 +45,7 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
             "",
             table,
             "",
-            f"figures: {workdir / 'results.json'}, to look at: results.html   curves: {workdir / 'metrics.jsonl'}, "
+            f"figures: {workdir / 'results.json'}{page}   curves: {workdir / 'metrics.jsonl'}, "
             f"tensorboard --logdir={workdir}   model: vlp.load({str(workdir)!r})",
             "two ablations to try next:",
             *commands,

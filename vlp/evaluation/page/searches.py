@@ -33,16 +33,18 @@ def _card(search: Search, album: Album) -> Markup:
     )
     return element(
         "article",
-        element("div", _query(search.query, album), class_="query"),
+        element("div", _query(search, album), class_="query"),
         element("ol", items, class_="found texts" if textual else "found"),
         class_="card",
     )
 
 
-def _query(query: str | Picture, album: Album) -> Markup:
-    if isinstance(query, str):
-        return element("h4", shorten(query, MOST_TEXT) or "(an empty text)", dir="auto")
-    return join([element("h4", "Found for this picture", class_="unseen"), album.picture(query, "the query")])
+def _query(search: Search, album: Album) -> Markup:
+    about = element("p", shorten(search.about, MOST_TEXT), dir="auto") if search.about else ""
+    if isinstance(search.query, str):
+        return join([element("h4", shorten(search.query, MOST_TEXT) or "(an empty text)", dir="auto"), about])
+    heading = element("h4", "Found for this picture", class_="unseen")
+    return join([heading, album.picture(search.query, "the query"), about])
 
 
 def _found(item: str | Picture, right: bool, score: float, rank: int, album: Album) -> Markup:
