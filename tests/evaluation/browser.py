@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from typing import Any
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOW_TO_GET_IT = "no browser looked at the page: apt-get install chromium"
 _ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
+# The protocol is spoken on the descriptors 3 and 4 of the browser.
+_START = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 
 
 class Browser:
@@ -92,20 +95,14 @@ class Browser:
 def open_browser(profile: Path) -> Iterator[Browser]:
     """A browser with a profile of its own, ended afterwards."""
     assert CHROMIUM, HOW_TO_GET_IT
-    # The protocol is spoken on the descriptors 3 and 4 of the browser; ours must not be in the way of that.
     browser_reads, we_write = map(_elsewhere, os.pipe())
     we_read, browser_writes = map(_elsewhere, os.pipe())
-
-    def give() -> None:
-        os.dup2(browser_reads, 3)
-        os.dup2(browser_writes, 4)
-
+    command = [CHROMIUM, *_ARGUMENTS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
-        [CHROMIUM, *_ARGUMENTS, f"--user-data-dir={profile}", "about:blank"],
+        [sys.executable, "-c", _START, str(browser_reads), str(browser_writes), *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        close_fds=False,
-        preexec_fn=give,
+        pass_fds=(browser_reads, browser_writes),
     )
     os.close(browser_reads)
     os.close(browser_writes)
@@ -119,6 +116,7 @@ def open_browser(profile: Path) -> Iterator[Browser]:
 
 
 def _elsewhere(descriptor: int) -> int:
+    """The same pipe on a descriptor that is in the way of neither 3 nor 4."""
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(descriptor)
     return moved

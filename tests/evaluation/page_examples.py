@@ -60,11 +60,12 @@ def searches(query: str = "a red apple on a wooden table, drawn in a flat style"
 
 
 def score_maps(text: str = "a bird") -> ScoreMaps:
-    rng = np.random.default_rng(3)
-    return ScoreMaps(
-        "Where the text is, on collages of val",
-        [ScoreMap(picture, text, rng.normal(0.2, 0.05, (8, 8))) for picture in pictures(4)],
-    )
+    rng, shown = np.random.default_rng(3), pictures(4)
+    texts = {0: (text, "a pig", "a tail"), 1: ("a chain",), 2: ("the moon",), 3: ("ice cream",)}
+    maps = [
+        ScoreMap(shown[row], one, rng.normal(0.2, 0.05, (8, 8))) for row, own in texts.items() for one in own
+    ]
+    return ScoreMaps("Where the text is, on collages of val", maps)
 
 
 def findings(*, text: str = "a bird", classes: int = 60) -> Findings:

@@ -15,6 +15,7 @@ from vlp.evaluation.outcomes import outcomes_to_bytes
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.curves import POINTS, line, ticks
 from vlp.evaluation.runs import read_run
+from vlp.evaluation.variants import differing
 
 TOP1, RANK = "zero_shot/val/top1", "retrieval/val/text_to_image/median_rank"
 CONFIG = to_dict(resolve(load_config("configs/quickstart.py")))
@@ -92,9 +93,19 @@ def test_runs_are_grouped_and_differences_are_paired(six: list[str]) -> None:
     assert not found.remarks
 
 
+def test_groups_that_only_some_have_are_told_by_their_name() -> None:
+    plain = {"a": 1, "data.sources.x.path": "p", "data.sources.x.weight": 1.0}
+    more = {**plain, "data.sources.y.path": "q", "data.sources.y.weight": 1.0}
+    other = {**more, "data.sources.y.weight": 2.0}
+    assert differing([plain, plain]) == []
+    assert differing([plain, more]) == ["data.sources.y"]
+    assert differing([plain, more, other]) == ["data.sources.y", "data.sources.y.weight"]
+    assert differing([plain, {**plain, "a": 2}]) == ["a"]
+
+
 def test_the_tables_say_who_differs_in_what_and_by_how_much(six: list[str]) -> None:
     text = comparison_markdown(compare([read_run(path) for path in six]))
-    assert "| A | 0, 1, 2 | optimizer.learning_rate=0.001 |" in text
+    assert "| A | 0, 1, 2 | " in text and "| optimizer.learning_rate | 0.001 | 0.002 |" in text
     assert "| figure | A: learning_rate=0.001 | B: learning_rate=0.002 |" in text
     assert f"| {TOP1} | B - A | +" in text and "| queries, seeds | outside |" in text
     assert "fewer than 5 seeds" in text
@@ -117,7 +128,7 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
         f"{paths[5]} is left out: it has no figures",
         f"{paths[2]} is left out: it has config and seed of {paths[0]}",
         f"{paths[1]} lacks {TOP1}",
-        f"{paths[1]} has no outcomes",
+        f"No outcomes of queries (.npz) are there for {paths[1]}:",
         f"{paths[3]} lacks {RANK}",
         f"{TOP1} has another number of queries in some runs (400 in {paths[0]}, 200 in {paths[3]})",
     ):

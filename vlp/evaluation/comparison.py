@@ -102,12 +102,14 @@ def _lacking(groups: Sequence[Variant]) -> list[str]:
     for run in runs:
         if missing := [name for name in names if name not in run.figures]:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            remarks.append(f"{run.name} lacks {missing[0]}{more}: the others' means are without it.")
-        if not run.outcomes:
             remarks.append(
-                f"{run.name} has no outcomes of queries (.npz), so its intervals are over seeds alone; --job=evaluate "
-                "writes them."
+                f"{run.name} lacks {missing[0]}{more}: means over its variant's seeds are without it."
             )
+    if without := [run.name for run in runs if not run.outcomes]:
+        remarks.append(
+            f"No outcomes of queries (.npz) are there for {', '.join(without)}: their intervals are over seeds alone. "
+            "--job=evaluate writes them."
+        )
     return remarks
 
 

@@ -14,13 +14,21 @@ _FEW_SEEDS = 5
 
 
 def variant_rows(comparison: Comparison) -> list[list[str]]:
-    """A head, then a row a variant: its runs, their seeds, and the settings in which it differs from another."""
-    rows = [["variant", "seeds", "settings that differ", "runs"]]
+    """A head, then a row a variant: its seeds and its runs."""
+    rows = [["variant", "seeds", "runs"]]
     for variant in comparison.variants:
-        settings = ", ".join(f"{path}={value}" for path, value in variant.settings.items()) or "-"
         seeds = ", ".join("?" if seed is None else str(seed) for seed in variant.seeds)
-        rows.append([variant.letter, seeds, settings, ", ".join(run.name for run in variant.runs)])
+        rows.append([variant.letter, seeds, ", ".join(run.name for run in variant.runs)])
     return rows
+
+
+def setting_rows(comparison: Comparison) -> list[list[str]]:
+    """A head, then a row for every setting in which variants differ."""
+    paths = dict.fromkeys(path for variant in comparison.variants for path in variant.settings)
+    return [
+        ["setting", *(variant.letter for variant in comparison.variants)],
+        *([path, *(str(one.settings.get(path, "?")) for one in comparison.variants)] for path in paths),
+    ]
 
 
 def level_rows(comparison: Comparison) -> list[list[str]]:
@@ -75,12 +83,10 @@ def caveats(comparison: Comparison) -> list[str]:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The whole comparison."""
-    parts = [
-        "# Comparison of runs",
-        _table(variant_rows(comparison)),
-        "## Figures",
-        _table(level_rows(comparison)),
-    ]
+    parts = ["# Comparison of runs", _table(variant_rows(comparison))]
+    if len(settings := setting_rows(comparison)) > 1:
+        parts.append(_table(settings))
+    parts += ["## Figures", _table(level_rows(comparison))]
     if len(comparison.variants) > 1:
         parts += [f"## Differences to {comparison.variants[0].letter}", _table(difference_rows(comparison))]
     parts.append("\n".join(f"- {words}" for words in caveats(comparison)))

@@ -53,30 +53,48 @@ def variants(runs: Sequence[Run]) -> list[Variant]:
     """In the order in which their first runs were named; a run without a config is a variant of its own."""
     groups: dict[object, list[Run]] = {}
     for run in runs:
-        groups.setdefault(_identity(run) or run.name, []).append(run)
-    configs = [_relevant(members[0]) for members in groups.values() if members[0].config]
-    paths = sorted({path for config in configs for path in config})
-    different = [path for path in paths if len({repr(config.get(path, ABSENT)) for config in configs}) > 1]
+        groups.setdefault(repr(sorted(_relevant(run).items())) if run.config else run.name, []).append(run)
+    configs = [_relevant(members[0]) for members in groups.values()]
+    rows = differing([config for config in configs if config])
     return [
         Variant(
             _letter(number),
             tuple(sorted(members, key=lambda run: (run.seed is None, run.seed or 0))),
-            {path: members[0].config.get(path, ABSENT) for path in different} if members[0].config else {},
+            {path: _value(config, path) for path in rows} if config else {},
         )
-        for number, members in enumerate(groups.values())
+        for number, (members, config) in enumerate(zip(groups.values(), configs, strict=True))
     ]
 
 
+def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Paths that tell configs apart: of leaves with several values, and of the widest groups that only some have."""
+    paths = sorted({path for config in configs for path in config})
+    found = {path for path in paths if len({repr(config[path]) for config in configs if path in config}) > 1}
+    groups = [{group for path in config for group in _groups(path)} for config in configs]
+    for path in paths:
+        lacking = [group for group in _groups(path) if not all(group in own for own in groups)]
+        found |= set(lacking[:1])
+    return sorted(found)
+
+
+def _groups(path: str) -> list[str]:
+    """The groups around a leaf, the widest first, and the leaf itself."""
+    parts = path.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+
+
+def _value(config: Mapping[str, Any], path: str) -> Any:
+    inside = [leaf for leaf in config if leaf.startswith(f"{path}.")]
+    return f"({len(inside)} setting{'s' * (len(inside) > 1)})" if inside else config.get(path, ABSENT)
+
+
 def _relevant(run: Run) -> dict[str, Any]:
+    """Without the seed, and without groups that are empty: they have no setting."""
     return {
         path: value
         for path, value in run.config.items()
-        if path != "seed" and not path.startswith(_INDIFFERENT)
+        if path != "seed" and not path.startswith(_INDIFFERENT) and value != {}
     }
-
-
-def _identity(run: Run) -> str:
-    return repr(sorted(_relevant(run).items())) if run.config else ""
 
 
 def _letter(number: int) -> str:

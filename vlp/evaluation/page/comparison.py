@@ -13,6 +13,7 @@ from vlp.evaluation.comparison_report import (
     differences,
     is_share,
     level_rows,
+    setting_rows,
     variant_rows,
 )
 from vlp.evaluation.page.curves import POINTS, draw_curves, legend, line
@@ -29,7 +30,14 @@ def comparison_page(comparison: Comparison) -> str:
     runs = sum(len(variant.runs) for variant in comparison.variants)
     about = {"variants": str(len(comparison.variants)), "runs": str(runs)}
     sections = [
-        Section("Variants", _table(variant_rows(comparison), "Variants")),
+        Section(
+            "Variants",
+            join(
+                _table(rows, rows[0][0])
+                for rows in (variant_rows(comparison), setting_rows(comparison))
+                if len(rows) > 1
+            ),
+        ),
         Section("Figures", join([_table(level_rows(comparison), "Figures"), _remarks(comparison)])),
     ]
     if len(comparison.variants) > 1:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
 
 from vlp.evaluation.bootstrap import LEVEL, RESAMPLES, mean_interval
-from vlp.evaluation.page.html import Markup, element, join
+from vlp.evaluation.page.html import Markup, breakable, element
 from vlp.evaluation.report import figure_and_set, format_figure
 
 _WIDTH, _HEIGHT, _MARGIN = 200, 18, 6
@@ -87,17 +86,12 @@ def _row(
     shown = format_figure(name, value)
     return element(
         "tr",
-        element("th", _breakable(figure), scope="row", title=name),
+        element("th", breakable(figure), scope="row", title=name),
         element("td", shown, class_="number value"),
         element("td", _written(name, interval), class_="number"),
         element("td", format_figure(name, level), class_="number faint"),
         element("td", _drawing(value, interval, level) if shown.endswith("%") else "", class_="plot"),
     )
-
-
-def _breakable(name: str) -> Markup:
-    """The name as in the JSON file, with places where a narrow screen may break it."""
-    return join([part, element("wbr")] for part in re.split(r"(?<=[/_@])", name))
 
 
 def _written(name: str, interval: tuple[float, float]) -> str:

@@ -43,6 +43,11 @@ def escape(text: str) -> Markup:
     return Markup(html.escape(_UNFIT.sub("\ufffd", text)))
 
 
+def breakable(name: str) -> Markup:
+    """A name or a path with places where a narrow screen may break it."""
+    return join([part, element("wbr")] for part in re.split(r"(?<=[/_@.])", name))
+
+
 def shorten(text: str, limit: int) -> str:
     """The text in one line, cut to a number of characters."""
     line = " ".join(text.split())

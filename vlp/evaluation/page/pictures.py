@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from vlp.evaluation.page.html import Markup, element
 
 SIDE = 192  # pixels of the longer side, at most
-MOST_PICTURES, MOST_BYTES = 400, 6_000_000
+MOST_PICTURES, MOST_BYTES = 1000, 8_000_000
 _QUALITY = 85
 
 

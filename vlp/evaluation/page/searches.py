@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -10,7 +13,7 @@ from vlp.evaluation.page.html import Markup, element, join, shorten
 from vlp.evaluation.page.pictures import SIDE, Album
 from vlp.evaluation.page.tables import note
 
-MOST_SEARCHES, MOST_FOUND, MOST_MAPS, MOST_TEXT = 12, 10, 12, 240
+MOST_SEARCHES, MOST_FOUND, MOST_MAPS, MOST_TEXT = 16, 10, 24, 240
 # Anchors of a colour map whose lightness rises evenly, from dark violet to pale yellow.
 _COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], float)
 
@@ -59,36 +62,29 @@ def _found(item: str | Picture, right: bool, score: float, rank: int, album: Alb
 
 
 def draw_score_maps(exhibit: ScoreMaps, album: Album) -> Markup:
-    """Each picture beside itself under its scores, with a ring around the highest."""
+    """Each picture beside itself under its scores, with a ring around the highest; several texts share a picture."""
     shown = exhibit.maps[:MOST_MAPS]
-    parts = [element("div", (_map(one, album) for one in shown), class_="maps"), _colour_key()]
-    if len(shown) < len(exhibit.maps):
-        parts.append(note(f"The first {len(shown)} of {len(exhibit.maps):,} score maps."))
-    return join(parts)
+    groups = (list(group) for _, group in groupby(shown, key=lambda one: one.picture.tobytes()))
+    drawn = element("div", (_group(group, album) for group in groups), class_="maps")
+    if len(shown) == len(exhibit.maps):
+        return join([drawn, _colour_key()])
+    return join([drawn, _colour_key(), note(f"The first {len(shown)} of {len(exhibit.maps):,} score maps.")])
+
+
+def _group(maps: Sequence[ScoreMap], album: Album) -> Markup:
+    picture = element("figure", album.picture(maps[0].picture, "the picture"))
+    return element("div", picture, (_map(one, album) for one in maps), class_="map-group")
 
 
 def _map(one: ScoreMap, album: Album) -> Markup:
-    scores = np.asarray(one.scores, float)
-    text = shorten(one.text, MOST_TEXT)
+    scores, text = np.asarray(one.scores, float), shorten(one.text, MOST_TEXT)
     peak = np.unravel_index(int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf))), scores.shape)
     place = _place(int(peak[0]), int(peak[1]), scores.shape)
+    span = f"{np.nanmin(scores):.3f} to {np.nanmax(scores):.3f}"
     return element(
         "figure",
-        element(
-            "div",
-            album.picture(one.picture, "the picture"),
-            album.picture(overlay(one.picture, scores), f"its scores, highest {place}"),
-            class_="pair",
-        ),
-        element(
-            "figcaption",
-            element("b", text, dir="auto"),
-            element(
-                "span",
-                f" {np.nanmin(scores):.3f} to {np.nanmax(scores):.3f}, highest {place}",
-                class_="faint",
-            ),
-        ),
+        album.picture(overlay(one.picture, scores), f"its scores for {text}, highest {place}"),
+        element("figcaption", element("b", text, dir="auto"), element("span", span, class_="faint")),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vlp.evaluation.exhibits import Bars, Table
-from vlp.evaluation.page.html import Markup, element, join, shorten
+from vlp.evaluation.page.html import Markup, breakable, element, join, shorten
 
 _PLAIN = r"[-+]?[\d.,]+ ?%?"
 _NUMBER = re.compile(rf"({_PLAIN}( (to|±) {_PLAIN})?|-)?")
@@ -29,7 +29,10 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Mark
     body = (
         element(
             "tr",
-            (element("td", cell, class_=style, dir="auto") for cell, style in zip(row, styles, strict=True)),
+            (
+                element("td", _cell(cell, style), class_=style, dir="auto")
+                for cell, style in zip(row, styles, strict=True)
+            ),
         )
         for row in rows
     )
@@ -41,6 +44,10 @@ def _style(column: Sequence[str]) -> str | None:
     if column and all(_NUMBER.fullmatch(cell) for cell in column):
         return "number"
     return "long" if any(len(cell) > 24 and not isinstance(cell, Markup) for cell in column) else None
+
+
+def _cell(cell: str, style: str | None) -> str:
+    return breakable(cell) if style == "long" else cell
 
 
 def draw_table(exhibit: Table) -> Markup:
