@@ -127,6 +127,7 @@ class Run:
             evaluate = self.evaluation(state, writer, timer)
             compilations = stack.enter_context(Compilations())
             hooks = [alive, *self.hooks(writer, progress, timer, evaluate, compilations)]
+            step = start
             for info in training_steps(
                 self.training.train_step,
                 state,
@@ -139,9 +140,10 @@ class Run:
                 stop_requested=stop.requested,
             ):
                 run_hooks(hooks, info)
+                step = info.step
             self.checkpointer.close()
             progress.close()
-            log.info("left after step %d of %d", info.step, config.steps)
+            log.info("left after step %d of %d", step, config.steps)
         if stop.received is not None:
             print(
                 f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there"
