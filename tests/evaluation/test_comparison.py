@@ -184,14 +184,25 @@ def test_the_page_shows_figures_differences_and_curves(six: list[str]) -> None:
     assert "<script" not in page and "url(" not in page
 
 
+def test_a_variant_looks_the_same_in_every_diagram(six: list[str]) -> None:
+    for path in six[3:]:
+        metrics = Path(path) / "metrics.jsonl"
+        metrics.write_text(
+            metrics.read_text() + "".join(f'{{"step": {one}, "own/loss": 1.0}}\n' for one in (1, 2))
+        )
+    page = comparison_page(compare([read_run(path) for path in six]))
+    own = page[page.index("<b>own/loss</b>") :].partition("</figure>")[0]
+    assert 'class="line s1"' in own and 'class="letter s1">B<' in own and " s0" not in own
+
+
 def test_long_curves_are_thinned_and_gaps_are_left_out() -> None:
     steps = np.arange(1, 5001)
-    thin = line("A", [(steps, np.full(5000, 2.0)), (steps[:100], np.full(100, 4.0))])
+    thin = line("A", 0, [(steps, np.full(5000, 2.0)), (steps[:100], np.full(100, 4.0))])
     assert len(thin.steps) == POINTS and thin.steps[-1] == 5000
     assert thin.mean[0] == 3.0 and thin.low[0] == 2.0 and thin.high[0] == 4.0 and thin.mean[-1] == 2.0
-    broken = line("A", [(np.array([1, 2, 3]), np.array([1.0, np.nan, np.inf]))])
+    broken = line("A", 0, [(np.array([1, 2, 3]), np.array([1.0, np.nan, np.inf]))])
     assert broken.steps.tolist() == [1]
-    assert not len(line("A", [(np.array([1]), np.array([np.nan]))]).steps)
+    assert not len(line("A", 0, [(np.array([1]), np.array([np.nan]))]).steps)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from vlp.evaluation.comparison import Comparison, Difference
@@ -59,25 +57,22 @@ def _remarks(comparison: Comparison) -> Markup:
 def _differences(comparison: Comparison) -> Markup:
     head, *rows = difference_rows(comparison)
     found = [(name, difference) for name, _, difference in differences(comparison)]
-    widest = _widest(difference for name, difference in found if is_share(name))
+    shares = [is_share(name) and _reach(difference) <= 1 for name, difference in found]
+    widest = max((_reach(one) for (_, one), share in zip(found, shares, strict=True) if share), default=0.0)
     cells = [
-        [*row, _drawing(difference, widest) if is_share(name) else ""]
-        for row, (name, difference) in zip(rows, found, strict=True)
+        [*row, _drawing(difference, widest or 1.0) if share else ""]
+        for row, (_, difference), share in zip(rows, found, shares, strict=True)
     ]
-    scale = (
-        f"-{100 * widest:.3g} to +{100 * widest:.3g} points"
-        if any(is_share(name) for name, _ in found)
-        else ""
-    )
+    scale = f"-{100 * widest:.3g} to +{100 * widest:.3g} points" if any(shares) else ""
     table = grid([*head, scale], cells, f"Differences to {comparison.variants[0].letter}")
     return join(
         [table, note("The dot is the difference, the thick line its interval; the upright dashes are zero.")]
     )
 
 
-def _widest(found: Iterable[Difference]) -> float:
-    ends = [abs(end) for one in found for end in (one.low, one.high, one.value) if np.isfinite(end)]
-    return max(ends, default=0.0) or 1.0
+def _reach(difference: Difference) -> float:
+    """How far from zero anything of it is."""
+    return max(abs(end) for end in (difference.value, difference.low, difference.high) if np.isfinite(end))
 
 
 def _drawing(difference: Difference, widest: float) -> Markup:
@@ -111,8 +106,8 @@ def _curves(comparison: Comparison) -> Markup:
             variant.letter: [run.curves[name] for run in variant.runs if name in run.curves]
             for variant in comparison.variants
         }
-        lines = [line(letter, own) for letter, own in curves.items() if own]
-        if any(len(one.steps) for one in lines):
+        lines = [line(letter, number, own) for number, (letter, own) in enumerate(curves.items()) if own]
+        if any(len(one.steps) > 1 for one in lines):
             drawings.append((name, lines))
     if not drawings:
         return Markup()

@@ -18,17 +18,18 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 26, 10, 28
 
 
 class Line(NamedTuple):
-    """A variant's curve: its mean over seeds, and the least and the greatest of them."""
+    """The curve of a variant, drawn as all of that number are: its mean over seeds, and the least and the greatest."""
 
     letter: str
+    style: int
     steps: Int[np.ndarray, " points"]
     mean: Float[np.ndarray, " points"]
     low: Float[np.ndarray, " points"]
     high: Float[np.ndarray, " points"]
 
 
-def line(letter: str, curves: Sequence[Curve]) -> Line:
-    """Curves of several seeds together, at every step that any of them has."""
+def line(letter: str, number: int, curves: Sequence[Curve]) -> Line:
+    """Curves of several seeds of a variant together, at every step that any of them has."""
     steps = np.unique(np.concatenate([steps for steps, _ in curves]))
     values = np.full((len(curves), len(steps)), np.nan)
     for row, (own, curve) in enumerate(curves):
@@ -38,10 +39,17 @@ def line(letter: str, curves: Sequence[Curve]) -> Line:
     parts = [part for part in np.array_split(np.arange(len(steps)), POINTS) if len(part)]
     if not parts:
         nothing = np.zeros(0)
-        return Line(letter, steps, nothing, nothing, nothing)
+        return Line(letter, number % _STYLES, steps, nothing, nothing, nothing)
     seeds = np.stack([_mean(values[:, part], axis=1) for part in parts], axis=1)
     ends = steps[[part[-1] for part in parts]]
-    return Line(letter, ends, _mean(seeds, axis=0), np.nanmin(seeds, axis=0), np.nanmax(seeds, axis=0))
+    return Line(
+        letter,
+        number % _STYLES,
+        ends,
+        _mean(seeds, axis=0),
+        np.nanmin(seeds, axis=0),
+        np.nanmax(seeds, axis=0),
+    )
 
 
 def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
@@ -57,19 +65,18 @@ def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
     low, high = min(one.low.min() for one in drawn), max(one.high.max() for one in drawn)
     low, high = (low, high) if high > low else (low - abs(low) / 2 - 1e-9, high + abs(high) / 2 + 1e-9)
     frame = _Frame(last or 1, float(low), float(high))
-    styles = {one.letter: number % _STYLES for number, one in enumerate(lines)}
     ends = _apart([frame.y(float(one.mean[-1])) for one in drawn])
     parts: list[Child] = [
         _axes(frame, share=share),
-        (_band(one, frame, styles[one.letter]) for one in drawn),
-        (_line(one, frame, styles[one.letter]) for one in drawn),
+        (_band(one, frame) for one in drawn),
+        (_line(one, frame) for one in drawn),
         (
             element(
                 "text",
                 one.letter,
                 x=frame.x(int(one.steps[-1])) + 5,
                 y=f"{end + 4:.1f}",
-                class_=f"letter s{styles[one.letter]}",
+                class_=f"letter s{one.style}",
             )
             for one, end in zip(drawn, ends, strict=True)
         ),
@@ -146,24 +153,24 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [number * step for number in range(first, int(np.floor(high / step + 1e-9)) + 1)]
 
 
-def _band(one: Line, frame: _Frame, style: int) -> Markup:
+def _band(one: Line, frame: _Frame) -> Markup:
     if np.array_equal(one.low, one.high):
         return Markup()
     there = _points(one.steps, one.high, frame)
     back = _points(one.steps[::-1], one.low[::-1], frame)
-    return element("polygon", points=f"{there} {back}", class_=f"band s{style}")
+    return element("polygon", points=f"{there} {back}", class_=f"band s{one.style}")
 
 
-def _line(one: Line, frame: _Frame, style: int) -> Markup:
+def _line(one: Line, frame: _Frame) -> Markup:
     if len(one.steps) == 1:
         return element(
             "circle",
             cx=frame.x(int(one.steps[0])),
             cy=frame.y(float(one.mean[0])),
             r=3,
-            class_=f"point s{style}",
+            class_=f"point s{one.style}",
         )
-    return element("polyline", points=_points(one.steps, one.mean, frame), class_=f"line s{style}")
+    return element("polyline", points=_points(one.steps, one.mean, frame), class_=f"line s{one.style}")
 
 
 def _points(steps: Int[np.ndarray, " points"], values: Float[np.ndarray, " points"], frame: _Frame) -> str:
