@@ -37,9 +37,11 @@ def document(title: str, about: Mapping[str, str], sections: Sequence[Section], 
         element("title", title),
         element("style", Markup(style)),
     )
+    titles = {f"part-{number}": section.title for number, section in enumerate(sections)}
+    links = contents(titles, title) if len(sections) > 2 else Markup()
     body = element(
         "body",
-        element("header", element("h1", title), _about(about), _contents(sections)),
+        element("header", element("h1", title), _about(about), links),
         element("main", (_section(section, number) for number, section in enumerate(sections))),
         element("footer", element("p", footer, class_="note")),
     )
@@ -53,14 +55,10 @@ def _about(about: Mapping[str, str]) -> Markup:
     return element("dl", entries) if about else Markup()
 
 
-def _contents(sections: Sequence[Section]) -> Markup:
-    if len(sections) < 3:
-        return Markup()
-    links = (
-        element("li", element("a", section.title, href=f"#part-{number}"))
-        for number, section in enumerate(sections)
-    )
-    return element("nav", element("ul", links), aria_label="Contents")
+def contents(titles: Mapping[str, str], label: str) -> Markup:
+    """Links to parts of the page: their titles by their ids."""
+    links = (element("li", element("a", title, href=f"#{part}")) for part, title in titles.items())
+    return element("nav", element("ul", links), aria_label=f"Contents: {label}")
 
 
 def _section(section: Section, number: int) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, ScoreMaps, Searches, Table
 from vlp.evaluation.page.confusion import draw_confusion
-from vlp.evaluation.page.document import Section, document
+from vlp.evaluation.page.document import Section, contents, document
 from vlp.evaluation.page.figures import draw_figures, figures_key
 from vlp.evaluation.page.html import Markup, element, join
 from vlp.evaluation.page.pictures import MOST_BYTES, MOST_PICTURES, SIDE, Album
@@ -37,10 +37,14 @@ def _evaluators(figures: Mapping[str, float]) -> list[str]:
 def _evaluator(name: str, findings: Findings, album: Album) -> Markup:
     own = {figure: value for figure, value in findings.figures.items() if figure.partition("/")[0] == name}
     parts = [draw_figures(_in_words(name), own, findings.chance, findings.outcomes)] if own else []
-    for exhibit in findings.exhibits.get(name, ()):
+    exhibits = findings.exhibits.get(name, ())
+    if len(exhibits) > 2:
         parts.append(
-            element("section", element("h3", exhibit.title), _draw(exhibit, album), class_="exhibit")
+            contents({f"{name}-{number}": one.title for number, one in enumerate(exhibits)}, _in_words(name))
         )
+    for number, exhibit in enumerate(exhibits):
+        heading = element("h3", exhibit.title, id=f"{name}-{number}")
+        parts.append(element("section", heading, _draw(exhibit, album), class_="exhibit"))
     return join(parts)
 
 
