@@ -62,6 +62,10 @@ def test_calibration_is_that_of_a_loop_over_bins() -> None:
     rng = RNG(0)
     confidence, right = rng.uniform(size=500), rng.uniform(size=500) < 0.5
     assert calibration_error(confidence, right) == pytest.approx(binned_error(confidence, right))
+    # A bin holds its upper end: 5/15 lies with 4.5/15, and not with 5.5/15.
+    for other, expected in ((4.5, abs(1 - 9.5 / 15) / 2), (5.5, (5 / 15 + 1 - 5.5 / 15) / 2)):
+        found = calibration_error(np.array([5, other]) / 15, np.array([False, True]))
+        assert found == pytest.approx(expected)
     assert calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0.0
     assert calibration_error(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
 
