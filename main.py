@@ -13,6 +13,7 @@ Examples:
   python main.py --job=prepare --source=FOLDER --output=data/mine
   python main.py --job=inspect --benchmark
   python main.py --job=compare runs/a-0 runs/a-1 runs/b-0 runs/b-1
+  python main.py --job=plan --topology=v5e:16x16 --config=configs/clip.py:model=vit_l14
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ OPTIONS = {  # name: (default, help)
     "output": ("", "file or folder to write"),
     "benchmark": (False, "with --job=inspect: how fast the loader is, and how fast it has to be"),
     "step": (0, "with --job=replay: the step to look into"),
+    "topology": (
+        "local",
+        "with --job=plan: devices to plan for, such as v5e:16x16, v5p:8x8x8, v6e:16x16 or local",
+    ),
+    "suggest": (
+        False,
+        "with --job=plan: try remat policies, fsdp sizes and micro-batches, and rank what fits",
+    ),
     "allow_config_change": ("", "config keys, separated by commas, that may differ from the resumed run's"),
 }
 HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
@@ -90,6 +99,8 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         output=options["output"],
         benchmark=options["benchmark"],
         step=options["step"],
+        topology=options["topology"],
+        suggest=options["suggest"],
         allow_config_change=configuration.parse_paths(options["allow_config_change"], config),
         paths=line.positional,
     )

@@ -18,7 +18,7 @@ PACKAGES = ("vlp", "input_pipeline", "configs")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("main",),
     ("vlp.jobs",),
-    ("vlp", "vlp.model", "vlp.training", "vlp.evaluation", "vlp.clustering", "vlp.interop"),
+    ("vlp", "vlp.model", "vlp.training", "vlp.evaluation", "vlp.clustering", "vlp.interop", "vlp.planning"),
     ("vlp.pretrainer", "vlp.checkpoint"),
     ("vlp.objectives",),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),

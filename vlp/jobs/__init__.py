@@ -27,6 +27,8 @@ class JobOptions:
       output: file or folder to write; '' for the job's own default.
       benchmark: whether to measure the input pipeline.
       step: the step of a run to look into.
+      topology: devices to plan for.
+      suggest: whether to try variants of the config that fit them.
       allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
       paths: what stood on the command line besides flags.
     """
@@ -39,6 +41,8 @@ class JobOptions:
     output: str = ""
     benchmark: bool = False
     step: int = 0
+    topology: str = "local"
+    suggest: bool = False
     allow_config_change: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 

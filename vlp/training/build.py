@@ -17,7 +17,7 @@ from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import make_optimizer
 from vlp.training.state import TrainState, create_state, parameter_bounds, split
-from vlp.training.step import Gradient, TrainStep, make_gradient, make_train_step
+from vlp.training.step import Gradient, make_gradient, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Training:
     schedule: optax.Schedule
     abstract_state: PyTree
     initial_state: Any
-    train_step: TrainStep
+    train_step: jax.stages.Wrapped
     gradient: Gradient
     fields: tuple[str, ...]
     pretrainer_graphdef: nnx.GraphDef

@@ -1,0 +1,91 @@
+"""`--job=plan` as a user runs it: for the devices at hand, for a TPU that is not here, and refusals."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import main
+
+
+@pytest.fixture(autouse=True)
+def flags_for_cpus_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planning for TPUs drops XLA_FLAGS, which later tests want."""
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+
+
+TINY = (
+    "--config=configs/clip.py:runlocal",
+    "--config.tokenizer.kind=clip",
+    "--config.tokenizer.path=data/tokenizers/clip",
+    "--config.batch_size=64",
+)
+
+
+def test_a_plan_for_the_devices_at_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mesh = ("--config.mesh.fsdp=4", "--config.optimizer.ema_decay=0.9")
+    assert main.main(["--job=plan", f"--output={tmp_path / 'plan.json'}", *TINY, *mesh]) == 0
+    printed = capsys.readouterr().out
+    for part in ("data=2, fsdp=4", "running mean", "all-gather", "matrix products", "<- binds", "chip-hours"):
+        assert part in printed
+    (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]
+    compiled, held = plan["compiled"], plan["compiled"]["held"]
+    assert plan["fits"] and compiled["needed"] >= compiled["arguments"] >= sum(held.values())
+    assert held["running mean"] == held["parameters"] < held["optimiser"] < 2.1 * held["parameters"]
+    assert held["parameters"] < 4 * compiled["parameters"] / 2  # the large ones are split over four devices
+    # Forward and backward passes of the towers, and the scores.
+    assert 0.9 < plan["estimate"]["extra"] < 1.5
+    assert {one["kind"] for one in compiled["program"]["collectives"]} >= {"all-gather", "all-reduce"}
+
+
+V5E = ("--job=plan", "--topology=v5e:4x4", "--config.model.dtype=bfloat16", "--config.batch_size=4096")
+SMALL = [
+    f"--config.model.{tower}.{name}={value}"
+    for tower in ("image", "text")
+    for name, value in {"width": 256, "heads": 4, "mlp_dim": 1024, "depth": 4}.items()
+]
+
+
+@pytest.mark.slow
+def test_memory_and_gathers_on_sixteen_chips_do_not_grow(tmp_path: Path) -> None:
+    """Compiled for TPU v5e without one. What is measured stands here with a tenth to spare."""
+    if importlib.util.find_spec("libtpu") is None:
+        pytest.skip("libtpu is not installed: pip install -r requirements-tpu-plan.txt")
+    output = tmp_path / "plan.json"
+    flags = ("--config.mesh.fsdp=4", "--config.mesh.model=2", "--config.model.remat=full")
+    assert main.main([*TINY, *V5E, *SMALL, *flags, f"--output={output}"]) == 0
+    (plan,) = json.loads(output.read_text())["plans"]
+    compiled = plan["compiled"]
+    gathers = [one for one in compiled["program"]["collectives"] if one["kind"] == "all-gather"]
+    figures = {
+        "MiB": compiled["needed"] / 2**20,
+        "all-gathers": sum(one["count"] for one in gathers),
+        "MB gathered": sum(one["bytes"] for one in gathers) / 1e6,
+        "FLOPs to the model's": plan["estimate"]["extra"],
+    }
+    limits = {"MiB": 419, "all-gathers": 88, "MB gathered": 33, "FLOPs to the model's": 1.35}
+    assert all(figures[name] <= limits[name] for name in figures), figures
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--topology=v5e",), "v5e:16x16"),
+        (("--topology=v9:2x2",), "v9:2x2 is unknown to libtpu"),
+        (("--config.mesh.model=3",), "mesh.model=3 does not divide model.image.heads=2"),
+        (("--config.mesh.data=3",), "needs 3 devices, and there are 8"),
+        (("--config.batch_size=12",), "batch_size=12 is not a multiple of 8"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "v9" in arguments[0] and importlib.util.find_spec("libtpu") is None:
+        expected = "pip install -r requirements-tpu-plan.txt"
+    assert main.main(["--job=plan", *TINY, *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert expected in error[-1]

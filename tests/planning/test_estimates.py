@@ -1,0 +1,76 @@
+"""Roofline arithmetic, and which variants are tried in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+from configs import base
+from vlp.configuration import resolve
+from vlp.planning.chips import CHIPS
+from vlp.planning.compile import CompiledStep
+from vlp.planning.estimate import estimate
+from vlp.planning.program import Collective, Program
+from vlp.planning.suggest import fsdp_sizes, ranked, rungs, trials
+from vlp.planning.topology import Topology
+
+V5E = Topology("v5e:4x4", tuple(range(16)), hosts=4, chip=CHIPS["v5e"])
+
+
+def compiled(program: Program | None, links: int = 1, needed: int = 2**30) -> CompiledStep:
+    members = {one.members: links for one in program.collectives} if program else {}
+    return CompiledStep(
+        mesh={"data": 4, "fsdp": 4, "model": 1},
+        fields=("image", "text", "text_mask"),
+        parameters=1,
+        held={},
+        arguments=0,
+        temporaries=0,
+        needed=needed,
+        limit=None,
+        program=program,
+        links=members,
+        seconds=1.0,
+        refusal="",
+    )
+
+
+def test_the_slowest_kind_of_work_binds():
+    config = resolve(base.get_config())
+    gather = Collective("all-gather", 4, (0, 1, 2, 3), count=1, bytes=25e9)
+    program = Program(flops=19.7e12, memory_bytes=8.19e9, collectives=(gather,))
+    one = estimate(config, compiled(program), V5E)
+    # A tenth of a second of products, a hundredth of memory, and a quarter over the links of one dimension of two.
+    assert one.seconds == pytest.approx({"matrix products": 0.1, "main memory": 0.01, "collectives": 0.25})
+    assert one.binding == "collectives" and one.step_seconds == pytest.approx((0.25, 0.36))
+    assert estimate(config, compiled(program, links=2), V5E).binding == "collectives"
+    figures = one.figures(0.25)
+    assert figures["pairs_per_second"] == pytest.approx(256 / 0.25)
+    assert figures["records_per_second_and_host"] == pytest.approx(256)
+    assert figures["chip_hours"] == pytest.approx(10_000 * 0.25 / 3600 * 16)
+    assert figures["mfu"] == pytest.approx(one.step_flops / 0.25 / (16 * 197e12))
+    assert one.extra == pytest.approx(16 * 19.7e12 / one.step_flops)
+
+
+def test_without_a_program_the_remat_policy_says_what_is_computed_again():
+    config = resolve(base.get_config())
+    for remat, extra in {"none": 1, "dots": 1, "full": 4 / 3}.items():
+        config.model.remat = remat
+        one = estimate(config, compiled(None), V5E)
+        assert one.extra == pytest.approx(extra) and set(one.seconds) == {"matrix products"}
+
+
+def test_every_mesh_climbs_until_something_fits_and_the_fastest_comes_first():
+    assert fsdp_sizes(256) == [1, 16, 256] and fsdp_sizes(6) == [1, 6]
+    assert list(rungs(12)) == [("none", 0), ("dots", 0), ("full", 0), ("full", 6), ("full", 3)]
+
+    def attempt(config):
+        fits = (config.mesh.fsdp, config.model.remat) in {(1, "full"), (4, "dots"), (16, "none")}
+        program = Program(flops=1e12 * (4 if config.mesh.fsdp == 1 else 3), memory_bytes=0, collectives=())
+        step = compiled(program, needed=2**30 // config.mesh.fsdp)
+        return step, estimate(config, step, V5E), fits
+
+    tried = list(trials(resolve(base.get_config()), 16, attempt))
+    assert [(one.flags["mesh.fsdp"], one.flags["model.remat"]) for one in tried] == [
+        (1, "none"), (1, "dots"), (1, "full"), (4, "none"), (4, "dots"), (16, "none")
+    ]  # fmt: skip
+    assert [one.flags["mesh.fsdp"] for one in ranked(tried) if one.fits] == [16, 4, 1]

@@ -1,0 +1,117 @@
+"""The costs of a compiled program, against programs whose costs are known."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from vlp.planning.program import group_of, read_program
+
+DEPTH, ROWS, WIDTH = 6, 64, 32
+
+
+def test_a_loop_counts_as_often_as_it_turns():
+    """Six layers whose weights are gathered over four devices, one at a time."""
+    mesh = jax.make_mesh((2, 4, 1), ("data", "fsdp", "model"), (AxisType.Auto,) * 3)
+    weights = jax.ShapeDtypeStruct(
+        (DEPTH, WIDTH, WIDTH), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec(None, "fsdp"))
+    )
+    split = PartitionSpec(("data", "fsdp"))
+    rows = jax.ShapeDtypeStruct((ROWS, WIDTH), jnp.float32, sharding=NamedSharding(mesh, split))
+
+    def layers(weights, rows):
+        def layer(x, weight):
+            return jax.lax.with_sharding_constraint(jnp.tanh(x @ weight), split), None
+
+        return jax.lax.scan(layer, rows, weights)[0]
+
+    with jax.set_mesh(mesh):
+        program = read_program(jax.jit(layers).lower(weights, rows).compile().as_text())
+    assert program.flops == DEPTH * 2 * (ROWS // 8) * WIDTH * WIDTH
+    (gather,) = program.collectives
+    assert (gather.kind, gather.group, gather.count) == ("all-gather", 4, DEPTH)
+    assert gather.members == (0, 1, 2, 3)
+    assert gather.bytes == DEPTH * 4 * WIDTH * WIDTH * 3 / 4
+    # At least every weight and activation once, at most a few times.
+    least = DEPTH * 4 * (WIDTH * WIDTH + 2 * (ROWS // 8) * WIDTH)
+    assert least <= program.memory_bytes < 6 * least
+
+
+# As libtpu writes it: products as convolutions, memory spaces, asynchronous collectives, slices inside fused kernels.
+TPU = """\
+HloModule step, is_scheduled=true
+
+%fused_slice (p0: bf16[24,128,256], p1: s32[]) -> bf16[128,256] {
+  %p0 = bf16[24,128,256]{2,1,0:T(8,128)(2,1)} parameter(0)
+  %p1 = s32[]{:T(128)} parameter(1)
+  %zero = s32[]{:T(128)} constant(0)
+  %slice = bf16[1,128,256]{2,1,0:T(8,128)(2,1)} dynamic-slice(%p0, %p1, %zero, %zero), dynamic_slice_sizes={1,128,256}
+  ROOT %flat = bf16[128,256]{1,0:T(8,128)(2,1)} bitcast(%slice)
+}
+
+%body (arg: (s32[], bf16[24,128,256])) -> (s32[], bf16[24,128,256]) {
+  %arg = (s32[]{:T(128)}, bf16[24,128,256]{2,1,0:T(8,128)(2,1)}) parameter(0)
+  %i = s32[]{:T(128)} get-tuple-element(%arg), index=0
+  %stack = bf16[24,128,256]{2,1,0:T(8,128)(2,1)} get-tuple-element(%arg), index=1
+  %weight = bf16[128,256]{1,0:T(8,128)(2,1)} fusion(%stack, %i), kind=kLoop, calls=%fused_slice
+  %start = (bf16[128,256]{1,0}, bf16[512,256]{1,0}) all-gather-start(%weight), replica_groups=[4,4]<=[4,4]T(1,0)
+  %whole = bf16[512,256]{1,0:T(8,128)(2,1)S(1)} all-gather-done(%start)
+  %x = bf16[1000,512]{1,0:T(8,128)(2,1)S(1)} constant({...})
+  %y = bf16[1000,256]{1,0:T(8,128)(2,1)S(1)} convolution(%x, %whole), dim_labels=bf_io->bf
+  ROOT %next = (s32[]{:T(128)}, bf16[24,128,256]{2,1,0:T(8,128)(2,1)}) tuple(%i, %stack)
+}
+
+%condition (arg.1: (s32[], bf16[24,128,256])) -> pred[] {
+  %arg.1 = (s32[]{:T(128)}, bf16[24,128,256]{2,1,0:T(8,128)(2,1)}) parameter(0)
+  %i.1 = s32[]{:T(128)} get-tuple-element(%arg.1), index=0
+  %limit = s32[]{:T(128)} constant(24)
+  ROOT %less = pred[]{:T(512)} compare(%i.1, %limit), direction=LT
+}
+
+ENTRY %main (start: (s32[], bf16[24,128,256])) -> (s32[], bf16[24,128,256]) {
+  %start.1 = (s32[]{:T(128)}, bf16[24,128,256]{2,1,0:T(8,128)(2,1)}) parameter(0)
+  ROOT %loop = (s32[]{:T(128)}, bf16[24,128,256]{2,1,0:T(8,128)(2,1)}) while(%start.1), condition=%condition, body=%body
+}
+"""
+
+
+def test_what_is_peculiar_to_tpus_is_read():
+    program = read_program(TPU)
+    assert program.flops == 24 * 2 * 1000 * 512 * 256
+    (gather,) = program.collectives
+    assert (gather.kind, gather.count, gather.members) == ("all-gather", 24, (0, 4, 8, 12))
+    assert gather.bytes == 24 * 3 * 2 * 128 * 256
+    # The kernel reads its slice and writes it; what lies on the chip (S(1)) is free.
+    assert program.memory_bytes == pytest.approx(24 * 2 * 2 * 128 * 256, rel=0.01)
+
+
+def test_a_batched_product_full_of_holes_counts_what_is_there():
+    """Sixteen products of [128, 64] and [64, 128] as one convolution whose batch is a spatial axis."""
+    text = """\
+ENTRY %main (l: bf16[128,16,64], r: bf16[16,64,128]) -> bf16[128,16,128] {
+  %l = bf16[128,16,64]{2,1,0} parameter(0)
+  %r = bf16[16,64,128]{2,1,0} parameter(1)
+  ROOT %c = bf16[128,16,128] convolution(%l, %r), window={size=16 stride=15 lhs_dilate=16}, dim_labels=b0f_0io->b0f
+}
+"""
+    assert read_program(text).flops == 16 * 2 * 128 * 64 * 128
+
+
+@pytest.mark.parametrize(
+    ("attributes", "members"),
+    [
+        ("replica_groups={{0,2},{1,3}}, dimensions={0}", (0, 2)),
+        ("replica_groups=[2,4]<=[8]", (0, 1, 2, 3)),
+        ("replica_groups=[4,2]<=[2,4]T(1,0), use_global_device_ids=true", (0, 4)),
+        ("replica_groups=mesh['axis_0'=2,'axis_1'=4] {'axis_0'}, dimensions={1}", (0, 4)),
+        (
+            "replica_groups=mesh['a'=4,'b'=1,'c'=2], device_ids=([2,4]T(1,0)) {'a'}, dimensions={0}",
+            (0, 1, 2, 3),
+        ),
+        ("source_target_pairs={{0,1},{1,0}}", (0, 1)),
+    ],
+)
+def test_groups_of_devices(attributes, members):
+    assert group_of(attributes) == members

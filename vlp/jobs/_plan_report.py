@@ -1,0 +1,130 @@
+"""A plan, for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlp.planning.compile import CompiledStep
+from vlp.planning.estimate import Estimate
+from vlp.planning.suggest import Trial
+from vlp.planning.topology import Topology
+
+GIB = 2**30
+
+
+def plan_report(
+    config: Any, topology: Topology, step: CompiledStep, estimate: Estimate, limit: int | None
+) -> str:
+    """What the compiler said, what was counted, and what is an estimate."""
+    mesh = ", ".join(f"{axis}={size}" for axis, size in step.mesh.items())
+    title = (
+        f"{config.name} on {topology.name}: {topology.chips:,} x {topology.devices[0].device_kind}, "
+        f"{topology.hosts:,} host(s); mesh {mesh}"
+    )
+    parts = [title, *_model(config, step, estimate), *_memory(step, limit), *_collectives(step)]
+    return "\n".join([*parts, *_times(topology, estimate), ""])
+
+
+def _line(left: str, right: str) -> str:
+    return f"  {left:<24}{right}".rstrip()
+
+
+def _size(number: int) -> str:
+    return f"{number / GIB:,.2f} GiB" if number >= GIB else f"{number / 2**20:,.1f} MiB"
+
+
+def _flops(number: float) -> str:
+    for factor, unit in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP")):
+        if number >= factor:
+            return f"{number / factor:,.2f} {unit}"
+    return f"{number / 1e9:,.2f} GFLOP"
+
+
+def _model(config: Any, step: CompiledStep, estimate: Estimate) -> list[str]:
+    return [
+        "\nmodel (counted)",
+        _line("parameters", f"{step.parameters / 1e6:,.1f} million"),
+        _line("to train on a pair", f"{_flops(estimate.pair_flops)} (towers, forward and backward)"),
+        _line("a step", f"{_flops(estimate.step_flops)} for {config.batch_size:,} pairs"),
+    ]
+
+
+def _memory(step: CompiledStep, limit: int | None) -> list[str]:
+    seconds = f"{step.seconds:,.0f} s"
+    if step.refusal:
+        wanted = f"needs {_size(step.needed)}" if step.needed else "does not fit"
+        may = f" of {_size(limit)}" if limit else ""
+        head = [
+            f"\nmemory of a device: DOES NOT FIT: the compiler says, after {seconds}, that it {wanted}{may}",
+            "  ways out: --config.model.remat=full, a larger mesh.fsdp, --config.model.micro_batch, or --suggest",
+        ]
+    else:
+        needed, arguments, temporaries = step.needed or 0, step.arguments or 0, step.temporaries or 0
+        head = [
+            f"\nmemory of a device (compiler, after {seconds})",
+            _line("needed", _size(needed) + (f" of {_size(limit)} ({needed / limit:.0%})" if limit else "")),
+            _line("  within a step", f"{_size(temporaries)}  activations, gradients, buffers"),
+            _line("  the program", _size(needed - arguments - temporaries)),
+            _line("  from step to step", f"{_size(arguments)}  by the arrays' sizes:"),
+        ]
+    return head + [_line(f"    {kind}", _size(size)) for kind, size in step.held.items()]
+
+
+def _collectives(step: CompiledStep) -> list[str]:
+    if step.program is None:
+        why = "it did not compile" if step.refusal else "jaxlib cannot read this generation's program back"
+        return [
+            f"\ncollectives: unknown, for {why}",
+            *(() if step.refusal else ("  plan for a v5e slice of as many chips to see them",)),
+        ]
+    if not step.program.collectives:
+        return ["\ncollectives: none"]
+    return [
+        "\ncollectives of a device in a step (compiled program, loops multiplied)",
+        f"  {'':<24}{'among':>6}{'count':>9}{'MB sent':>12}",
+        *(
+            f"  {one.kind:<24}{one.group:>6}{one.count:>9,}{one.bytes / 1e6:>12,.1f}"
+            for one in step.program.collectives
+        ),
+    ]
+
+
+def _times(topology: Topology, estimate: Estimate) -> list[str]:
+    peaks = "the published peaks" if topology.chip else "the measured matmul peak"
+    known = "compiled program" if estimate.counted else "remat policy"
+    best, worst = (estimate.figures(seconds) for seconds in estimate.step_seconds)
+    notes = {"matrix products": f"  {estimate.extra:.2f} times the model's FLOPs, by the {known}"}
+    rows = [
+        _line(
+            kind, f"{1e3 * seconds:,.1f} ms  {notes.get(kind, '')}{' <- binds' * (kind == estimate.binding)}"
+        )
+        for kind, seconds in estimate.seconds.items()
+    ]
+    missing = "" if len(estimate.seconds) == 3 else "; what is not listed is unknown and left out"
+
+    def span(name: str, scale: float = 1.0, form: str = ",.0f") -> str:
+        low, high = sorted((best[name] * scale, worst[name] * scale))
+        return f"{low:{form}}" if f"{low:{form}}" == f"{high:{form}}" else f"{low:{form}} to {high:{form}}"
+
+    days = worst["days"] >= 1
+    length = f"{span('days', form=',.1f')} days" if days else f"{span('days', 24, ',.1f')} hours"
+    return [
+        f"\nestimate (roofline at {peaks}: if all work overlaps, to if none does{missing})",
+        *rows,
+        _line("a step", f"{span('step_seconds', 1e3, ',.1f')} ms"),
+        _line("MFU", f"{span('mfu', 100, '.0f')} %"),
+        _line("pairs a second", span("pairs_per_second")),
+        _line("the run", f"{estimate.steps * estimate.batch_size:,} pairs: {length}"),
+        _line("", f"{span('chip_hours')} chip-hours"),
+        _line("each host decodes", f"{span('records_per_second_and_host')} images a second"),
+        "  Real steps take longer: the best of public runs reach 40 to 65 % MFU (text), 10 to 30 % (contrastive).",
+    ]
+
+
+def trial_line(trial: Trial) -> str:
+    """One row of the table of trials."""
+    flags = " ".join(f"--config.{name}={value}" for name, value in trial.flags.items())
+    needed = f"{trial.step.needed / GIB:,.2f} GiB" if trial.step.needed else "?"
+    best, worst = trial.estimate.step_seconds
+    time = f"{1e3 * best:,.0f} to {1e3 * worst:,.0f} ms" if trial.fits else "does not fit"
+    return f"  {needed:>12}  {time:<22} {flags}"

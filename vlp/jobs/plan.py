@@ -1,0 +1,117 @@
+"""Compile the train step for machines that need not be here (--topology), and say what it needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.tables import load_table
+from input_pipeline.tokenizers import load_tokenizer
+from vlp.configuration import ConfigError, to_dict
+from vlp.jobs import JobOptions
+from vlp.jobs._plan_report import plan_report, trial_line
+from vlp.jobs._startup import configuring, use_compilation_cache
+from vlp.planning.compile import CompiledStep, FieldShapes, compile_step
+from vlp.planning.estimate import Estimate, estimate
+from vlp.planning.suggest import Trial, ranked, trials
+from vlp.planning.topology import LOCAL, Topology, open_topology
+from vlp.training.throughput import measured_matmul_peak
+
+NEEDS = ("objectives", "tokenizer")
+
+
+def run(options: JobOptions) -> int:
+    """Prints the plan and writes its figures; with --suggest, tries what would fit and ranks it.
+
+    Raises:
+      ConfigError: the topology is unknown, or the config does not fit it.
+    """
+    with configuring():
+        planner = Planner(options)
+        return planner.suggest() if options.suggest else planner.plan()
+
+
+class Planner:
+    """A topology, and what planning needs to know beside the config."""
+
+    def __init__(self, options: JobOptions):
+        """Opens the topology and reads what the batch looks like.
+
+        Raises:
+          ValueError: the topology is unknown or its compiler is missing, or a table of the config is.
+        """
+        self.options, self.config = options, options.config
+        self.topology: Topology = open_topology(options.topology)
+        use_compilation_cache()
+        self.vocabulary_size = load_tokenizer(self.config.tokenizer).vocabulary_size
+        self.shapes: FieldShapes = {
+            name: (table.values.shape[1:], table.values.dtype)
+            for name, entry in self.config.data.tables.items()
+            for table in (load_table(name, entry),)
+        }
+        local = self.topology.name == LOCAL
+        self.peak = measured_matmul_peak(self.config.model.dtype) if local else 0.0
+
+    def attempt(self, config: Any) -> tuple[CompiledStep, Estimate, bool]:
+        """Compiles one variant, estimates it, and says whether it fits."""
+        step = compile_step(config, self.topology, vocabulary_size=self.vocabulary_size, shapes=self.shapes)
+        limit = self.limit(step)
+        fits = not step.refusal and (limit is None or (step.needed or 0) <= limit)
+        return step, estimate(config, step, self.topology, self.peak), fits
+
+    def limit(self, step: CompiledStep) -> int | None:
+        """Bytes of memory a device has, as the compiler or else the table of chips says."""
+        chip = self.topology.chip
+        return step.limit or (chip.memory // chip.devices if chip else None)
+
+    def plan(self) -> int:
+        """The plan of the config as it is."""
+        step, figures, fits = self.attempt(self.config)
+        print(plan_report(self.config, self.topology, step, figures, self.limit(step)))
+        self.write([Trial({}, step, figures, fits)])
+        return 0
+
+    def suggest(self) -> int:
+        """The plans of variants, the best of them in full."""
+        print(
+            f"{self.config.name} on {self.topology.name}: memory a device, and a step by the estimate",
+            flush=True,
+        )
+        tried: list[Trial] = []
+        for trial in trials(self.config, len(self.topology.devices), self.attempt):
+            print(trial_line(trial), flush=True)
+            tried.append(trial)
+        best, *others = ranked(tried)
+        if not best.fits:
+            raise ConfigError(
+                f"nothing that was tried fits {self.topology.name}: use more chips, a smaller batch_size or "
+                "--config.optimizer.momentum_dtype=bfloat16"
+            )
+        print("\nranked, the fastest first")
+        print("\n".join(trial_line(trial) for trial in (best, *others)))
+        limit = self.limit(best.step)
+        print(f"\nthe best\n{plan_report(self.config, self.topology, best.step, best.estimate, limit)}")
+        self.write([best, *others])
+        return 0
+
+    def write(self, plans: list[Trial]) -> None:
+        """All figures as JSON, for scripts."""
+        path = Path(self.options.output or self.options.workdir / "plan.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {
+                "flags": plan.flags,
+                "fits": plan.fits,
+                "limit": self.limit(plan.step),
+                "compiled": {**dataclasses.asdict(plan.step), "links": None},
+                "estimate": dataclasses.asdict(plan.estimate),
+                "best": plan.estimate.figures(plan.estimate.step_seconds[0]),
+                "worst": plan.estimate.figures(plan.estimate.step_seconds[1]),
+            }
+            for plan in plans
+        ]
+        figures = {"config": to_dict(self.config), "topology": self.topology.name, "plans": rows}
+        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        print(f"figures: {path}")

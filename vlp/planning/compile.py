@@ -1,0 +1,177 @@
+"""The very train step of a config, compiled for devices that need not be here, and what the compiler says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from vlp.configuration import validate_devices
+from vlp.parallel.mesh import make_mesh
+from vlp.parallel.sharding import batch_sharding
+from vlp.planning.program import Program, read_program
+from vlp.planning.topology import Topology
+from vlp.training.build import Training, build_training
+
+# Shape and dtype of a batch field by name, without the batch axis: of those that only its data knows.
+FieldShapes = Mapping[str, tuple[tuple[int, ...], Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledStep:
+    """What is known of a step. Memory in bytes a device; what the compiler did not say is None.
+
+    Attributes:
+      mesh: sizes of its axes.
+      fields: batch fields that the step reads.
+      parameters: numbers that are learned.
+      held: what stays from step to step, by kind, as the arrays' sizes say.
+      arguments: what the compiler allots for it and the batch.
+      temporaries: activations, gradients and what else lives within a step.
+      needed: arguments, temporaries and program together, at the worst moment.
+      limit: what the compiler may use, where it refused to go beyond.
+      program: costs of a run; None where the text cannot be read.
+      links: of each collective's group, over how many dimensions of the torus it reaches; by its members.
+      seconds: that compiling took.
+      refusal: what the compiler said instead of compiling.
+    """
+
+    mesh: dict[str, int]
+    fields: tuple[str, ...]
+    parameters: int
+    held: dict[str, int]
+    arguments: int | None
+    temporaries: int | None
+    needed: int | None
+    limit: int | None
+    program: Program | None
+    links: dict[tuple[int, ...], int]
+    seconds: float
+    refusal: str
+
+
+def compile_step(
+    config: Any, topology: Topology, *, vocabulary_size: int, shapes: FieldShapes
+) -> CompiledStep:
+    """Compiles the train step of a config for a topology. Nothing is allocated on any device.
+
+    Args:
+      config: the whole resolved config.
+      topology: devices to compile for.
+      vocabulary_size: of the tokenizer.
+      shapes: of batch fields that neither the model nor `data.image_views` and `data.text_views` decide.
+
+    Raises:
+      ConfigError: mesh or batch do not fit the devices.
+      ValueError: the model cannot be built.
+    """
+    sizes = validate_devices(config, len(topology.devices))
+    mesh = make_mesh(sizes, topology.devices)
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+        training = build_training(config, vocabulary_size=vocabulary_size, mesh=mesh)
+        batch = abstract_batch(config, training.fields, mesh, shapes)
+        lowered = training.train_step.lower(training.abstract_state, batch)
+        start = time.perf_counter()
+        try:
+            compiled, refusal = lowered.compile(), ""
+        except jax.errors.JaxRuntimeError as error:
+            if "hbm" not in str(error):
+                raise
+            compiled, refusal = None, str(error)
+        seconds = time.perf_counter() - start
+    return CompiledStep(
+        mesh=sizes,
+        fields=training.fields,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
+        held=held_bytes(training, batch),
+        **(_memory(compiled) if compiled else _refused(refusal)),
+        **_costs(compiled, mesh),
+        seconds=seconds,
+        refusal=refusal,
+    )
+
+
+def abstract_batch(config: Any, fields: tuple[str, ...], mesh: Mesh, shapes: FieldShapes) -> PyTree:
+    """A batch as the step sees it, without its numbers."""
+    known = {**_view_shapes(config), **shapes}
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise ValueError(f"no shape is known for the batch fields {', '.join(unknown)}")
+    return {
+        name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype, sharding=batch_sharding(mesh))
+        for name, (shape, dtype) in ((name, known[name]) for name in fields)
+    }
+
+
+def _view_shapes(config: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
+    side, length = config.model.image.resolution, config.tokenizer.length
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {"image": ((side, side, 3), jnp.uint8)}
+    for name, view in config.data.image_views.items():
+        own = view.get("resolution", 0) or side
+        shapes[name] = ((view.get("count", 1), own, own, 3), jnp.uint8)
+    texts = {"text": (), **{name: (view.get("count", 1),) for name, view in config.data.text_views.items()}}
+    for name, count in texts.items():
+        shapes |= {name: ((*count, length), jnp.int32), f"{name}_mask": ((*count, length), jnp.bool_)}
+    identities = ("text_id", "label_id", "group_id")
+    return {**shapes, **dict.fromkeys(identities, ((2,), jnp.int32)), "source_id": ((), jnp.int32)}
+
+
+def held_bytes(training: Training, batch: PyTree) -> dict[str, int]:
+    """Bytes a device of what a step is given, by kind."""
+    state = training.abstract_state
+    kinds = {
+        "parameters": state.params,
+        "optimiser": state.optimizer,
+        "running mean": state.ema,
+        "other state": state.rest,
+        "batch": batch,
+    }
+    return {kind: size for kind, tree in kinds.items() if (size := _bytes(tree))}
+
+
+def _bytes(tree: PyTree) -> int:
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)
+
+
+def _memory(compiled: Any) -> dict[str, Any]:
+    memory = compiled.memory_analysis()
+    arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
+    beside = memory.output_size_in_bytes - memory.alias_size_in_bytes + memory.generated_code_size_in_bytes
+    return {
+        "arguments": arguments,
+        "temporaries": temporaries,
+        "needed": arguments + temporaries + beside,
+        "limit": None,
+    }
+
+
+def _refused(refusal: str) -> dict[str, Any]:
+    """From 'Used 30.90G of 15.75G hbm'."""
+    found = re.search(r"Used ([\d.]+)G of ([\d.]+)G hbm", refusal)
+    needed, limit = (int(float(found[place]) * 2**30) if found else None for place in (1, 2))
+    return {"arguments": None, "temporaries": None, "needed": needed, "limit": limit}
+
+
+def _costs(compiled: Any, mesh: Mesh) -> dict[str, Any]:
+    try:
+        program = read_program(compiled.as_text()) if compiled else None
+    except jax.errors.JaxRuntimeError:
+        # jaxlib 0.10 cannot read back what libtpu compiles for some generations.
+        program = None
+    groups = {one.members for one in program.collectives} if program else set()
+    return {"program": program, "links": {members: _dimensions(members, mesh) for members in groups}}
+
+
+def _dimensions(members: tuple[int, ...], mesh: Mesh) -> int:
+    """Over how many dimensions of the torus a group of devices reaches, at least one."""
+    places = [getattr(mesh.devices.flat[member], "coords", (member,)) for member in members]
+    return max(1, sum(len(set(axis)) > 1 for axis in zip(*places, strict=True)))

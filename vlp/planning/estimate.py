@@ -1,0 +1,110 @@
+"""From what a compiled step costs to how long it takes: the slowest of three kinds of work, or their sum."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from vlp.planning.compile import CompiledStep
+from vlp.planning.topology import Topology
+from vlp.training.model_flops import forward_flops
+from vlp.training.throughput import train_step_flops
+
+# What the backward pass computes once more, in forward passes. 'dots' keeps the results of nearly all products.
+RECOMPUTED = {"none": 0.0, "dots": 0.0, "full": 1.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a step takes at published peaks.
+
+    Attributes:
+      pair_flops: to train on one pair, in the towers.
+      step_flops: of the model for a whole batch; what MFU counts.
+      extra: what the hardware multiplies for each model FLOP: recomputed activations, scores, class tables.
+      counted: whether `extra` is from the compiled program, rather than from the remat policy.
+      seconds: of each kind of work in a step; kinds that nothing is known of are left out.
+      chips: that take part.
+      peak_flops: of all of them.
+      batch_size: pairs.
+      steps: of the run.
+      hosts: that feed them.
+    """
+
+    pair_flops: float
+    step_flops: float
+    extra: float
+    counted: bool
+    seconds: dict[str, float]
+    chips: int
+    peak_flops: float
+    batch_size: int
+    steps: int
+    hosts: int
+
+    @property
+    def binding(self) -> str:
+        """The kind of work that takes longest."""
+        return max(self.seconds, key=lambda kind: self.seconds[kind])
+
+    @property
+    def step_seconds(self) -> tuple[float, float]:
+        """Where everything overlaps, and where nothing does."""
+        return max(self.seconds.values()), sum(self.seconds.values())
+
+    def mfu(self, seconds: float) -> float:
+        """Model FLOP/s as a share of the peak."""
+        return self.step_flops / seconds / self.peak_flops
+
+    def figures(self, seconds: float) -> dict[str, float]:
+        """What a step time means for the run."""
+        hours = seconds * self.steps / 3600
+        return {
+            "step_seconds": seconds,
+            "mfu": self.mfu(seconds),
+            "pairs_per_second": self.batch_size / seconds,
+            "days": hours / 24,
+            "chip_hours": hours * self.chips,
+            "records_per_second_and_host": self.batch_size / seconds / self.hosts,
+        }
+
+
+def estimate(config: Any, step: CompiledStep, topology: Topology, peak_flops: float = 0.0) -> Estimate:
+    """Estimates a step.
+
+    Args:
+      config: the whole resolved config.
+      step: compiled for the topology.
+      topology: whose chip, where it is known, says what the hardware can do.
+      peak_flops: of all devices, where no chip says so.
+    """
+    chip, devices = topology.chip, len(topology.devices)
+    pair = train_step_flops(forward_flops(config, step.fields), 1)
+    whole = pair * config.batch_size
+    peak = chip.flops * topology.chips if chip else peak_flops
+    if step.program:
+        products = step.program.flops * devices
+    else:
+        # The pass that micro-batches encode once more recomputes as much as 'full' does, in its place.
+        again = 1.0 if config.model.micro_batch else RECOMPUTED[config.model.remat]
+        products = whole * (1 + again / 3)
+    seconds = {"matrix products": products / peak}
+    if chip and step.program:
+        seconds["main memory"] = step.program.memory_bytes / (chip.bandwidth / chip.devices)
+        link = chip.interconnect / chip.devices / chip.dimensions
+        seconds["collectives"] = sum(
+            one.bytes / (link * min(step.links[one.members], chip.dimensions))
+            for one in step.program.collectives
+        )
+    return Estimate(
+        pair_flops=pair,
+        step_flops=whole,
+        extra=products / whole,
+        counted=step.program is not None,
+        seconds=seconds,
+        chips=topology.chips,
+        peak_flops=peak,
+        batch_size=config.batch_size,
+        steps=config.steps,
+        hosts=topology.hosts,
+    )

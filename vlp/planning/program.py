@@ -1,0 +1,234 @@
+"""What one run of a compiled program costs a chip: products, bytes of main memory, collectives."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from vlp.planning.hlo import Array, Computation, Instruction, parse, runs
+
+COLLECTIVES = ("all-gather", "reduce-scatter", "all-reduce", "all-to-all", "collective-permute")
+# What reads and writes nothing by itself.
+FREE = (
+    "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "after-all",
+    "partition-id", "replica-id", "opt-barrier", "iota",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """All collectives of a kind among as many devices.
+
+    Attributes:
+      kind: one of COLLECTIVES.
+      group: devices that take part in each.
+      members: of one group, by number.
+      count: in a run.
+      bytes: that a device sends in a run, by the best algorithm on a ring.
+    """
+
+    kind: str
+    group: int
+    members: tuple[int, ...]
+    count: int
+    bytes: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A run's costs, on one device.
+
+    Attributes:
+      flops: of matrix products and convolutions.
+      memory_bytes: read from and written to main memory, each fused kernel reading its operands once.
+      collectives: by kind and group.
+    """
+
+    flops: float
+    memory_bytes: float
+    collectives: tuple[Collective, ...]
+
+
+def read_program(text: str) -> Program:
+    """Counts the costs in a compiled program's text (`Compiled.as_text()`)."""
+    computations, entry = parse(text)
+    flops = memory = 0.0
+    everything = [one for body in computations.values() for one in body.values()]
+    fused = {name for one in everything if one.operation == "fusion" for name in one.called}
+    # By channel: start, middle and end of an asynchronous collective show it each, and it happens once.
+    channels: dict[str, tuple[str, tuple[int, ...], int, float]] = {}
+    for name, times in runs(computations, entry).items():
+        body = computations[name]
+        for instruction in body.values():
+            flops += times * _flops(instruction, body)
+            kind = instruction.operation.removesuffix("-start")
+            if kind in COLLECTIVES:
+                if name.startswith("all-reduce-scatter"):  # libtpu's name of a sum of which each keeps a part
+                    kind = "reduce-scatter"
+                members = group_of(instruction.attributes)
+                channel = re.search(r"channel_id=\d+", instruction.attributes)
+                key = channel[0] if channel else f"{name}/{instruction.name}"
+                seen = channels[key][2] if key in channels else 0
+                sent = _sent(kind, instruction, body, len(members))
+                channels[key] = (kind, members, max(times, seen), sent)
+            if name not in fused:
+                memory += times * _moved(instruction, body, computations)
+    collectives = _gathered(channels.values())
+    return Program(flops, memory, collectives)
+
+
+def _gathered(channels: Iterable[tuple[str, tuple[int, ...], int, float]]) -> tuple[Collective, ...]:
+    """Channels of the same kind and group, added up."""
+    found: dict[tuple[str, tuple[int, ...]], tuple[int, float]] = {}
+    for kind, members, times, sent in channels:
+        count, size = found.get((kind, members), (0, 0.0))
+        found[kind, members] = (count + times, size + times * sent)
+    return tuple(
+        Collective(kind, len(members), members, *found[kind, members]) for kind, members in sorted(found)
+    )
+
+
+def _operands(instruction: Instruction, body: Computation) -> list[Array]:
+    return [array for name in instruction.operands if name in body for array in body[name].results]
+
+
+def _flops(instruction: Instruction, body: Computation) -> float:
+    if instruction.operation == "dot":
+        left = _operands(instruction, body)[0].shape
+        axes = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", instruction.attributes)
+        inner = math.prod(left[int(axis)] for axis in axes[1].split(",") if axis) if axes else 1
+        return 2.0 * math.prod(instruction.results[0].shape) * inner
+    if instruction.operation == "convolution":
+        return _convolution_flops(instruction, body)
+    return 0.0
+
+
+def _convolution_flops(instruction: Instruction, body: Computation) -> float:
+    """Only products of numbers that are there: batched matrix products come as convolutions full of holes."""
+    labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", instruction.attributes)
+    left, right = (array.shape for array in _operands(instruction, body)[:2])
+    if labels is None:
+        return 0.0
+    outputs, flops = instruction.results[0].shape, 2.0 * right[labels[2].index("i")]
+    flops *= math.prod(outputs[labels[3].index(axis)] for axis in "bf")
+    spatial = sorted(label for label in labels[2] if label.isdigit())
+    for place, label in enumerate(spatial):
+        inputs, kernel, output = (
+            shape[text.index(label)]
+            for shape, text in ((left, labels[1]), (right, labels[2]), (outputs, labels[3]))
+        )
+        flops *= _valid(inputs, kernel, output, *_window(instruction.attributes, place))
+    return flops
+
+
+def _window(attributes: str, place: int) -> tuple[int, int, int, int]:
+    """Stride, padding in front, and both dilations of one spatial axis."""
+    window = re.search(r"window=\{([^}]*)\}", attributes)
+    fields = dict(field.split("=") for field in window[1].split()) if window else {}
+
+    def of(name: str, default: str) -> str:
+        return fields[name].split("x")[place] if name in fields else default
+
+    padding = int(of("pad", "0_0").split("_")[0])
+    return int(of("stride", "1")), padding, int(of("lhs_dilate", "1")), int(of("rhs_dilate", "1"))
+
+
+def _valid(inputs: int, kernel: int, outputs: int, stride: int, pad: int, hole: int, spread: int) -> int:
+    """How many pairs of output and kernel position meet an input."""
+    places = np.arange(outputs)[:, None] * stride + np.arange(kernel)[None] * spread - pad
+    return int(((places >= 0) & (places % hole == 0) & (places // hole < inputs)).sum())
+
+
+def group_of(attributes: str) -> tuple[int, ...]:
+    """The first group of devices of a collective; (0, 1) for a permutation, which has none."""
+    listed = re.search(r"replica_groups=\{\{([\d,]*)\}", attributes)
+    if listed:
+        return tuple(int(number) for number in listed[1].split(","))
+    mesh = re.search(r"replica_groups=mesh\[([^\]]*)\](?:, device_ids=\(([^{]*)\))? \{([^}]*)\}", attributes)
+    if mesh:
+        sizes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", mesh[1])}
+        order = re.match(r"\[([\d,]+)\](?:T\(([\d,]+)\))?", mesh[2] or "")
+        numbers = _numbered(order[1], order[2]) if order else np.arange(math.prod(sizes.values()))
+        named = re.findall(r"'(\w+)'", mesh[3])
+        one = numbers.reshape(tuple(sizes.values()))[
+            tuple(slice(None) if name in named else 0 for name in sizes)
+        ]
+        return tuple(int(number) for number in one.ravel())
+    iota = re.search(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", attributes)
+    if not iota:
+        return (0, 1)
+    first = _numbered(iota[2], iota[3]).reshape([int(n) for n in iota[1].split(",")])[0]
+    return tuple(int(number) for number in first)
+
+
+def _numbered(shape: str, order: str | None) -> Int[np.ndarray, ...]:
+    """Devices by number, '2,4' of them, axes transposed as '1,0' says."""
+    sizes = [int(size) for size in shape.split(",")]
+    numbers = np.arange(math.prod(sizes)).reshape(sizes)
+    return numbers.transpose([int(axis) for axis in order.split(",")]) if order else numbers
+
+
+def _sent(kind: str, instruction: Instruction, body: Computation, group: int) -> float:
+    """Bytes a device sends: n - 1 of n parts once around a ring, twice where a sum is to be everywhere."""
+    size = sum(array.bytes for array in _operands(instruction, body))
+    if kind == "all-gather":
+        return float(size * (group - 1))
+    if kind == "collective-permute":
+        return float(size)
+    return size * (2 if kind == "all-reduce" else 1) * (group - 1) / group
+
+
+def _moved(instruction: Instruction, body: Computation, computations: Mapping[str, Computation]) -> float:
+    """Bytes of main memory that an instruction reads and writes."""
+    operation = instruction.operation
+    if operation in FREE or operation.endswith(("-start", "-done", "-update")):
+        return 0.0
+    inner = (
+        computations.get(instruction.called[0], {}) if operation == "fusion" and instruction.called else {}
+    )
+    results = float(sum(array.bytes for array in instruction.results if array.in_memory))
+    if operation == "dynamic-slice":
+        return 2.0 * results
+    if operation == "dynamic-update-slice":
+        return 2.0 * _updates([instruction], body)
+    read = 0.0
+    parameters = [one for one in inner.values() if one.operation == "parameter"]
+    numbered = {int(one.arguments): one for one in parameters}
+    for number, name in enumerate(instruction.operands):
+        size = sum(array.bytes for array in body[name].results if array.in_memory) if name in body else 0
+        read += min(size, _read(numbered[number], inner)) if number in numbered else size
+    written_in_place = [one for one in inner.values() if one.operation == "dynamic-update-slice"]
+    if written_in_place:
+        results = min(results, 2.0 * _updates(written_in_place, inner))
+    return read + results
+
+
+def _read(parameter: Instruction, inner: Computation) -> float:
+    """What a fused kernel reads of a parameter: slices of it, where it takes no more."""
+    users = [one for one in inner.values() if parameter.name in one.operands]
+    total = 0.0
+    for user in users:
+        if user.operation in ("dynamic-slice", "gather", "slice"):
+            total += user.results[0].bytes
+        elif user.operation == "dynamic-update-slice" and user.operands[0] == parameter.name:
+            continue
+        else:
+            return math.inf
+    return total
+
+
+def _updates(instructions: Sequence[Instruction], body: Computation) -> float:
+    """Bytes that dynamic-update-slices write."""
+    return float(
+        sum(
+            array.bytes
+            for one in instructions
+            if one.operands[1] in body
+            for array in body[one.operands[1]].results
+        )
+    )
