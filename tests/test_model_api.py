@@ -13,6 +13,7 @@ from PIL import Image
 
 import vlp
 from configs import quickstart as quickstart_config
+from input_pipeline.evaluation_set import load_evaluation_set
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import to_dict
@@ -67,6 +68,14 @@ def test_a_patch_has_a_unit_row_at_any_resolution(model, encoded):
     larger = np.zeros((2, 128, 128, 3), np.uint8)
     assert model.encode_patch_array(larger).shape == (2, 16, 16, model.config.model.embed_dim)
     assert model.encode_patch_array(larger[:0]).shape == (0, 0, 0, model.config.model.embed_dim)
+
+
+def test_a_set_too_large_to_hold_is_decoded_while_it_is_encoded(model, quickstart):
+    config = {"format": "parquet", "path": str(quickstart / "val.parquet")}
+    held, large = (load_evaluation_set(config, model.preprocessing, held_bytes=size) for size in (1 << 30, 0))
+    assert not isinstance(large.images, np.ndarray)
+    expected = model.encode_image_array(held.images)
+    np.testing.assert_array_equal(model.encode_image_array(large.images), expected)
 
 
 def test_normalised_pixels_are_taken_as_they_are(model, encoded):
