@@ -54,4 +54,53 @@ def evaluators() -> dict[str, dict[str, Any]]:
             "text_weight": 0.5,  # the rest is the image's
             "prefix_token": "",
         },
+        **_open_set(),
+    }
+
+
+def _open_set() -> dict[str, dict[str, Any]]:
+    return {
+        "multi_label": {
+            "every": 0,
+            "final": False,
+            "sets": ("val_vendor",),
+            "templates": "plain",
+            "prefix_token": "",
+            "min_images": 5,  # tags of fewer images are left out
+            "verified": "",  # table of id, label, confidence; '' = what is no tag of an image is not there
+            "hierarchy": "",  # JSON tree of LabelName and Subcategory; '' = none
+            "names": "",  # csv of label and name; '' = labels are names
+        },
+        "vocabulary_free": _category_search(),
+        "vocabulary_free_regions": {
+            **_category_search(),
+            "collages": 50,  # 2 x 2 labelled images each
+            "grids": (2, 4, 8),  # cuts of a collage's side; each divides the largest
+        },
+        "dense": {
+            "every": 0,
+            "final": False,
+            "sets": ("val_vendor",),
+            "templates": "simple",
+            "labels": "category",
+            "prefix_token": "",
+            "collages": 200,  # 2 x 2 labelled images each
+            "enlarge": False,  # collages of twice the model's resolution instead of images of half
+        },
+    }
+
+
+def _category_search() -> dict[str, Any]:
+    return {
+        "every": 0,
+        "final": False,
+        "sets": ("val_vendor",),
+        "captions": "",  # parquet, jsonl or txt files that names are searched in
+        "column": "captions",  # of parquet, or key of JSON lines
+        "nearest": 10,  # captions an image is named from
+        "alpha": 0.7,  # share of the image in a name's score; the rest is its captions'
+        "scale": 1 / 0.07,  # of cosines in both softmaxes
+        "templates": "plain",
+        "labels": "category",
+        "judge": "",  # checkpoint whose text tower compares names by meaning; '' = the evaluated model's own
     }

@@ -55,6 +55,10 @@ class ArraySet:
     labels: list[str]
     tags: list[list[str]]
 
+    @property
+    def ids(self) -> list[str]:
+        return [f"id{row}" for row in range(len(self.labels))]
+
 
 def make_set(count: int, seed: int = 0) -> ArraySet:
     rng = np.random.default_rng(seed)

@@ -69,6 +69,8 @@ POSITIVE, NOT_NEGATIVE = Range(0, without_low=True), Range(0)
 SHARE, SHARE_BELOW_ONE = Range(0, 1), Range(0, 1, without_high=True)
 POSITIVE_SHARE = Range(0, 1, without_low=True)
 
+CATEGORY_SEARCH = {"every": NATURAL, "nearest": COUNT, "alpha": SHARE, "scale": POSITIVE}
+
 RANGES: dict[str, Range] = {
     "seed": NATURAL,
     "steps": COUNT,
@@ -145,6 +147,16 @@ RANGES: dict[str, Range] = {
     "evaluators.class_means.tasks": COUNT,
     "evaluators.class_means.seed": NATURAL,
     "evaluators.retrieval.every": NATURAL,
+    "evaluators.multi_label.every": NATURAL,
+    "evaluators.multi_label.min_images": COUNT,
+    **{
+        f"evaluators.{name}.{setting}": allowed
+        for name in ("vocabulary_free", "vocabulary_free_regions")
+        for setting, allowed in CATEGORY_SEARCH.items()
+    },
+    "evaluators.vocabulary_free_regions.collages": COUNT,
+    "evaluators.dense.every": NATURAL,
+    "evaluators.dense.collages": COUNT,
     "distributed.processes": NATURAL,
     "distributed.process": NATURAL,
     "distributed.start_seconds": COUNT,

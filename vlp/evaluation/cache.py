@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from vlp.evaluation.protocols import Encoder
+
+T = TypeVar("T")
+
+
+class LatestModel:
+    """Remembers what was computed with one model, until it is asked about another: figures, outcomes and exhibits
+    of an evaluator start from the same."""
+
+    def __init__(self) -> None:
+        self._model: Callable[[], Encoder | None] = lambda: None
+        self._known: dict[str, Any] = {}
+
+    def once(self, model: Encoder, key: str, compute: Callable[[], T]) -> T:
+        if self._model() is not model:
+            self._model, self._known = weakref.ref(model), {}
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
 
 
 class RememberingEncoder:

@@ -15,6 +15,10 @@ _EVALUATORS = {
     "retrieval": "vlp.evaluation.retrieval:Retrieval",
     "image_retrieval": "vlp.evaluation.image_retrieval:ImageRetrieval",
     "composed_retrieval": "vlp.evaluation.composed_retrieval:ComposedRetrieval",
+    "multi_label": "vlp.evaluation.multi_label:MultiLabel",
+    "vocabulary_free": "vlp.evaluation.vocabulary_free:VocabularyFree",
+    "vocabulary_free_regions": "vlp.evaluation.vocabulary_free_regions:VocabularyFreeRegions",
+    "dense": "vlp.evaluation.dense:Dense",
 }
 
 

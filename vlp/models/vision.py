@@ -96,8 +96,7 @@ class VisionTransformer(nnx.Module):
         """What each patch says in the space of `pooled`, row by row, for the same projection to read.
 
         Of a mean over patches these are the patches' outputs. A class token or an attention pool reads patches as
-        the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071,
-        section 3.2).
+        the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071).
         """
         if self.pool == "class":
             return self.transformer(self._embed(pixels), last_alone=True)[:, self.prefix_length :]

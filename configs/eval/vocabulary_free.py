@@ -1,0 +1,19 @@
+"""Vocabulary-free classification (CaSED, arXiv 2306.00917) out of the bundled training captions.
+
+python main.py --job=evaluate --checkpoint=runs/quickstart --config=configs/eval/vocabulary_free.py
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    config = base.get_config()
+    config.name = "vocabulary_free"
+    config.evaluators.vocabulary_free.update(
+        final=True, sets=("val_vendor", "val", "test"), captions="data/quickstart/train.parquet"
+    )
+    return config

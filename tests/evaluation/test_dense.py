@@ -1,0 +1,130 @@
+"""Collages and what patches say of them: known layouts, brute force, and a model whose patches cannot be wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vlp.evaluation.collages import halved, make_collages, quadrant_of_cells
+from vlp.evaluation.dense import Dense, ScoredCollage, dense_chance, dense_figures
+from vlp.evaluation.dense_figures import areas, mean_iou, patch_accuracy, pointing
+from vlp.evaluation.region_figures import mean_per_label, overlap_jaccard, soft_jaccard
+
+
+def plain_images(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image k is of class k // 2 and everywhere 10 k."""
+    images = np.broadcast_to((np.arange(count) * 10)[:, None, None, None], (count, 4, 4, 3)).astype(np.uint8)
+    return images, np.arange(count) // 2
+
+
+@pytest.mark.parametrize("enlarge", [False, True])
+def test_a_collage_shows_four_classes_where_it_says(enlarge: bool) -> None:
+    images, classes = plain_images(12)
+    collages = make_collages(images, classes, 20, enlarge=enlarge)
+    half = 4 if enlarge else 2
+    assert collages.images.shape == (20, 2 * half, 2 * half, 3)
+    for picture, own in zip(collages.images, collages.classes, strict=True):
+        assert len(set(own)) == 4
+        quadrants = [picture[y : y + half, x : x + half] for y in (0, half) for x in (0, half)]
+        for quadrant, kind in zip(quadrants, own, strict=True):
+            assert len(np.unique(quadrant)) == 1 and quadrant[0, 0, 0] // 20 == kind
+    again = make_collages(images, classes, 20, enlarge=enlarge)
+    np.testing.assert_array_equal(again.images, collages.images)
+    assert len(np.unique(collages.images.reshape(20, -1), axis=0)) > 15
+
+
+def test_what_no_collage_can_be_made_of() -> None:
+    images, classes = plain_images(6)
+    with pytest.raises(ValueError, match="takes four classes, and the images have 3"):
+        make_collages(images, classes, 2, enlarge=True)
+    with pytest.raises(ValueError, match="3 x 3 pixels cannot be halved"):
+        halved(images[:, :3, :3])
+
+
+def test_an_odd_grid_has_cells_that_belong_to_nobody() -> None:
+    assert quadrant_of_cells(3).tolist() == [[0, -1, 1], [-1, -1, -1], [2, -1, 3]]
+    assert quadrant_of_cells(4).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+
+
+@pytest.mark.parametrize("side", [4, 5])
+def test_figures_are_those_of_going_through_the_cells(side: int) -> None:
+    quadrant, scores = (
+        quadrant_of_cells(side).reshape(-1),
+        np.random.default_rng(side).normal(size=(side**2, 4)),
+    )
+    cells = [at for at in range(side**2) if quadrant[at] >= 0]
+    best = [max(cells, key=lambda at: scores[at, kind]) for kind in range(4)]
+    assert pointing(scores, quadrant).tolist() == [quadrant[at] == kind for kind, at in enumerate(best)]
+    right = [quadrant[at] == max(range(4), key=lambda kind: scores[at, kind]) for at in cells]
+    assert patch_accuracy(scores, quadrant) == pytest.approx(np.mean(right))
+    said = scores.argmax(axis=1)
+    sets = [
+        ({at for at in cells if said[at] == kind}, {at for at in cells if quadrant[at] == kind})
+        for kind in range(4)
+    ]
+    expected = np.mean([len(ours & theirs) / len(ours | theirs) for ours, theirs in sets])
+    assert mean_iou(areas(said, quadrant, 7)) == pytest.approx(
+        expected
+    )  # classes that are nowhere do not count
+    member = np.abs(scores)
+    soft = [
+        sum(member[at, kind] for at in theirs)
+        / (sum(member[at, kind] for at in cells) + len(theirs) - sum(member[at, kind] for at in theirs))
+        for kind, (_, theirs) in enumerate(sets)
+    ]
+    np.testing.assert_allclose(soft_jaccard(member, quadrant), soft)
+
+
+def test_names_stand_for_the_quadrant_they_overlap_most() -> None:
+    quadrant = quadrant_of_cells(4).reshape(-1)
+    np.testing.assert_array_equal(overlap_jaccard(quadrant * 7, quadrant), np.ones(4))
+    np.testing.assert_array_equal(overlap_jaccard(np.zeros(16, int), quadrant), [0.25, 0, 0, 0])
+    halves = np.where(quadrant < 2, 5, 3)  # upper and lower: each stands for its left quadrant
+    np.testing.assert_array_equal(overlap_jaccard(halves, quadrant), [0.5, 0, 0.5, 0])
+    assert mean_per_label(np.array([[1.0, 0, 0, 0]] * 2), np.array([[4, 1, 2, 3], [4, 1, 2, 3]])) == 0.25
+
+
+def test_scores_that_are_no_numbers_point_nowhere() -> None:
+    quadrant = quadrant_of_cells(2).reshape(-1)
+    scores = np.eye(4)
+    assert pointing(scores, quadrant).all()
+    scores[:, 0] = np.nan
+    assert pointing(scores, quadrant).tolist() == [False, True, True, True]
+
+
+class Painter:
+    """Sees the grey level of a cell as one of 26 directions, which the texts '0' ... '25' are."""
+
+    def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
+        return np.eye(26, dtype=np.float32)[images[:, ::2, ::2, 0] // 10]
+
+    def encode_text(self, texts: list[str], *, prefix: str = "") -> np.ndarray:
+        return np.eye(26, dtype=np.float32)[[int(text) for text in texts]]
+
+
+@pytest.mark.parametrize("enlarge", [False, True])
+def test_a_model_that_sees_every_patch_right_has_every_figure_right(evaluation_set, enlarge: bool) -> None:
+    data = evaluation_set(10)
+    data.images[:] = (np.arange(10) * 10)[:, None, None, None]
+    data.labels[:] = [str(row) for row in range(10)]
+    evaluator = Dense({"val": data}, sets=("val",), labels="verbatim", collages=9, enlarge=enlarge)
+    figures = evaluator(Painter())
+    assert set(figures.values()) == {1.0}
+    assert set(evaluator.chance()) == set(figures)
+    assert evaluator.outcomes(Painter())["dense/val/pointing"].tolist() == [1.0] * 36
+    (maps,) = evaluator.exhibits(Painter())
+    first, side = maps.maps[0], 4 if enlarge else 2
+    assert first.scores.shape == (side, side) and len(maps.maps) == 24
+    assert first.scores[0, 0] == 1 and first.scores.sum() == (side / 2) ** 2
+    assert first.picture[0, 0, 0] == 10 * int(first.text)
+
+
+def test_chance_agrees_with_patches_that_know_nothing() -> None:
+    dice, quadrant = np.random.default_rng(0), quadrant_of_cells(4).reshape(-1)
+    collages = [
+        ScoredCollage(dice.normal(size=(16, 9)), quadrant, dice.permutation(8)[:4]) for _ in range(1500)
+    ]
+    chance = dense_chance(np.stack([one.classes for one in collages]), 9)
+    assert dense_figures(collages) == pytest.approx(chance, abs=0.01)
+    assert chance["mean_iou"] == pytest.approx(1 / 7)
+    assert chance["mean_iou_of_all_classes"] == pytest.approx(1 / 16, rel=0.01)

@@ -1,0 +1,78 @@
+"""Two by two labelled images in one: where each of them lies is known, without anybody having drawn a box."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Int64, UInt8
+
+QUADRANTS = 4  # upper left, upper right, lower left, lower right
+
+
+class Collages(NamedTuple):
+    """Pictures of four classes each.
+
+    Attributes:
+        images: the pictures.
+        classes: of each picture's quadrants, row by row, all different.
+    """
+
+    images: UInt8[np.ndarray, "collages side side 3"]
+    classes: Int64[np.ndarray, "collages 4"]
+
+
+def make_collages(
+    images: UInt8[np.ndarray, "n side side 3"],
+    classes: Int[np.ndarray, " n"],
+    count: int,
+    *,
+    enlarge: bool,
+) -> Collages:
+    """The same collages at every call: each of four random images of four different classes.
+
+    Args:
+        images: of one side, an even number of pixels.
+        classes: of the images.
+        count: how many.
+        enlarge: keep the images as they are, in collages of twice their side; else their side is halved.
+
+    Raises:
+        ValueError: fewer than four classes, or a side that cannot be halved.
+    """
+    if len(np.unique(classes)) < QUADRANTS:
+        raise ValueError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
+    dice = np.random.default_rng(0)
+    chosen = np.stack([_four(dice.permutation(len(classes)), classes) for _ in range(count)])
+    parts = images if enlarge else halved(images)
+    upper, lower = (
+        np.concatenate([parts[chosen[:, left]], parts[chosen[:, left + 1]]], axis=2) for left in (0, 2)
+    )
+    return Collages(np.concatenate([upper, lower], axis=1), classes[chosen].astype(np.int64))
+
+
+def _four(order: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> Int[np.ndarray, 4]:
+    """The first four images in this order that are of different classes."""
+    _, first = np.unique(classes[order], return_index=True)
+    return order[np.sort(first)[:QUADRANTS]]
+
+
+def halved(images: UInt8[np.ndarray, "n side side 3"]) -> UInt8[np.ndarray, "n half half 3"]:
+    """Every pixel the mean of two by two.
+
+    Raises:
+        ValueError: the side is odd.
+    """
+    side = images.shape[1]
+    if side % 2:
+        raise ValueError(f"images of {side} x {side} pixels cannot be halved: set enlarge=True")
+    parts = images.reshape(len(images), side // 2, 2, side // 2, 2, 3)
+    return np.round(parts.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def quadrant_of_cells(side: int) -> Int64[np.ndarray, "side side"]:
+    """Which quadrant each cell of a grid lies in; -1 for the middle row and column of an odd side, cut in two."""
+    half = np.sign(np.arange(side) * 2 - (side - 1))
+    place = np.where(half > 0, 1, 0)
+    quadrants = 2 * place[:, None] + place
+    return np.where((half[:, None] == 0) | (half == 0), -1, quadrants)

@@ -1,0 +1,169 @@
+"""Which labels of which images are known: tags of a set, verified labels from a table, a hierarchy of labels.
+
+The files are those of Open Images (arXiv 1811.00982), or anything written like them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int8
+
+from vlp.configuration.paths import find, looked_in
+
+_COLUMNS = {
+    "id": ("id", "ImageID"),
+    "label": ("label", "LabelName"),
+    "confidence": ("confidence", "Confidence"),
+}
+
+
+class KnownLabels(NamedTuple):
+    """Labels, sorted, and for each image whether it has them: 1 yes, -1 no, 0 unknown."""
+
+    labels: list[str]
+    targets: Int8[np.ndarray, "images labels"]
+
+
+class Hierarchy:
+    """What is a kind of what; a label may stand in several places."""
+
+    def __init__(self, tree: Mapping[str, Any] | None = None) -> None:
+        """Takes nested {"LabelName": ..., "Subcategory": [...]}; None is no hierarchy."""
+        self._parents: dict[str, set[str]] = {}
+        self._children: dict[str, set[str]] = {}
+        if tree is not None:
+            self._add(tree)
+
+    def _add(self, node: Mapping[str, Any]) -> None:
+        for child in node.get("Subcategory", ()):
+            self._children.setdefault(node["LabelName"], set()).add(child["LabelName"])
+            self._parents.setdefault(child["LabelName"], set()).add(node["LabelName"])
+            self._add(child)
+
+    def ancestors(self, label: str) -> set[str]:
+        """Everything it is a kind of."""
+        return _reached(self._parents, label)
+
+    def descendants(self, label: str) -> set[str]:
+        """Everything that is a kind of it."""
+        return _reached(self._children, label)
+
+
+def known_labels(
+    ids: Sequence[str],
+    tags: Sequence[Sequence[str]],
+    verified: Mapping[str, Mapping[str, float]] | None = None,
+    hierarchy: Hierarchy | None = None,
+    *,
+    min_images: int = 1,
+) -> KnownLabels:
+    """What is known of each image.
+
+    A tag is there. Of verified labels those with confidence 1 are there, those with 0 are not, and all others are
+    unknown; without any verification, what is no tag is not there. With a hierarchy, what is there is so with all its
+    ancestors, and what is not is not with all its descendants; where the two disagree, it is there.
+
+    Args:
+        ids: of the images.
+        tags: of each image.
+        verified: confidences of labels by image id, from `read_verified`.
+        hierarchy: of the labels.
+        min_images: labels of fewer images are left out.
+    """
+    hierarchy = hierarchy or Hierarchy()
+    there, absent = [], []
+    for identifier, own in zip(ids, tags, strict=True):
+        checked = (verified or {}).get(identifier, {})
+        yes = {*own, *(label for label, confidence in checked.items() if confidence >= 1)}
+        no = {label for label, confidence in checked.items() if confidence <= 0}
+        there.append(yes.union(*map(hierarchy.ancestors, yes)))
+        absent.append(no.union(*map(hierarchy.descendants, no)))
+    counts: dict[str, int] = {}
+    for label in (label for labels in there for label in labels):
+        counts[label] = counts.get(label, 0) + 1
+    labels = sorted(label for label, count in counts.items() if count >= min_images)
+    place = {label: at for at, label in enumerate(labels)}
+    targets = np.full((len(ids), len(labels)), 0 if verified is not None else -1, np.int8)
+    for row, (yes, no) in enumerate(zip(there, absent, strict=True)):
+        targets[row, [place[label] for label in no if label in place]] = -1
+        targets[row, [place[label] for label in yes if label in place]] = 1
+    return KnownLabels(labels, targets)
+
+
+def read_verified(path: str) -> dict[str, dict[str, float]]:
+    """Confidences of labels by image id, from csv or parquet files with columns id, label and confidence (or
+    ImageID, LabelName and Confidence); of a label that comes twice, the last counts.
+
+    Raises:
+        ValueError: no such file, or it lacks a column.
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    confidences: dict[str, dict[str, float]] = {}
+    for file in label_files(path):
+        table = pyarrow.parquet.read_table(file) if file.suffix == ".parquet" else pyarrow.csv.read_csv(file)
+        names = [next((one for one in known if one in table.column_names), "") for known in _COLUMNS.values()]
+        if "" in names:
+            missing = " or ".join(list(_COLUMNS.values())[names.index("")])
+            raise ValueError(f"{file} has no column {missing}; it has {', '.join(table.column_names)}")
+        for identifier, label, confidence in zip(
+            *(table.column(name).to_pylist() for name in names), strict=True
+        ):
+            confidences.setdefault(str(identifier), {})[str(label)] = float(confidence)
+    return confidences
+
+
+def read_hierarchy(path: str) -> Hierarchy:
+    """A tree as Open Images has it, {"LabelName": ..., "Subcategory": [...]} in JSON.
+
+    Raises:
+        ValueError: no such file, or something else in it.
+    """
+    file = label_files(path)[0]
+    try:
+        return Hierarchy(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is no tree of LabelName and Subcategory: {error!r}") from None
+
+
+def read_label_names(path: str) -> dict[str, str]:
+    """Names of labels, from a csv file of two columns (label, name) with no header or with any.
+
+    Raises:
+        ValueError: no such file.
+    """
+    import csv
+
+    with label_files(path)[0].open(encoding="utf-8", newline="") as lines:
+        return {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1}
+
+
+def label_files(path: str) -> list[Path]:
+    """The files of the path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    files = find(path)
+    if not files:
+        raise ValueError(
+            f"evaluators.multi_label: there is nothing at '{path}'{looked_in(path)}: correct the path"
+        )
+    return files
+
+
+def _reached(edges: Mapping[str, set[str]], label: str) -> set[str]:
+    reached: set[str] = set()
+    ahead = [label]
+    while ahead:
+        for other in edges.get(ahead.pop(), ()):
+            if other not in reached:
+                reached.add(other)
+                ahead.append(other)
+    return reached
