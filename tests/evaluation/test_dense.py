@@ -8,7 +8,7 @@ import pytest
 from vlp.evaluation.collages import halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense import Dense, ScoredCollage, dense_chance, dense_figures
 from vlp.evaluation.dense_figures import areas, mean_iou, patch_accuracy, pointing
-from vlp.evaluation.region_figures import mean_per_label, overlap_jaccard, soft_jaccard
+from vlp.evaluation.region_figures import mean_per_label, soft_jaccard
 
 
 def plain_images(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,13 +75,9 @@ def test_figures_are_those_of_going_through_the_cells(side: int) -> None:
     np.testing.assert_allclose(soft_jaccard(member, quadrant), soft)
 
 
-def test_names_stand_for_the_quadrant_they_overlap_most() -> None:
-    quadrant = quadrant_of_cells(4).reshape(-1)
-    np.testing.assert_array_equal(overlap_jaccard(quadrant * 7, quadrant), np.ones(4))
-    np.testing.assert_array_equal(overlap_jaccard(np.zeros(16, int), quadrant), [0.25, 0, 0, 0])
-    halves = np.where(quadrant < 2, 5, 3)  # upper and lower: each stands for its left quadrant
-    np.testing.assert_array_equal(overlap_jaccard(halves, quadrant), [0.5, 0, 0.5, 0])
+def test_every_label_weighs_the_same() -> None:
     assert mean_per_label(np.array([[1.0, 0, 0, 0]] * 2), np.array([[4, 1, 2, 3], [4, 1, 2, 3]])) == 0.25
+    assert mean_per_label(np.array([[1.0, 1, 0, 0]] * 2), np.array([[4, 1, 2, 3], [4, 5, 2, 3]])) == 0.6
 
 
 def test_scores_that_are_no_numbers_point_nowhere() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from vlp.evaluation.ranks import TIE
-from vlp.evaluation.words import candidate_words
+from vlp.evaluation.words import candidate_words, naming_words
 
 EncodeTexts = Callable[[Sequence[str]], np.ndarray]
 SCORES_AT_A_TIME = 1 << 24
@@ -71,12 +71,11 @@ def name_images(
         scale: of the cosines in both softmaxes.
     """
     used, place = np.unique(nearest, return_inverse=True)
-    rows = encode_captions([captions[index] for index in used]).astype(np.float64)[
-        place.reshape(nearest.shape)
-    ]
-    centroids = rows.mean(axis=1)
+    texts, place = [captions[index] for index in used], place.reshape(nearest.shape)
+    centroids = encode_captions(texts).astype(np.float64)[place].mean(axis=1)
     centroids /= np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    candidates = [candidate_words([captions[index] for index in own]) for own in nearest]
+    words_of = [naming_words(text) for text in texts]
+    candidates = [candidate_words([words_of[at] for at in own]) for own in place]
     words = list(dict.fromkeys(word for own in candidates for word in own))
     index, names = {word: at for at, word in enumerate(words)}, encode_names(words).astype(np.float64)
     return [

@@ -27,14 +27,17 @@ SHOWN, TAGS_SHOWN = 24, 8
 
 
 class Tagged(NamedTuple):
-    """One set: names of the labels, what is known of each image, and the label that single-label sets give it.
+    """One set.
 
-    `single` is -1 where an image has none that is among the labels.
+    Attributes:
+        names: of the labels.
+        targets: what is known of each image.
+        single: the one label that each image has in a set whose labels are among the tags; else None.
     """
 
     names: list[str]
     targets: Int8[np.ndarray, "images labels"]
-    single: Int64[np.ndarray, " images"]
+    single: Int64[np.ndarray, " images"] | None
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ class MultiLabel(Evaluator):
         for name, tagged in self._tagged.items():
             scores = self._scores(model, name)
             found = multi_label_figures(scores, tagged.targets)
-            if (tagged.single >= 0).any():
-                found["top1"] = float(_single_right(scores, tagged).mean())
+            if tagged.single is not None:
+                found["top1"] = float(_single_right(scores, tagged.single).mean())
             figures |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
         return figures
 
@@ -82,7 +85,7 @@ class MultiLabel(Evaluator):
         chance: dict[str, float] = {}
         for name, tagged in self._tagged.items():
             levels = multi_label_chance(tagged.targets)
-            if (tagged.single >= 0).any():
+            if tagged.single is not None:
                 levels["top1"] = 1 / len(tagged.names)
             chance |= {f"{self.name}/{name}/{figure}": level for figure, level in levels.items()}
         return chance
@@ -91,8 +94,8 @@ class MultiLabel(Evaluator):
         values: dict[str, Float[np.ndarray, " queries"]] = {}
         for name, tagged in self._tagged.items():
             found = multi_label_outcomes(self._scores(model, name), tagged.targets)
-            if (tagged.single >= 0).any():
-                found["top1"] = _single_right(self._scores(model, name), tagged)
+            if tagged.single is not None:
+                found["top1"] = _single_right(self._scores(model, name), tagged.single)
             values |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
         return values
 
@@ -137,7 +140,8 @@ class MultiLabel(Evaluator):
                     f"evaluators.{self.name}.min_images or take it out of its sets"
                 )
             place = {label: at for at, label in enumerate(labels)}
-            single = np.array([place.get(label, -1) for label in data.labels])
+            whole = all(label in place for label in data.labels)
+            single = np.array([place[label] for label in data.labels]) if whole else None
             tagged[name] = Tagged([called.get(label, label) for label in labels], targets, single)
         return tagged
 
@@ -197,10 +201,8 @@ def multi_label_chance(targets: Int8[np.ndarray, "images labels"]) -> dict[str, 
 
 
 def _single_right(
-    scores: Float[np.ndarray, "images labels"], tagged: Tagged
-) -> Float64[np.ndarray, " single"]:
+    scores: Float[np.ndarray, "images labels"], single: Int64[np.ndarray, " images"]
+) -> Float64[np.ndarray, " images"]:
     """1 where the best-scored label is the one label that the image is given; ties count against the model."""
-    rows = np.flatnonzero(tagged.single >= 0)
-    own = scores[rows, tagged.single[rows]]
-    ranks = (scores[rows] >= own[:, None]).sum(axis=1)
-    return (ranks == 1).astype(np.float64)
+    own = np.take_along_axis(scores, single[:, None], axis=1)
+    return ((scores >= own).sum(axis=1) == 1).astype(np.float64)

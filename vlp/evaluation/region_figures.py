@@ -24,23 +24,6 @@ def soft_jaccard(
     return intersection / (member.sum(axis=0) + inside.sum(axis=0) - intersection)
 
 
-def overlap_jaccard(
-    names: Int[np.ndarray, " cells"], quadrant: Int[np.ndarray, " cells"]
-) -> Float64[np.ndarray, 4]:
-    """Of each quadrant, where every name stands for the quadrant it overlaps most, the first of equals.
-
-    It asks whether names fall along the borders, not whether they are right: names that all differ reach 1.
-    """
-    known = quadrant >= 0
-    _, name = np.unique(names[known], return_inverse=True)
-    counts = np.zeros((name.max() + 1, QUADRANTS), np.int64)
-    np.add.at(counts, (name, quadrant[known]), 1)
-    meant = counts.argmax(axis=1)
-    intersection = np.bincount(meant, weights=counts.max(axis=1), minlength=QUADRANTS)
-    covered = np.bincount(meant, weights=counts.sum(axis=1), minlength=QUADRANTS)
-    return intersection / (covered + counts.sum(axis=0) - intersection)
-
-
 def mean_per_label(values: Float[np.ndarray, "collages 4"], labels: Int[np.ndarray, "collages 4"]) -> float:
     """First within each label, then over the labels."""
     _, place = np.unique(labels, return_inverse=True)

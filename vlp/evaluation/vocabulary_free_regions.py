@@ -17,7 +17,7 @@ from vlp.evaluation.collages import Collages, make_collages, quadrant_of_cells
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.naming_figures import chance_word_iou, word_iou
 from vlp.evaluation.protocols import Encoder
-from vlp.evaluation.region_figures import mean_per_label, overlap_jaccard, soft_jaccard
+from vlp.evaluation.region_figures import mean_per_label, soft_jaccard
 from vlp.evaluation.vocabulary_free import CategorySearch
 
 SHOWN, NAMES_SHOWN = 6, 4
@@ -93,10 +93,6 @@ class VocabularyFreeRegions(CategorySearch):
         for name in self.sets:
             regions, classes = self._regions(model, name), self._collages[name].classes
             soft = self._soft_jaccard(model, name, regions.cells)
-            names = [[cell.names[0] for cell in own] for own in regions.cells]
-            overlap = [
-                overlap_jaccard(np.unique(own, return_inverse=True)[1], self._quadrant) for own in names
-            ]
             alone = self._soft_jaccard(
                 model, name, [[whole] * len(self._quadrant) for whole in regions.whole]
             )
@@ -104,18 +100,15 @@ class VocabularyFreeRegions(CategorySearch):
                 f"{self.name}/{name}/semantic_iou": float(self._word_ious(model, name).mean()),
                 f"{self.name}/{name}/soft_jaccard": mean_per_label(soft, classes),
                 f"{self.name}/{name}/soft_jaccard_of_one_name": mean_per_label(alone, classes),
-                f"{self.name}/{name}/overlap_jaccard": mean_per_label(np.array(overlap), classes),
             }
         return figures
 
     def chance(self) -> dict[str, float]:
-        """Of a word drawn from the caption set; and of one name for the whole of a collage."""
+        """Of a word drawn from the caption set."""
         chance: dict[str, float] = {}
         for name in self.sets:
             labels = [self._classes[name][place] for place in self._collages[name].classes.reshape(-1)]
             chance[f"{self.name}/{name}/semantic_iou"] = chance_word_iou(self._word_frequency, labels)
-            first = overlap_jaccard(np.zeros_like(self._quadrant), self._quadrant)
-            chance[f"{self.name}/{name}/overlap_jaccard"] = float(first.mean())
         return chance
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:

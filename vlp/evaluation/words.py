@@ -43,18 +43,18 @@ def bare_words(text: str) -> list[str]:
     return [singular(word) for word in _LETTERS.findall(re.sub(r"[_-]", " ", text.lower()).replace("'s", ""))]
 
 
-def candidate_words(captions: Sequence[str], *, min_count: int = 2) -> list[str]:
-    """What an image with these captions may be called, in order of appearance.
+def candidate_words(captions: Sequence[Sequence[str]], *, min_count: int = 2) -> list[str]:
+    """What an image may be called by the `naming_words` of its captions, in order of appearance.
 
-    Words of at least three letters that stand at least `min_count` times in all captions together, or as often as the
-    most frequent one where that is less. Without any, `FALLBACK`.
+    Words that stand at least `min_count` times in all captions together, or as often as the most frequent one where
+    that is less. Without any, `FALLBACK`.
     """
-    counts = Counter(word for caption in captions for word in naming_words(caption))
+    counts = Counter(word for words in captions for word in words)
     least = min(min_count, max(counts.values(), default=0))
     return [word for word, count in counts.items() if count >= least] or [FALLBACK]
 
 
 def naming_words(caption: str) -> list[str]:
-    """The words of one caption that may name something, each as often as it stands there."""
+    """The words of a caption, of three letters or more, that may name something; each as often as it stands there."""
     words = bare_words(_NOISE.sub(" ", caption))
     return [w for w in words if len(w) >= 3 and w not in _FUNCTION_WORDS and w not in _ABOUT_PICTURES]
