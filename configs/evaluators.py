@@ -20,6 +20,10 @@ def evaluators() -> dict[str, dict[str, Any]]:
             "pooling": "embedding",  # of a class's texts; or "score", "probability"
             "rule": "argmax",  # or "frechet", the candidate nearest to all by `metric`
             "metric": "",  # between labels: "paths" of categories, "names", a file of edges; '' = none
+            "captions": "",  # parquet, jsonl or txt files; the nearest have a say in the posterior; '' = none
+            "column": "captions",
+            "nearest": 10,  # captions of an image
+            "alpha": 0.7,  # share of the image in the posterior; the rest is its captions'
         },
         "class_means": {
             "every": 0,

@@ -96,6 +96,29 @@ def test_answers_along_the_metric_lie_nearer_on_average(model, evaluation_set) -
         assert nearer["zero_shot/val/squared_distance"] < plain["zero_shot/val/squared_distance"]
 
 
+def test_the_nearest_captions_have_their_share_in_the_posterior(model, evaluation_set, tmp_path) -> None:
+    data, path = evaluation_set(30), tmp_path / "captions.txt"
+    captions = [f"caption {number}" for number in range(12)]
+    path.write_text("\n".join(captions))
+    classes, table = expected_table(model, data)
+    images, rows = model.encode_image_array(data.images), model.encode_text(captions)
+    found = np.argsort(-(images @ rows.T), axis=1)[:, :3]
+    companions = unit(rows[found].mean(axis=1))
+    labels = [classes.index(label) for label in data.labels]
+    mixed = sum(
+        share * np.exp(10 * one @ table.T) / np.exp(10 * one @ table.T).sum(axis=1, keepdims=True)
+        for share, one in ((0.4, images), (0.6, companions))
+    )
+    settings = {"sets": ("val",), "templates": "simple", "captions": str(path), "nearest": 3}
+    figures = ZeroShot({"val": data}, alpha=0.4, **settings)(model)
+    order = np.argsort(-mixed, axis=1)
+    assert figures["zero_shot/val/top1"] == np.mean(order[:, 0] == labels)
+    assert figures["zero_shot/val/top5"] == np.mean([labels[row] in order[row, :5] for row in range(30)])
+    alone = ZeroShot({"val": data}, sets=("val",), templates="simple")(model)
+    assert ZeroShot({"val": data}, alpha=1.0, **settings)(model) == pytest.approx(alone)
+    assert figures != alone
+
+
 def test_settings_that_do_not_go_together_are_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="rule='frechet' needs distances"):
         ZeroShot({}, rule="frechet")
@@ -103,6 +126,8 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path) -> None:
         ZeroShot({}, templates="")
     with pytest.raises(ValueError, match="no label tree at 'nowhere'"):
         ZeroShot({}, metric="nowhere")
+    with pytest.raises(ValueError, match="no captions at 'nowhere'"):
+        ZeroShot({}, captions="nowhere")
     with pytest.raises(ValueError, match="no descriptions at 'nowhere'"):
         ZeroShot({}, descriptions="nowhere")
 

@@ -143,6 +143,8 @@ RANGES: dict[str, Range] = {
     "data.watchdog_reports": COUNT,
     "describe.tags": COUNT,
     "evaluators.zero_shot.every": NATURAL,
+    "evaluators.zero_shot.nearest": COUNT,
+    "evaluators.zero_shot.alpha": SHARE,
     "evaluators.class_means.every": NATURAL,
     "evaluators.class_means.tasks": COUNT,
     "evaluators.class_means.seed": NATURAL,

@@ -46,6 +46,16 @@ def nearest_captions(
     return found
 
 
+def caption_centroids(
+    captions: Sequence[str], nearest: Int[np.ndarray, "images count"], encode: EncodeTexts
+) -> Float64[np.ndarray, "images dim"]:
+    """The unit mean of the captions that `nearest_captions` found for each image."""
+    used, place = np.unique(nearest, return_inverse=True)
+    rows = encode([captions[index] for index in used]).astype(np.float64)[place.reshape(nearest.shape)]
+    centroids = rows.mean(axis=1)
+    return centroids / np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
 def name_images(
     images: Float[np.ndarray, "images dim"],
     captions: Sequence[str],
@@ -70,12 +80,10 @@ def name_images(
         alpha: share of the image's posterior; the rest is the captions'.
         scale: of the cosines in both softmaxes.
     """
+    centroids = caption_centroids(captions, nearest, encode_captions)
     used, place = np.unique(nearest, return_inverse=True)
-    texts, place = [captions[index] for index in used], place.reshape(nearest.shape)
-    centroids = encode_captions(texts).astype(np.float64)[place].mean(axis=1)
-    centroids /= np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    words_of = [naming_words(text) for text in texts]
-    candidates = [candidate_words([words_of[at] for at in own]) for own in place]
+    words_of = [naming_words(captions[index]) for index in used]
+    candidates = [candidate_words([words_of[at] for at in own]) for own in place.reshape(nearest.shape)]
     words = list(dict.fromkeys(word for own in candidates for word in own))
     index, names = {word: at for at, word in enumerate(words)}, encode_names(words).astype(np.float64)
     return [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from vlp.evaluation.caption_files import caption_files, read_captions
+from vlp.evaluation.category_search import caption_centroids, nearest_captions
 from vlp.evaluation.class_names import labelled_classes, naming_rule
 from vlp.evaluation.class_texts import class_embeddings, pooled, texts_of_classes
 from vlp.evaluation.classifier import Answers, Classifier, classify
@@ -69,6 +72,11 @@ class ZeroShot(Evaluator):
         rule: how probabilities become an answer: 'argmax', or 'frechet' for the Fréchet mean under the metric.
         metric: distances between labels: 'paths' = along the tree of category paths, 'names' = between the embeddings
             of class names, else a file of `read_edges`; '' = none.
+        captions: files of `read_captions`. The posterior of an image's nearest captions is mixed with its own; '' =
+            none.
+        column: of the captions.
+        nearest: captions of an image.
+        alpha: share of the image's own posterior.
     """
 
     data: Mapping[str, EvaluationSet]
@@ -82,6 +90,10 @@ class ZeroShot(Evaluator):
     pooling: str = "embedding"
     rule: str = "argmax"
     metric: str = ""
+    captions: str = ""
+    column: str = "captions"
+    nearest: int = 10
+    alpha: float = 0.7
 
     name: ClassVar[str] = "zero_shot"
 
@@ -98,6 +110,8 @@ class ZeroShot(Evaluator):
                 "evaluators.zero_shot.rule='frechet' needs distances between labels: set metric to 'paths', 'names' "
                 "or a file"
             )
+        if self.captions:
+            caption_files(self.captions)
         if self.metric not in ("", "paths", "names"):
             read_edges(self.metric)
 
@@ -135,13 +149,28 @@ class ZeroShot(Evaluator):
 
     def _answers(self, model: Encoder, name: str, classes: Classes) -> Answers:
         images = model.encode_image_array(self.data[name].images)[classes.rows]
-        return classify(self._classifier(model, classes), images, classes.indices)
+        return classify(
+            self._classifier(model, classes), images, classes.indices, self._companions(model, images)
+        )
+
+    def _companions(
+        self, model: Encoder, images: Float[np.ndarray, "n dim"]
+    ) -> Float64[np.ndarray, "n dim"] | None:
+        if not self.captions:
+            return None
+        nearest = nearest_captions(images, self._captions, model.encode_text, self.nearest)
+        return caption_centroids(self._captions, nearest, model.encode_text)
+
+    @cached_property
+    def _captions(self) -> list[str]:
+        return read_captions(self.captions, self.column)
 
     def _classifier(self, model: Encoder, classes: Classes) -> Classifier:
         texts = [own for own in classes.texts if own]
         rows = model.encode_text([text for own in texts for text in own], prefix=self.prefix_token)
         distances = self._distances(model, classes)[: len(texts)] if self.rule == "frechet" else None
-        return Classifier(pooled(texts, rows, self.pooling, model.logit_scale), model.logit_scale, distances)
+        table = pooled(texts, rows, self.pooling, model.logit_scale)
+        return Classifier(table, model.logit_scale, distances, self.alpha)
 
     def _distances(self, model: Encoder, classes: Classes) -> Float64[np.ndarray, "classes classes"]:
         if self.metric == "names":
