@@ -1,11 +1,13 @@
-r"""A known set that you have, by name: zero-shot classification with the prompts of its published evaluations.
+r"""A known set that you have, by name: evaluated as in publications, with their prompts. Nothing is downloaded.
 
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:cifar100
 python main.py --job=evaluate --checkpoint=RUN \
   --config=configs/eval/known_set.py:imagenet,format=folder,path=/data/imagenet/val
+python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:coco_karpathy,path=/data/coco
 
 It is read from TFDS's folder (TFDS_DATA_DIR), where it was prepared with file_format="array_record", or from a folder
-with a folder a class, named as its label (ImageNet's: n01440764).
+with a folder a class, named as its label (ImageNet's: n01440764). Sets to retrieve in, and CIFAR with format=known, are
+read as they are when one has downloaded them: docs/data.md says what is looked for.
 """
 
 from __future__ import annotations
@@ -37,18 +39,50 @@ KNOWN = {
     "svhn": ("svhn_cropped/test", "svhn", "verbatim"),
 }
 
+# Sets to retrieve in -> the folder where nothing is said.
+RETRIEVAL = {
+    "coco_karpathy": "data/coco",
+    "flickr30k_karpathy": "data/flickr30k",
+    "xm3600": "data/xm3600",
+    "gpr1200": "data/gpr1200",
+}
+# fmt: off
+XM3600_LANGUAGES = (
+    "ar", "bn", "cs", "da", "de", "el", "es", "fa", "fi", "fil", "fr", "he", "hi", "hr", "hu", "id", "it", "ja", "ko",
+    "mi", "nl", "no", "pl", "pt", "quz", "ro", "ru", "sv", "sw", "te", "th", "tr", "uk", "vi", "zh",
+)
+# fmt: on
+
 
 def get_config(argument: str = "imagenet") -> ConfigDict:
-    names = dict.fromkeys(KNOWN, False)
-    arg = parse_arg(argument, format="tfds", path="", **names)
-    chosen = [name for name in KNOWN if arg[name]]
+    names = dict.fromkeys([*KNOWN, *RETRIEVAL], False)
+    arg = parse_arg(argument, format="", path="", split="", **names)
+    chosen = [name for name in names if arg[name]]
     if len(chosen) > 1:
         raise ValueError(f"name one set, not {' and '.join(chosen)}")
     name = chosen[0] if chosen else "imagenet"
-    path, templates, labels = KNOWN[name]
     config = base.get_config()
     config.name = name
     with config.unlocked():
-        config.data.evaluation[name] = {"format": arg.format, "path": arg.path or path}
-    config.evaluators.zero_shot.update(final=True, sets=(name,), templates=templates, labels=labels)
+        config.data.evaluation[name] = _entry(name, arg)
+    if name in KNOWN:
+        _, templates, labels = KNOWN[name]
+        config.evaluators.zero_shot.update(final=True, sets=(name,), templates=templates, labels=labels)
+    elif name == "gpr1200":
+        config.evaluators.image_retrieval.update(final=True, sets=(name,))
+    else:
+        # COCO's 1K figures are means over five folds of its 5K test images.
+        config.evaluators.retrieval.update(
+            final=True, sets=(name,), folds=5 if name == "coco_karpathy" else 1
+        )
+        if name == "xm3600":
+            config.evaluators.retrieval.languages = XM3600_LANGUAGES
     return config
+
+
+def _entry(name: str, arg: ConfigDict) -> dict[str, str]:
+    kind = arg.format or ("tfds" if name in KNOWN else "known")
+    if kind != "known":
+        return {"format": kind, "path": arg.path or KNOWN[name][0]}
+    split = f":{arg.split}" if arg.split else ""
+    return {"format": kind, "path": f"{name}{split}={arg.path or RETRIEVAL.get(name, f'data/{name}')}"}

@@ -18,6 +18,7 @@ FORMATS: Mapping[str, str] = {
     "folder": "input_pipeline.sources.folder:open_folder",
     "csv": "input_pipeline.sources.table:CsvSource",
     "jsonl": "input_pipeline.sources.table:JsonlSource",
+    "known": "input_pipeline.known:known_set",
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from configs import base
 from configs.common import parse_arg
-from configs.eval.known_set import KNOWN
+from configs.eval.known_set import KNOWN, RETRIEVAL
 from vlp import configuration
 from vlp.configuration import flatten
 from vlp.configuration.resolve import OPEN_GROUPS
@@ -49,6 +49,13 @@ def test_known_sets_have_prompts_and_names() -> None:
         assert load_prompt_set(templates) and naming_rule(labels)
     given = configuration.load_config("configs/eval/known_set.py:pets,format=folder,path=/data/pets")
     assert given.data.evaluation.pets.path == "/data/pets" and given.evaluators.zero_shot.templates == "pets"
+    coco = configuration.load_config("configs/eval/known_set.py:coco_karpathy,path=/data/coco,split=val")
+    assert coco.data.evaluation.coco_karpathy.path == "coco_karpathy:val=/data/coco"
+    assert coco.evaluators.retrieval.folds == 5 and not coco.evaluators.zero_shot.final
+    for name in RETRIEVAL:
+        config = configuration.resolve(configuration.load_config(f"configs/eval/known_set.py:{name}"))
+        configuration.validate(config, needs=("evaluation",))
+        assert config.evaluators.retrieval.final != config.evaluators.image_retrieval.final
     with pytest.raises(configuration.ConfigError, match="name one set, not cifar10 and pets"):
         configuration.load_config("configs/eval/known_set.py:pets,cifar10")
 

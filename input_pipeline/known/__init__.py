@@ -1,0 +1,94 @@
+"""Data sets that everybody evaluates on and no other format reads, where the user has them on disk.
+
+Nothing is downloaded. The path of the source format 'known' is NAME[:SPLIT]=FOLDER, as `coco_karpathy:val=/data/coco`.
+What a set looks like on disk stands in `layouts.py`; what is missing there is said with the place to get it from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from input_pipeline.known import layouts
+from input_pipeline.sources import Source
+from input_pipeline.sources.columns import did_you_mean
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """One set.
+
+    Attributes:
+      open: from (folder, split) to the source; raises `layouts.Missing` with the files that were looked for.
+      splits: that there are, the usual one first.
+      origin: where to get it.
+    """
+
+    open: Callable[[Path, str], Source]
+    splits: tuple[str, ...]
+    origin: str
+
+
+def known_set(path: str, columns: Mapping[str, str] | None = None) -> Source:
+    """The source of `NAME[:SPLIT]=FOLDER`.
+
+    Args:
+      path: see above.
+      columns: none: they are known.
+
+    Raises:
+      ValueError: an unknown name or split, or a folder without the set's files; says which, and where to get them.
+    """
+    name, equals, folder = path.partition("=")
+    name, _, split = name.partition(":")
+    if not equals or name not in KNOWN:
+        hint = did_you_mean(name, KNOWN)
+        raise ValueError(
+            f"known set '{path}' must be NAME[:SPLIT]=FOLDER with a name of {', '.join(KNOWN)}{hint}"
+        )
+    if columns:
+        raise ValueError(f"known set '{name}': its columns are known; leave columns={dict(columns)} empty")
+    known = KNOWN[name]
+    split = split or known.splits[0]
+    if split not in known.splits:
+        raise ValueError(f"known set '{name}' has the splits {', '.join(known.splits)}, not '{split}'")
+    root = Path(folder).expanduser()
+    try:
+        return known.open(root, split)
+    except layouts.Missing as missing:
+        raise ValueError(
+            f"known set '{name}' ({split}) is not in {root}: looked for {missing}. Get it from {known.origin}"
+        ) from None
+
+
+def _karpathy(name: str) -> Callable[[Path, str], Source]:
+    def opened(folder: Path, split: str) -> Source:
+        return layouts.Karpathy(folder, f"dataset_{name}.json", split)
+
+    return opened
+
+
+def _cifar(name: str) -> Callable[[Path, str], Source]:
+    return lambda folder, split: layouts.Cifar(folder, name, split)
+
+
+_CIFAR = "https://www.cs.toronto.edu/~kriz/cifar.html (the binary version)"
+_KARPATHY = (
+    "https://cs.stanford.edu/people/karpathy/deepimagesent (caption_datasets.zip) beside the images of "
+)
+
+KNOWN: Mapping[str, KnownSet] = {
+    "cifar10": KnownSet(_cifar("cifar10"), ("test", "train"), _CIFAR),
+    "cifar100": KnownSet(_cifar("cifar100"), ("test", "train"), _CIFAR),
+    "flickr30k_karpathy": KnownSet(_karpathy("flickr30k"), ("test", "val", "train"), _KARPATHY + "Flickr30k"),
+    "coco_karpathy": KnownSet(
+        _karpathy("coco"), ("test", "val", "train", "restval"), _KARPATHY + "COCO 2014"
+    ),
+    "gpr1200": KnownSet(
+        lambda folder, _: layouts.Gpr1200(folder), ("all",), "http://visual-computing.com/project/GPR1200"
+    ),
+    "xm3600": KnownSet(
+        lambda folder, _: layouts.Xm3600(folder), ("all",), "https://google.github.io/crossmodal-3600"
+    ),
+}

@@ -1,0 +1,121 @@
+"""Known data sets in miniature, laid out as they are when one has downloaded them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline.decode import decode_image
+from input_pipeline.known import KNOWN
+from input_pipeline.sources import open_source
+
+
+def known(path: str) -> Any:
+    source = open_source({"format": "known", "path": path, "columns": {}})
+    assert len(pickle.loads(pickle.dumps(source))) == len(source)
+    return source
+
+
+def picture(path: Path, colour: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 6), (colour, 0, 0)).save(path)
+
+
+def karpathy(name: str, folder: Path, where: str) -> None:
+    images: list[dict[str, Any]] = []
+    for number, split in enumerate(("train", "test", "val", "test")):
+        path = {"filepath": "val2014"} if name == "coco" else {}
+        texts = [f" Sentence {number}.{place} " for place in range(6 if number == 1 else 5)]
+        image = {"filename": f"{number}.jpg", "split": split, "sentences": [{"raw": text} for text in texts]}
+        images.append({**image, **path})
+        picture(folder / where / path.get("filepath", "") / f"{number}.jpg", number)
+    (folder / f"dataset_{name}.json").write_text(json.dumps({"images": images, "dataset": name}))
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("coco", ""), ("coco", "images"), ("flickr30k", "flickr30k-images"), ("flickr30k", "")],
+)
+def test_karpathys_splits(name: str, where: str, tmp_path: Path) -> None:
+    karpathy(name, tmp_path, where)
+    source = known(f"{name}_karpathy={tmp_path}")
+    assert [source[i].id for i in range(len(source))] == ["1.jpg", "3.jpg"]
+    assert [caption.text for caption in source[0].captions] == [f"Sentence 1.{place}" for place in range(5)]
+    assert decode_image(source[1].image)[0, 0, 0] in range(6)
+    assert known(f"{name}_karpathy:val={tmp_path}")[0].id == "2.jpg"
+
+
+def test_gpr1200_has_its_categories_in_the_names(tmp_path: Path) -> None:
+    for name in ("10_a.jpg", "2_b.jpg", "2_a.jpg"):
+        picture(tmp_path / "images" / name)
+    source = known(f"gpr1200={tmp_path}")
+    assert [(source[i].id, source[i].label) for i in range(3)] == [
+        ("2_a.jpg", "2"),
+        ("2_b.jpg", "2"),
+        ("10_a.jpg", "10"),
+    ]
+
+
+def test_xm3600_speaks_many_languages(tmp_path: Path) -> None:
+    rows = [
+        {
+            "image/key": key,
+            "image/locale": "de",
+            "de": {"caption": ["Eine Katze", "Noch eine"], "caption/tokenized": []},
+            "en": {"caption": [f"A cat {key}"]},
+        }
+        for key in ("k1", "k2")
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for key in ("k1", "k2"):
+        picture(tmp_path / "images" / f"{key}.jpg")
+    source = known(f"xm3600={tmp_path}")
+    assert [(caption.language, caption.text) for caption in source[1].captions] == [
+        ("de", "Eine Katze"),
+        ("de", "Noch eine"),
+        ("en", "A cat k2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "labels", "names"),
+    [
+        ("cifar10", "cifar-10-batches-bin", 1, "batches.meta.txt"),
+        ("cifar100", "cifar-100-binary", 2, "fine_label_names.txt"),
+    ],
+)
+def test_cifars_binary_version(name: str, folder: str, labels: int, names: str, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (3, labels + 3072), np.uint8)
+    rows[:, :labels], rows[:, labels - 1] = 7, [0, 1, 1]
+    (tmp_path / folder).mkdir()
+    rows.tofile(tmp_path / folder / ("test_batch.bin" if labels == 1 else "test.bin"))
+    (tmp_path / folder / names).write_text("airplane\nsweet_pepper\n\n")
+    source = known(f"{name}={tmp_path}")
+    assert [source[i].label for i in range(3)] == ["airplane", "sweet pepper", "sweet pepper"]
+    expected = rows[2, labels:].reshape(3, 32, 32).transpose(1, 2, 0)
+    np.testing.assert_array_equal(decode_image(source[2].image), expected)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_is_not_there_is_named_with_where_to_get_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' .* looked for .*{tmp_path}.*Get it from") as raised:
+        known(f"{name}={tmp_path}")
+    assert "http" in str(raised.value)
+
+
+def test_names_and_splits_that_are_not_known(tmp_path: Path) -> None:
+    for path, message in {
+        f"cifar01={tmp_path}": "did you mean 'cifar1",
+        "cifar10": r"NAME\[:SPLIT\]=FOLDER",
+        f"coco_karpathy:dev={tmp_path}": "has the splits test, val, train, restval",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            known(path)
+    with pytest.raises(ValueError, match="columns are known"):
+        open_source({"format": "known", "path": f"cifar10={tmp_path}", "columns": {"label": "x"}})
