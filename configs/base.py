@@ -26,7 +26,8 @@ def get_config() -> ConfigDict:
         "path": "data/quickstart/tokenizer.model",
         "length": 32,  # tokens per caption; longer captions are cut
         "vocabulary_size": 0,  # 0 = take it from the file, else checked against the file
-        "special_tokens": "",  # of kind 'huggingface', as "begin=<s>,end=</s>,pad=<pad>"; '' = what the file says
+        "special_tokens": "",  # as "begin=<s>,end=</s>,pad=<pad>"; '' = what the file says
+        "clean": "",  # what is done to a text first, of input_pipeline/tokenizers/cleaning.py; '' = what the kind does
         "prefix_tokens": (),  # names of ids to append, one of which may stand before a text
     }
     config.objectives = _objectives()

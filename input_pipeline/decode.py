@@ -93,6 +93,23 @@ def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     return Picture(*size, functools.partial(_decode_jpeg, data), reducible=True)
 
 
+def load_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """One image as its file stores it: not turned upright, not flattened, in any mode.
+
+    Raises:
+      BadRecord: as `open_picture`.
+    """
+    if not data:
+        raise BadRecord(Reason.MISSING_IMAGE, "the image has no bytes")
+    image = _open(data)
+    _check_size(*image.size, max_pixels)
+    try:
+        image.load()
+    except Exception as error:  # decoders raise nearly anything on damaged data
+        raise BadRecord(Reason.UNDECODABLE, f"{image.format} image: {error}") from None
+    return image
+
+
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode one image at its full size.
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import UInt8
 
-from input_pipeline.decode import open_picture
 from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
@@ -123,5 +122,5 @@ def _load(source: Source, view: EvaluationView, index: int) -> tuple[Record, Squ
     record = source[index]
     if record.image is None:
         raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-    image = view(open_picture(record.image))
+    image = view.of_bytes(record.image)
     return replace(record, image=None), image

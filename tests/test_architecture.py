@@ -100,10 +100,10 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         under(importer, "input_pipeline")
         and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "vlp", "configs", "main")
     ),
-    "only jobs and vlp.model join the input pipeline to vlp": lambda importer, imported: (
+    "only jobs, vlp.model and vlp.interop join the input pipeline to vlp": lambda importer, imported: (
         under(importer, "main", "vlp")
         and under(imported, "input_pipeline")
-        and not under(importer, "vlp.jobs", "vlp.model")
+        and not under(importer, "vlp.jobs", "vlp.model", "vlp.interop")
     ),
     "configs stand alone": lambda importer, imported: (
         under(importer, "configs")

@@ -17,6 +17,7 @@ __all__ = ["KINDS", "Tokenizer", "Tokens", "load_tokenizer", "tokenizer_from_byt
 KINDS: Mapping[str, str] = {
     "sentencepiece": "input_pipeline.tokenizers.sentencepiece:SentencePieceTokenizer",
     "clip": "input_pipeline.tokenizers.clip:ClipTokenizer",
+    "siglip": "input_pipeline.tokenizers.siglip:SiglipTokenizer",
     "huggingface": "input_pipeline.tokenizers.huggingface:HuggingFaceTokenizer",
 }
 
@@ -25,8 +26,8 @@ def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer of a config's `tokenizer` section.
 
     Args:
-      config: {"kind", "path", "length", "vocabulary_size"} and, if wanted, "prefix_tokens" and
-        "special_tokens". A vocabulary_size of 0 is taken from the file; it counts no prefix tokens.
+      config: {"kind", "path", "length", "vocabulary_size"} and, if wanted, "prefix_tokens",
+        "special_tokens" and "clean". A vocabulary_size of 0 is taken from the file; it counts no prefix tokens.
 
     Raises:
       ValueError: unknown kind, no such file, or a file of another vocabulary size.
@@ -62,6 +63,7 @@ def _build(kind: type[Tokenizer], data: bytes, settings: Mapping[str, Any]) -> T
         settings["length"],
         prefix_tokens=tuple(settings.get("prefix_tokens", ())),
         special_tokens=settings.get("special_tokens", ""),
+        clean=settings.get("clean", ""),
     )
 
 

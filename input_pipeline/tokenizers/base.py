@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from input_pipeline.records import clean_text
+from input_pipeline.tokenizers.cleaning import cleaner
+from input_pipeline.tokenizers.special import SpecialIds
 
 
 class Tokens(NamedTuple):
@@ -19,14 +21,6 @@ class Tokens(NamedTuple):
     ids: Int32[np.ndarray, "n length"]
     mask: Bool[np.ndarray, "n length"]
     truncated: Bool[np.ndarray, " n"]
-
-
-class SpecialIds(NamedTuple):
-    """Ids that no text ever becomes; a tokenizer without a begin token has None."""
-
-    pad: int
-    begin: int | None
-    end: int
 
 
 class Tokenizer(ABC):
@@ -51,7 +45,13 @@ class Tokenizer(ABC):
     special: SpecialIds
 
     def __init__(
-        self, data: bytes, length: int, *, prefix_tokens: Sequence[str] = (), special_tokens: str = ""
+        self,
+        data: bytes,
+        length: int,
+        *,
+        prefix_tokens: Sequence[str] = (),
+        special_tokens: str = "",
+        clean: str = "",
     ) -> None:
         """Reads the tokenizer's file.
 
@@ -60,15 +60,17 @@ class Tokenizer(ABC):
           length: ids in a row.
           prefix_tokens: names of ids to append to the vocabulary.
           special_tokens: which of the file's tokens are padding, begin and end, where the kind asks for it.
+          clean: what is done to a text first, a name in `cleaning.CLEANERS`; '' = what the kind does.
 
         Raises:
           ValueError: the bytes are of another kind, or length leaves no room for a token.
         """
         self.length, self.prefix_tokens = length, tuple(prefix_tokens)
-        self._data, self._special_tokens = data, special_tokens
+        self._data, self._special_tokens, self._clean_name = data, special_tokens, clean
         self._start()
 
     def _start(self) -> None:
+        self._clean = cleaner(self._clean_name) if self._clean_name else self._own_clean
         model_size = self._load()
         self.vocabulary_size = model_size + len(self.prefix_tokens)
         self._prefixes = {name: [model_size + i] for i, name in enumerate(self.prefix_tokens)}
@@ -93,6 +95,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def _text(self, ids: list[int]) -> str:
         """The text of pieces, about the inverse of `_pieces`."""
+
+    def _own_clean(self, text: str) -> str:
+        """What the kind does to a text first, unless the settings say otherwise."""
+        return clean_text(text)
 
     _longest_piece: int  # characters
 
@@ -152,6 +158,7 @@ class Tokenizer(ABC):
             "vocabulary_size": self.vocabulary_size,
             "prefix_tokens": list(self.prefix_tokens),
             "special_tokens": self._special_tokens,
+            "clean": self._clean_name,
             "sha256": hashlib.sha256(self.to_bytes()).hexdigest(),
         }
 
@@ -160,7 +167,7 @@ class Tokenizer(ABC):
         return self._data
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("length", "prefix_tokens", "_data", "_special_tokens")
+        names = ("length", "prefix_tokens", "_data", "_special_tokens", "_clean_name")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -174,9 +181,9 @@ class Tokenizer(ABC):
         return self._prefixes[name]
 
     def _enough(self, text: str) -> str:
-        """The text without what is no text, cut in bounded time where it fills a row in any case.
+        """The cleaned text, cut in bounded time where it fills a row in any case.
 
         A piece has at most so many characters: twice as many as fill a row show that the text is cut.
         """
         enough = 2 * self._longest_piece * self.length
-        return clean_text(text[: 32 * enough])[:enough]
+        return self._clean(text[: 32 * enough])[:enough]

@@ -9,7 +9,8 @@ import json
 import unicodedata
 
 from input_pipeline.records import clean_text
-from input_pipeline.tokenizers.base import SpecialIds, Tokenizer
+from input_pipeline.tokenizers.base import Tokenizer
+from input_pipeline.tokenizers.special import SpecialIds
 
 MERGES = 48_894  # CLIP reads that many lines of its file; with them there are 49,408 ids
 _SPLIT = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
@@ -18,6 +19,8 @@ _REMEMBERED = 100_000  # words
 
 class ClipTokenizer(Tokenizer):
     """Lower-cased byte-pair encoding (Radford et al. 2021); the `tokenizers` library runs the merges.
+
+    `clean="ftfy_lower"` is the original's cleaning to the letter; by default wrongly decoded text is not mended.
 
     It reads OpenAI's bpe_simple_vocab_16e6.txt.gz and, of a CLIP model at Hugging Face, merges.txt or
     tokenizer.json. Padding is 0, which is also the id of '!': only the mask tells them apart. Unlike in the
@@ -34,9 +37,7 @@ class ClipTokenizer(Tokenizer):
         merges = _merges(self._data)
         # Only what is read travels in checkpoints: the original file has five times as many lines.
         self._data = "\n".join(map(" ".join, merges)).encode()
-        vocabulary = _alphabet()
-        vocabulary += [character + "</w>" for character in vocabulary]
-        vocabulary += [first + second for first, second in merges]
+        vocabulary = _vocabulary(merges)
         ids = {piece: place for place, piece in enumerate(vocabulary)}
         try:
             model = models.BPE(ids, merges, end_of_word_suffix="</w>", continuing_subword_prefix="")
@@ -55,10 +56,15 @@ class ClipTokenizer(Tokenizer):
         return len(vocabulary) + 2
 
     def _pieces(self, texts: list[str]) -> list[list[int]]:
-        return [
-            list(itertools.chain.from_iterable(map(self._word, clean_caption(text).split())))
-            for text in texts
-        ]
+        return [list(itertools.chain.from_iterable(map(self._word, text.split()))) for text in texts]
+
+    def vocabulary_and_merges(self, begin: str, end: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+        """All ids by piece, special ones under the names given, and the merges, the first first."""
+        merges = _merges(self._data)
+        return {piece: place for place, piece in enumerate([*_vocabulary(merges), begin, end])}, merges
+
+    def _own_clean(self, text: str) -> str:
+        return clean_caption(super()._own_clean(text))
 
     def _text(self, ids: list[int]) -> str:
         pieces = "".join(self._pipeline.id_to_token(place) or "" for place in ids).replace("</w>", " ")
@@ -100,6 +106,11 @@ _PLAIN = (
     | dict.fromkeys(map(ord, _DOUBLE_QUOTES), '"')
     | _compatible(*_WIDTHS, *_LIGATURES)
 )
+
+
+def _vocabulary(merges: list[tuple[str, str]]) -> list[str]:
+    alphabet = _alphabet()
+    return [*alphabet, *(f"{character}</w>" for character in alphabet), *(a + b for a, b in merges)]
 
 
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from input_pipeline.tokenizers.base import SpecialIds, Tokenizer
+from input_pipeline.tokenizers.base import Tokenizer
+from input_pipeline.tokenizers.special import Found, named_specials, special_ids
 
 _PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
-_Found = dict[str, int | None]
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -33,7 +33,7 @@ class HuggingFaceTokenizer(Tokenizer):
         pipeline.no_truncation()
         pipeline.no_padding()
         found = _found(pipeline, padding, vocabulary)
-        self.special = _special(found | _named(self._special_tokens, vocabulary))
+        self.special = special_ids(found | named_specials(self._special_tokens, vocabulary.get))
         pipeline.encode_special_tokens = True  # '</s>' in a text is text
         self._pipeline = pipeline
         added = pipeline.get_added_tokens_decoder()
@@ -57,7 +57,7 @@ class HuggingFaceTokenizer(Tokenizer):
         return str(self._pipeline.decode(ids))
 
 
-def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, int]) -> _Found:
+def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, int]) -> Found:
     """What the file pads with, and what it puts before and behind a text."""
     around = pipeline.encode("a")
     pads = [vocabulary[name] for name in _PAD_NAMES if name in vocabulary]
@@ -66,34 +66,6 @@ def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, 
         "begin": around.ids[0] if around.special_tokens_mask[0] else None,
         "end": around.ids[-1] if around.special_tokens_mask[-1] else None,
     }
-
-
-def _named(special_tokens: str, vocabulary: dict[str, int]) -> _Found:
-    """The ids of "begin=[CLS],end=[SEP],pad=[PAD]"."""
-    named: _Found = {}
-    for item in filter(None, (part.strip() for part in special_tokens.split(","))):
-        role, equals, token = item.partition("=")
-        if role not in SpecialIds._fields or not equals:
-            raise ValueError(
-                f"tokenizer.special_tokens='{special_tokens}': '{item}' is not pad=, begin= or end= and a token"
-            )
-        if token and token not in vocabulary:
-            raise ValueError(
-                f"tokenizer.special_tokens: the tokenizer.json has no token '{token}' for {role}"
-            )
-        named[role] = vocabulary[token] if token else None
-    return named
-
-
-def _special(found: _Found) -> SpecialIds:
-    pad, begin, end = found["pad"], found["begin"], found["end"]
-    if pad is None or end is None:
-        missing = " and ".join(role for role in ("pad", "end") if found[role] is None)
-        raise ValueError(
-            f"the tokenizer.json does not say which token is {missing}: name it in tokenizer.special_tokens, "
-            "such as 'end=</s>,pad=<pad>'"
-        )
-    return SpecialIds(pad, begin, end)
 
 
 def _unknown(data: bytes, vocabulary: dict[str, int]) -> int | None:

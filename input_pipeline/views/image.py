@@ -12,17 +12,22 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from input_pipeline.decode import Picture, open_picture, picture_of
+from input_pipeline.decode import Picture, load_image, open_picture, picture_of
 from input_pipeline.records import BadRecord
 from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
+from input_pipeline.views.peers import PeerView
 from input_pipeline.views.resize import RESIZE_MODES, Box, Square, resize, whole_box
 
 
 class EvaluationView:
-    """The deterministic view that a preprocessing spec describes."""
+    """The deterministic view that a preprocessing spec describes: ours, or that of the project it came from."""
 
     def __init__(self, preprocessing: Mapping[str, Any]) -> None:
-        """Takes {"resolution", "resize", ...}; raises ValueError if one of them is out of its range."""
+        """Takes {"resolution", "resize", ...}; raises ValueError if one of them is out of its range.
+
+        With a "convention", everything is done as another project does it: see `views/peers.py`.
+        """
+        self._peer = PeerView(preprocessing) if preprocessing.get("convention") else None
         self.resolution, self.mode = int(preprocessing["resolution"]), str(preprocessing["resize"])
         if self.mode not in RESIZE_MODES:
             raise ValueError(f"resize '{self.mode}' is not one of {', '.join(RESIZE_MODES)}")
@@ -33,6 +38,12 @@ class EvaluationView:
         """The view of a picture; raises BadRecord if it turns out to be damaged."""
         box = whole_box(picture.width, picture.height, self.mode, self.resolution)
         return resize(picture.pixels(), box, self.resolution)
+
+    def of_bytes(self, data: bytes) -> Square:
+        """The view of an encoded image; raises BadRecord if it cannot be read."""
+        if self._peer:
+            return self._peer(load_image(data), from_file=True)
+        return self(open_picture(data))
 
     def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
         """The views of one image or of a list, a tuple or an array of images.
@@ -50,25 +61,20 @@ class EvaluationView:
 
     def _load(self, image: Any, position: int) -> Square:
         try:
-            return self(_picture(image))
+            if isinstance(image, (str, Path)):
+                image = Path(image).read_bytes()
+            if isinstance(image, (bytes, bytearray)):
+                return self.of_bytes(bytes(image))
+            image = image if isinstance(image, Image.Image) else _from_array(np.asarray(image))
+            return self._peer(image, from_file=False) if self._peer else self(picture_of(image))
         except (BadRecord, OSError, ValueError) as error:
             raise ValueError(f"image {position} cannot be read: {error}") from None
 
 
-def _picture(image: Any) -> Picture:
-    if isinstance(image, (str, Path)):
-        image = Path(image).read_bytes()
-    if isinstance(image, (bytes, bytearray)):
-        return open_picture(bytes(image))
-    if isinstance(image, Image.Image):
-        return picture_of(image)
-    return _from_array(np.asarray(image))
-
-
-def _from_array(array: np.ndarray) -> Picture:
+def _from_array(array: np.ndarray) -> Image.Image:
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)) or array.size == 0:
         raise ValueError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
-    return picture_of(Image.fromarray(array))
+    return Image.fromarray(array)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from configs import base
 from input_pipeline.sources import FORMATS
 from input_pipeline.tokenizers import KINDS
+from input_pipeline.tokenizers.cleaning import CLEANERS
 from input_pipeline.views.resize import RESIZE_MODES
 from input_pipeline.views.text import CHOICES as CAPTION_CHOICES
 from input_pipeline.views.text import LANGUAGES
@@ -26,6 +27,7 @@ def test_choices_are_those_of_the_code() -> None:
         "model.image.pool": IMAGE_POOLS,
         "model.text.pool": TEXT_POOLS,
         "tokenizer.kind": KINDS,
+        "tokenizer.clean": ("", *CLEANERS),
         "objectives.contrastive.kernel": CHUNKED,
         "objectives.contrastive.targets": TARGETS,
         "objectives.discrimination.margin_kind": MARGINS,

@@ -86,7 +86,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"tokenizer.path": "nowhere", "tokenizer.kind": "clip"},
         r"tokenizer.path: .*'nowhere'.*data/tokenizers/clip",
     ),
-    ({"tokenizer.special_tokens": "end=</s>"}, r"special_tokens='end=</s>' is for kind 'huggingface'"),
+    (
+        {"tokenizer.kind": "clip", "tokenizer.special_tokens": "end=</s>"},
+        r"special_tokens='end=</s>' .* 'clip' are",
+    ),
     (
         {"data.sources": ConfigDict({"one": {**quickstart_source("train"), "prefix_token": "label"}})},
         r"sources.one.prefix_token='label' is not in tokenizer.prefix_tokens, which has none",

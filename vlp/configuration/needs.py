@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import find, looked_in
 
-FORMATS = ("parquet", "array_record", "webdataset", "tfds", "folder", "csv", "jsonl")
+FORMATS = ("parquet", "array_record", "webdataset", "tfds", "folder", "csv", "jsonl", "known")
 
 
 def _need_objectives(config: ConfigDict) -> None:
@@ -53,6 +53,7 @@ def _need_tokenizer(config: ConfigDict) -> None:
         hints = {
             "sentencepiece": f"train one on your captions with --job=tokenizer --output={path or 'tokenizer.model'}",
             "clip": "CLIP's own is data/tokenizers/clip",
+            "siglip": "give it the spiece.model of a SigLIP folder",
             "huggingface": "give it a tokenizer.json, or the folder of one",
         }
         raise ConfigError(
@@ -82,7 +83,7 @@ def _check_entry(entry: Any, where: str) -> None:
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
     # Addresses, ranges and data sets by name: only opening them shows whether they are there.
-    elsewhere = any(sign in entry.path for sign in ("://", "{")) or entry.format == "tfds"
+    elsewhere = any(sign in entry.path for sign in ("://", "{")) or entry.format in ("tfds", "known")
     if not elsewhere and not find(entry.path):
         raise ConfigError(
             f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path"

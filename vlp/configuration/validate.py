@@ -163,10 +163,10 @@ def _check_image_data(config: ConfigDict) -> None:
 
 def _check_tokenizer(config: ConfigDict) -> None:
     tokenizer = config.tokenizer
-    if tokenizer.special_tokens and tokenizer.kind != "huggingface":
+    if tokenizer.special_tokens and tokenizer.kind == "clip":
         raise ConfigError(
-            f"tokenizer.special_tokens='{tokenizer.special_tokens}' is for kind 'huggingface'; the special tokens of "
-            f"'{tokenizer.kind}' are fixed: leave it empty"
+            f"tokenizer.special_tokens='{tokenizer.special_tokens}' is for other kinds; the special tokens of "
+            "'clip' are fixed: leave it empty"
         )
 
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from input_pipeline.decode import open_picture
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
 from input_pipeline.views.image import EvaluationView
@@ -69,7 +68,7 @@ class Records:
     def _image(self, record: Record) -> Square:
         if record.image is None:
             raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-        return self._view(open_picture(record.image))
+        return self._view.of_bytes(record.image)
 
 
 class Embeddings:

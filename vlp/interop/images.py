@@ -1,0 +1,237 @@
+"""Image preprocessing of other projects' folders, as our spec and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, update_json
+
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+HALF = (0.5, 0.5, 0.5)
+PREPROCESSOR = "preprocessor_config.json"
+Spec = dict[str, Any]
+# Pillow's numbers for filters, as they stand in preprocessor_config.json.
+_RESAMPLE = {2: "bilinear", 3: "bicubic"}
+_OPEN_CLIP_RESIZE = {"shortest": "crop", "squash": "squash", "longest": "pad"}
+
+
+def preprocessing_of(folder: Path, family: str, *, resolution: int | None = None) -> Spec:
+    """The preprocessing of a folder of another project's files: what `EvaluationView` and checkpoints take.
+
+    Args:
+      folder: of the files.
+      family: a name in FAMILIES.
+      resolution: of the model, which weights alone do not say: needed for 'openai' and 'big_vision', and where an
+        open_clip_config.json names no image size.
+
+    Raises:
+      ValueError: a file is missing, or says something that no evaluation view does.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
+    return FAMILIES[family](Path(folder), resolution)
+
+
+def _huggingface_clip(folder: Path, resolution: int | None) -> Spec:
+    defaults = {
+        "size": {"shortest_edge": 224},
+        "crop_size": {"height": 224, "width": 224},
+        "do_center_crop": True,
+        "image_mean": CLIP_MEAN,
+        "image_std": CLIP_STD,
+    }
+    return _huggingface(folder, defaults)
+
+
+def _huggingface_siglip(folder: Path, resolution: int | None) -> Spec:
+    size = {"height": 224, "width": 224}
+    return _huggingface(folder, {"size": size, "image_mean": HALF, "image_std": HALF})
+
+
+def _huggingface(folder: Path, defaults: Spec) -> Spec:
+    """By transformers' image processors of CLIP and SigLIP."""
+    path = folder / PREPROCESSOR
+    settings = {**defaults, "resample": 3, **_said(read_json(path))}
+    for step in ("do_resize", "do_rescale", "do_normalize"):
+        if not settings.get(step, True):
+            raise ValueError(f"{path}: {step}=False is not supported")
+    if not math.isclose(settings.get("rescale_factor", 1 / 255), 1 / 255, rel_tol=1e-6):
+        raise ValueError(f"{path}: rescale_factor={settings['rescale_factor']} is not supported, only 1/255")
+    if settings["resample"] not in _RESAMPLE:
+        raise ValueError(f"{path}: resample={settings['resample']} is not supported, only 2 and 3")
+    return {
+        **_huggingface_size(path, settings),
+        "mean": list(settings["image_mean"]),
+        "std": list(settings["image_std"]),
+        "interpolation": _RESAMPLE[settings["resample"]],
+        "convention": "transformers",
+    }
+
+
+def _huggingface_size(path: Path, settings: Spec) -> Spec:
+    size = settings["size"]
+    size = {"shortest_edge": size} if isinstance(size, int) else size  # as older files write it
+    crop = settings.get("crop_size") if settings.get("do_center_crop") else None
+    crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
+    if set(size) == {"height", "width"} and crop in (None, size):
+        return {"resolution": _square(path, size), "resize": "squash"}
+    if set(size) != {"shortest_edge"} or crop is None:
+        raise ValueError(f"{path}: size={size} with crop_size={crop} is not supported")
+    side = _square(path, crop)
+    spec = {"resolution": side, "resize": "crop"}
+    return spec if size["shortest_edge"] == side else {**spec, "shorter_side": size["shortest_edge"]}
+
+
+def _square(path: Path, size: Mapping[str, int]) -> int:
+    if size["height"] != size["width"]:
+        raise ValueError(
+            f"{path}: images of {size['width']} x {size['height']} are not supported, only squares"
+        )
+    return size["height"]
+
+
+def _open_clip(folder: Path, resolution: int | None) -> Spec:
+    """By open_clip's `image_transform_v2`; the model's own image size comes before the file's."""
+    path = folder / OPEN_CLIP
+    content = read_json(path)
+    settings = _said(content.get("preprocess_cfg", {}))
+    vision = content.get("model_cfg", {}).get("vision_cfg", {})
+    size = resolution or vision.get("image_size") or settings.get("size", 224)
+    sides = set(size if isinstance(size, (list, tuple)) else [size])
+    if len(sides) != 1:
+        raise ValueError(f"{path}: images of {size} are not supported, only squares")
+    mode = settings.get("resize_mode", "shortest")
+    spec = {
+        "resolution": sides.pop(),
+        "resize": _OPEN_CLIP_RESIZE[mode],
+        "mean": _three(settings.get("mean", CLIP_MEAN)),
+        "std": _three(settings.get("std", CLIP_STD)),
+        # 'random' is for training: open_clip's own evaluation takes bicubic for it.
+        "interpolation": "bilinear" if settings.get("interpolation") == "bilinear" else "bicubic",
+        "convention": "torchvision",
+    }
+    return {**spec, "fill": settings.get("fill_color", 0)} if mode == "longest" else spec
+
+
+def _openai(folder: Path, resolution: int | None) -> Spec:
+    return {
+        "resolution": _needed(folder, resolution),
+        "resize": "crop",
+        "mean": list(CLIP_MEAN),
+        "std": list(CLIP_STD),
+        "interpolation": "bicubic",
+        "convention": "torchvision",
+    }
+
+
+def _big_vision(folder: Path, resolution: int | None) -> Spec:
+    """`resize(RES)|value_range(-1, 1)`, as in the demonstrations of SigLIP and SigLIP 2."""
+    return {
+        "resolution": _needed(folder, resolution),
+        "resize": "squash",
+        "mean": list(HALF),
+        "std": list(HALF),
+        "interpolation": "bilinear",
+        "convention": "tensorflow",
+    }
+
+
+FAMILIES: Mapping[str, Callable[[Path, int | None], Spec]] = {
+    "huggingface_clip": _huggingface_clip,
+    "huggingface_siglip": _huggingface_siglip,
+    "huggingface_siglip2": _huggingface_siglip,
+    "open_clip": _open_clip,
+    "openai": _openai,
+    "big_vision": _big_vision,
+}
+
+
+def write_preprocessing(spec: Mapping[str, Any], folder: Path, family: str) -> list[str]:
+    """Writes preprocessor_config.json, or the `preprocess_cfg` of open_clip_config.json, which is added to.
+
+    Args:
+      spec: of a checkpoint.
+      folder: an existing folder.
+      family: one of the Hugging Face families, or 'open_clip'.
+
+    Returns:
+      what the file cannot say: sentences for the user, none if all pictures come out the same there.
+
+    Raises:
+      ValueError: another family.
+    """
+    if family == "open_clip":
+        return _write_open_clip(spec, Path(folder))
+    if family.startswith("huggingface_"):
+        return _write_huggingface(spec, Path(folder), siglip=family != "huggingface_clip")
+    raise ValueError(f"no preprocessing is written for '{family}'")
+
+
+def _write_open_clip(spec: Mapping[str, Any], folder: Path) -> list[str]:
+    modes = {ours: theirs for theirs, ours in _OPEN_CLIP_RESIZE.items()}
+    content = {
+        "size": spec["resolution"],
+        "mean": list(spec["mean"]),
+        "std": list(spec["std"]),
+        "interpolation": spec.get("interpolation", "bicubic"),
+        "resize_mode": modes[spec["resize"]],
+    }
+    if spec["resize"] == "pad":
+        content["fill_color"] = _fill(spec)
+    update_json(folder / OPEN_CLIP, {"preprocess_cfg": content})
+    return _differences(spec, "torchvision", "open_clip")
+
+
+def _write_huggingface(spec: Mapping[str, Any], folder: Path, *, siglip: bool) -> list[str]:
+    side = spec["resolution"]
+    square = {"height": side, "width": side}
+    crops = spec["resize"] == "crop"
+    content = {
+        "image_processor_type": "SiglipImageProcessor" if siglip else "CLIPImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": spec.get("shorter_side", side)} if crops else square,
+        "resample": next(
+            number for number, name in _RESAMPLE.items() if name == spec.get("interpolation", "bicubic")
+        ),
+        "do_center_crop": crops,
+        **({"crop_size": square} if crops else {}),
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(spec["mean"]),
+        "image_std": list(spec["std"]),
+    }
+    update_json(folder / PREPROCESSOR, content)
+    notes = _differences(spec, "transformers", "transformers")
+    if spec["resize"] == "pad":
+        notes.append("transformers squashes images that are not square, where this model pads them")
+    return notes
+
+
+def _differences(spec: Mapping[str, Any], convention: str, peer: str) -> list[str]:
+    ours = spec.get("convention", "")
+    if ours == convention and not (peer == "open_clip" and "shorter_side" in spec):
+        return []
+    return [f"{peer} rounds crops and borders to other pixels, and flattens transparency as it does itself"]
+
+
+def _fill(spec: Mapping[str, Any]) -> int:
+    return int(spec.get("fill", 0)) if spec.get("convention") else 255  # our own border is white
+
+
+def _needed(folder: Path, resolution: int | None) -> int:
+    if resolution is None:
+        raise ValueError(f"{folder}: no file there says the images' resolution: it is the caller's to give")
+    return resolution
+
+
+def _said(content: Mapping[str, Any]) -> Spec:
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def _three(value: Any) -> list[float]:
+    return [float(value)] * 3 if isinstance(value, (int, float)) else list(value)

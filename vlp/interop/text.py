@@ -1,0 +1,210 @@
+"""Tokenizers of other projects' folders: read so that ids come out exactly as they do there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.tokenizers import Tokenizer, load_tokenizer
+from vlp.interop.tokenizer_files import read_json, write_tokenizer
+from vlp.interop.tokenizer_json import CLIP_END, clip_json, gemma_json, t5_json
+
+__all__ = ["FAMILIES", "tokenizer_of", "write_tokenizer"]
+
+CLIP_LENGTH, SIGLIP_LENGTH = 77, 64
+_CLIP_VOCABULARY = "data/tokenizers/clip"
+_SIGLIP_MODELS = (
+    "gs://t5-data/vocabs/cc_en.32000/sentencepiece.model (SigLIP), gs://t5-data/vocabs/mc4.250000.100extra/"
+    "sentencepiece.model (SigLIP i18n), gs://big_vision/gemma_tokenizer.model (SigLIP 2)"
+)
+
+
+def tokenizer_of(folder: Path, family: str, *, length: int | None = None) -> Tokenizer:
+    """The tokenizer of a folder of another project's files, self-contained: its spec and bytes need no folder.
+
+    Text that looks like a special token stays text here, as everywhere in this project; everything else becomes the
+    ids that the project itself makes.
+
+    Args:
+      folder: of the files.
+      family: a name in FAMILIES.
+      length: ids in a row; None = what the files say, else 77 (CLIP) or 64 (SigLIP).
+
+    Raises:
+      ValueError: a file is missing, says something that is not supported, or needs ftfy where that is not installed.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
+    return FAMILIES[family](Path(folder), length)
+
+
+def _huggingface_clip(folder: Path, length: int | None) -> Tokenizer:
+    return _huggingface(folder, length or _text_length(folder, CLIP_LENGTH), default="CLIPTokenizer")
+
+
+def _huggingface_siglip(folder: Path, length: int | None) -> Tokenizer:
+    return _huggingface(folder, length or _text_length(folder, SIGLIP_LENGTH), default="SiglipTokenizer")
+
+
+def _huggingface_siglip2(folder: Path, length: int | None) -> Tokenizer:
+    return _huggingface(folder, length or _text_length(folder, SIGLIP_LENGTH), default="Siglip2Tokenizer")
+
+
+def _open_clip(folder: Path, length: int | None) -> Tokenizer:
+    """By `open_clip.get_tokenizer`: its own byte-pair encoding, or a Hugging Face tokenizer behind its cleaning."""
+    text = read_json(folder / "open_clip_config.json")["model_cfg"].get("text_cfg", {})
+    options = dict(text.get("tokenizer_kwargs", {}))
+    clean = "ftfy_" + options.pop("clean", "whitespace" if text.get("hf_tokenizer_name") else "lower")
+    strip = options.pop("strip_sep_token", False)
+    length = length or options.pop("context_length", None) or text.get("context_length", CLIP_LENGTH)
+    if text.get("tokenizer_mode"):
+        options["tokenizer_mode"] = text["tokenizer_mode"]
+    if options:
+        raise ValueError(
+            f"{folder}: open_clip's tokenizer settings {options} change ids in a way that is not supported"
+        )
+    if not text.get("hf_tokenizer_name"):
+        return _original_clip(length, clean)
+    return _huggingface(folder, length, default="", clean=clean, strip_end=strip)
+
+
+def _openai(folder: Path, length: int | None) -> Tokenizer:
+    return _original_clip(length or CLIP_LENGTH, "ftfy_lower")
+
+
+def _big_vision(folder: Path, length: int | None) -> Tokenizer:
+    """SigLIP's SentencePiece model beside the weights; a Gemma one is SigLIP 2's."""
+    from sentencepiece import SentencePieceProcessor
+
+    found = sorted(folder.glob("*.model"))
+    if len(found) != 1:
+        raise ValueError(
+            f"{folder} has {len(found)} files *.model, and needs the one of the weights' vocabulary beside them: "
+            f"{_SIGLIP_MODELS}"
+        )
+    processor = SentencePieceProcessor(model_proto=found[0].read_bytes())
+    gemma = processor.id_to_piece(processor.eos_id()) == "<eos>"
+    return _load(
+        "sentencepiece",
+        found[0],
+        length or SIGLIP_LENGTH,
+        special_tokens="begin=,end=<eos>,pad=<pad>" if gemma else "begin=,end=</s>,pad=</s>",
+        clean="lower" if gemma else "ascii_lower",
+    )
+
+
+FAMILIES: Mapping[str, Callable[[Path, int | None], Tokenizer]] = {
+    "huggingface_clip": _huggingface_clip,
+    "huggingface_siglip": _huggingface_siglip,
+    "huggingface_siglip2": _huggingface_siglip2,
+    "open_clip": _open_clip,
+    "openai": _openai,
+    "big_vision": _big_vision,
+}
+
+
+def _original_clip(length: int, clean: str) -> Tokenizer:
+    return load_tokenizer(
+        {"kind": "clip", "path": _CLIP_VOCABULARY, "length": length, "vocabulary_size": 0, "clean": clean}
+    )
+
+
+def _load(kind: str, path: Path, length: int, **settings: str) -> Tokenizer:
+    return load_tokenizer(
+        {"kind": kind, "path": str(path), "length": length, "vocabulary_size": 0, **settings}
+    )
+
+
+def _huggingface(
+    folder: Path, length: int, *, default: str, clean: str = "none", strip_end: bool = False
+) -> Tokenizer:
+    """What `AutoTokenizer.from_pretrained` reads; `default` is the class where the folder names none."""
+    settings = {
+        **read_json(folder / "special_tokens_map.json", {}),
+        **read_json(folder / "tokenizer_config.json", {}),
+    }
+    name = settings.get("tokenizer_class", default).removesuffix("Fast")
+    if default == "Siglip2Tokenizer" and name == "GemmaTokenizer":
+        name = default
+    if settings.get("padding_side", "right") != "right":
+        raise ValueError(
+            f"{folder}: padding_side='{settings['padding_side']}' is not supported, only 'right'"
+        )
+    if name == "SiglipTokenizer" and (folder / "spiece.model").is_file():
+        return _siglip(folder, length, settings)
+    data, padding = _pipeline(folder, name)
+    special = _around(settings, padding, strip_end)
+    return tokenizer_ofread_json(data, length, special_tokens=special, clean=clean)
+
+
+def tokenizer_ofread_json(data: bytes, length: int, *, special_tokens: str, clean: str) -> Tokenizer:
+    """A tokenizer of the bytes of a tokenizer.json."""
+    from input_pipeline.tokenizers.huggingface import HuggingFaceTokenizer
+
+    return HuggingFaceTokenizer(data, length, special_tokens=special_tokens, clean=clean)
+
+
+def _siglip(folder: Path, length: int, settings: Mapping[str, Any]) -> Tokenizer:
+    if not settings.get("do_lower_case", True):
+        raise ValueError(f"{folder}: do_lower_case=False is not supported: SigLIP's texts are lower case")
+    if settings.get("legacy", True) is False:
+        raise ValueError(f"{folder}: legacy=False is not supported in a SigLIP tokenizer")
+    end, pad = (_content(settings.get(role, "</s>")) for role in ("eos_token", "pad_token"))
+    special = f"begin=,end={end},pad={pad}"
+    return _load("siglip", folder / "spiece.model", length, special_tokens=special)
+
+
+def _pipeline(folder: Path, name: str) -> tuple[bytes, str]:
+    """The tokenizer.json of what transformers builds for a class of tokenizers, and what it pads with."""
+    path = folder / "tokenizer.json"
+    if name == "CLIPTokenizer":
+        return clip_json(*_clip_vocabulary(folder)), CLIP_END
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} has no tokenizer.json, which a tokenizer of the class '{name}' needs here"
+        )
+    if name == "Siglip2Tokenizer":
+        return gemma_json(path.read_bytes()), "<pad>"
+    if name == "T5Tokenizer":
+        return t5_json(path.read_bytes()), "<pad>"
+    return path.read_bytes(), ""
+
+
+def _clip_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    path, older = folder / "tokenizer.json", (folder / "vocab.json", folder / "merges.txt")
+    if path.is_file():
+        content = read_json(path)
+        vocabulary, merges = content["model"]["vocab"], content["model"]["merges"]
+        vocabulary |= {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+    elif all(file.is_file() for file in older):
+        vocabulary = read_json(older[0])
+        lines = older[1].read_text(encoding="utf-8").split("\n")
+        merges = [line for line in lines if line and not line.startswith("#version")]
+    else:
+        raise ValueError(f"{folder} has neither tokenizer.json nor vocab.json and merges.txt")
+    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
+    return vocabulary, [(first, second) for first, second in pairs]
+
+
+def _around(settings: Mapping[str, Any], padding: str, strip_end: bool) -> str:
+    """`special_tokens` of a tokenizer.json: what its own template does not say, or the settings overrule."""
+    parts = []
+    for role, flag, token in (("begin", "add_bos_token", "bos_token"), ("end", "add_eos_token", "eos_token")):
+        if flag in settings:
+            parts.append(f"{role}={_content(settings.get(token)) if settings[flag] else ''}")
+    if strip_end:  # open_clip writes id 0 over the end token
+        parts = [part for part in parts if not part.startswith("end=")] + ["end=[PAD]"]
+    pad = _content(settings.get("pad_token") or padding)
+    return ",".join([*parts, *([f"pad={pad}"] if pad else [])])
+
+
+def _content(token: Any) -> str:
+    return str(token.get("content", "")) if isinstance(token, dict) else str(token or "")
+
+
+def _text_length(folder: Path, default: int) -> int:
+    """Ids in a row: as many as the model has text positions, else what the tokenizer says if it says anything."""
+    text = read_json(folder / "config.json", {}).get("text_config") or {}
+    said = read_json(folder / "tokenizer_config.json", {}).get("model_max_length", default)
+    return int(text.get("max_position_embeddings") or (said if said <= 100_000 else default))

@@ -1,0 +1,151 @@
+"""The pipelines of `tokenizers` that stand for other projects' tokenizers, as the bytes of a tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer as Pipeline
+
+from input_pipeline.tokenizers.special import SpecialIds
+
+CLIP_BEGIN, CLIP_END = "<|startoftext|>", "<|endoftext|>"
+_CLIP_SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_NOT_TEXT = "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\\x{feff}]"  # as input_pipeline.records.clean_text
+_UNIGRAM = 1  # sentencepiece's TrainerSpec.ModelType
+_UPPER_TO_LOWER = [(chr(code), chr(code + 32)) for code in range(ord("A"), ord("Z") + 1)]
+
+
+def clip_json(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> bytes:
+    """CLIP's byte-pair encoding as `transformers.CLIPTokenizer` runs it: NFC, lower case, no repair of the text."""
+    pipeline = Pipeline(
+        models.BPE(
+            dict(vocabulary),
+            list(merges),
+            continuing_subword_prefix="",
+            end_of_word_suffix="</w>",
+            fuse_unk=False,
+            unk_token=CLIP_END,
+        )
+    )
+    pipeline.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    pipeline.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_CLIP_SPLIT), "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    pipeline.decoder = decoders.ByteLevel()
+    pipeline.add_special_tokens([AddedToken(name, special=True) for name in (CLIP_BEGIN, CLIP_END)])
+    pipeline.post_processor = processors.RobertaProcessing(
+        (CLIP_END, vocabulary[CLIP_END]),
+        (CLIP_BEGIN, vocabulary[CLIP_BEGIN]),
+        trim_offsets=False,
+        add_prefix_space=False,
+    )
+    return pipeline.to_str().encode()
+
+
+def gemma_json(data: bytes) -> bytes:
+    """A Gemma tokenizer.json as SigLIP 2 reads it (`transformers.Siglip2Tokenizer`): lower-cased."""
+    content = json.loads(data)
+    content["normalizer"] = {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Lowercase"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+        ],
+    }
+    content["pre_tokenizer"] = {
+        "type": "Split",
+        "pattern": {"String": " "},
+        "behavior": "MergedWithPrevious",
+        "invert": False,
+    }
+    return _dumped(content)
+
+
+def t5_json(data: bytes) -> bytes:
+    """A T5 tokenizer.json as `transformers.T5Tokenizer` runs it since version 5, whatever else the file says."""
+    content = json.loads(data)
+    content["normalizer"] = _precompiled(content.get("normalizer"))
+    content["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [
+            {"type": "WhitespaceSplit"},
+            {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+        ],
+    }
+    return _dumped(content)
+
+
+def _precompiled(normalizer: Any) -> Any:
+    parts = (normalizer or {}).get("normalizers", [normalizer] if normalizer else [])
+    return next((part for part in parts if part.get("type") == "Precompiled"), None)
+
+
+def sentencepiece_json(data: bytes, special: SpecialIds, clean: str) -> bytes:
+    """A SentencePiece unigram model with everything around it: the same ids from the `tokenizers` library.
+
+    Args:
+      data: the model's bytes.
+      special: what goes around a text.
+      clean: what our tokenizer does to a text first, a name of `input_pipeline.tokenizers.cleaning` or ''.
+
+    Raises:
+      ValueError: the model is not a unigram model, or nothing in a tokenizer.json does what `clean` says.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    model = cast(Any, sentencepiece_model_pb2).ModelProto.FromString(data)
+    if model.trainer_spec.model_type != _UNIGRAM:
+        raise ValueError(
+            "only a SentencePiece model of type unigram becomes a tokenizer.json, and this is none"
+        )
+    pieces = [(piece.piece, piece.score) for piece in model.pieces]
+    unknown = next(place for place, piece in enumerate(model.pieces) if piece.type == piece.UNKNOWN)
+    pipeline = Pipeline(models.Unigram(pieces, unknown, model.trainer_spec.byte_fallback))
+    rules = [*_cleaning(clean)]
+    if charsmap := model.normalizer_spec.precompiled_charsmap:
+        # Composed first: the library maps a letter with several marks by its first mark alone, and forgets the rest.
+        rules += [normalizers.NFC(), normalizers.Precompiled(charsmap)]
+    if model.normalizer_spec.remove_extra_whitespaces:
+        rules += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
+    pipeline.normalizer = normalizers.Sequence(rules)
+    scheme = "always" if model.normalizer_spec.add_dummy_prefix else "never"
+    pipeline.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    pipeline.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    around(pipeline, special)
+    return pipeline.to_str().encode()
+
+
+def around(pipeline: Pipeline, special: SpecialIds) -> None:
+    """Puts the begin and end tokens around every text, and makes them and the padding special."""
+    names = {place: str(pipeline.id_to_token(place)) for place in special if place is not None}
+    pipeline.add_special_tokens(list(names.values()))
+    parts = [names[place] for place in (special.begin,) if place is not None]
+    pipeline.post_processor = processors.TemplateProcessing(
+        " ".join([*parts, "$A", names[special.end]]), None, [(name, place) for place, name in names.items()]
+    )
+
+
+def _cleaning(clean: str) -> list[Any]:
+    """What `clean` does, but for ftfy, which a tokenizer.json cannot run."""
+    whitespace = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    if clean in ("", "ftfy_whitespace"):
+        return [normalizers.Replace(Regex(_NOT_TEXT), ""), *whitespace]
+    if clean in ("lower", "ftfy_lower"):
+        return [normalizers.Lowercase(), *whitespace]
+    if clean == "ascii_lower":
+        return [normalizers.Replace(upper, lower) for upper, lower in _UPPER_TO_LOWER]
+    if clean == "none":
+        return []
+    raise ValueError(f"no tokenizer.json cleans a text as '{clean}' does")
+
+
+def _dumped(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode()
