@@ -146,11 +146,9 @@ class Model:
     def _encode(
         self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]
     ) -> Float32[np.ndarray, "n *patches embed_dim"]:
-        encode, count = self._encoders[kind], len(inputs[0])
+        count = len(inputs[0])
         chunks = [
-            encode(
-                self._variables, *(self._padded(rows[start : start + self._batch_size]) for rows in inputs)
-            )
+            self.start(kind, *(rows[start : start + self._batch_size] for rows in inputs))
             for start in range(0, count, self._batch_size)
         ]
         if not chunks:
@@ -158,16 +156,29 @@ class Model:
             return np.zeros((0, *patches, self.config.model.embed_dim), np.float32)
         return np.concatenate(jax.device_get(chunks))[:count]
 
-    def _padded(self, rows: Shaped[np.ndarray, "n ..."]) -> Shaped[Array, "padded ..."]:
-        """Rows up to the next power of two (and the mesh's multiple), so that few shapes are ever compiled."""
-        size = 1 << (len(rows) - 1).bit_length()
+    def start(
+        self, kind: str, *inputs: Shaped[np.ndarray, "n ..."], size: int = 0
+    ) -> Float32[Array, "size *patches embed_dim"]:
+        """Sets the devices to work on some rows and waits for nothing: what is returned may not be there yet.
+
+        Args:
+          kind: 'image' (uint8 images), 'pixels', 'patches', or 'text' (token ids and their mask).
+          inputs: what the kind takes; at least one row.
+          size: rows of the result, of which those after the n-th mean nothing; 0 is the next power of two.
+        """
+        return self._encoders[kind](self._variables, *(self._padded(rows, size) for rows in inputs))
+
+    def _padded(self, rows: Shaped[np.ndarray, "n ..."], size: int) -> Shaped[Array, "padded ..."]:
+        """Rows up to a size (and the mesh's multiple), so that few shapes are ever compiled."""
+        size = size or 1 << (len(rows) - 1).bit_length()
         if self._mesh is not None:
             size = -(-size // self._mesh.size) * self._mesh.size
-        padded = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
+        if size > len(rows):
+            rows = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
         return (
-            jax.device_put(padded, batch_sharding(self._mesh))
+            jax.device_put(rows, batch_sharding(self._mesh))
             if self._mesh is not None
-            else jax.device_put(padded)
+            else jax.device_put(rows)
         )
 
 
@@ -193,7 +204,9 @@ def _compile_encoders(
     return {function.__name__: jit(function) for function in (image, pixels, patches, text)}
 
 
-def load(path: str | Path, *, step: int | None = None, batch_size: int = 256) -> Model:
+def load(
+    path: str | Path, *, step: int | None = None, batch_size: int = 256, mesh: Mesh | None = None
+) -> Model:
     """Loads a checkpoint, a folder of checkpoints or a run's workdir; needs nothing else.
 
     The running mean of the weights is taken where the run kept one.
@@ -202,6 +215,7 @@ def load(path: str | Path, *, step: int | None = None, batch_size: int = 256) ->
       path: a workdir, its `checkpoints`, or one step's folder.
       step: which step of a run; None takes the newest intact one.
       batch_size: rows encoded at once.
+      mesh: devices to spread each batch over, which all get the weights; None takes the default device.
 
     Raises:
       ValueError: there is no intact checkpoint at the path.
@@ -223,9 +237,10 @@ def load(path: str | Path, *, step: int | None = None, batch_size: int = 256) ->
     variables = {**arrays.get("ema", arrays["params"])["model"], **arrays.get("rest", {}).get("model", {})}
     return Model(
         nnx.graphdef(abstract),
-        jax.device_put(variables),
+        jax.device_put(variables) if mesh is None else jax.device_put(variables, replicated(mesh)),
         config=config,
         preprocessing=dict(description.preprocessing),
         tokenizer=tokenizer,
         batch_size=batch_size,
+        mesh=mesh,
     )

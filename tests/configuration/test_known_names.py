@@ -13,6 +13,7 @@ from vlp.configuration import needs
 from vlp.configuration.paths import PROJECT_ROOT
 from vlp.configuration.values import CHOICES
 from vlp.jobs import available
+from vlp.jobs._shards import FORMATS as SHARD_FORMATS
 from vlp.kernels.margins import MARGINS
 from vlp.models.compute import REMAT_POLICIES
 from vlp.models.pooling import IMAGE_POOLS, TEXT_POOLS
@@ -34,6 +35,7 @@ def test_choices_are_those_of_the_code() -> None:
         "optimizer.schedule.name": schedules.NAMES,
         "data.image.resize": RESIZE_MODES,
         "data.text.choice": CAPTION_CHOICES,
+        "embed.format": SHARD_FORMATS,
     }
     assert {path: set(CHOICES[path]) for path in code} == {path: set(names) for path, names in code.items()}
     assert set(needs.FORMATS) == set(FORMATS)

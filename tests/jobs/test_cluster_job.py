@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,44 +12,10 @@ import pytest
 import main
 import vlp
 from configs import quickstart as quickstart_config
-from input_pipeline.tokenizers import load_tokenizer
-from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import to_dict
 from vlp.jobs import _embeddings
-from vlp.jobs._embeddings import Embeddings, Records, embed
-from vlp.models.compute import Compute
-from vlp.pretrainer import Pretrainer
-from vlp.training.state import split
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An untrained quickstart model."""
-    config = quickstart_config.get_config("runlocal")
-    config.model.image.depth = config.model.text.depth = 1
-    tokenizer = load_tokenizer(config.tokenizer)
-
-    def make():
-        size = tokenizer.vocabulary_size
-        return split(Pretrainer(config, vocabulary_size=size, compute=Compute(unroll=True)))[1]
-
-    directory = tmp_path_factory.mktemp("run")
-    checkpointer = Checkpointer(directory / "checkpoints")
-    spec = {"resolution": 64, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
-    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 1})
-    checkpointer.save(1, {"params": jax.jit(make)()}, {"step": np.int32(1)}, description)
-    checkpointer.close()
-    return directory
-
-
-@pytest.fixture(scope="module")
-def data(quickstart, tmp_path_factory):
-    """Seventy records: one has no image, one repeats an id."""
-    rows = pq.read_table(quickstart / "val.parquet").slice(0, 70).to_pylist()
-    rows[3]["image"], rows[5]["id"] = b"not an image", rows[4]["id"]
-    path = tmp_path_factory.mktemp("data") / "some.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(quickstart / "val.parquet")), path)
-    return path
+from vlp.jobs._embeddings import Records, embed
+from vlp.jobs._shards import Embeddings
 
 
 def cluster_job(checkpoint, data, output, *more):
@@ -106,24 +71,25 @@ class Stopped(Exception):
 
 
 def test_interrupted_it_leaves_the_bytes_of_an_uninterrupted_run(checkpoint, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(_embeddings.embed, "__kwdefaults__", {**embed.__kwdefaults__, "shard_records": 16})
+    small = {**embed.__kwdefaults__, "shard_records": 16, "batch_rows": 16}
+    monkeypatch.setattr(_embeddings.embed, "__kwdefaults__", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     assert cluster_job(checkpoint, data, whole) == 0
-    encode, calls = vlp.model.Model.encode_image_array, []
+    start, calls = vlp.model.Model.start, []
 
-    def stopping(self, images):
+    def stopping(self, kind, images, *, size):
         calls.append(len(images))
-        if len(calls) == 3:
+        if len(calls) == 5:
             raise Stopped
-        return encode(self, images)
+        return start(self, kind, images, size=size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(vlp.model.Model, "encode_image_array", stopping)
+        patch.setattr(vlp.model.Model, "start", stopping)
         with pytest.raises(Stopped):
             cluster_job(checkpoint, data, resumed)
         assert len(list((resumed / "embeddings").glob("*.npy"))) == 2
         assert cluster_job(checkpoint, data, resumed, "--config.cluster.iterations=2") == 0
-    assert len(calls) == 3 + 3  # what was encoded is not encoded again
+    assert len(calls) == 5 + 3  # what was encoded is not encoded again
     assert cluster_job(checkpoint, data, resumed) == 0
     for name in ("clusters.parquet", "centres.npy", "clusters.json"):
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
@@ -147,12 +113,12 @@ def test_records_of_several_sources_follow_each_other(data):
     entry = {**to_dict(config)["data"]["sources"]["quickstart"], "path": str(data)}
     with config.unlocked():
         config.data.sources = {"a": entry, "off": {**entry, "weight": 0.0}, "b": entry}
-    records = Records(config.data, {"resolution": 16, "resize": "pad"}, "image")
+    records = Records(config.data.sources, config.data.text, {"resolution": 16, "resize": "pad"}, "image")
     assert len(records) == 140
     assert (
         records[69].id == records[139].id and records[3] == records[73] and records[3].name == "UNDECODABLE"
     )
-    assert records[0].text is None and records[0].image.shape == (16, 16, 3)
+    assert records[0].texts == () and records[0].image.shape == (16, 16, 3)
 
 
 def test_what_is_wrong_is_one_line(checkpoint, data, tmp_path, capsys):

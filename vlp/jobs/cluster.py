@@ -20,9 +20,10 @@ from vlp.checkpoint import find_checkpoint
 from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
 from vlp.configuration import ConfigError, validate_devices
 from vlp.jobs import JobOptions
-from vlp.jobs._embeddings import Embeddings, Records, embed
+from vlp.jobs._embeddings import Records, check_same_start, embed, require_rows
+from vlp.jobs._shards import Embeddings
 from vlp.jobs._startup import configuring, use_compilation_cache
-from vlp.parallel.mesh import make_mesh
+from vlp.parallel.mesh import local_mesh, make_mesh
 
 NEEDS = ("sources",)
 
@@ -66,35 +67,20 @@ def run(options: JobOptions) -> int:
 
 def _embed(options: JobOptions, feature: str, output: Path) -> Embeddings:
     folder = find_checkpoint(options.checkpoint)
-    model = vlp.load(folder)
+    model = vlp.load(folder, mesh=local_mesh())
     data = options.config.data if options.config_argument else model.config.data
-    records = Records(data, model.preprocessing, feature)
+    records = Records(data.sources, data.text, model.preprocessing, feature)
     begun_with = {
         "checkpoint": hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest(),
         "feature": feature,
         "sources": {name: [data.sources[name].path, len(source)] for name, source in records.sources.items()},
         "choice of texts": json.loads(json.dumps(data.text.to_dict())) if feature != "image" else {},
     }
-    _check_same_start(output / "embeddings", begun_with)
+    folder = output / "embeddings"
+    check_same_start(folder, begun_with)
     with tqdm(total=len(records), desc="encoding", unit=" records", disable=None) as bar:
-
-        def report(done: int) -> None:
-            bar.update(done - bar.n)
-
-        return embed(records, model, feature, output / "embeddings", threads=data.threads, report=report)
-
-
-def _check_same_start(folder: Path, begun_with: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "begun_with.json"
-    if not path.exists():
-        _write(path, json.dumps(begun_with, indent=2) + "\n")
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in begun_with.items():
-        if saved.get(name) != value:
-            raise ValueError(
-                f"{folder} holds embeddings of another {name}: remove it or choose another --output"
-            )
+        embed(records, model, folder, threads=data.threads, report=bar.update)
+    return require_rows(Embeddings(folder))
 
 
 def _cluster(embeddings: Embeddings, settings: Any, mesh: Mesh, output: Path) -> Clustering:

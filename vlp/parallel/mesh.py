@@ -20,3 +20,8 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
     shape = tuple(sizes[axis] for axis in AXES)
     # Auto, not make_mesh's default Explicit: towers constrain block edges and leave the rest to the compiler.
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+
+
+def local_mesh() -> Mesh:
+    """All devices of this process along the data axis: for work that each process does alone."""
+    return make_mesh({"data": jax.local_device_count(), "fsdp": 1, "model": 1}, jax.local_devices())
