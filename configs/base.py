@@ -35,13 +35,7 @@ def get_config() -> ConfigDict:
     config.data = _data()
     config.evaluators = evaluators()
     config.cluster = _cluster()
-    config.embed = {  # of --job=embed
-        "sets": (),  # names in data.evaluation or data.sources; () = all of data.evaluation
-        "feature": "image",  # or "text", or "both": all captions of each record, beside its image
-        "format": "npy",  # of the shards, with a JSON file beside each; or "parquet"
-        "shard_records": 8192,
-        "batch_size": 256,  # images or texts encoded at a time by each process, on all its devices
-    }
+    config.embed = _embed()
     config.mesh = {"data": -1, "fsdp": 1, "model": 1}  # -1 = all devices the other axes leave
     # Found by itself under SLURM, Open MPI, Kubernetes and on TPU pods; a coordinator starts processes by hand.
     config.distributed = {
@@ -272,6 +266,16 @@ def _data() -> dict:
         "watchdog_seconds": 120,  # without a batch, after which the loader's state is printed; 0 = never
         "watchdog_reports": 10,  # of them in a row stop the run
         "evaluation": {split: quickstart_source(split) for split in ("val_vendor", "val", "test")},
+    }
+
+
+def _embed() -> dict:
+    return {  # of --job=embed
+        "sets": (),  # names in data.evaluation or data.sources; () = all of data.evaluation
+        "feature": "image",  # or "text", or "both": all captions of each record, beside its image
+        "format": "npy",  # of the shards, with a JSON file beside each; or "parquet"
+        "shard_records": 8192,
+        "batch_size": 256,  # images or texts encoded at a time by each process, on all its devices
     }
 
 

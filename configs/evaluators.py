@@ -91,6 +91,26 @@ def _open_set() -> dict[str, dict[str, Any]]:
             "collages": 200,  # 2 x 2 labelled images each
             "enlarge": False,  # collages of twice the model's resolution instead of images of half
         },
+        "features": {
+            "every": 0,
+            "final": False,
+            "sets": ("test",),
+            "train_sets": ("val",),  # one for each of sets, or one for all
+            "validation_sets": (),  # likewise, to choose penalties on; () = a fifth of the training set
+            "parts": ("linear_probe", "knn", "svm", "few_shot", "tags"),
+            "neighbours": 20,
+            "temperature": 0.07,  # of the neighbours' votes
+            "svm_penalty": 1.0,  # 1 / C
+            "ridge_penalty": 1.0,  # of the few-shot classifier
+            "shots": (1, 5, 10),
+        },
+        "clusters": {
+            "every": 0,
+            "final": False,
+            "sets": ("test",),
+            "iterations": 100,  # of k-means, at most
+        },
+        "geometry": {"every": 0, "final": False, "sets": ("test",)},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.parallel.sharding import batch_sharding, replicated
 
+IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
 Image = Any  # a PIL image, an array, a path, or encoded bytes
 
 
@@ -147,14 +149,16 @@ class Model:
         self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]
     ) -> Float32[np.ndarray, "n *patches embed_dim"]:
         count = len(inputs[0])
-        chunks = [
-            self.start(kind, *(rows[start : start + self._batch_size] for rows in inputs))
-            for start in range(0, count, self._batch_size)
-        ]
-        if not chunks:
+        if not count:
             patches = (0,) if kind == "patches" else ()
             return np.zeros((0, *patches, self.config.model.embed_dim), np.float32)
-        return np.concatenate(jax.device_get(chunks))[:count]
+        started: deque[Array] = deque()
+        done: list[np.ndarray] = []
+        for first in range(0, count, self._batch_size):
+            started.append(self.start(kind, *(rows[first : first + self._batch_size] for rows in inputs)))
+            if len(started) > IN_FLIGHT:
+                done.append(jax.device_get(started.popleft()))
+        return np.concatenate([*done, *jax.device_get(list(started))])[:count]
 
     def start(
         self, kind: str, *inputs: Shaped[np.ndarray, "n ..."], size: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -68,10 +68,16 @@ def _need_tokenizer(config: ConfigDict) -> None:
             )
 
 
+def evaluation_sets(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names in data.evaluation that an evaluator's settings ask for: to measure on, to train on, to choose with."""
+    lists = ("sets", "train_sets", "validation_sets")
+    return tuple(dict.fromkeys(name for key in lists for name in settings.get(key, ())))
+
+
 def _need_evaluation(config: ConfigDict) -> None:
     for evaluator, settings in config.evaluators.items():
         if settings.every or settings.final:
-            for name in settings.sets:
+            for name in evaluation_sets(settings):
                 _check_entry(config.data.evaluation[name], f"evaluators.{evaluator}: data.evaluation.{name}")
 
 

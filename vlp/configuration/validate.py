@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from vlp.configuration.devices import check_model_axis
 from vlp.configuration.errors import ConfigError
-from vlp.configuration.needs import NEEDS
+from vlp.configuration.needs import NEEDS, evaluation_sets
 from vlp.configuration.tree import flatten
 from vlp.configuration.values import check_values
 from vlp.models.sizes import convolution_size, tower_size
@@ -200,7 +200,7 @@ def _check_evaluators(config: ConfigDict) -> None:
             raise ConfigError(
                 f"evaluators.{name}.sets is empty: name some of data.evaluation, or set every=0"
             )
-        for chosen in evaluator.sets:
+        for chosen in evaluation_sets(evaluator):
             if chosen not in config.data.evaluation:
                 known = ", ".join(config.data.evaluation) or "none"
                 raise ConfigError(

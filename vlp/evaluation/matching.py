@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
+
+Labels = Sequence[str] | Int[np.ndarray, " n"]
 
 
-def matched_accuracy(clusters: Sequence[str], classes: Sequence[str]) -> float:
+def matched_accuracy(clusters: Labels, classes: Labels) -> float:
     """Share of examples whose cluster is matched to their class, in the one-to-one matching where it is highest.
 
     The assignment problem is solved exactly (Kuhn 1955). Clusters without a class of their own count as wrong.

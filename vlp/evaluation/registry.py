@@ -7,6 +7,7 @@ from dataclasses import fields
 from pkgutil import resolve_name
 from typing import Any
 
+from vlp.configuration.needs import evaluation_sets
 from vlp.evaluation.protocols import EvaluationSet, Evaluator
 
 _EVALUATORS = {
@@ -19,6 +20,9 @@ _EVALUATORS = {
     "vocabulary_free": "vlp.evaluation.vocabulary_free:VocabularyFree",
     "vocabulary_free_regions": "vlp.evaluation.vocabulary_free_regions:VocabularyFreeRegions",
     "dense": "vlp.evaluation.dense:Dense",
+    "features": "vlp.evaluation.features:Features",
+    "clusters": "vlp.evaluation.clusters:Clusters",
+    "geometry": "vlp.evaluation.geometry:Geometry",
 }
 
 
@@ -38,7 +42,7 @@ def build_evaluators(
 
 def required_sets(config: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Names of the evaluation sets that the evaluators which are on ask for, each once."""
-    return tuple(dict.fromkeys(name for _, options in _active(config) for name in options["sets"]))
+    return tuple(dict.fromkeys(name for _, options in _active(config) for name in evaluation_sets(options)))
 
 
 def _active(config: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 WIDTH = 100
+GEOMETRY = {
+    "modality_gap",
+    "alignment",
+    "uniformity",
+}  # parts of names: distances between unit rows, and logarithms
 
 
 def results_table(results: Mapping[str, float], chance: Mapping[str, float]) -> str:
@@ -37,6 +42,8 @@ def format_figure(name: str, value: float | None) -> str:
     """A figure in the unit that its name asks for; '-' for none."""
     if value is None:
         return "-"
+    if GEOMETRY & set(name.split("/")):
+        return f"{value:.3f}"
     return f"{value:.1f}" if name.endswith(("rank", "distance")) else f"{100 * value:.1f}%"
 
 

@@ -15,14 +15,22 @@ from vlp.jobs._shards import Embeddings
 
 @dataclass(frozen=True, eq=False)
 class DumpedSet:
-    """An evaluation set whose images are their embeddings; `rows_of_texts` are those of all captions."""
+    """An evaluation set whose images are their embeddings; `rows_of_texts` are those of all captions.
+
+    Captions in other languages are not kept.
+    """
 
     images: Float32[np.ndarray, "n dim"]
     ids: list[str]
     captions: list[list[str]]
     labels: list[str]
     tags: list[list[str]]
+    groups: list[str]
     rows_of_texts: Mapping[str, Float32[np.ndarray, " dim"]]
+
+    @property
+    def translations(self) -> Mapping[str, list[list[str]]]:
+        return {}
 
 
 class DumpedSets(Mapping[str, DumpedSet]):
@@ -69,7 +77,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
                 captions.setdefault(record, []).append(text)
                 rows_of_texts.setdefault(text, row)
         own = [captions[record] for record in notes.records]
-        return DumpedSet(images[:], notes.ids, own, notes.labels, notes.tags, rows_of_texts)
+        return DumpedSet(images[:], notes.ids, own, notes.labels, notes.tags, notes.groups, rows_of_texts)
 
     def encode_image_array(self, images: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarray, "n dim"]:
         """The images of these sets are embeddings already."""

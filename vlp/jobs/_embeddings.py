@@ -23,10 +23,9 @@ from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import TextView
 from vlp.jobs._shards import Embeddings, Notes, shard_path, write_shard, write_whole
-from vlp.model import Model
+from vlp.model import IN_FLIGHT, Model
 
 SHARD_RECORDS, BATCH_ROWS = 8192, 256
-IN_FLIGHT = 2  # batches that the device has, beside the one whose rows are fetched
 
 T = TypeVar("T")
 

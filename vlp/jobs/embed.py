@@ -90,7 +90,8 @@ def _trained_on(data: Any) -> dict[str, tuple[Mapping[str, Any], Mapping[str, An
 
 
 def _evaluated_on(data: Any) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    return {name: (entry, {}) for name, entry in data.evaluation.items()}
+    plain = {"prefix": "", "templates": ()}  # captions alone, as evaluators see them
+    return {name: ({**entry, **plain}, {}) for name, entry in data.evaluation.items()}
 
 
 def _begun_with(digest: str, parts: list[Part], settings: Any) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""Our linear probe and SVM beside scikit-learn's on the same features, alternated in one run on the same cores.
+
+Features are made up, but like embeddings: unit rows around a mean far from zero, whose variances fall as a power of
+their rank. Both classifiers are asked for the same optimum; `objective` says how near each of them came to it.
+
+    python benchmarks/linear_probe.py [--rows=50000] [--dim=512] [--classes=100] [--penalty=1.0] [--rounds=3]
+        [--tolerance=1e-4] [--svm_rows=2000] [--search]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from vlp.evaluation.probes.linear import LOGISTIC, SVM, Kind, LinearProbe
+from vlp.evaluation.probes.suite import searched_fit
+
+Fitted = tuple[np.ndarray, np.ndarray, int]  # weights [dim, classes], bias, iterations
+TEST_ROWS = 10_000
+
+
+def embeddings(rows: int, dim: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows and their classes; the same classes for every seed."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    places = shared.normal(size=(classes, dim)).astype(np.float32)
+    turn = np.linalg.qr(shared.normal(size=(dim, dim)))[0].astype(np.float32)
+    mean = shared.normal(size=dim).astype(np.float32) / 4
+    spread = np.arange(1, dim + 1, dtype=np.float32) ** -0.7
+    labels = own.integers(0, classes, rows)
+    found = ((places[labels] / 3 + own.normal(size=(rows, dim)).astype(np.float32)) * spread) @ turn + mean
+    return found / np.linalg.norm(found, axis=1, keepdims=True), labels
+
+
+def ours(features: np.ndarray, labels: np.ndarray, classes: int, kind: Kind, penalty: float) -> Fitted:
+    """With all that belongs to it: centring, principal directions, and the fit."""
+    model = LinearProbe(features, labels, classes, kind).fit(penalty)
+    return model.weights, model.bias, model.iterations
+
+
+def regression(features: np.ndarray, labels: np.ndarray, penalty: float, tolerance: float) -> Fitted:
+    """scikit-learn's; its default tolerance ends it before ours, at a higher objective."""
+    model = LogisticRegression(C=1 / penalty, tol=tolerance, max_iter=10_000).fit(features, labels)
+    return model.coef_.T, model.intercept_, int(model.n_iter_[0])
+
+
+def svc(features: np.ndarray, labels: np.ndarray, penalty: float) -> Fitted:
+    """LIBLINEAR's, with the tolerance it has by default."""
+    model = LinearSVC(C=1 / penalty, max_iter=1000).fit(features, labels)
+    return model.coef_.T, model.intercept_, int(model.n_iter_)
+
+
+def objective(fitted: Fitted, features: np.ndarray, labels: np.ndarray, kind: Kind, penalty: float) -> float:
+    """In float64, divided by the number of rows."""
+    weights, bias, _ = fitted
+    scores = features.astype(np.float64) @ weights + bias
+    own = np.arange(scores.shape[1]) == labels[:, None]
+    if kind is LOGISTIC:
+        high = scores.max(axis=1)
+        losses = high + np.log(np.exp(scores - high[:, None]).sum(axis=1)) - scores[own]
+    else:
+        losses = (np.maximum(0, 1 - np.where(own, scores, -scores)) ** 2).sum(axis=1)
+    squares = (weights**2).sum() + (bias**2).sum() * kind.penalised_bias
+    return float(losses.mean() + penalty / 2 * squares / len(labels))
+
+
+def compare(
+    title: str,
+    contestants: dict[str, Callable[[], Fitted]],
+    judge: Callable[[Fitted], tuple[float, float]],
+    rounds: int,
+) -> None:
+    """Alternates the contestants; the first call of each, which compiles, does not count."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    fitted: dict[str, Fitted] = {}
+    contestants["vlp"]()  # compiles
+    for _ in range(rounds):
+        for name, fit in contestants.items():
+            start = time.perf_counter()
+            fitted[name] = fit()
+            times[name].append(time.perf_counter() - start)
+    print(title)
+    for name, seconds in times.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds, times["scikit-learn"], strict=True))
+        value, accuracy = judge(fitted[name])
+        print(
+            f"  {name:<13} median {statistics.median(seconds):7.2f} s  min {min(seconds):7.2f} s  to scikit-learn "
+            f"{ratio:.2f}  iterations {fitted[name][2]:4d}  objective {value:.7f}  accuracy {accuracy:.2%}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--classes", type=int, default=100)
+    parser.add_argument("--penalty", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--svm_rows", type=int, default=2000, help="rows of the SVMs; 0 = leave them out")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="of scikit-learn's regression")
+    parser.add_argument("--search", action="store_true", help="also time CLIP's search for the penalty")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    features, labels = embeddings(options.rows, options.dim, options.classes, 1)
+    test, truth = embeddings(TEST_ROWS, options.dim, options.classes, 2)
+    penalty, shape = options.penalty, f"{options.dim} dimensions, {options.classes} classes"
+
+    def judge(rows: int, kind: Kind) -> Callable[[Fitted], tuple[float, float]]:
+        return lambda fitted: (
+            objective(fitted, features[:rows], labels[:rows], kind, penalty),
+            float(np.mean((test @ fitted[0] + fitted[1]).argmax(axis=1) == truth)),
+        )
+
+    compare(
+        f"logistic regression, {options.rows} rows, {shape}, penalty {penalty:g}, {options.rounds} rounds",
+        {
+            "vlp": lambda: ours(features, labels, options.classes, LOGISTIC, penalty),
+            "scikit-learn": lambda: regression(features, labels, penalty, options.tolerance),
+        },
+        judge(options.rows, LOGISTIC),
+        options.rounds,
+    )
+    if rows := options.svm_rows:
+        some = features[:rows], labels[:rows]
+        compare(
+            f"linear SVM, {rows} rows, {shape}, penalty {penalty:g}, {options.rounds} rounds",
+            {
+                "vlp": lambda: ours(*some, options.classes, SVM, penalty),
+                "scikit-learn": lambda: svc(*some, penalty),
+            },
+            judge(rows, SVM),
+            options.rounds,
+        )
+    if options.search:
+        start = time.perf_counter()
+        held_out = np.arange(len(labels)) % 5 == 4
+        probe = LinearProbe(features, labels, options.classes)
+        _, searched = searched_fit(
+            probe,
+            held_out,
+            lambda model: float(np.mean(model.scores(features[held_out]).argmax(axis=1) == labels[held_out])),
+        )
+        print(f"search: {len(searched)} penalties and the last fit in {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

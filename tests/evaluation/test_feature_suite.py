@@ -1,0 +1,170 @@
+"""The evaluators of frozen features: which examples they see, and the figures they give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+
+from vlp.evaluation.clusters import Clusters, cluster_figures, clusters_of
+from vlp.evaluation.exhibits import Bars, Confusion, Table
+from vlp.evaluation.features import Features
+from vlp.evaluation.geometry import Geometry, alignment, modality_gap, uniformity
+from vlp.evaluation.probes.penalties import best_place, penalty_at
+
+
+class Rows:
+    """A model for which images are what they are."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def encode_image_array(self, images):
+        self.asked += 1
+        return images
+
+    def encode_text(self, texts, *, prefix=""):
+        return np.stack([unit(np.random.default_rng(list(text.encode())).normal(size=6)) for text in texts])
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+@pytest.fixture
+def labelled_set(evaluation_set):
+    def make(count, seed):
+        """Embeddings near a place of each label; every seventh image has none, and some tags follow the label."""
+        rng, whole = np.random.default_rng(seed), evaluation_set(count, seed)
+        labels = ["" if row % 7 == 6 else "abcd"[row % 4] for row in range(count)]
+        places = dict(zip("abcd", np.random.default_rng(5).normal(size=(4, 6)), strict=True))
+        rows = np.stack([places.get(label, np.zeros(6)) + 0.8 * rng.normal(size=6) for label in labels])
+        tags = [["early" if label in "ab" else "late", "all"] if label else [] for label in labels]
+        return replace(whole, images=unit(rows).astype(np.float32), labels=labels, tags=tags)
+
+    return make
+
+
+@pytest.fixture
+def data(labelled_set):
+    return {"train": labelled_set(200, 0), "test": labelled_set(90, 1)}
+
+
+def suite(data, **options):
+    return Features(data, final=True, sets=("test",), train_sets=("train",), **options)
+
+
+def test_the_suite_gives_a_figure_for_every_part_and_outcomes_whose_means_they_are(data):
+    evaluator, model = suite(data, shots=(1, 5)), Rows()
+    figures, chance, outcomes = evaluator(model), evaluator.chance(), evaluator.outcomes(model)
+    assert (
+        set(figures)
+        == set(chance)
+        == {
+            *(f"features/test/{part}/top1" for part in ("linear_probe", "knn", "svm")),
+            *(f"features/test/{part}/mean_per_class" for part in ("linear_probe", "knn", "svm")),
+            *(f"features/test/few_shot/top1@{shots}" for shots in (1, 5)),
+            "features/test/tags/mean_average_precision",
+        }
+    )
+    assert all(figures[name] == pytest.approx(values.mean()) for name, values in outcomes.items())
+    assert all(figures[name] > chance[name] for name in figures)
+    labelled = [label for label in data["test"].labels if label]
+    assert len(outcomes["features/test/knn/top1"]) == len(labelled)
+    bars, confusion, *tables = evaluator.exhibits(model)
+    assert isinstance(bars, Bars) and bars.counts.sum() == len(labelled)
+    assert isinstance(confusion, Confusion) and confusion.counts.sum() == len(labelled)
+    top1 = np.diag(confusion.counts).sum() / len(labelled)
+    assert top1 == pytest.approx(figures["features/test/linear_probe/top1"])
+    assert [type(one) for one in tables] == [Table, Table]
+
+
+def test_the_probe_is_trained_on_training_and_validation_set_with_the_best_penalty(data, labelled_set):
+    data["val"] = labelled_set(80, 2)
+    evaluator, model = suite(data, validation_sets=("val",), parts=("linear_probe", "tags")), Rows()
+    figures = evaluator(model)
+
+    def rows(*names):
+        sets = [data[name] for name in names]
+        labels = np.concatenate([one.labels for one in sets])
+        return np.concatenate([one.images for one in sets])[labels != ""], labels[labels != ""]
+
+    def fit(penalty, *names):
+        return LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000).fit(*rows(*names))
+
+    searched = evaluator._answers(model, "test")[0].searched
+    for place in (48, 64):
+        assert searched[place] == pytest.approx(fit(penalty_at(place), "train").score(*rows("val")))
+    best = fit(penalty_at(best_place(searched)), "train", "val")
+    assert figures["features/test/linear_probe/top1"] == pytest.approx(best.score(*rows("test")))
+
+
+def test_average_precision_of_tags_is_scikit_learns(data):
+    evaluator, model = suite(data, parts=("tags",)), Rows()
+    values = evaluator.outcomes(model)["features/test/tags/mean_average_precision"]
+    assert len(values) == 3 and values[0] == pytest.approx(1)  # 'all' comes first, and is right everywhere
+    penalty = penalty_at(best_place(evaluator._answers(model, "test")[0].searched))
+    train, test = (
+        (one.images[[bool(tags) for tags in one.tags]], ["early" in tags for tags in one.tags if tags])
+        for one in (data["train"], data["test"])
+    )
+    probe = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000).fit(*train)
+    expected = average_precision_score(test[1], probe.decision_function(test[0]))
+    assert values[1] == pytest.approx(expected, abs=2e-3)
+
+
+def test_classes_that_training_never_saw_are_left_out(data):
+    data["test"].labels[0] = "new"
+    evaluator = suite(data, parts=("knn",))
+    count = len(evaluator.outcomes(Rows())["features/test/knn/top1"])
+    assert count == sum(label not in ("", "new") for label in data["test"].labels)
+    data["test"].labels[:] = ["new"] * len(data["test"].labels)
+    with pytest.raises(ValueError, match="none of the 4 classes"):
+        suite(data, parts=("knn",))(Rows())
+
+
+def test_what_does_not_fit_together_is_refused(data):
+    with pytest.raises(ValueError, match="train_sets names 0 sets for 1"):
+        Features(data, sets=("test",))
+    with pytest.raises(ValueError, match="'nothing' is not one of train, test"):
+        Features(data, sets=("test",), train_sets=("nothing",))
+    with pytest.raises(ValueError, match="'probe' is not one of linear_probe"):
+        suite(data, parts=("probe",))
+
+
+def test_clusters_are_found_where_there_are_some(data, labelled_set):
+    classes = np.arange(60) % 3
+    rows = unit(np.eye(3, 6)[classes] + 0.05 * np.random.default_rng(0).normal(size=(60, 6)))
+    found = clusters_of(rows.astype(np.float32), 3, iterations=20)
+    assert cluster_figures(found, classes) == {
+        "adjusted_rand": 1.0,
+        "adjusted_mutual_information": pytest.approx(1.0),
+        "matched_accuracy": 1.0,
+    }
+    evaluator, model = Clusters(data, sets=("test",)), Rows()
+    figures = evaluator(model)
+    assert 0.1 < figures["clusters/test/adjusted_rand"] < 1 and set(evaluator.chance()) < set(figures)
+    (table,) = evaluator.exhibits(model)
+    assert sum(int(count) for count, _ in table.rows) == sum(label != "" for label in data["test"].labels)
+
+
+def test_geometry_is_what_its_formulas_say(data):
+    rng = np.random.default_rng(3)
+    images, texts = unit(rng.normal(size=(9, 4)) + 1), unit(rng.normal(size=(7, 4)))
+    pairs = np.array([(0, 0), (0, 1), (3, 2), (8, 6)])
+    assert modality_gap(images, texts) == pytest.approx(np.linalg.norm(images.mean(0) - texts.mean(0)))
+    assert alignment(images, texts, pairs) == pytest.approx(
+        np.mean([((images[i] - texts[t]) ** 2).sum() for i, t in pairs])
+    )
+    distances = [((images[a] - images[b]) ** 2).sum() for a in range(9) for b in range(a)]
+    for block_size in (2, 64):
+        expected = np.log(np.mean(np.exp(-2 * np.array(distances))))
+        assert uniformity(images, block_size=block_size) == pytest.approx(expected)
+    figures = Geometry(data, sets=("test",))(Rows())
+    assert set(figures) == {
+        f"geometry/test/{name}"
+        for name in ("modality_gap", "alignment", "uniformity/image", "uniformity/text")
+    }

@@ -1,0 +1,1 @@
+"""Simple classifiers on frozen embeddings, which say how much of something a model has learned."""
