@@ -15,7 +15,7 @@ from vlp.evaluation.exhibits import Exhibit, Searches
 from vlp.evaluation.figures import chance_within
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.ranks import best_ranks
-from vlp.evaluation.retrieval_exhibits import search, spread
+from vlp.evaluation.retrieval_exhibits import pictures_of, search, spread
 
 
 def compose(
@@ -100,15 +100,18 @@ class ComposedRetrieval(Evaluator):
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         """What some queries, evenly spread, find: a search for each of their references, under their texts."""
         for name in self.sets:
-            queries, pictures = self._queries(name), self.data[name].images
-            rows, images = self._rows(model, name, queries)[""], model.encode_image_array(pictures)
+            queries, pictures = self._queries(name), pictures_of(self.data[name])
+            rows = self._rows(model, name, queries)[""]
+            images = model.encode_image_array(self.data[name].images)
             shown = []
             for number in spread(len(queries)):
                 query = queries[number]
                 others = np.delete(np.arange(len(images)), query.reference)
                 right = np.isin(others, query.targets)
                 asked = f"{self.data[name].ids[query.reference]} + {query.text}"
-                shown.append(search(asked, rows[number], images[others], list(pictures[others]), right))
+                shown.append(
+                    search(asked, rows[number], images[others], [pictures[other] for other in others], right)
+                )
             yield Searches(f"{name}: images for an image and a text", shown)
 
     def _rows(

@@ -13,7 +13,7 @@ from vlp.evaluation.exhibits import Exhibit, Searches
 from vlp.evaluation.figures import chance_average_precision, chance_within
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.ranks import TIE
-from vlp.evaluation.retrieval_exhibits import search, spread
+from vlp.evaluation.retrieval_exhibits import pictures_of, search, spread
 
 
 def precisions(
@@ -101,14 +101,20 @@ class ImageRetrieval(Evaluator):
         """Some images, evenly spread over the set, and what stands next to them."""
         for name in self.sets:
             classes, queries = self._classes(name)
-            pictures = self.data[name].images
-            rows = model.encode_image_array(pictures)
+            pictures = pictures_of(self.data[name])
+            rows = model.encode_image_array(self.data[name].images)
             shown = []
             for query in queries[spread(len(queries))]:
                 others = np.delete(np.arange(len(rows)), query)
                 right = classes[others] == classes[query]
                 shown.append(
-                    search(pictures[query], rows[query], rows[others], list(pictures[others]), right)
+                    search(
+                        pictures[query],
+                        rows[query],
+                        rows[others],
+                        [pictures[other] for other in others],
+                        right,
+                    )
                 )
             yield Searches(f"{name}: images of the same {self.relevant}", shown)
 

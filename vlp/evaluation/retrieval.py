@@ -14,7 +14,7 @@ from vlp.evaluation.figures import chance_mean_rank, chance_median_rank, chance_
 from vlp.evaluation.galleries import Gallery, folds, in_language, whole_gallery
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.ranks import best_ranks
-from vlp.evaluation.retrieval_exhibits import language_table, searches
+from vlp.evaluation.retrieval_exhibits import language_table, pictures_of, searches
 
 
 def retrieval_ranks(
@@ -125,7 +125,7 @@ class Retrieval(Evaluator):
         """Some searches of every set in both directions, and a table of languages."""
         for name in self.sets:
             whole = whole_gallery(name, self.data[name])
-            yield from searches(name, self.data[name].images, whole, *self._rows(model, name, whole))
+            yield from searches(name, pictures_of(self.data[name]), whole, *self._rows(model, name, whole))
             if self.languages:
                 yield self._languages(model, name)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 
 from vlp.evaluation.exhibits import Picture, Search, Searches, Table
 from vlp.evaluation.galleries import Gallery
+from vlp.evaluation.protocols import EvaluationSet
 
 SHOWN, FOUND = 8, 5  # searches of a set, and answers of each
 
@@ -16,6 +17,11 @@ SHOWN, FOUND = 8, 5  # searches of a set, and answers of each
 def spread(count: int, most: int = SHOWN) -> Int64[np.ndarray, " chosen"]:
     """At most `most` of `count` places, evenly spread from the first to the last."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def pictures_of(data: EvaluationSet) -> list[str | Picture]:
+    """What stands for each image: itself, or its id in a set that holds embeddings in the place of images."""
+    return list(data.images) if data.images.ndim == 4 else list(data.ids)
 
 
 def search(
@@ -33,7 +39,7 @@ def search(
 
 def searches(
     name: str,
-    pictures: UInt8[np.ndarray, "n h w 3"],
+    pictures: Sequence[str | Picture],
     whole: Gallery,
     images: Float[np.ndarray, "images dim"],
     texts: Float[np.ndarray, "texts dim"],
