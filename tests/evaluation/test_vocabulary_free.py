@@ -163,6 +163,12 @@ def test_the_evaluator_names_labelled_images(model, evaluation_set, caption_file
     assert len(outcomes["vocabulary_free/val/semantic_iou"]) == 13
     for name, values in outcomes.items():
         assert figures[name] == pytest.approx(values.mean())
+    own = [label for label in data.labels if label]
+    names = [naming.names[0] for naming in evaluator._namings(model, "val")]
+    assert figures["vocabulary_free/val/cluster_accuracy"] == matched_accuracy(names, own)
+    dealt = [names[place] for place in np.random.default_rng(0).permutation(13)]
+    strangers = figures["vocabulary_free/val/cluster_accuracy_of_strangers"]
+    assert strangers == matched_accuracy(dealt, own) and len(set(names)) > 1
     (searches,) = evaluator.exhibits(model)
     assert len(searches.searches) == 13
     shown = searches.searches[3]

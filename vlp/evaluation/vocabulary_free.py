@@ -114,19 +114,20 @@ class VocabularyFree(CategorySearch):
             figures |= {
                 f"{self.name}/{name}/semantic_iou": float(word_ious(names, labels).mean()),
                 f"{self.name}/{name}/cluster_accuracy": matched_accuracy(names, labels),
+                f"{self.name}/{name}/cluster_accuracy_of_strangers": matched_accuracy(
+                    _shuffled(names), labels
+                ),
                 f"{self.name}/{name}/semantic_similarity": float(cosines(ours, theirs).mean()),
                 f"{self.name}/{name}/semantic_similarity_of_strangers": strangers_cosine(ours, theirs),
             }
         return figures
 
     def chance(self) -> dict[str, float]:
-        """Of a word drawn from the caption set; and of one name for all images, where names are matched to classes."""
+        """Of a word drawn from the caption set; the other figures stand beside those of strangers."""
         chance: dict[str, float] = {}
         for name in self.sets:
-            labels = self._labels(name)
-            largest = max(Counter(labels).values()) / len(labels)
-            chance[f"{self.name}/{name}/semantic_iou"] = chance_word_iou(self._word_frequency, labels)
-            chance[f"{self.name}/{name}/cluster_accuracy"] = largest
+            expected = chance_word_iou(self._word_frequency, self._labels(name))
+            chance[f"{self.name}/{name}/semantic_iou"] = expected
         return chance
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
@@ -161,6 +162,11 @@ class VocabularyFree(CategorySearch):
         classes, _, indices = labelled_classes(name, self.data[name].labels)
         names = naming_rule(self.labels)(classes)
         return [names[index] for index in indices]
+
+
+def _shuffled(names: Sequence[str]) -> list[str]:
+    """The same names for other images: what their number alone is worth."""
+    return [names[place] for place in np.random.default_rng(0).permutation(len(names))]
 
 
 def _search(picture: np.ndarray, naming: Naming, label: str) -> Search:
