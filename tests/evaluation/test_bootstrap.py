@@ -62,7 +62,7 @@ def test_seeds_are_drawn_too_and_in_pairs_where_they_are_the_same() -> None:
 def test_where_nothing_can_be_drawn_there_is_no_interval() -> None:
     one = np.array([[0.5]])
     assert np.isnan(difference_interval(one, one, same_seeds=True)).all()
-    assert np.isnan(mean_interval(np.zeros(0))).all()
+    assert np.isnan(mean_interval(np.zeros(0))).all() and np.isnan(mean_interval(np.ones(9))).all()
 
 
 def test_an_interval_is_the_same_every_time() -> None:

@@ -95,7 +95,8 @@ def test_the_reference_is_no_candidate(model, tmp_path) -> None:
     assert list(chance) == list(figures)
     assert chance["composed_retrieval/val/recall@2"] == pytest.approx(2 / 6)
     (searches,) = evaluator.exhibits(model)
-    assert searches.searches[0].query == "image0 + text 0"
+    np.testing.assert_array_equal(searches.searches[0].query, data.images[0])
+    assert searches.searches[0].about == "text 0"
     assert len(searches.searches[0].found) == 5
 
 

@@ -11,11 +11,8 @@ _CELLS = 4_000_000  # of memory at a time
 
 
 def mean_interval(values: Float[np.ndarray, " queries"], *, seed: int = 0) -> tuple[float, float]:
-    """The interval of the mean of queries drawn anew; two nan where there are none.
-
-    It has no width where all queries agree, whatever their number: then it says nothing.
-    """
-    if not len(values):
+    """The interval of the mean of queries drawn anew; two nan where all agree, of which draws can say nothing."""
+    if len(np.unique(values)) < 2:
         return np.nan, np.nan
     return _interval(resampled_means(values[None], np.random.default_rng(seed))[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -108,10 +108,9 @@ class ComposedRetrieval(Evaluator):
                 query = queries[number]
                 others = np.delete(np.arange(len(images)), query.reference)
                 right = np.isin(others, query.targets)
-                asked = f"{self.data[name].ids[query.reference]} + {query.text}"
-                shown.append(
-                    search(asked, rows[number], images[others], [pictures[other] for other in others], right)
-                )
+                candidates = [pictures[other] for other in others]
+                found = search(pictures[query.reference], rows[number], images[others], candidates, right)
+                shown.append(replace(found, about=query.text))
             yield Searches(f"{name}: images for an image and a text", shown)
 
     def _rows(
