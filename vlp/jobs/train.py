@@ -143,14 +143,14 @@ class Run:
                 step = info.step
             self.checkpointer.close()
             progress.close()
+            if evaluate.final_round is not None:
+                self.leave_page(evaluate.final_round)
             log.info("left after step %d of %d", step, config.steps)
         if stop.received is not None:
             print(
                 f"stopped by {stop.received.name}; everything is saved, and the same command goes on from there"
             )
             return 0
-        if evaluate.final_round is not None:
-            self.leave_page(evaluate.final_round)
         if self.primary:
             print(closing_words(self.options, self.evaluators))
         return 0
