@@ -108,8 +108,8 @@ class ComposedRetrieval(Evaluator):
                 query = queries[number]
                 others = np.delete(np.arange(len(images)), query.reference)
                 right = np.isin(others, query.targets)
-                candidates = [pictures[other] for other in others]
-                found = search(pictures[query.reference], rows[number], images[others], candidates, right)
+                picture = pictures[query.reference]
+                found = search(picture, rows[number], images[others], pictures, others, right)
                 shown.append(replace(found, about=query.text))
             yield Searches(f"{name}: images for an image and a text", shown)
 

@@ -107,15 +107,7 @@ class ImageRetrieval(Evaluator):
             for query in queries[spread(len(queries))]:
                 others = np.delete(np.arange(len(rows)), query)
                 right = classes[others] == classes[query]
-                shown.append(
-                    search(
-                        pictures[query],
-                        rows[query],
-                        rows[others],
-                        [pictures[other] for other in others],
-                        right,
-                    )
-                )
+                shown.append(search(pictures[query], rows[query], rows[others], pictures, others, right))
             yield Searches(f"{name}: images of the same {self.relevant}", shown)
 
     def _classes(self, name: str) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " q"]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int, Int64
 
 from vlp.evaluation.exhibits import Picture, Search, Searches, Table
 from vlp.evaluation.galleries import Gallery
@@ -19,9 +20,12 @@ def spread(count: int, most: int = SHOWN) -> Int64[np.ndarray, " chosen"]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def pictures_of(data: EvaluationSet) -> list[str | Picture]:
-    """What stands for each image: itself, or its id in a set that holds embeddings in the place of images."""
-    return list(data.images) if data.images.ndim == 4 else list(data.ids)
+def pictures_of(data: EvaluationSet) -> Sequence[Any]:
+    """What stands for each image: itself, or its id in a set that holds embeddings in the place of images.
+
+    Pictures are taken by their places: those of a large set are decoded when they are.
+    """
+    return data.images if len(data.images.shape) == 4 else data.ids  # type: ignore[return-value]
 
 
 def search(
@@ -29,12 +33,13 @@ def search(
     row: Float[np.ndarray, " dim"],
     candidates: Float[np.ndarray, "c dim"],
     shown: Sequence[str | Picture],
+    places: Int[np.ndarray, " c"],
     right: Bool[np.ndarray, " c"],
 ) -> Search:
-    """What stands first for one query; of equal scores the first candidate."""
+    """What stands first for one query; of equal scores the first candidate. `places` are the candidates' in `shown`."""
     scores = candidates.astype(np.float64) @ row.astype(np.float64)
     best = np.argsort(-scores, kind="stable")[:FOUND]
-    return Search(query, [shown[place] for place in best], right[best], scores[best])
+    return Search(query, [shown[place] for place in places[best]], right[best], scores[best])
 
 
 def searches(
@@ -51,15 +56,15 @@ def searches(
     """
     asking = np.unique(whole.pairs[:, 0])
     chosen = asking[spread(len(asking))]
-    shown = [pictures[row] for row in whole.rows]
     by_text, by_image = [], []
     for turn, image in enumerate(chosen):
         own = whole.pairs[whole.pairs[:, 0] == image, 1]
         text = own[turn % len(own)]
         owners = np.isin(np.arange(len(images)), whole.pairs[whole.pairs[:, 1] == text, 0])
-        by_text.append(search(whole.texts[text], texts[text], images, shown, owners))
-        right = np.isin(np.arange(len(texts)), own)
-        by_image.append(search(shown[image], images[image], texts, whole.texts, right))
+        by_text.append(search(whole.texts[text], texts[text], images, pictures, whole.rows, owners))
+        places = np.arange(len(texts))
+        picture = pictures[whole.rows[image]]
+        by_image.append(search(picture, images[image], texts, whole.texts, places, np.isin(places, own)))
     yield Searches(f"{name}: images for a caption", by_text)
     yield Searches(f"{name}: captions for an image", by_image)
 
