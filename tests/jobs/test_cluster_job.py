@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,21 +21,24 @@ from vlp.jobs import _embeddings
 from vlp.jobs._embeddings import Records, embed
 from vlp.jobs._shards import Embeddings
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def arguments(checkpoint, data, output):
+    return [
+        "--job=cluster",
+        f"--checkpoint={checkpoint}",
+        f"--output={output}",
+        f"--config.data.sources.quickstart.path={data}",
+        "--config.batch_size=8",
+        "--config.cluster.k=7",
+        "--config.cluster.nearest=3",
+        "--config.cluster.iterations=4",
+    ]
+
 
 def cluster_job(checkpoint, data, output, *more):
-    return main.main(
-        [
-            "--job=cluster",
-            f"--checkpoint={checkpoint}",
-            f"--output={output}",
-            f"--config.data.sources.quickstart.path={data}",
-            "--config.batch_size=8",
-            "--config.cluster.k=7",
-            "--config.cluster.nearest=3",
-            "--config.cluster.iterations=4",
-            *more,
-        ]
-    )
+    return main.main([*arguments(checkpoint, data, output), *more])
 
 
 def read(path, column):
@@ -131,3 +138,24 @@ def test_what_is_wrong_is_one_line(checkpoint, data, tmp_path, capsys):
     assert "cluster.nearest=9 is more than cluster.k=7" in error("--config.cluster.nearest=9")
     assert "k=500 centres need as many points, and there are 69" in error("--config.cluster.k=500")
     assert "of another feature" in error("--config.cluster.feature=text")
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work_of_one(checkpoint, data, tmp_path):
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    assert cluster_job(checkpoint, data, alone) == 0
+    command = [
+        sys.executable,
+        str(ROOT / "launch" / "local"),
+        "--processes=2",
+        "--",
+        *arguments(checkpoint, data, shared),
+    ]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (ids, expected), (other_ids, clusters) = (
+        read(output / "clusters.parquet", "cluster_ids") for output in (alone, shared)
+    )
+    assert ids == other_ids
+    np.testing.assert_array_equal(clusters, expected)

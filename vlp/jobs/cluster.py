@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from tqdm import tqdm
 
@@ -20,10 +22,11 @@ from vlp.checkpoint import find_checkpoint
 from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
 from vlp.configuration import ConfigError, validate_devices
 from vlp.jobs import JobOptions
-from vlp.jobs._embeddings import Records, check_same_start, embed, require_rows
+from vlp.jobs._embeddings import SHARD_RECORDS, Records, check_same_start, embed, require_rows
 from vlp.jobs._shards import Embeddings
 from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.parallel.mesh import local_mesh, make_mesh
+from vlp.processes.join import join
 
 NEEDS = ("sources",)
 
@@ -39,17 +42,18 @@ def run(options: JobOptions) -> int:
         raise ConfigError(
             "--job=cluster needs --checkpoint=PATH: a workdir, its checkpoints, or one step's folder"
         )
-    if jax.process_count() > 1:
-        raise ConfigError(
-            f"--job=cluster runs in one process, not {jax.process_count()}: give it one host's devices"
-        )
     output = Path(options.output or options.workdir / "clusters")
     use_compilation_cache()
     with configuring():
+        join(options.config.distributed)
         mesh = make_mesh(validate_devices(options.config, jax.device_count()))
         embeddings = _embed(options, settings.feature, output)
         found = _cluster(embeddings, settings, mesh, output)
-    written, repeated = _write_tables(embeddings, found, settings, mesh, output)
+    assigned = nearest_centres(embeddings, found.centres, settings.nearest, kmeans_settings(settings), mesh)
+    if jax.process_index():
+        deque(assigned, maxlen=0)  # all take part in the search; the first writes what it finds
+        return 0
+    written, repeated = _write_tables(embeddings, found, settings, (ids for ids, _ in assigned), output)
     summary = {
         "settings": settings.to_dict(),
         "records": written,
@@ -78,17 +82,22 @@ def _embed(options: JobOptions, feature: str, output: Path) -> Embeddings:
     }
     folder = output / "embeddings"
     check_same_start(folder, begun_with)
-    with tqdm(total=len(records), desc="encoding", unit=" records", disable=None) as bar:
-        embed(records, model, folder, threads=data.threads, report=bar.update)
+    process = (jax.process_index(), jax.process_count())
+    total = sum(map(len, records.shards(SHARD_RECORDS, process).values()))
+    with tqdm(total=total, desc="encoding", unit=" records", disable=None) as bar:
+        embed(records, model, folder, threads=data.threads, process=process, report=bar.update)
+    if process[1] > 1:
+        multihost_utils.sync_global_devices("all embeddings are written")
     return require_rows(Embeddings(folder))
 
 
 def _cluster(embeddings: Embeddings, settings: Any, mesh: Mesh, output: Path) -> Clustering:
     def report(progress: Progress) -> None:
-        tqdm.write(
-            f"iteration {progress.iteration}/{settings.iterations}  objective {progress.objective:.6g}  "
-            f"empty {progress.empty}"
-        )
+        if jax.process_index() == 0:
+            tqdm.write(
+                f"iteration {progress.iteration}/{settings.iterations}  objective {progress.objective:.6g}  "
+                f"empty {progress.empty}"
+            )
 
     return cluster(embeddings, kmeans_settings(settings), mesh, folder=output, report=report)
 
@@ -100,14 +109,11 @@ def kmeans_settings(settings: Any) -> KMeans:
 
 
 def _write_tables(
-    embeddings: Embeddings, found: Clustering, settings: Any, mesh: Mesh, output: Path
+    embeddings: Embeddings, found: Clustering, settings: Any, nearest: Iterator[np.ndarray], output: Path
 ) -> tuple[int, int]:
     """Writes centres and tables; returns how many records they have and how many came with an id seen before."""
     _write_array(output / "centres.npy", found.centres)
-    assigned = nearest_centres(embeddings, found.centres, settings.nearest, kmeans_settings(settings), mesh)
-    counts = _write_table(
-        output / "clusters.parquet", "cluster_ids", embeddings, (ids for ids, _ in assigned)
-    )
+    counts = _write_table(output / "clusters.parquet", "cluster_ids", embeddings, nearest)
     if settings.write_embeddings:
         count, step = embeddings.shape[0], settings.chunk_points
         rows = (embeddings[start : start + step] for start in range(0, count, step))
