@@ -1,7 +1,7 @@
 """Evaluators: figures that do not depend on batch size, padding or host.
 
-Nothing here imports the input pipeline, and of jax only probes and clusterings know, each process alone: an evaluator
-sees a model through `Encoder` and a data set through `EvaluationSet`.
+Nothing here imports the input pipeline, and of jax only `search`, probes and clusterings know, the latter each process
+alone: an evaluator sees a model through `Encoder` and a data set through `EvaluationSet`.
 
 Several hosts: every host builds the same evaluators over the same whole sets and runs them in the same
 order, because the model's encode methods may be collective. All arithmetic after them is numpy on equal
