@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -14,4 +13,4 @@ def unit(vectors: Float[Array, "*rows dim"]) -> Float[Array, "*rows dim"]:
     """
     vectors = vectors.astype(jnp.promote_types(vectors.dtype, jnp.float32))
     squares = (vectors**2).sum(axis=-1, keepdims=True)
-    return vectors * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
+    return vectors / jnp.sqrt(jnp.maximum(squares, 1e-24))

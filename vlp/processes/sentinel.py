@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from vlp.processes.heartbeat import Sign, lost, signs
 from vlp.processes.launcher import launcher
 
 DONE = b"done"
+GRACE = 5.0  # seconds in which the others find the same mistake: the end of one would cut them off
 
 
 @contextlib.contextmanager
@@ -38,7 +40,8 @@ def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         if isinstance(error, ConfigError):
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            time.sleep(GRACE)
         else:
             traceback.print_exception(error)
         sys.stdout.flush()
