@@ -12,6 +12,8 @@ Examples:
   python main.py --job=evaluate --checkpoint=runs/quickstart
   python main.py --job=prepare --source=FOLDER --output=data/mine
   python main.py --job=inspect --benchmark
+  python main.py --job=import --source=FOLDER --workdir=runs/theirs
+  python main.py --job=export --checkpoint=runs/quickstart --format=huggingface --output=FOLDER
   python main.py --job=compare runs/a-0 runs/a-1 runs/b-0 runs/b-1
   python main.py --job=plan --topology=v5e:16x16 --config=configs/clip.py:model=vit_l14
 """
@@ -42,6 +44,7 @@ OPTIONS = {  # name: (default, help)
     "checkpoint": ("", "checkpoint or workdir to read"),
     "source": ("", "data to prepare or inspect in place of the config's, or a foreign model to import"),
     "output": ("", "file or folder to write"),
+    "format": ("", "with --job=export: huggingface or open_clip"),
     "benchmark": (False, "with --job=inspect: how fast the loader is, and how fast it has to be"),
     "step": (0, "with --job=replay: the step to look into"),
     "topology": (
@@ -97,6 +100,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         checkpoint=options["checkpoint"],
         source=options["source"],
         output=options["output"],
+        format=options["format"],
         benchmark=options["benchmark"],
         step=options["step"],
         topology=options["topology"],

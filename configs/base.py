@@ -49,9 +49,21 @@ def get_config() -> ConfigDict:
         "every": 1000,  # steps; the last step is always saved
         "keep_last": 2,
         "keep_every": 0,  # also keep multiples of this step for ever; 0 = none
+        "start": "",  # checkpoint or workdir whose model a fresh run starts from; '' = none
     }
     config.log = {"every": 50, "tensorboard": True}
     config.profile = {"first": 0, "steps": 3}  # steps traced into the workdir's `profile`; first 0 = none
+    _set_jobs(config)
+    return config.lock()
+
+
+def _set_jobs(config: ConfigDict) -> None:
+    """What jobs other than training ask for."""
+    config.interop = {  # --job=import
+        "resolution": 0,  # resample positions to images of this side; 0 = as they are
+        "patch_size": 0,  # resample the patch kernel to this side; 0 = as it is
+        "unpickle": False,  # read weights from a pickle where there are no safetensors
+    }
     config.prepare = {  # --job=prepare
         "max_side": 512,  # pixels of the longer side; larger images are scaled down
         "quality": 90,  # of the JPEGs that are written
@@ -71,7 +83,6 @@ def get_config() -> ConfigDict:
         "seconds": 10.0,  # that --benchmark runs the loader
         "mfu": 0.5,  # assumed for the images that the devices need
     }
-    return config.lock()
 
 
 def _model() -> dict:
@@ -87,8 +98,9 @@ def _model() -> dict:
         "logit_scale": {"init": 1 / 0.07, "max": 100.0, "learn": True},
         "logit_bias": {"init": -10.0, "learn": False},  # of the sigmoid kernel; not learned = none
         "image": {
-            # vit, or a convolutional tower (resnet, efficientnet), for which nothing below `depth` but the resolution
-            # has a meaning: sizes R26 ... R152, R50x4 ... R50x64, or B0 ... B7, L2.
+            # vit, or a convolutional tower (resnet, efficientnet): sizes R26 ... R152, R50x4 ... R50x64, or B0 ... B7,
+            # L2. For these nothing below `depth` has a meaning but the resolution and, for a resnet, `norm` and
+            # pool='attention' with its heads.
             "kind": "vit",
             "size": "S",  # Ti, S, B, L, H, So400m, or '' with the four numbers below
             "width": 0,  # of a convolutional tower: channels after the stem, which all others follow
@@ -101,6 +113,16 @@ def _model() -> dict:
             "pool": "mean",
             "registers": 0,
             "patch_dropout": 0.0,
+            # What other projects' models have; the defaults are what this one trains best.
+            "activation": "gelu_tanh",  # gelu, gelu_tanh or quick_gelu
+            "norm_eps": 1e-6,
+            "pre_norm": False,  # a norm before the first block (CLIP)
+            "patch_bias": True,
+            "drop_rest": False,  # True: the resolution need not be a multiple of patch_size; what is beyond is not seen
+            "class_position": False,  # positions for class token and registers, too
+            "project_query": False,  # of attention pooling: a linear layer between what is learned and the query
+            "projection": "",  # '' = model.projection; biased = linear with a bias, none = the pooled output itself
+            "norm": "group",  # of a resnet; batch = CLIP's own, with constant statistics
         },
         "text": {
             "size": "S",
@@ -110,6 +132,11 @@ def _model() -> dict:
             "mlp_dim": 0,
             "causal": True,
             "pool": "end",
+            "attend_padding": False,  # True: whatever stands behind a text is read as well
+            "activation": "gelu_tanh",
+            "norm_eps": 1e-6,
+            "project_query": False,
+            "projection": "",
         },
     }
 

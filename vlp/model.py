@@ -22,6 +22,7 @@ from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
+from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
@@ -238,7 +239,7 @@ def load(
         )
     )
     arrays = load_model_arrays(folder)
-    variables = {**arrays.get("ema", arrays["params"])["model"], **arrays.get("rest", {}).get("model", {})}
+    variables = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
     return Model(
         nnx.graphdef(abstract),
         jax.device_put(variables) if mesh is None else jax.device_put(variables, replicated(mesh)),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -15,7 +17,8 @@ from vlp.configuration.paths import PROJECT_ROOT, find
 
 
 def load_config(spec: str) -> ConfigDict:
-    """Runs `get_config` of a file such as `configs/clip.py` or `configs/clip.py:model=vit_b16,runlocal`.
+    """Runs `get_config` of a file such as `configs/clip.py` or `configs/clip.py:model=vit_b16,runlocal`; or reads the
+    config.json of a workdir.
 
     Returns:
       The config, locked: its values can change, its keys cannot.
@@ -27,6 +30,8 @@ def load_config(spec: str) -> ConfigDict:
     path = next((found for found in find(name) if found.is_file()), None)
     if path is None:
         raise ConfigError(_missing(Path(name)))
+    if path.suffix == ".json" and not argument:
+        return _saved(path)
     try:
         config = _call(path, argument)
     except ConfigError:
@@ -38,6 +43,21 @@ def load_config(spec: str) -> ConfigDict:
             f"{path}: get_config must return an ml_collections.ConfigDict, not a {type(config).__name__}"
         )
     return config.lock()
+
+
+def _saved(path: Path) -> ConfigDict:
+    """The config.json of a workdir: that of a run, or of an imported model."""
+    try:
+        return ConfigDict(_tuples(json.loads(path.read_text(encoding="utf-8")))).lock()
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"--config={path} holds no config: {error}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """Without the lists that JSON makes of tuples."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _module(path: Path) -> ModuleType:

@@ -57,6 +57,9 @@ PATCHES_ONLY = {
     "pool": "mean",
     "registers": 0,
     "patch_dropout": 0.0,
+    "pre_norm": False,
+    "class_position": False,
+    "project_query": False,
 }
 
 
@@ -64,7 +67,11 @@ def _check_convolution(config: ConfigDict) -> None:
     image = config.model.image
     if image.kind == "vit":
         return
+    if image.kind == "resnet" and image.pool == "attention":
+        _check_grid_attention(image)
     for name, default in PATCHES_ONLY.items():
+        if image.kind == "resnet" and image.pool == "attention" and name in ("pool", "heads"):
+            continue
         if image[name] != default:
             raise ConfigError(
                 f"model.image.{name}={image[name]} is for kind 'vit', but model.image.kind='{image.kind}': "
@@ -77,11 +84,20 @@ def _check_convolution(config: ConfigDict) -> None:
         )
 
 
+def _check_grid_attention(image: ConfigDict) -> None:
+    width = convolution_size(image).channels[-1]
+    if not image.heads or width % image.heads:
+        raise ConfigError(
+            f"model.image.heads={image.heads} must divide the {width} channels that pool='attention' reads: CLIP has "
+            f"{max(1, width // 64)}"
+        )
+
+
 def _check_patches(config: ConfigDict) -> None:
     image = config.model.image
     if image.kind != "vit":
         return
-    if image.resolution % image.patch_size:
+    if image.resolution % image.patch_size and not image.drop_rest:
         lower = image.resolution - image.resolution % image.patch_size
         raise ConfigError(
             f"model.image.resolution={image.resolution} is not a multiple of patch_size={image.patch_size}: "

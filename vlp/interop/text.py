@@ -135,10 +135,10 @@ def _huggingface(
         return _siglip(folder, length, settings)
     data, padding = _pipeline(folder, name)
     special = _around(settings, padding, strip_end)
-    return tokenizer_ofread_json(data, length, special_tokens=special, clean=clean)
+    return _tokenizer_of_json(data, length, special_tokens=special, clean=clean)
 
 
-def tokenizer_ofread_json(data: bytes, length: int, *, special_tokens: str, clean: str) -> Tokenizer:
+def _tokenizer_of_json(data: bytes, length: int, *, special_tokens: str, clean: str) -> Tokenizer:
     """A tokenizer of the bytes of a tokenizer.json."""
     from input_pipeline.tokenizers.huggingface import HuggingFaceTokenizer
 

@@ -36,7 +36,10 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path, family: str) -> list[str
     if tokenizer.prefix_tokens:
         notes.append(f"prefix tokens ({', '.join(tokenizer.prefix_tokens)}) are left out: no peer has them")
     write = _write_open_clip if family == "open_clip" else _write_huggingface
-    return notes + write(tokenizer, folder)
+    notes += write(tokenizer, folder)
+    if family.startswith("huggingface_siglip"):  # its text tower reads padding like any other token
+        update_json(folder / "tokenizer_config.json", {"model_input_names": ["input_ids"]})
+    return notes
 
 
 def _write_open_clip(tokenizer: Tokenizer, folder: Path) -> list[str]:

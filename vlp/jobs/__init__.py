@@ -25,6 +25,7 @@ class JobOptions:
       checkpoint: path of a checkpoint or workdir to read; '' for none.
       source: path of data, or path or name of a foreign model to import; '' for none.
       output: file or folder to write; '' for the job's own default.
+      format: of what is exported; '' for none.
       benchmark: whether to measure the input pipeline.
       step: the step of a run to look into.
       topology: devices to plan for.
@@ -39,6 +40,7 @@ class JobOptions:
     checkpoint: str = ""
     source: str = ""
     output: str = ""
+    format: str = ""
     benchmark: bool = False
     step: int = 0
     topology: str = "local"

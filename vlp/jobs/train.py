@@ -37,6 +37,7 @@ from vlp.training.model_flops import forward_flops
 from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
 from vlp.training.signals import StopSignal
+from vlp.training.start import start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak, train_step_flops
 from vlp.training.writers import MetricsWriter, write_results
@@ -157,7 +158,11 @@ class Run:
 
     def starting_state(self) -> tuple[TrainState, int]:
         """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
-        return (self.training.initial_state(), 0) if self.newest is None else self.restored(self.newest)
+        if self.newest is not None:
+            return self.restored(self.newest)
+        state, start = self.training.initial_state(), self.config.checkpoint.start
+        with configuring():
+            return (start_from(start, state) if start else state), 0
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
         """The state in a checkpoint's folder, and the updates it has seen."""

@@ -22,6 +22,7 @@ from vlp.models import pooling
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
+from vlp.models.positions import LearnedPosition, resampled
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import ConvolutionSize, convolution_size
 from vlp.models.vision import TowerOutput
@@ -47,7 +48,7 @@ def average_pool(
 
 
 class Convolution(nnx.Module):
-    """A convolution with standardised weights, group norm, and perhaps an activation."""
+    """A convolution with standardised weights, group norm, and perhaps an activation; or one with batch norm."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Convolution(nnx.Module):
         groups: int = 1,
         scale: float = 1.0,
         activation: Callable[[Array], Array] | None = None,
+        norm: str = "group",
     ):
         """Builds the layer.
 
@@ -74,17 +76,22 @@ class Convolution(nnx.Module):
           groups: that channels are cut into; as many as channels make it depthwise.
           scale: of the norm at first; 0 silences a residual branch.
           activation: of what the norm gives.
+          norm: 'group', or 'batch': the weights as they are, and a batch norm whose statistics are constants.
         """
         self.compute, self.stride, self.groups, self.activation = compute, stride, groups, activation
+        self.standardise = norm == "group"
         shape = (side, side, inputs // groups, outputs)
         self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), shape))
         # 32 groups, or so few that each has 8 channels and more: a group of one would lose its mean to the norm.
-        self.norm = nnx.GroupNorm(
-            outputs,
-            num_groups=math.gcd(32, outputs // 8),
-            scale_init=nnx.initializers.constant(scale),
-            dtype=compute.dtype,
-            rngs=rngs,
+        options: dict[str, Any] = {
+            "scale_init": nnx.initializers.constant(scale),
+            "dtype": compute.dtype,
+            "rngs": rngs,
+        }
+        self.norm = (
+            nnx.GroupNorm(outputs, num_groups=math.gcd(32, outputs // 8), **options)
+            if self.standardise
+            else nnx.BatchNorm(outputs, use_running_average=True, epsilon=1e-5, **options)
         )
 
     def __call__(
@@ -93,7 +100,9 @@ class Convolution(nnx.Module):
         half = self.kernel.shape[0] // 2
         x = jax.lax.conv_general_dilated(
             x.astype(self.compute.dtype),
-            standardised(self.kernel[...]).astype(self.compute.dtype),
+            (standardised(self.kernel[...]) if self.standardise else self.kernel[...]).astype(
+                self.compute.dtype
+            ),
             window_strides=(self.stride, self.stride),
             padding=((half, half), (half, half)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -197,13 +206,37 @@ class Stage(nnx.Module):
         return x
 
 
-def resnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
+class GridAttentionPool(nnx.Module):
+    """The mean of a grid attends to itself and the grid (CLIP, section 2.4); no residual, no MLP."""
+
+    def __init__(self, width: int, heads: int, side: int, *, compute: Compute, rngs: nnx.Rngs):
+        self.heads = heads
+        self.position = LearnedPosition(side**2 + 1, width, width**-0.5, rngs=rngs)
+        self.query, self.key, self.value = (
+            linear(width, width, std=width**-0.5, compute=compute, rngs=rngs) for _ in range(3)
+        )
+
+    def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
+        x = jnp.concatenate([x.mean(axis=1, keepdims=True), x], axis=1)
+        position = self.position()
+        side = math.isqrt(x.shape[1] - 1)
+        x = x + jnp.concatenate([position[:1], resampled(position[1:], side)]).astype(x.dtype)
+        query, key, value = (
+            layer(y).reshape(*y.shape[:2], self.heads, -1)
+            for layer, y in ((self.query, x[:, :1]), (self.key, x), (self.value, x))
+        )
+        attended = jax.nn.dot_product_attention(query, key, value, implementation="xla")
+        return attended.reshape(x.shape[0], -1)
+
+
+def resnet(size: ConvolutionSize, *, norm: str = "group", **options: Any) -> list[nnx.Module]:
     """CLIP's modified ResNet, up to its pooling."""
-    stages: list[nnx.Module] = [ResNetStem(size.stem, **options)]
+    stages: list[nnx.Module] = [ResNetStem(size.stem, norm=norm, **options)]
+    block = functools.partial(Bottleneck, norm=norm)
     inputs = size.stem
     for outputs, count in zip(size.channels, size.blocks, strict=True):
         stride = 1 if len(stages) == 1 else 2
-        stages.append(Stage(Bottleneck, inputs, outputs, stride=stride, count=count, **options))
+        stages.append(Stage(block, inputs, outputs, stride=stride, count=count, **options))
         inputs = outputs
     return stages
 
@@ -220,7 +253,9 @@ def efficientnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
 
 
 class ConvolutionalTower(nnx.Module):
-    """A stem and stages, and the mean over their last grid."""
+    """A stem and stages, and the mean over their last grid, or CLIP's attention."""
+
+    attention_pool: GridAttentionPool | None = None
 
     def __init__(self, config: Any, *, compute: Compute, rngs: nnx.Rngs):
         """Builds the tower.
@@ -230,10 +265,17 @@ class ConvolutionalTower(nnx.Module):
           compute: dtype, scan and remat.
           rngs: where initial values come from.
         """
-        build = {"resnet": resnet, "efficientnet": efficientnet}[config.kind]
         size = convolution_size(config)
-        self.stages = nnx.List(build(size, compute=compute, rngs=rngs))
+        if config.kind == "resnet":
+            stages = resnet(size, norm=config.get("norm", "group"), compute=compute, rngs=rngs)
+        else:
+            stages = efficientnet(size, compute=compute, rngs=rngs)
+        self.stages = nnx.List(stages)
         self.width, self.compute = size.channels[-1], compute
+        if config.get("pool") == "attention":
+            self.attention_pool = GridAttentionPool(
+                self.width, config.heads, config.resolution // 32, compute=compute, rngs=rngs
+            )
 
     def __call__(
         self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
@@ -242,12 +284,14 @@ class ConvolutionalTower(nnx.Module):
         return micro_batched(self._encode, self.compute.micro_batch, pixels)
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
-        """The last grid, row by row, of which `pooled` is the mean."""
-        return self(pixels).tokens
+        """The last grid, row by row, of which `pooled` is the mean; what attention reads of it, where that pools."""
+        tokens = self(pixels).tokens
+        return tokens if self.attention_pool is None else self.attention_pool.value(tokens)
 
     def _encode(self, pixels: Float[Array, "batch height width 3"]) -> TowerOutput:
         x = pixels
         for stage in self.stages:
             x = constrain_batch(stage(x))
         tokens = x.reshape(x.shape[0], -1, self.width)
-        return TowerOutput(pooling.mean(tokens), tokens)
+        pool = self.attention_pool or pooling.mean
+        return TowerOutput(pool(tokens), tokens)

@@ -45,8 +45,11 @@ class DualEncoder(nnx.Module):
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
         )
         self.image_projection, self.text_projection = (
-            projection(config.projection, width, config.embed_dim, compute=compute, rngs=rngs)
-            for width in (self.image.width, self.text.width)
+            projection(kind or config.projection, width, config.embed_dim, compute=compute, rngs=rngs)
+            for kind, width in (
+                (config.image.get("projection", ""), self.image.width),
+                (config.text.get("projection", ""), self.text.width),
+            )
         )
         # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5).
         self.logit_scale = nnx.Param(

@@ -55,8 +55,33 @@ class MlpHead(nnx.Module):
         return last(x)
 
 
+class Unprojected(nnx.Module):
+    """The tower's output itself."""
+
+    def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
+        return x
+
+
 def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs: nnx.Rngs) -> nnx.Module:
-    """From a tower's width to the joint space: 'linear' (CLIP) or 'mlp' (ConVIRT, arXiv 2010.00747, section 2.2)."""
-    if kind == "linear":
-        return linear(width, embed_dim, std=width**-0.5, compute=compute, rngs=rngs, use_bias=False)
+    """From a tower's width to the joint space.
+
+    Args:
+      kind: 'linear' (CLIP), 'biased' (linear, with a bias: SigLIP's texts), 'mlp' (ConVIRT, arXiv 2010.00747, section
+        2.2), or 'none': the tower's output itself (SigLIP's images).
+      width: of the tower.
+      embed_dim: of the joint space.
+      compute: dtype of the products.
+      rngs: where initial values come from.
+
+    Raises:
+      ValueError: 'none' between two widths.
+    """
+    if kind in ("linear", "biased"):
+        return linear(
+            width, embed_dim, std=width**-0.5, compute=compute, rngs=rngs, use_bias=kind == "biased"
+        )
+    if kind == "none":
+        if width != embed_dim:
+            raise ValueError(f"without a projection a tower of width {width} gives no {embed_dim} dimensions")
+        return Unprojected()
     return MlpHead((width, embed_dim, embed_dim), compute=compute, rngs=rngs)

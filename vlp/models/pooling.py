@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize
-from vlp.models.transformer import Mlp
+from vlp.models.transformer import Mlp, layer_norm
 
 IMAGE_POOLS = ("class", "mean", "attention")
 TEXT_POOLS = ("first", "end", "last", "mean", "attention")
@@ -45,22 +45,37 @@ def mean(
 class AttentionPool(nnx.Module):
     """A learned query attends to all tokens, followed by a residual MLP (MAP head, arXiv 2106.04560)."""
 
-    def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
+    def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs, project_query: bool = False):
+        """Builds the head.
+
+        Args:
+          size: of the tower.
+          compute: dtype of the products.
+          rngs: where initial values come from.
+          project_query: whether a linear layer makes the query of what is learned (the published head), or the query
+            itself is learned, which computes the same functions with fewer parameters.
+        """
         self.query = nnx.Param(nnx.initializers.normal(size.width**-0.5)(rngs.params(), (size.width,)))
         self.heads = size.heads
         self.key_value = linear(size.width, 2 * size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
         self.out = linear(size.width, size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
-        self.norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.norm = layer_norm(size, compute=compute, rngs=rngs)
         self.mlp = Mlp(size, compute=compute, rngs=rngs)
+        self.query_projection = (
+            linear(size.width, size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
+            if project_query
+            else None
+        )
 
     def __call__(
         self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
     ) -> Float[Array, "batch width"]:
         batch, tokens, width = x.shape
         key_value = self.key_value(x).reshape(batch, tokens, self.heads, 2, -1)
-        query = jnp.broadcast_to(
-            self.query[...].astype(x.dtype).reshape(self.heads, -1), (batch, 1, *key_value.shape[2::2])
-        )
+        query = self.query[...].astype(x.dtype)
+        if self.query_projection is not None:
+            query = self.query_projection(query)
+        query = jnp.broadcast_to(query.reshape(self.heads, -1), (batch, 1, *key_value.shape[2::2]))
         # One query a row: a fused kernel has nothing to gain here, so the portable implementation serves everywhere.
         attended = jax.nn.dot_product_attention(
             query,

@@ -9,12 +9,23 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class TowerSize:
-    """The four numbers that make a transformer tower."""
+    """The four numbers that make a transformer tower, and what its blocks compute between products.
+
+    Attributes:
+      width: of every token.
+      depth: blocks.
+      heads: of every attention.
+      mlp_dim: width within the MLPs.
+      activation: of the MLPs, a key of ACTIVATIONS in transformer.py.
+      norm_eps: added to the variance by every norm.
+    """
 
     width: int
     depth: int
     heads: int
     mlp_dim: int
+    activation: str = "gelu_tanh"
+    norm_eps: float = 1e-6
 
 
 # ViT (arXiv 2010.11929, table 1), DeiT's Ti and S (2012.12877), shape-optimised So400m (2305.13035), H as in OpenCLIP.
@@ -32,7 +43,8 @@ def tower_size(config: Any) -> TowerSize:
     """Returns the size a tower's config names, with every non-zero explicit number taking precedence.
 
     Args:
-      config: has `size` (a key of SIZES, or '' for none), `width`, `depth`, `heads`, `mlp_dim` (0 = from the size).
+      config: has `size` (a key of SIZES, or '' for none), `width`, `depth`, `heads`, `mlp_dim` (0 = from the size),
+        and may have `activation` and `norm_eps`.
 
     Raises:
       ValueError: the name is unknown, a number is missing, or the heads do not divide the width.
@@ -42,7 +54,8 @@ def tower_size(config: Any) -> TowerSize:
             f"tower size {config.size!r} is not one of {', '.join(SIZES)} (or '' with explicit numbers)"
         )
     named = dataclasses.asdict(SIZES[config.size]) if config.size else {}
-    chosen = {f.name: config[f.name] or named.get(f.name, 0) for f in dataclasses.fields(TowerSize)}
+    numbers = ("width", "depth", "heads", "mlp_dim")
+    chosen = {name: config[name] or named.get(name, 0) for name in numbers}
     missing = [name for name, value in chosen.items() if value <= 0]
     if missing:
         raise ValueError(f"tower without a size needs {', '.join(missing)} set to a positive number")
@@ -50,7 +63,8 @@ def tower_size(config: Any) -> TowerSize:
         raise ValueError(
             f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"
         )
-    return TowerSize(**chosen)
+    style = {name: config[name] for name in ("activation", "norm_eps") if name in config}
+    return TowerSize(**chosen, **style)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,7 @@ class TextTransformer(nnx.Module):
           rngs: where initial values come from.
         """
         size = tower_size(config)
+        self.attend_padding = config.get("attend_padding", False)
         self.causal, self.pool, self.width, self.compute = config.causal, config.pool, size.width, compute
         init = nnx.initializers.normal(0.02)
         self.embedding = nnx.Embed(
@@ -39,7 +40,9 @@ class TextTransformer(nnx.Module):
         self.position = LearnedPosition(length, size.width, 0.01, rngs=rngs)
         self.transformer = Transformer(size, causal=config.causal, compute=compute, rngs=rngs)
         if config.pool == "attention":
-            self.attention_pool = pooling.AttentionPool(size, compute=compute, rngs=rngs)
+            self.attention_pool = pooling.AttentionPool(
+                size, compute=compute, rngs=rngs, project_query=config.get("project_query", False)
+            )
 
     def __call__(self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]) -> TowerOutput:
         """Encodes token ids whose real tokens (mask true) come first."""
@@ -49,7 +52,9 @@ class TextTransformer(nnx.Module):
         lengths = mask.sum(axis=1, dtype=jnp.int32)
         x = self.embedding(ids) + self.position().astype(self.compute.dtype)
         # A causal tower read at its end never sees the padding behind it; one read at the last position means to.
-        hide_padding = not (self.pool == "last" or (self.causal and self.pool == "end"))
+        hide_padding = not (
+            self.attend_padding or self.pool == "last" or (self.causal and self.pool == "end")
+        )
         tokens = self.transformer(x, lengths if hide_padding else None)
         return TowerOutput(self._pooled(tokens, lengths), tokens)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import jax
 from flax import nnx
 from jaxtyping import Array, Float, Int
@@ -10,6 +13,18 @@ from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import TowerSize
+
+
+def quick_gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The GELU of OpenAI's CLIP (section 2 of arXiv 1606.08415): x sigmoid(1.702 x)."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu_tanh": nnx.gelu,
+    "gelu": functools.partial(nnx.gelu, approximate=False),
+    "quick_gelu": quick_gelu,
+}
 
 
 class Attention(nnx.Module):
@@ -43,25 +58,31 @@ class Attention(nnx.Module):
         return self.out(values.reshape(x.shape))
 
 
+def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """The layer norm of a tower."""
+    return nnx.LayerNorm(size.width, epsilon=size.norm_eps, dtype=compute.dtype, rngs=rngs)
+
+
 class Mlp(nnx.Module):
-    """Two linear layers with a GELU between."""
+    """Two linear layers with an activation between."""
 
     def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
         down_std = (2 * size.depth * size.width) ** -0.5
+        self.activation = ACTIVATIONS[size.activation]
         self.up = linear(size.width, size.mlp_dim, std=(2 * size.width) ** -0.5, compute=compute, rngs=rngs)
         self.down = linear(size.mlp_dim, size.width, std=down_std, compute=compute, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-        return self.down(nnx.gelu(self.up(x)))
+        return self.down(self.activation(self.up(x)))
 
 
 class Block(nnx.Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
-        self.attention_norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.attention_norm = layer_norm(size, compute=compute, rngs=rngs)
         self.attention = Attention(size, causal=causal, compute=compute, rngs=rngs)
-        self.mlp_norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.mlp_norm = layer_norm(size, compute=compute, rngs=rngs)
         self.mlp = Mlp(size, compute=compute, rngs=rngs)
 
     def __call__(
@@ -88,7 +109,7 @@ class Transformer(nnx.Module):
             return Block(size, causal=causal, compute=compute, rngs=rngs)
 
         self.blocks = stack(rngs)
-        self.norm = nnx.LayerNorm(size.width, dtype=compute.dtype, rngs=rngs)
+        self.norm = layer_norm(size, compute=compute, rngs=rngs)
 
     def __call__(
         self,

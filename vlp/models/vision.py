@@ -15,7 +15,7 @@ from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition, SinCosPosition, resampled
 from vlp.models.sizes import tower_size
-from vlp.models.transformer import Transformer
+from vlp.models.transformer import Transformer, layer_norm
 
 
 class TowerOutput(NamedTuple):
@@ -33,9 +33,10 @@ class TowerOutput(NamedTuple):
 def patchify(
     pixels: Float[Array, "batch height width 3"], patch_size: int
 ) -> Float[Array, "batch patches values"]:
-    """Cuts images into flattened square patches, row by row."""
+    """Cuts images into flattened square patches, row by row; pixels beyond the last whole one are left out."""
     batch, height, width, channels = pixels.shape
     rows, columns = height // patch_size, width // patch_size
+    pixels = pixels[:, : rows * patch_size, : columns * patch_size]
     x = pixels.reshape(batch, rows, patch_size, columns, patch_size, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, patch_size * patch_size * channels)
 
@@ -62,7 +63,14 @@ class VisionTransformer(nnx.Module):
         self.patch_size, self.patch_dropout, self.pool = config.patch_size, config.patch_dropout, config.pool
         self.width, self.compute = size.width, compute
         values = 3 * config.patch_size**2
-        self.patch_embedding = linear(values, size.width, std=values**-0.5, compute=compute, rngs=rngs)
+        self.patch_embedding = linear(
+            values,
+            size.width,
+            std=values**-0.5,
+            compute=compute,
+            rngs=rngs,
+            use_bias=config.get("patch_bias", True),
+        )
         self.position: LearnedPosition | SinCosPosition
         if config.position == "learned":
             self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
@@ -75,7 +83,13 @@ class VisionTransformer(nnx.Module):
             self.class_token = nnx.Param(init(rngs.params(), (extra, size.width)))
         self.transformer = Transformer(size, causal=False, compute=compute, rngs=rngs)
         if config.pool == "attention":
-            self.attention_pool = pooling.AttentionPool(size, compute=compute, rngs=rngs)
+            self.attention_pool = pooling.AttentionPool(
+                size, compute=compute, rngs=rngs, project_query=config.get("project_query", False)
+            )
+        positioned = extra and config.get("class_position", False)
+        self.class_position = nnx.Param(jnp.zeros((extra, size.width))) if positioned else None
+        pre_norm = config.get("pre_norm", False)
+        self.pre_norm = layer_norm(size, compute=compute, rngs=rngs) if pre_norm else None
 
     def __call__(
         self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
@@ -116,9 +130,12 @@ class VisionTransformer(nnx.Module):
             patches, position = (jnp.take_along_axis(a, kept[..., None], axis=1) for a in (patches, position))
         x = self.patch_embedding(patches) + position.astype(self.compute.dtype)
         if self.prefix_length:
-            prefix = self.class_token[...].astype(x.dtype)
-            x = jnp.concatenate([jnp.broadcast_to(prefix, (x.shape[0], *prefix.shape)), x], axis=1)
-        return x
+            prefix = self.class_token[...]
+            if self.class_position is not None:
+                prefix = prefix + self.class_position[...]
+            prefix = jnp.broadcast_to(prefix.astype(x.dtype), (x.shape[0], *prefix.shape))
+            x = jnp.concatenate([prefix, x], axis=1)
+        return x if self.pre_norm is None else self.pre_norm(x)
 
     def _encode(
         self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None

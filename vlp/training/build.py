@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from vlp.models.compute import resolve_compute
+from vlp.models.variables import merged
 from vlp.objectives.base import Episode
 from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
@@ -96,4 +97,4 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
 def model_variables(state: TrainState) -> PyTree:
     """The dual encoder's variables to evaluate: the running mean of its parameters where there is one."""
     params = state.params if state.ema is None else state.ema
-    return {**params["model"], **state.rest.get("model", {})}
+    return merged(params["model"], state.rest.get("model", {}))

@@ -1,0 +1,108 @@
+"""The quickstart's model in both formats: the same embeddings there, or a refusal that names what stands against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from ml_collections import FrozenConfigDict
+from PIL import Image
+from test_import_and_export import exported, imported, open_clip_rows, pairs, peers_rows
+
+import vlp
+from configs import quickstart
+from input_pipeline.tokenizers import load_tokenizer
+from main import main
+from vlp.checkpoint import Checkpointer, Description
+from vlp.configuration import resolve, to_dict
+from vlp.jobs._data import preprocessing_spec
+from vlp.models.compute import Compute
+from vlp.models.dual_encoder import DualEncoder
+
+__all__ = ["pairs"]
+
+pytest.importorskip("transformers", reason="transformers is a peer, not a dependency")
+# What both formats can hold: CLIP's own architecture.
+CLIP_LIKE = {"image.pool": "class", "image.pre_norm": True, "text.causal": True, "text.pool": "end"}
+# What transformers alone can hold: a mean over patches is a SigLIP head of its own kind.
+SIGLIP_LIKE = {"text.pool": "last"}
+
+
+def saved(workdir: Path, changes: dict[str, Any]) -> Path:
+    """A checkpoint of the quickstart's model with other settings, its weights at random."""
+    config = quickstart.get_config("runlocal")
+    for path, value in changes.items():
+        tower, name = path.split(".")
+        config.model[tower][name] = value
+    config = resolve(config)
+    tokenizer = load_tokenizer(config.tokenizer)
+    model = DualEncoder(
+        FrozenConfigDict(config).model,
+        vocabulary_size=tokenizer.vocabulary_size,
+        length=tokenizer.length,
+        compute=Compute(),
+        rngs=nnx.Rngs(0),
+    )
+    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    dice = np.random.default_rng(0)
+    noise = jax.tree.map(
+        lambda x: np.asarray(x + 0.02 * dice.normal(size=x.shape).astype(np.float32)), params
+    )
+    checkpointer = Checkpointer(workdir / "checkpoints")
+    description = Description(
+        to_dict(config), preprocessing_spec(config), tokenizer.spec, tokenizer.to_bytes(), {"step": 0}
+    )
+    checkpointer.save(0, {"params": {"model": noise}}, {}, description)
+    checkpointer.close()
+    return workdir
+
+
+def square(model: vlp.Model, images: list[Image.Image]) -> list[Image.Image]:
+    """As the model sees them: neither peer pads as it does what is not square."""
+    return [Image.fromarray(pixels) for pixels in model._view.load(images)]
+
+
+@pytest.mark.parametrize("changes", [CLIP_LIKE, SIGLIP_LIKE], ids=["clip", "siglip"])
+def test_the_quickstart_in_transformers(changes: dict[str, Any], pairs: Any, tmp_path: Path) -> None:
+    workdir = saved(tmp_path / "ours", changes)
+    folder = exported(workdir, "huggingface", tmp_path / "theirs")
+    model = vlp.load(workdir)
+    pairs = square(model, pairs[0]), pairs[1]
+    rows = peers_rows(folder, *pairs)
+    np.testing.assert_allclose(model.encode_text(pairs[1]), rows[1], atol=1e-5)
+    np.testing.assert_allclose(model.encode_image(pairs[0]), rows[0], atol=1e-5)
+    again = imported(folder, tmp_path / "again")
+    np.testing.assert_allclose(again.encode_text(pairs[1]), rows[1], atol=1e-5)
+    np.testing.assert_allclose(again.encode_image(pairs[0]), rows[0], atol=1e-5)
+
+
+def test_the_quickstart_in_open_clip(pairs: Any, tmp_path: Path) -> None:
+    open_clip = pytest.importorskip("open_clip", reason="open_clip is a peer, not a dependency")
+    workdir = saved(tmp_path / "ours", CLIP_LIKE)
+    folder = exported(workdir, "open_clip", tmp_path / "theirs")
+    model = vlp.load(workdir)
+    pairs = square(model, pairs[0]), pairs[1]
+    rows = open_clip_rows(folder, *pairs, open_clip)
+    np.testing.assert_allclose(model.encode_text(pairs[1]), rows[1], atol=1e-5)
+    np.testing.assert_allclose(model.encode_image(pairs[0]), rows[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("huggingface", "model.text.pool='mean' is not 'last'"),
+        ("open_clip", "model.image.registers=0 is not 1; model.text.pool='mean'"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_named(
+    form: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workdir = saved(tmp_path / "ours", {})
+    flags = [f"--checkpoint={workdir}", f"--format={form}", f"--output={tmp_path / 'theirs'}"]
+    assert main(["--job=export", *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "theirs").exists()

@@ -1,0 +1,197 @@
+"""A model of another project as a model of ours: which family it is of, its settings, weights, tokenizer, pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+
+from input_pipeline.tokenizers import Tokenizer
+from vlp.configuration import completed, validate
+from vlp.interop import big_vision, huggingface, open_clip
+from vlp.interop.files import read_weights
+from vlp.interop.images import preprocessing_of
+from vlp.interop.mapping import Entry, Tensors, flattened, nested, read
+from vlp.interop.resample import resampled
+from vlp.interop.text import tokenizer_of
+from vlp.interop.tokenizer_files import read_json
+from vlp.models.compute import Compute
+from vlp.models.dual_encoder import DualEncoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What a checkpoint is made of.
+
+    Attributes:
+      family: which project it is of.
+      config: resolved and complete.
+      variables: {"params": ..., "rest": ...} of a DualEncoder as nested dicts.
+      preprocessing: how images become pixels.
+      tokenizer: of the text tower.
+    """
+
+    family: str
+    config: dict[str, Any]
+    variables: dict[str, Any]
+    preprocessing: dict[str, Any]
+    tokenizer: Tokenizer
+
+
+def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
+    """Reads a model from its folder or file.
+
+    Args:
+      source: a folder of Hugging Face's or OpenCLIP's, an OpenAI archive as safetensors, or big_vision's .npz.
+      interop: `interop` of the config: a resolution or patch size to resample to, and whether to unpickle.
+
+    Raises:
+      ValueError: whatever of it is not supported or does not fit, by name; nothing is half read.
+    """
+    if not source.exists():
+        raise ValueError(f"there is nothing at {source}")
+    folder = source if source.is_dir() else source.parent
+    family = family_of(source)
+    tensors = read_weights(source, unpickle=interop["unpickle"])
+    differences, tensors, unused = _settings(family, folder, tensors)
+    model = _model_config(differences)
+    leaves = read(_entries(family, model, tensors), tensors, unused)
+    leaves, image = resampled(
+        leaves, model.image.to_dict(), interop["resolution"], interop["patch_size"], family
+    )
+    model.image.update(image)
+    length = len(leaves["text/position/embedding"])
+    tokenizer = tokenizer_of(folder, family, length=length)
+    preprocessing = _preprocessing(folder, family, model, interop["resolution"])
+    config = _config(source, model, tokenizer, preprocessing)
+    return Imported(family, config, _variables(model, tokenizer, leaves), preprocessing, tokenizer)
+
+
+def family_of(source: Path) -> str:
+    """Which project's files these are, by the names of files and what config.json says.
+
+    Raises:
+      ValueError: none that is known.
+    """
+    folder = source if source.is_dir() else source.parent
+    if source.suffix == ".npz" or (source.is_dir() and list(source.glob("*.npz"))):
+        return "big_vision"
+    if (folder / "open_clip_config.json").is_file():
+        return "open_clip"
+    if not (folder / "config.json").is_file():
+        return "openai"
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != "siglip":
+        return "huggingface_clip"
+    name = str(read_json(folder / "tokenizer_config.json", {}).get("tokenizer_class", ""))
+    return "huggingface_siglip2" if name.startswith(("Gemma", "Siglip2")) else "huggingface_siglip"
+
+
+def _settings(family: str, folder: Path, tensors: Tensors) -> tuple[dict[str, Any], Tensors, tuple[str, ...]]:
+    """Our settings, the tensors under the names of the table, and names that may be left over."""
+    if family.startswith("huggingface"):
+        return huggingface.settings(read_json(folder / "config.json")), tensors, huggingface.UNUSED
+    if family == "big_vision":
+        tensors = big_vision.unstacked(tensors)
+        return big_vision.settings(tensors), tensors, ()
+    if family == "openai":
+        config = open_clip.openai_config(tensors)
+    else:
+        config = read_json(folder / open_clip.CONFIG).get("model_cfg", {})
+    tracked = tuple(name for name in tensors if name.endswith(".num_batches_tracked"))
+    return open_clip.settings(config, tensors), tensors, (*open_clip.UNUSED, *tracked)
+
+
+def _entries(family: str, model: Any, tensors: Tensors) -> list[Entry]:
+    if family.startswith("huggingface"):
+        return huggingface.entries(model)
+    if family == "big_vision":
+        return big_vision.entries(model)
+    own = "text." if "text.token_embedding.weight" in tensors else ""
+    return open_clip.entries(model, text_prefix=own, trunk="visual.trunk.pos_embed" in tensors)
+
+
+def _model_config(differences: Mapping[str, Any]) -> ConfigDict:
+    """Our `model` section: the defaults, and what the family's settings say instead."""
+    defaults = ConfigDict(completed({})["model"])
+    defaults.update(differences)
+    return defaults
+
+
+def _preprocessing(folder: Path, family: str, model: Any, asked: int) -> dict[str, Any]:
+    """How images become pixels, at the model's resolution.
+
+    Raises:
+      ValueError: the files' own resolution is not the model's, and nobody asked for another.
+    """
+    side = model.image.resolution
+    spec = preprocessing_of(folder, family, resolution=side)
+    if asked:
+        spec = {**spec, "resolution": side}
+        spec.pop("shorter_side", None)
+    if spec["resolution"] != side:
+        raise ValueError(
+            f"the preprocessor makes images of {spec['resolution']} pixels, but the model has positions for {side}: "
+            f"say which with --config.interop.resolution={spec['resolution']} or ={side}"
+        )
+    return spec
+
+
+def _config(source: Path, model: ConfigDict, tokenizer: Tokenizer, preprocessing: Mapping[str, Any]) -> dict:
+    """A whole config around the model: what there is no training recipe for stays at its default, off."""
+    config = completed({})
+    spec = tokenizer.spec
+    config["name"] = source.stem if source.is_file() else source.resolve().name
+    config["model"] = model.to_dict()
+    config["tokenizer"].update({key: spec[key] for key in config["tokenizer"] if key in spec})
+    config["tokenizer"]["vocabulary_size"] = 0
+    known = config["data"]["image"]
+    known.update({key: preprocessing[key] for key in ("resize", "mean", "std")})
+    known.update({key: value for key, value in preprocessing.items() if key in known})
+    contrastive = config["objectives"]["contrastive"]
+    contrastive["weight"] = 1.0
+    if model.logit_bias.learn:
+        contrastive["kernel"] = "sigmoid"
+    validate(ConfigDict(config), needs=())
+    return config
+
+
+def _variables(model: Any, tokenizer: Tokenizer, leaves: Tensors) -> dict[str, Any]:
+    """The weights in the containers of a checkpoint, checked against the architecture one by one.
+
+    Raises:
+      ValueError: a tensor of another shape than the config says, one too many or one too few.
+    """
+    rows = len(leaves["text/embedding/embedding"])
+    if rows != tokenizer.vocabulary_size:
+        raise ValueError(
+            f"the tokenizer has {tokenizer.vocabulary_size} ids, but the model has {rows}: they do not fit"
+        )
+    abstract = nnx.eval_shape(
+        lambda: DualEncoder(
+            model, vocabulary_size=rows, length=tokenizer.length, compute=Compute(), rngs=nnx.Rngs(0)
+        )
+    )
+    _, *states = nnx.split(abstract, nnx.Param, ...)
+    wanted = [flattened(nnx.to_pure_dict(state)) for state in states]
+    _check({**wanted[0], **wanted[1]}, leaves)
+    parts = [nested({path: np.array(leaves[path], order="C") for path in part}) for part in wanted]
+    return {name: {"model": part} for name, part in zip(("params", "rest"), parts, strict=True) if part}
+
+
+def _check(wanted: Mapping[str, jax.ShapeDtypeStruct], leaves: Tensors) -> None:
+    problems = [f"{path} is not there" for path in sorted(wanted.keys() - leaves.keys())]
+    problems += [f"{path} is left over" for path in sorted(leaves.keys() - wanted.keys())]
+    problems += [
+        f"{path} has shape {list(leaves[path].shape)} instead of {list(wanted[path].shape)}"
+        for path in sorted(wanted.keys() & leaves.keys())
+        if tuple(wanted[path].shape) != leaves[path].shape
+    ]
+    if problems:
+        raise ValueError(f"the weights do not fit their config: {'; '.join(problems[:8])}")

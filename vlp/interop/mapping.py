@@ -1,0 +1,203 @@
+"""Names and layouts of weights, theirs and ours, as tables that are read in either direction."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+Tensor = Shaped[np.ndarray, "..."]
+Tensors = dict[str, Tensor]
+
+
+class Form(NamedTuple):
+    """How tensors are laid out: `read` takes theirs and gives ours, `write` is its exact inverse."""
+
+    read: Callable[..., tuple[Tensor, ...]]
+    write: Callable[..., tuple[Tensor, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One line of a table.
+
+    Attributes:
+      ours: slash-joined paths in the dual encoder.
+      theirs: names in their file, with "{layer}" where ours carry a leading axis of blocks.
+      form: from theirs to ours and back.
+      layers: what "{layer}" counts through; None without one.
+    """
+
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    form: Form
+    layers: range | None = None
+
+
+def entry(ours: str, theirs: str, form: Form | None = None, layers: range | None = None) -> Entry:
+    """An Entry from space-separated names."""
+    return Entry(tuple(ours.split()), tuple(theirs.split()), form or SAME, layers)
+
+
+def _one(read: Callable[[Tensor], Tensor], write: Callable[[Tensor], Tensor]) -> Form:
+    return Form(lambda theirs: (read(theirs),), lambda ours: (write(ours),))
+
+
+SAME = Form(lambda *theirs: theirs, lambda *ours: ours)
+TRANSPOSED = _one(np.transpose, np.transpose)
+ROW = _one(lambda x: x[None], lambda x: x[0])  # a vector as the only row of a table
+FIRST = _one(lambda x: x[0], lambda x: x[None])  # the only row of a table as it is
+QUERY = _one(lambda x: x[0, 0], lambda x: x[None, None])
+SCALAR = _one(lambda x: x.reshape(()), lambda x: x)
+SCALAR_OF_ONE = _one(lambda x: x.reshape(()), lambda x: x.reshape(1))
+KERNEL = _one(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))  # of a convolution
+PREFIXED = Form(  # a table of positions whose first row is the class token's
+    lambda x: (x[:1], x[1:]), lambda first, rest: (np.concatenate([first, rest]),)
+)
+
+
+def _patches(kernel: Tensor) -> Tensor:
+    return kernel.transpose(2, 3, 1, 0).reshape(-1, kernel.shape[0])
+
+
+def _patch_kernel(weights: Tensor) -> Tensor:
+    side = math.isqrt(weights.shape[0] // 3)
+    return weights.reshape(side, side, 3, -1).transpose(3, 2, 0, 1)
+
+
+PATCHES = _one(_patches, _patch_kernel)
+
+
+def interleaved(heads: int, *, transposed: bool = False) -> Form:
+    """Separate projections to queries, keys and values, as one whose outputs come head by head."""
+
+    def read(*theirs: Tensor) -> tuple[Tensor, ...]:
+        parts = [x.T if transposed else x for x in theirs]
+        split = [x.reshape(*x.shape[:-1], heads, -1) for x in parts]
+        return (np.stack(split, axis=-2).reshape(*parts[0].shape[:-1], -1),)
+
+    def write(ours: Tensor, count: int) -> tuple[Tensor, ...]:
+        split = ours.reshape(*ours.shape[:-1], heads, count, -1)
+        parts = [split[..., place, :].reshape(*ours.shape[:-1], -1) for place in range(count)]
+        return tuple(x.T if transposed else x for x in parts)
+
+    return Form(read, lambda ours: write(ours, 3))
+
+
+def fused(heads: int, *, count: int = 3, transposed: bool = False) -> Form:
+    """Projections one below the other in one tensor (PyTorch's `in_proj_weight`), as one that comes head by head."""
+    parts = interleaved(heads, transposed=transposed)
+
+    def write(ours: Tensor) -> tuple[Tensor, ...]:
+        split = ours.reshape(*ours.shape[:-1], heads, count, -1)
+        pieces = [split[..., place, :].reshape(*ours.shape[:-1], -1) for place in range(count)]
+        return (np.concatenate([x.T if transposed else x for x in pieces]),)
+
+    return Form(lambda theirs: parts.read(*np.split(theirs, count)), write)
+
+
+def pooling_projections(heads: int, *, transposed: bool = False) -> Form:
+    """The fused projections of a pool whose query is projected by itself: to (query, keys with values)."""
+    pair = fused(heads, count=2, transposed=transposed)
+
+    def read(theirs: Tensor) -> tuple[Tensor, ...]:
+        width = theirs.shape[0] // 3
+        query = theirs[:width]
+        return (query.T if transposed else query, *pair.read(theirs[width:]))
+
+    def write(query: Tensor, key_value: Tensor) -> tuple[Tensor, ...]:
+        return (np.concatenate([query.T if transposed else query, *pair.write(key_value)]),)
+
+    return Form(read, write)
+
+
+def read(entries: Iterable[Entry], tensors: Mapping[str, Tensor], unused: Sequence[str] = ()) -> Tensors:
+    """Their tensors as ours, by path.
+
+    Args:
+      entries: the table of the architecture.
+      tensors: all of a file's.
+      unused: names without any weight in them, which may be there.
+
+    Raises:
+      ValueError: a tensor of the table is not there, or one is there that the table does not name.
+    """
+    entries = list(entries)
+    wanted = [name for one in entries for name in _names(one)]
+    missing = [name for name in wanted if name not in tensors]
+    surplus = [name for name in tensors if name not in {*wanted, *unused}]
+    if missing or surplus:
+        raise ValueError(
+            f"the weights do not fit their config: {_listed('missing', missing)}; {_listed('left over', surplus)}"
+        )
+    return {path: tensor for one in entries for path, tensor in _read(one, tensors).items()}
+
+
+def _names(one: Entry) -> list[str]:
+    layers: Iterable[int] = (0,) if one.layers is None else one.layers
+    return [name.format(layer=layer) for layer in layers for name in one.theirs]
+
+
+def _read(one: Entry, tensors: Mapping[str, Tensor]) -> Tensors:
+    if one.layers is None:
+        return dict(zip(one.ours, one.form.read(*(tensors[name] for name in one.theirs)), strict=True))
+    layers = [
+        one.form.read(*(tensors[name.format(layer=layer)] for name in one.theirs)) for layer in one.layers
+    ]
+    return {path: np.stack(parts) for path, parts in zip(one.ours, zip(*layers, strict=True), strict=True)}
+
+
+def write(entries: Iterable[Entry], ours: Mapping[str, Tensor]) -> Tensors:
+    """The inverse of `read`.
+
+    Raises:
+      ValueError: our model has an array that the table does not name, or lacks one that it does.
+    """
+    entries = list(entries)
+    named = {path for one in entries for path in one.ours}
+    missing, surplus = sorted(named - ours.keys()), sorted(ours.keys() - named)
+    if missing or surplus:
+        raise ValueError(
+            f"the model does not fit the format: {_listed('missing', missing)}; {_listed('left over', surplus)}"
+        )
+    return {name: np.array(tensor, order="C") for one in entries for name, tensor in _written(one, ours)}
+
+
+def _written(one: Entry, ours: Mapping[str, Tensor]) -> Iterable[tuple[str, Tensor]]:
+    arrays = [ours[path] for path in one.ours]
+    if one.layers is None:
+        yield from zip(one.theirs, one.form.write(*arrays), strict=True)
+        return
+    for place, layer in enumerate(one.layers):
+        names = (name.format(layer=layer) for name in one.theirs)
+        yield from zip(names, one.form.write(*(array[place] for array in arrays)), strict=True)
+
+
+def _listed(what: str, names: Sequence[str], limit: int = 8) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{what}: {', '.join(names[:limit]) or 'none'}{more}"
+
+
+def flattened(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Leaves of nested dicts by slash-joined path."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        leaves |= flattened(value, f"{path}/") if isinstance(value, Mapping) else {path: value}
+    return leaves
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[Any, Any]:
+    """The inverse; parts of a path that are numbers are places in a list."""
+    tree: dict[Any, Any] = {}
+    for path, leaf in leaves.items():
+        *branches, last = [int(part) if part.isdigit() else part for part in path.split("/")]
+        node = tree
+        for key in branches:
+            node = node.setdefault(key, {})
+        node[last] = leaf
+    return tree

@@ -1,0 +1,347 @@
+"""OpenCLIP's models and OpenAI's original ones: open_clip_config.json, and the names in their weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from vlp.interop import mapping, timm
+from vlp.interop.huggingface import layer, norm
+from vlp.interop.mapping import Entry, Tensors, entry
+from vlp.models.sizes import RESNETS, convolution_size, tower_size
+
+Config = Mapping[str, Any]
+
+# What an open_clip_config.json may leave out. Whatever else it says must be one of IGNORED, or what HARMLESS says.
+VISION = {
+    "layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16, "image_size": 224,
+    "no_ln_pre": False, "pool_type": "tok", "act_kwargs": None, "norm_kwargs": None, "timm_model_name": None,
+}  # fmt: skip
+TEXT = {
+    "context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12, "mlp_ratio": 4.0,
+    "eos_id": 2, "no_causal_mask": False, "pool_type": "argmax", "proj_bias": False, "proj_type": "linear",
+    "act_kwargs": None, "norm_kwargs": None,
+}  # fmt: skip
+MODEL = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
+IGNORED = {
+    "custom_text", "init_logit_scale", "init_logit_bias", "nonscalar_logit_scale", "patch_dropout", "pos_embed_type",
+    "attn_pooler_queries", "attn_pooler_heads", "pad_id", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs",
+    "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "timm_model_pretrained", "timm_drop", "timm_drop_path",
+    "timm_pool", "timm_proj", "timm_proj_bias", "output_tokens",
+}  # fmt: skip
+# Both of open_clip's places for the final norm before a class token's pooling compute the same; only 'avg' differs.
+HARMLESS = {"block_type": ("default", None), "final_ln_after_pool": (False,)}
+CONFIG = "open_clip_config.json"
+UNUSED = ("input_resolution", "context_length", "vocab_size", "attn_mask", "text.attn_mask")
+EPS = 1e-5
+
+
+def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
+    """Our `model` settings for the `model_cfg` of an open_clip_config.json and the weights beside it.
+
+    Raises:
+      ValueError: a setting that our towers do not have, by name and value.
+    """
+    vision = _said(config.get("vision_cfg", {}), VISION, "vision_cfg")
+    text = _said(config.get("text_cfg", {}), TEXT, "text_cfg")
+    _said({key: value for key, value in config.items() if key not in MODEL}, {}, "model_cfg")
+    quick = bool(config.get("quick_gelu", False))
+    if vision["timm_model_name"]:
+        image = timm.settings(vision)
+    elif isinstance(vision["layers"], list | tuple):
+        image = _resnet(vision)
+    else:
+        image = _image(vision, quick)
+    scalars = {"logit_bias": {"learn": True}} if "logit_bias" in tensors else {}
+    return {"embed_dim": config["embed_dim"], "image": image, "text": _text(text, quick), **scalars}
+
+
+def _said(given: Config, known: Config, where: str) -> dict[str, Any]:
+    for key, value in given.items():
+        # What is off is not missed.
+        if key in known or key in IGNORED or not value or value in HARMLESS.get(key, ()):
+            continue
+        raise ValueError(f"open_clip_config.json: {where}.{key}={value!r} is not supported")
+    return {**known, **given}
+
+
+def _image(vision: Config, quick: bool) -> dict[str, Any]:
+    pools = {"tok": "class", "avg": "mean"}
+    side = _square(vision["image_size"], "image_size")
+    if vision["pool_type"] not in pools:
+        raise ValueError(
+            f"open_clip_config.json: vision_cfg.pool_type={vision['pool_type']!r} is not supported"
+        )
+    average = vision["pool_type"] == "avg"
+    return {
+        "kind": "vit",
+        **_size(vision, vision["width"] // vision["head_width"], quick, "vision_cfg"),
+        "patch_size": _square(vision["patch_size"], "patch_size"),
+        "resolution": side,
+        "drop_rest": side % _square(vision["patch_size"], "patch_size") > 0,
+        "position": "learned",
+        "pool": pools[vision["pool_type"]],
+        "registers": int(average),
+        "pre_norm": not vision["no_ln_pre"],
+        "patch_bias": False,
+        "class_position": True,
+    }
+
+
+def _resnet(vision: Config) -> dict[str, Any]:
+    layers, width = tuple(vision["layers"]), vision["width"]
+    known = {blocks: name for name, (_, blocks) in RESNETS.items()}
+    if layers not in known:
+        raise ValueError(
+            f"open_clip_config.json: vision_cfg.layers={list(layers)} is none of our resnets' {sorted(known)}"
+        )
+    return {
+        "kind": "resnet",
+        "size": known[layers],
+        "width": width,
+        "depth": 0,
+        "heads": width * 32 // vision["head_width"],
+        "resolution": _square(vision["image_size"], "image_size"),
+        "pool": "attention",
+        "norm": "batch",
+        "projection": "biased",
+    }
+
+
+def _text(text: Config, quick: bool) -> dict[str, Any]:
+    pools = {"argmax": "end", "eos": "end", "first": "first", "last": "last"}
+    for name in ("pool_type", "proj_type"):
+        if text[name] not in (pools if name == "pool_type" else ("linear", "none")):
+            raise ValueError(f"open_clip_config.json: text_cfg.{name}={text[name]!r} is not supported")
+    causal = not text["no_causal_mask"]
+    pool = pools[text["pool_type"]]
+    if causal and pool == "first":
+        raise ValueError(
+            "open_clip_config.json: text_cfg.pool_type='first' with a causal mask reads one token alone"
+        )
+    kinds = {"none": "none", "linear": "biased" if text["proj_bias"] else "linear"}
+    return {
+        **_size(text, text["heads"], quick, "text_cfg"),
+        "causal": causal,
+        "pool": pool,
+        "attend_padding": not causal and pool != "last",
+        "projection": kinds[text["proj_type"]],
+    }
+
+
+def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
+    act, eps = dict(tower["act_kwargs"] or {}), dict(tower["norm_kwargs"] or {})
+    approximate = act.pop("approximate", "none")
+    norm_eps = eps.pop("eps", EPS)
+    for name, rest in (("act_kwargs", act), ("norm_kwargs", eps)):
+        if rest:
+            raise ValueError(f"open_clip_config.json: {where}.{name}={tower[name]} is not supported")
+    return {
+        "size": "",
+        "width": tower["width"],
+        "depth": tower["layers"],
+        "heads": heads,
+        "mlp_dim": int(tower["width"] * tower["mlp_ratio"]),
+        "activation": "quick_gelu" if quick else "gelu_tanh" if approximate == "tanh" else "gelu",
+        "norm_eps": norm_eps,
+    }
+
+
+def _square(value: Any, name: str) -> int:
+    sides = set(value if isinstance(value, list | tuple) else [value])
+    if len(sides) != 1:
+        raise ValueError(f"open_clip_config.json: {name}={value} is not supported, only squares")
+    return int(sides.pop())
+
+
+def openai_config(tensors: Tensors) -> dict[str, Any]:
+    """The `model_cfg` of one of OpenAI's archives, which say it by the shapes of their weights alone.
+
+    Raises:
+      ValueError: the weights are not named like theirs.
+    """
+    if not {"visual.conv1.weight", "text_projection", "token_embedding.weight"} <= tensors.keys():
+        raise ValueError(
+            "the weights have no config beside them, and are not named like those of OpenAI's archives"
+        )
+    vision: dict[str, Any]
+    if "visual.proj" in tensors:
+        width, _, _, patch_size = tensors["visual.conv1.weight"].shape
+        side = math.isqrt(len(tensors["visual.positional_embedding"]) - 1)
+        depth = _count(tensors, "visual.transformer.resblocks.")
+        vision = {"layers": depth, "width": width, "patch_size": patch_size, "image_size": patch_size * side}
+    else:
+        stages = [_count(tensors, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)]
+        side = math.isqrt(len(tensors["visual.attnpool.positional_embedding"]) - 1)
+        width = tensors["visual.layer1.0.conv1.weight"].shape[0]
+        vision = {"layers": stages, "width": width, "image_size": 32 * side}
+    width, embed_dim = tensors["text_projection"].shape
+    text = {
+        "context_length": len(tensors["positional_embedding"]),
+        "vocab_size": len(tensors["token_embedding.weight"]),
+        "width": width,
+        "heads": width // 64,
+        "layers": _count(tensors, "transformer.resblocks."),
+    }
+    return {"embed_dim": embed_dim, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
+
+
+def _count(tensors: Tensors, prefix: str) -> int:
+    return len({name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)})
+
+
+def config_of(model: Any, *, vocabulary_size: int, length: int, end: int, pad: int) -> dict[str, Any]:
+    """The open_clip_config.json of our `model` settings, but for what tokenizer and preprocessing add."""
+    image, text = model.image, model.text
+    words = {
+        **_cfg(text),
+        "context_length": length,
+        "vocab_size": vocabulary_size,
+        "heads": tower_size(text).heads,
+        "no_causal_mask": not text.causal,
+        "pool_type": {"end": "eos", "last": "last", "first": "first"}[text.pool],
+        "eos_id": end,
+        "pad_id": pad,
+        "proj_bias": text.projection == "biased",
+        "proj_type": "none" if text.projection == "none" else "linear",
+    }
+    config = {
+        "embed_dim": model.embed_dim,
+        "quick_gelu": text.activation == "quick_gelu",
+        "custom_text": text.projection == "none",
+        "text_cfg": words,
+    }
+    if model.logit_bias.learn:
+        config["init_logit_bias"] = 0.0
+    if image.kind == "resnet":
+        stages = convolution_size(image)
+        head_width = stages.stem * 32 // image.heads
+        vision = {"layers": list(stages.blocks), "width": stages.stem, "head_width": head_width}
+    else:
+        size = tower_size(image)
+        vision = {
+            **_cfg(image),
+            "head_width": size.width // size.heads,
+            "patch_size": image.patch_size,
+            "pool_type": {"class": "tok", "mean": "avg"}[image.pool],
+            "no_ln_pre": not image.pre_norm,
+        }
+    config["vision_cfg"] = {**vision, "image_size": image.resolution}
+    return {"model_cfg": config}
+
+
+def _cfg(tower: Any) -> dict[str, Any]:
+    size = tower_size(tower)
+    ratio = size.mlp_dim / size.width
+    said: dict[str, Any] = {
+        "width": size.width,
+        "layers": size.depth,
+        # It is read as int(width * ratio), which may fall just below.
+        "mlp_ratio": ratio if int(size.width * ratio) == size.mlp_dim else (size.mlp_dim + 0.5) / size.width,
+        "norm_kwargs": {"eps": size.norm_eps},
+    }
+    return {**said, "act_kwargs": {"approximate": "tanh"}} if size.activation == "gelu_tanh" else said
+
+
+def entries(model: Any, *, text_prefix: str = "", trunk: bool = False) -> list[Entry]:
+    """The table of an OpenCLIP model.
+
+    Args:
+      model: our settings.
+      text_prefix: 'text.' where its text tower is a module of its own (`custom_text`).
+      trunk: whether its image tower is one of timm's.
+    """
+    if model.image.kind == "resnet":
+        image = _resnet_entries(model.image)
+    else:
+        image = timm.entries(model.image) if trunk else _vision_entries(model.image)
+    bias = [entry("logit_bias", "logit_bias", mapping.SCALAR)] if model.logit_bias.learn else []
+    return [
+        *image,
+        *_text_entries(model.text, text_prefix),
+        entry("logit_scale", "logit_scale", mapping.SCALAR),
+        *bias,
+    ]
+
+
+def _vision_entries(image: Any) -> list[Entry]:
+    return [
+        entry("image/patch_embedding/kernel", "visual.conv1.weight", mapping.PATCHES),
+        entry("image/class_token", "visual.class_embedding", mapping.ROW),
+        entry(
+            "image/class_position image/position/embedding", "visual.positional_embedding", mapping.PREFIXED
+        ),
+        *(norm("image/pre_norm", "visual.ln_pre") if image.pre_norm else []),
+        *_blocks("image/transformer", "visual.transformer", image),
+        *norm("image/transformer/norm", "visual.ln_post"),
+        entry("image_projection/kernel", "visual.proj"),
+    ]
+
+
+def _text_entries(text: Any, prefix: str) -> list[Entry]:
+    kinds = {
+        "linear": [entry("text_projection/kernel", f"{prefix}text_projection")],
+        "biased": layer("text_projection", f"{prefix}text_projection"),
+        "none": [],
+    }
+    return [
+        entry("text/embedding/embedding", f"{prefix}token_embedding.weight"),
+        entry("text/position/embedding", f"{prefix}positional_embedding"),
+        *_blocks("text/transformer", f"{prefix}transformer", text),
+        *norm("text/transformer/norm", f"{prefix}ln_final"),
+        *kinds[text.projection or "linear"],
+    ]
+
+
+def _blocks(ours: str, theirs: str, tower: Any) -> list[Entry]:
+    size = tower_size(tower)
+    block, theirs, layers = f"{ours}/blocks", f"{theirs}.resblocks.{{layer}}", range(size.depth)
+    kernel, bias = mapping.fused(size.heads, transposed=True), mapping.fused(size.heads)
+    return [
+        *norm(f"{block}/attention_norm", f"{theirs}.ln_1", layers),
+        entry(f"{block}/attention/qkv/kernel", f"{theirs}.attn.in_proj_weight", kernel, layers),
+        entry(f"{block}/attention/qkv/bias", f"{theirs}.attn.in_proj_bias", bias, layers),
+        *layer(f"{block}/attention/out", f"{theirs}.attn.out_proj", layers),
+        *norm(f"{block}/mlp_norm", f"{theirs}.ln_2", layers),
+        *layer(f"{block}/mlp/up", f"{theirs}.mlp.c_fc", layers),
+        *layer(f"{block}/mlp/down", f"{theirs}.mlp.c_proj", layers),
+    ]
+
+
+def _resnet_entries(image: Any) -> list[Entry]:
+    blocks, pool, theirs = convolution_size(image).blocks, "image/attention_pool", "visual.attnpool"
+    table = [
+        line
+        for place, name in enumerate(("first", "second", "third"), 1)
+        for line in _convolution(f"image/stages/0/{name}", "visual", f"conv{place}", f"bn{place}")
+    ]
+    for stage, count in enumerate(blocks, 1):
+        first, others = f"visual.layer{stage}.0", f"visual.layer{stage}.{{layer}}"
+        table += _bottleneck(f"image/stages/{stage}/first", first, None)
+        table += _convolution(f"image/stages/{stage}/first/shortcut", first, "downsample.0", "downsample.1")
+        if count > 1:
+            table += _bottleneck(f"image/stages/{stage}/others", others, range(1, count))
+    return [
+        *table,
+        entry(f"{pool}/position/embedding", f"{theirs}.positional_embedding"),
+        *(line for name in ("query", "key", "value") for line in layer(f"{pool}/{name}", f"{theirs}.{name[0]}_proj")),
+        *layer("image_projection", f"{theirs}.c_proj"),
+    ]  # fmt: skip
+
+
+def _bottleneck(ours: str, theirs: str, layers: range | None) -> list[Entry]:
+    names = {"reduce": 1, "spatial": 2, "expand": 3}
+    return [
+        line
+        for name, place in names.items()
+        for line in _convolution(f"{ours}/{name}", theirs, f"conv{place}", f"bn{place}", layers)
+    ]
+
+
+def _convolution(ours: str, theirs: str, conv: str, bn: str, layers: range | None = None) -> list[Entry]:
+    parts = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+    return [
+        entry(f"{ours}/kernel", f"{theirs}.{conv}.weight", mapping.KERNEL, layers),
+        *(entry(f"{ours}/norm/{mine}", f"{theirs}.{bn}.{name}", layers=layers) for mine, name in parts.items()),
+    ]  # fmt: skip

@@ -1,0 +1,33 @@
+"""Export a checkpoint as a folder that transformers or open_clip load: --format=huggingface|open_clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlp.configuration import ConfigError
+from vlp.configuration.errors import unknown
+from vlp.interop.exported import FORMATS, export_model
+from vlp.jobs import JobOptions
+from vlp.jobs._startup import configuring
+
+NEEDS = ()
+
+
+def run(options: JobOptions) -> int:
+    """Writes `--output` and says what is different there.
+
+    Raises:
+      ConfigError: a flag is missing, or the format cannot hold the model.
+    """
+    if not options.checkpoint or not options.output:
+        raise ConfigError(
+            "--job=export needs --checkpoint=PATH, --output=FOLDER and --format=huggingface or open_clip"
+        )
+    if options.format not in FORMATS:
+        raise unknown("format", options.format, FORMATS)
+    with configuring():
+        notes = export_model(options.checkpoint, options.format, Path(options.output).expanduser())
+    print(f"{options.output}: {options.format} from {options.checkpoint}")
+    for note in notes:
+        print(f"note: {note}")
+    return 0
