@@ -44,6 +44,8 @@ def format_figure(name: str, value: float | None) -> str:
         return "-"
     if GEOMETRY & set(name.split("/")):
         return f"{value:.3f}"
+    if name.endswith("rsum"):
+        return f"{100 * value:.1f}"
     return f"{value:.1f}" if name.endswith(("rank", "distance")) else f"{100 * value:.1f}%"
 
 

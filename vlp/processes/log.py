@@ -20,13 +20,19 @@ def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
     path = workdir / "logs" / f"{process}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("a", encoding="utf-8")
-    in_file, on_screen = logging.StreamHandler(stream), logging.StreamHandler()
+    in_file = logging.StreamHandler(stream)
     in_file.setFormatter(logging.Formatter(FORMAT))
-    on_screen.setLevel(logging.WARNING)  # as without any handler
     logger, root = logging.getLogger("vlp"), logging.getLogger()
+    on_screen: list[logging.Handler] = (
+        [] if root.handlers else [logging.StreamHandler()]
+    )  # else warnings would go to the file alone
+    for handler in on_screen:
+        handler.setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
-    root.addHandler(in_file)
-    root.addHandler(on_screen)
+    logger.propagate = False  # the screen has the progress line
+    logger.addHandler(in_file)
+    for handler in (in_file, *on_screen):
+        root.addHandler(handler)
     faulthandler.enable(stream)
     try:
         yield logger
@@ -35,6 +41,8 @@ def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
         raise
     finally:
         faulthandler.disable()
-        root.removeHandler(on_screen)
-        root.removeHandler(in_file)
+        logger.propagate = True
+        logger.removeHandler(in_file)
+        for handler in (in_file, *on_screen):
+            root.removeHandler(handler)
         stream.close()
