@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from flax import nnx
 from ml_collections import FrozenConfigDict
 from PIL import Image
-from test_import_and_export import exported, imported, open_clip_rows, pairs, peers_rows
+from test_import_and_export import ROOT, exported, imported, open_clip_rows, pairs, peers_rows
 
 import vlp
 from configs import quickstart
@@ -19,6 +22,8 @@ from input_pipeline.tokenizers import load_tokenizer
 from main import main
 from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import resolve, to_dict
+from vlp.evaluation.galleries import gallery
+from vlp.evaluation.retrieval import retrieval_figures
 from vlp.jobs._data import preprocessing_spec
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
@@ -106,3 +111,41 @@ def test_what_a_format_cannot_hold_is_named(
     assert main(["--job=export", *flags]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "theirs").exists()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quickstart that both peers can hold; they have no padding like ours, so images are squashed."""
+    workdir = tmp_path_factory.mktemp("trained")
+    settings = [f"--config.model.{name}={value}" for name, value in CLIP_LIKE.items()]
+    off = [f"--config.evaluators.{name}.every=0" for name in ("zero_shot", "retrieval")]
+    short = ["--config.steps=20", "--config.data.image.resize=squash", "--config.log.tensorboard=false"]
+    sets = [f"--config.evaluators.{name}.sets=val" for name in ("zero_shot", "retrieval")]
+    arguments = ["--config=configs/quickstart.py:runlocal", *settings, *off, *short, *sets]
+    assert main([*arguments, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["huggingface", "open_clip"])
+def test_a_trained_quickstart_retrieves_there_as_here(form: str, trained: Path, tmp_path: Path) -> None:
+    folder = exported(trained, form, tmp_path / "theirs")
+    table = pq.read_table(ROOT / "data" / "quickstart" / "val.parquet", columns=["image", "captions"])
+    records = table.to_pylist()
+    images = [Image.open(io.BytesIO(record["image"])).convert("RGB") for record in records]
+    whole = gallery([record["captions"] for record in records])
+    if form == "huggingface":
+        rows = peers_rows(folder, images, whole.texts)
+    else:
+        open_clip = pytest.importorskip("open_clip", reason="open_clip is a peer, not a dependency")
+        rows = open_clip_rows(folder, images, whole.texts, open_clip)
+    model = vlp.load(trained)
+    ours = retrieval_figures(
+        model.encode_image(images), model.encode_text(whole.texts), whole.pairs, (1, 5, 10)
+    )
+    theirs = retrieval_figures(rows[0], rows[1], whole.pairs, (1, 5, 10))
+    assert theirs == pytest.approx(ours, abs=1e-9, rel=2e-3)
+    saved_figures = json.loads((trained / "results.json").read_text())
+    for name, value in ours.items():
+        if "recall" in name:
+            assert value == pytest.approx(saved_figures[f"retrieval/val/{name}"], abs=1e-9), name
