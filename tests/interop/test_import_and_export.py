@@ -161,6 +161,16 @@ OPEN_CLIP = {
         {"pool_type": "eos", "eos_id": 3, "proj_bias": True, "no_causal_mask": True},
         {"custom_text": True},
     ),
+    "timm": (
+        {
+            "timm_model_name": "vit_base_patch16_siglip_224",
+            "timm_model_pretrained": False,
+            "timm_pool": "map",
+            "timm_proj": "none",
+        },
+        {"no_causal_mask": True, "pool_type": "last", "proj_bias": True, "norm_kwargs": {"eps": 1e-6}},
+        {"custom_text": True, "init_logit_bias": -10.0, "embed_dim": 768},
+    ),
     "resnet": ({"layers": [2, 2, 2, 2], "width": 16}, {}, {}),
 }
 
@@ -169,7 +179,7 @@ def open_clip_folder(folder: Path, name: str, open_clip: Any) -> Path:
     """A folder of a tiny OpenCLIP model with our own tokenizer."""
     vision, text, more = OPEN_CLIP[name]
     tokenizer = own_tokenizer()
-    side = 64 if name == "resnet" else 32
+    side = {"resnet": 64, "timm": 224}.get(name, 32)
     config = {
         "embed_dim": 32,
         **more,
@@ -203,12 +213,14 @@ def open_clip_rows(
     return rows.numpy(), columns.numpy(), logits.numpy()
 
 
-@pytest.mark.parametrize("name", OPEN_CLIP)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "timm" else []) for name in OPEN_CLIP]
+)
 def test_open_clip_in_and_out(name: str, pairs: Any, tmp_path: Path, open_clip: Any) -> None:
     folder = open_clip_folder(tmp_path / "theirs", name, open_clip)
     rows = open_clip_rows(folder, *pairs, open_clip)
     same(imported(folder, tmp_path / "ours"), rows, *pairs)
-    if name == "custom":  # its text tower has a place of its own there, which changes names only
+    if name in ("custom", "timm"):  # its text tower has a place of its own there, which changes names only
         return
     back = exported(tmp_path / "ours", "open_clip", tmp_path / "back")
     before, after = (load_file(path / "open_clip_model.safetensors") for path in (folder, back))
