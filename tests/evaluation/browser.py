@@ -84,8 +84,10 @@ class Browser:
 
     def _receive(self, seconds: float = 60.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
+        waiting = select.poll()  # select knows no file number above 1,023, which a long session reaches
+        waiting.register(self._back, select.POLLIN)
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._back], [], [], max(deadline - time.monotonic(), 0))
+            ready = waiting.poll(1000 * max(deadline - time.monotonic(), 0))
             part = os.read(self._back, 1 << 20) if ready else b""
             if not part:
                 raise RuntimeError(f"the browser said nothing for {seconds} s, or ended")
