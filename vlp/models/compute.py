@@ -9,6 +9,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from vlp.models.sizes import tower_size
+
 
 def _products(primitive: Any, *arguments: Any, **options: Any) -> bool:
     """Products with weights: of matrices, and convolutions."""
@@ -22,6 +24,9 @@ REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
     "dots": _products,
     "full": None,
 }
+
+
+CUDNN_HEAD = 128  # numbers in a head, at most; Hopper could do 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +56,8 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
       platform: of the devices, 'cpu', 'gpu' or 'tpu'; '' = those at hand.
 
     Raises:
-      ValueError: cuDNN attention is asked for where there is no GPU or the dtype is not bfloat16.
+      ValueError: cuDNN attention is asked for where there is no GPU, the dtype is not bfloat16, or a head has a size
+        that cuDNN cannot do.
     """
     backend = platform or jax.default_backend()
     dtype = jnp.dtype(config.dtype)
@@ -61,7 +67,16 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
             f"model.attention='cudnn' needs a GPU and model.dtype='bfloat16', but this is {backend} with {dtype}; "
             "use model.attention='auto'"
         )
-    attention: Literal["xla", "cudnn"] = "cudnn" if has_cudnn and config.attention != "xla" else "xla"
+    attention: Literal["xla", "cudnn"] = "xla"
+    if has_cudnn and config.attention != "xla":
+        unfit = {name: size for name, size in _head_sizes(config).items() if size % 8 or size > CUDNN_HEAD}
+        if config.attention == "cudnn" and unfit:
+            raise ValueError(
+                f"model.attention='cudnn' needs heads of a multiple of 8 and at most {CUDNN_HEAD} numbers, but those "
+                f"of {' and '.join(f'model.{name} have {size}' for name, size in unfit.items())}: change heads or "
+                "width, or use model.attention='auto'"
+            )
+        attention = "xla" if unfit else "cudnn"
     return Compute(
         dtype=dtype,
         attention=attention,
@@ -69,3 +84,10 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
         remat=config.remat,
         micro_batch=config.micro_batch,
     )
+
+
+def _head_sizes(config: Any) -> dict[str, int]:
+    """Numbers in a head of each transformer, by tower."""
+    towers = {name: config[name] for name in ("image", "text") if config[name].get("kind", "vit") == "vit"}
+    sizes = {name: tower_size(tower) for name, tower in towers.items()}
+    return {name: size.width // size.heads for name, size in sizes.items()}

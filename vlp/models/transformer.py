@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -101,7 +102,7 @@ class Transformer(nnx.Module):
     """A stack of blocks whose parameters carry a leading depth axis, and a final norm."""
 
     def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
-        self.compute, self.depth = compute, size.depth
+        self.compute, self.depth, self.causal = compute, size.depth, causal
 
         @nnx.split_rngs(splits=size.depth)
         @nnx.vmap
@@ -126,6 +127,10 @@ class Transformer(nnx.Module):
           last_alone: whether every token attends to itself alone in the last block.
         """
 
+        tokens = x.shape[1]
+        if self.compute.attention == "cudnn":
+            x, lengths = _even(x, lengths, self.causal)
+
         def run_block(x: Array, block: Block) -> tuple[Array, None]:
             return constrain_batch(block(x, lengths)), None
 
@@ -137,4 +142,24 @@ class Transformer(nnx.Module):
         )
         if last_alone:
             x = jax.tree.map(lambda leaf: leaf[-1], self.blocks).alone(x)
-        return self.norm(x)
+        return self.norm(x[:, :tokens])
+
+
+def _even(
+    x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None, causal: bool
+) -> tuple[Float[Array, "batch padded width"], Int[Array, " batch"] | None]:
+    """Tokens to an even number, by one that none of the others sees: of an odd one JAX's cuDNN has no gradient.
+
+    (`check_is_flash_attention` in jax/_src/cudnn, which takes every call in training for one with a bias.)
+
+    Args:
+      x: token embeddings.
+      lengths: as in `Transformer`.
+      causal: whether no token sees those behind it.
+    """
+    batch, tokens, _ = x.shape
+    if tokens % 2 == 0:
+        return x, lengths
+    if lengths is None and not causal:
+        lengths = jnp.full((batch,), tokens, jnp.int32)
+    return jnp.pad(x, ((0, 0), (0, 1), (0, 0))), lengths
