@@ -26,6 +26,7 @@ from vlp.jobs.train import Run
 from vlp.parallel.sharding import global_batch
 from vlp.training.hooks import Advance, Log
 from vlp.training.loop import run_hooks, training_steps
+from vlp.training.observing import Compilations
 from vlp.training.progress import Progress
 from vlp.training.state import TrainState
 from vlp.training.writers import MetricsWriter
@@ -36,11 +37,15 @@ def loop(
 ) -> tuple[TrainState, float, float]:
     """The state after some steps of the real loop, seconds a step, and the share of them spent waiting for data."""
     timer = run.timer()
-    with MetricsWriter(workdir, tensorboard=False) as writer, Progress(steps) as progress:
+    with (
+        MetricsWriter(workdir, tensorboard=False) as writer,
+        Progress(steps) as progress,
+        Compilations() as compilations,
+    ):
         hooks = [
             Advance(progress, timer, _started=True),
             run.counters,
-            Log(10, writer, progress, timer, run.training.schedule, run.counters, steps),
+            Log(10, writer, progress, timer, run.training.schedule, (run.counters,), compilations, steps),
         ]
         start = time.perf_counter()
         with_wait = WaitingTime(batches)

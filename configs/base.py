@@ -20,6 +20,10 @@ def get_config() -> ConfigDict:
     config.batch_size = 256  # global: over all hosts and devices
     config.max_skipped = 10  # updates in a row whose loss or gradient is not finite; one more ends the run
 
+    # A loss of more than `factor` times the median of the last `window` ones has the run go back to a checkpoint from
+    # at least `window` steps before, and skip the data between.
+    config.rollback = {"factor": 0.0, "window": 100, "most": 5}  # factor 0 = off; most: of the whole run
+
     config.model = _model()
     config.tokenizer = {
         "kind": "sentencepiece",

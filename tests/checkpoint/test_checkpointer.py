@@ -63,6 +63,17 @@ def test_keeps_the_last_and_every_mth(tmp_path: Path) -> None:
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == [4, 8, 9, 10]
 
 
+def test_keeps_what_the_caller_still_needs(checkpointer: Checkpointer, tmp_path: Path) -> None:
+    save(checkpointer, 1, 2, 3)
+    checkpointer.save(4, *parts(4), description(4), keep=(2,))
+    assert checkpointer.intact(2) == tmp_path / "2"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3", "4"]
+    flip_byte(largest_file(tmp_path / "2" / "arrays"))
+    for step, damage in ((2, "have changed"), (1, "is missing")):
+        with pytest.raises(ValueError, match=f"checkpoint .*/{step} cannot be used: .*{damage}"):
+            checkpointer.intact(step)
+
+
 def test_keeps_at_least_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="keep_last is 0"):
         Checkpointer(tmp_path, keep_last=0)

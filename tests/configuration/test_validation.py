@@ -39,6 +39,17 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"objectives.grouping.logit_scale.max": 1.0},
         r"objectives.grouping.logit_scale.init=14.* above its max=1",
     ),
+    ({"rollback.factor": 0.5}, r"rollback.factor=0.5 makes a spike of any loss"),
+    ({"rollback.factor": 2.0, "checkpoint.every": 0}, r"rollback.factor=2.0 needs checkpoints"),
+    (
+        {
+            "rollback.factor": 2.0,
+            "objectives.prototypes.weight": 1.0,
+            "objectives.prototypes.episode_size": 12_800,
+            "objectives.prototypes.clusters": 100,
+        },
+        r"rollback.factor=2.0 cannot be used with",
+    ),
     ({"model.image.heads": 3}, r"model.image: 3 heads do not divide width 128"),
     ({"model.text.width": 0}, r"model.text: .*width"),
     ({"model.image.size": "XL"}, r"model.image.size='XL' is not one of"),

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from finished_runs import assert_same_run
 
 import main
 import vlp
-from vlp.checkpoint import find_checkpoint, load_model_arrays
+from vlp.checkpoint import find_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -85,25 +86,6 @@ def uninterrupted(tmp_path_factory):
     finished = train(workdir)
     assert finished.returncode == 0, finished.stderr
     return workdir, finished
-
-
-def assert_same_run(one, other):
-    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
-    for name in ("results.json", "results.html", "results.npz"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-    first, second = (load_model_arrays(find_checkpoint(workdir)) for workdir in (one, other))
-    flat = [sorted(_flatten(tree)) for tree in (first, second)]
-    assert [path for path, _ in flat[0]] == [path for path, _ in flat[1]] and flat[0]
-    for (path, a), (_, b) in zip(*flat, strict=True):
-        assert a.tobytes() == b.tobytes(), path
-
-
-def _flatten(tree, prefix=""):
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}/")
-        else:
-            yield prefix + str(name), np.asarray(value)
 
 
 def test_a_run_leaves_what_the_readme_promises(uninterrupted):

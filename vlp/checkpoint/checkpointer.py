@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from vlp.checkpoint.folders import (
     remove_unfinished,
     steps_to_remove,
 )
-from vlp.checkpoint.manifest import write_manifest
+from vlp.checkpoint.manifest import find_damage, write_manifest
 from vlp.checkpoint.processes import from_first, raise_together
 
 
@@ -56,7 +56,15 @@ class Checkpointer:
             self._directory.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self._directory)
 
-    def save(self, step: int, model: PyTree, training: PyTree, description: Description) -> None:
+    def save(
+        self,
+        step: int,
+        model: PyTree,
+        training: PyTree,
+        description: Description,
+        *,
+        keep: Collection[int] = (),
+    ) -> None:
         """Saves one step; returns once the arrays are copied, while they are still being written.
 
         Args:
@@ -64,6 +72,7 @@ class Checkpointer:
           model: arrays that make the model (parameters, their running mean, other state).
           training: arrays that only training needs (optimiser state).
           description: everything else.
+          keep: earlier steps that are not removed yet, whatever else is.
 
         Raises:
           ValueError: a later step is there already, or an array was deleted.
@@ -80,7 +89,7 @@ class Checkpointer:
             return
         folder, parts = self._directory / f"{step}{SAVING}", {"model": model, "training": training}
         raise_together(self._prepare(folder, parts, description))
-        self._pending = self._worker.submit(self._finish, folder, start_saving(folder, parts))
+        self._pending = self._worker.submit(self._finish, folder, start_saving(folder, parts), keep)
 
     def wait(self) -> None:
         """Waits until the last save is complete.
@@ -114,11 +123,25 @@ class Checkpointer:
         step = from_first(step)
         return self._directory / str(step) if step >= 0 else None
 
+    def intact(self, step: int) -> Path:
+        """The checkpoint of one step.
+
+        Raises:
+          ValueError: it is damaged or not there.
+          RuntimeError: the previous save failed, or another process has the error above.
+        """
+        self.wait()
+        folder = self._directory / str(step)
+        damage = find_damage(folder) if self._primary else ""
+        words = f"checkpoint {folder} cannot be used: {damage}; restore it from a copy"
+        raise_together(ValueError(words) if damage else None)
+        return folder
+
     def restore(self, folder: Path, model: PyTree, training: PyTree) -> tuple[PyTree, PyTree, Description]:
         """Restores one checkpoint onto the shardings asked for, whatever it was saved from.
 
         Args:
-          folder: from `newest`, which has verified it.
+          folder: from `newest` or `intact`, which have verified it.
           model: abstract arrays (`jax.ShapeDtypeStruct` with a sharding), nested as they were saved.
           training: likewise.
 
@@ -147,7 +170,7 @@ class Checkpointer:
                 return error
         return None
 
-    def _finish(self, folder: Path, wait_for_arrays: Callable[[], None]) -> None:
+    def _finish(self, folder: Path, wait_for_arrays: Callable[[], None], keep: Collection[int]) -> None:
         """Completes a save in the background; only a complete one gets its name, only then do older ones go."""
         try:
             wait_for_arrays()
@@ -160,5 +183,7 @@ class Checkpointer:
             raise
         if self._primary:
             steps = complete_steps(self._directory)
-            for step in steps_to_remove(steps, keep_last=self._keep_last, keep_every=self._keep_every):
+            for step in steps_to_remove(
+                steps, keep_last=self._keep_last, keep_every=self._keep_every, keep=keep
+            ):
                 remove(self._directory / str(step))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from vlp.checkpoint.description import DESCRIPTION
@@ -71,10 +71,12 @@ def remove_unfinished(directory: Path) -> None:
             shutil.rmtree(path)
 
 
-def steps_to_remove(steps: Iterable[int], *, keep_last: int, keep_every: int) -> list[int]:
-    """Steps that are neither among the last ones nor multiples of `keep_every` (0 = none are kept for ever)."""
-    ordered = sorted(steps)
-    return [step for step in ordered[: -max(keep_last, 1)] if not (keep_every and step % keep_every == 0)]
+def steps_to_remove(
+    steps: Iterable[int], *, keep_last: int, keep_every: int, keep: Collection[int] = ()
+) -> list[int]:
+    """Steps that are not among the last ones, multiples of `keep_every` (0 = none are kept for ever) or in `keep`."""
+    earlier = sorted(set(steps))[: -max(keep_last, 1)]
+    return [step for step in earlier if not (keep_every and step % keep_every == 0) and step not in keep]
 
 
 def find_checkpoint(path: str | Path, step: int | None = None) -> Path:

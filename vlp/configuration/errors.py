@@ -1,4 +1,4 @@
-"""The one exception of a wrong configuration, and the guess at what was meant."""
+"""The one exception of a wrong configuration or a limit of it that is reached, and the guess at what was meant."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 
 class ConfigError(ValueError):
-    """A mistake in the configuration, in one line: the value, the limit, what to do.
+    """A mistake in the configuration, or a limit of it that a run has reached: the value, the limit, what to do.
 
-    main.py prints it and exits with code 2; it never shows a traceback.
+    main.py prints it and exits with code 2; it never shows a traceback. Trying again would end in the same.
     """
 
     def __init__(self, message: str):

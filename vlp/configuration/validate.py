@@ -202,6 +202,23 @@ def _check_prototypes(config: ConfigDict) -> None:
         )
 
 
+def _check_rollback(config: ConfigDict) -> None:
+    factor = config.rollback.factor
+    if not factor:
+        return
+    if factor <= 1:
+        raise ConfigError(
+            f"rollback.factor={factor} makes a spike of any loss: use 0 (off) or more than 1, as 1.5"
+        )
+    if not config.checkpoint.every:
+        raise ConfigError(f"rollback.factor={factor} needs checkpoints to go back to: set checkpoint.every")
+    if config.objectives.prototypes.weight:
+        raise ConfigError(
+            f"rollback.factor={factor} cannot be used with objectives.prototypes, whose clusters belong to the "
+            "episode under way: set it to 0"
+        )
+
+
 def _check_weights(config: ConfigDict) -> None:
     named = {f"objectives.{name}": item.weight for name, item in config.objectives.items()}
     named |= {f"data.sources.{name}": item.weight for name, item in config.data.sources.items()}
@@ -272,6 +289,7 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_image_data,
     _check_tokenizer,
     _check_prototypes,
+    _check_rollback,
     _check_weights,
     _check_evaluators,
     _check_cluster,

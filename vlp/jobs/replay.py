@@ -71,7 +71,7 @@ def _before(replayed: Run, folder: Path, step: int) -> tuple[TrainState, dict[st
             fields=fields,
             timer=timer,
         ):
-            run_hooks(replayed.episodes(timer), info)
+            run_hooks([*replayed.rollbacks, *replayed.episodes(timer)], info)
             state = info.state
         batch = next(batches)
     return state, global_batch({name: batch[name] for name in fields}, replayed.mesh)

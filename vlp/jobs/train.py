@@ -36,6 +36,7 @@ from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.model_flops import forward_flops
 from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
+from vlp.training.rollback import Rollback
 from vlp.training.signals import StopSignal
 from vlp.training.start import start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
@@ -94,6 +95,12 @@ class Run:
             self.stream.describe,
         )
         self.faults = Faults(self.config.max_skipped)
+        settings = self.config.rollback
+        self.rollbacks = (
+            [Rollback(**settings, save_every=self.config.checkpoint.every, restore=self.state_of)]
+            if settings.factor
+            else []
+        )
 
     def train(self) -> int:
         """Runs the steps that are left. Returns the exit status."""
@@ -172,7 +179,16 @@ class Run:
         self.counters.restore(description.progress["data"])
         if "faults" in description.progress:  # checkpoints from before there were any have none
             self.faults.restore(description.progress["faults"])
+        for rollback, saved in zip(self.rollbacks, description.progress.get("rollbacks", ()), strict=False):
+            rollback.load(saved)
         return from_checkpoint(model, training), int(description.progress["step"])
+
+    def state_of(self, step: int) -> TrainState:
+        """The state in the checkpoint of an earlier step of this run."""
+        with configuring():
+            folder = self.checkpointer.intact(step)
+        model, training, _ = self.checkpointer.restore(folder, *to_checkpoint(self.training.abstract_state))
+        return from_checkpoint(model, training)
 
     def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
         """This host's part of the global batches from `start` on."""
@@ -247,6 +263,7 @@ class Run:
             Profile(config.profile.first, config.profile.steps, self.options.workdir / "profile"),
             self.counters,
             self.faults,
+            *self.rollbacks,
             *self.episodes(timer),
             Log(
                 config.log.every,
@@ -254,8 +271,7 @@ class Run:
                 progress,
                 timer,
                 self.training.schedule,
-                self.counters,
-                self.faults,
+                (self.counters, self.faults, *self.rollbacks),
                 compilations,
                 config.steps,
             ),
@@ -282,7 +298,10 @@ class Run:
 
     def save(self, info: StepInfo) -> None:
         """Saves a step with everything that explains it."""
-        self.checkpointer.save(info.step, *to_checkpoint(info.state), self.description(info.step))
+        needed = {step for rollback in self.rollbacks for step in rollback.good}
+        self.checkpointer.save(
+            info.step, *to_checkpoint(info.state), self.description(info.step), keep=needed
+        )
 
     def description(self, step: int) -> Description:
         """What goes into a checkpoint beside the arrays."""
@@ -291,6 +310,7 @@ class Run:
             "samples_seen": step * self.config.batch_size,
             "data": self.counters.to_dict(),
             "faults": self.faults.to_dict(),
+            "rollbacks": [rollback.to_dict() for rollback in self.rollbacks],
         }
         return Description(
             config=to_dict(self.config),

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from vlp.configuration import ConfigError
 from vlp.parallel.sharding import fetch
 from vlp.training.loop import StepInfo
 from vlp.training.step import Metrics
@@ -33,7 +34,7 @@ class Faults:
         """Reads what the loop has waited for already.
 
         Raises:
-          ValueError: too many updates in a row were skipped.
+          ConfigError: too many updates in a row were skipped.
         """
         watched = {name: info.metrics[name] for name in ("skipped", "loss", "gradient_norm")}
         self._read()
@@ -65,7 +66,7 @@ class Faults:
                     *(step, values["loss"], values["gradient_norm"], step),
                 )
             if self.in_a_row > self.most:
-                raise ValueError(
+                raise ConfigError(
                     f"{self.in_a_row} steps in a row up to step {step} had a loss or gradient that is not finite, "
                     f"more than max_skipped={self.most}: go back to an earlier checkpoint with a lower learning "
                     f"rate, or see what --job=replay --step={step} says of its layers"

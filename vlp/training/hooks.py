@@ -9,20 +9,27 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import optax
 
+from vlp.configuration import ConfigError
 from vlp.evaluation import Encoder, Evaluator, due, evaluate
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.parallel.sharding import fetch
-from vlp.training.faults import Faults
 from vlp.training.loop import StepInfo
 from vlp.training.observing import Compilations
 from vlp.training.progress import NAMES, Progress, format_line
 from vlp.training.state import TrainState
 from vlp.training.throughput import StepTimer
 from vlp.training.writers import MetricsWriter
+
+
+class Counter(Protocol):
+    """What counts events of a run."""
+
+    def metrics(self) -> dict[str, float]:
+        """The counts so far, by the names they have in metrics.jsonl."""
 
 
 @dataclasses.dataclass
@@ -34,8 +41,7 @@ class Log:
     progress: Progress
     timer: StepTimer
     schedule: optax.Schedule
-    counters: DataCounters
-    faults: Faults
+    counters: Sequence[Counter]
     compilations: Compilations
     steps: int
     at_end: bool = False
@@ -45,7 +51,8 @@ class Log:
         with self.timer.compute():
             values = fetch(info.metrics)
         values |= {"learning_rate": float(self.schedule(info.step - 1))}
-        values |= {**self.counters.metrics(), **self.faults.metrics()}
+        for counter in self.counters:
+            values |= counter.metrics()
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
         self.writer.write_timings(info.step, rates | {"compiled_programs": self.compilations.total()})
@@ -164,7 +171,7 @@ class DataCounters:
         """Adds one batch.
 
         Raises:
-          ValueError: the share of replaced records exceeds the limit.
+          ConfigError: the share of replaced records exceeds the limit.
         """
         codes = info.batch["replaced"]
         self.seen += len(codes)
@@ -174,7 +181,7 @@ class DataCounters:
         total = sum(self.replaced.values())
         # A share of few records says little: wait for a thousand.
         if total > self.max_share * max(self.seen, 1000):
-            raise ValueError(
+            raise ConfigError(
                 f"{total} of {self.seen} records could not be used, more than data.max_bad_share={self.max_share}: "
                 f"{self.worst()}. Look at the data, or raise the limit"
             )
