@@ -96,6 +96,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     return options["job"], JobOptions(
         config=FrozenConfigDict(config),
         workdir=Path(options["workdir"] or f"runs/{config.name}"),
+        workdir_argument=options["workdir"],
         config_argument=options["config"] if line.config_given else "",
         checkpoint=options["checkpoint"],
         source=options["source"],

@@ -38,13 +38,17 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def no_mesh_stays() -> Iterator[None]:
+def mesh_put_back() -> Iterator[None]:
     """A job that runs in this process sets a mesh for the rest of its program, which is not the next test's."""
     before = sys.modules["jax"].sharding.get_mesh() if "jax" in sys.modules else None
     yield
     if "jax" in sys.modules and (jax := sys.modules["jax"]).sharding.get_mesh() != before:
         jax.set_mesh(before or jax.sharding.Mesh(np.empty((), object), ()))
+
+
+# Of a test, and of what is set up once for a file.
+no_mesh_stays = pytest.fixture(autouse=True)(mesh_put_back)
+no_mesh_stays_after_a_file = pytest.fixture(autouse=True, scope="module")(mesh_put_back)
 
 
 @pytest.fixture(scope="session")

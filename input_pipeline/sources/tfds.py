@@ -91,7 +91,10 @@ def _builder(name: str) -> Any:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return tfds.builder_from_directory(folder)
-    return tfds.builder(name)
+    builder = tfds.builder(name)
+    if not Path(builder.data_dir).is_dir():
+        raise ValueError(f"there is nothing at {builder.data_dir}")
+    return builder
 
 
 def _class_names(features: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import tracemalloc
-
+import jax
 import numpy as np
 import pytest
 
+from vlp.evaluation import ranks as module
 from vlp.evaluation.ranks import best_ranks
+from vlp.parallel.mesh import data_mesh, make_mesh
 
 
 def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -22,15 +23,41 @@ def brute_force(queries, candidates, right: list[set[int]]) -> list[int]:
     return ranks
 
 
-@pytest.mark.parametrize("block_size", [1, 3, 7, 23, 256])
-def test_ranks_are_those_of_a_double_loop_for_any_block_size(block_size: int) -> None:
+@pytest.mark.parametrize(("chunk", "block", "tile"), [(1, 1, 1), (3, 4, 2), (23, 8, 4), (64, 1024, 256)])
+@pytest.mark.parametrize("devices", [1, 8])
+def test_ranks_are_those_of_a_double_loop_however_they_are_cut(
+    chunk: int, block: int, tile: int, devices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (
+        ("CHUNK_QUERIES", chunk),
+        ("BLOCK_CANDIDATES", block),
+        ("TILE", tile),
+        ("CELLS", chunk),
+    ):
+        monkeypatch.setattr(module, name, size)
     rng = np.random.default_rng(0)
     queries, candidates = unit(rng, 23, 5), unit(rng, 31, 5)
     candidates[20:25] = candidates[3]  # ties across the candidates
     right = [set(rng.choice(31, size=rng.integers(1, 4), replace=False).tolist()) for _ in queries]
     pairs = rng.permutation([(q, c) for q, answers in enumerate(right) for c in answers])
-    ranks = best_ranks(queries, candidates, pairs, block_size=block_size)
+    ranks = best_ranks(queries, candidates, pairs, mesh=data_mesh(jax.devices()[:devices]))
     assert ranks.tolist() == brute_force(queries, candidates, right)
+
+
+def test_a_mesh_that_training_has_set_does_not_matter() -> None:
+    rows = unit(np.random.default_rng(0), 20, 5)
+    with jax.set_mesh(make_mesh({"data": 2, "fsdp": 4, "model": 1})):
+        assert best_ranks(rows, rows, np.stack([np.arange(20)] * 2, axis=1)).tolist() == [1] * 20
+
+
+def test_a_pair_that_is_named_twice_counts_once() -> None:
+    rows = np.eye(3, dtype=np.float32)
+    assert best_ranks(rows[:1], rows, np.array([[0, 0], [0, 0]]), ignored=np.array([[0, 0]])).tolist() == [1]
+
+
+def test_scores_that_float32_cannot_tell_apart_are_told_apart() -> None:
+    candidates = np.array([[1.0, 2e-8], [1.0, 0.0], [1.0, 1e-8]])
+    assert best_ranks(np.ones((1, 2)), candidates, np.array([[0, 2]])).tolist() == [2]
 
 
 def test_an_equal_score_ranks_before_the_right_answer() -> None:
@@ -47,13 +74,12 @@ def test_the_order_of_summation_breaks_no_tie() -> None:
 
 
 def test_the_score_matrix_is_never_held_whole() -> None:
-    rows = unit(np.random.default_rng(0), 3000, 2)
-    pairs = np.stack([np.arange(3000)] * 2, axis=1)
-    tracemalloc.start()
-    best_ranks(rows, rows, pairs, block_size=16)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 3000 * 3000 * 8 / 10
+    rows, block = (np.zeros((count, 512), np.float32) for count in (65_536, 8192))
+    with jax.enable_x64(True):
+        shapes = (rows, rows[:, 0].astype(np.float64), block, np.int32(0), rows[:, 0].astype(np.int32))
+        program = module._compile(data_mesh(jax.devices()[:1]), 256).lower(*shapes).compile()
+    scores = 65_536 * 8192 * 8
+    assert program.memory_analysis().temp_size_in_bytes < scores / 50
 
 
 def test_other_right_answers_never_count_against_the_best_one() -> None:
@@ -82,7 +108,7 @@ def test_ignored_candidates_are_none(monkeypatch) -> None:
     candidates[6] = queries[3]  # stands before the right answer, and is ignored
     pairs = np.stack([np.arange(6), np.arange(6)], axis=1)
     ignored = np.stack([np.arange(6), np.arange(6) + 3], axis=1)
-    ranks = best_ranks(queries, candidates, pairs, ignored=ignored, block_size=2)
+    ranks = best_ranks(queries, candidates, pairs, ignored=ignored)
     kept = [np.delete(np.arange(9), query + 3) for query in range(6)]
     expected = [
         brute_force(queries[query : query + 1], candidates[rows], [{query}])[0]

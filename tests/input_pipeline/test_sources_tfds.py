@@ -76,7 +76,7 @@ def test_features_become_fields_by_name_and_by_folder(
         ("no_such_set/train", r"'no_such_set/train' cannot be opened: .*TFDS_DATA_DIR"),
         ("mnist", "must be NAME"),
         ("{}/cats/1.2.0/test", r"cannot be opened: .*test"),
-        ("mnist/train", "cannot be opened: .*Prepare it first"),
+        ("mnist/train", "cannot be opened: there is nothing at .*mnist.*Prepare it first"),
     ],
 )
 def test_what_is_not_there_is_an_error_with_advice(prepared: Path, path: str, message: str) -> None:

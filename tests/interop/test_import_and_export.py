@@ -102,12 +102,15 @@ def exported(workdir: Path, form: str, output: Path) -> Path:
     return output
 
 
-def peers_rows(folder: Path, images: list[Image.Image], texts: list[str]) -> tuple[Any, Any, Any]:
+def peers_rows(
+    folder: Path, images: list[Image.Image], texts: list[str], *, max_length: int | None = None
+) -> tuple[Any, Any, Any]:
     """What transformers says of pairs, by its ordinary calls: unit rows of images and of texts, and logits."""
     model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
     # With torchvision installed it would resize by that, whose bicubic is not Pillow's to the last grey level.
     processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
-    inputs = processor(text=texts, images=images, padding="max_length", truncation=True, return_tensors="pt")
+    options = {"padding": "max_length", "max_length": max_length, "truncation": True}
+    inputs = processor(text=texts, images=images, **options, return_tensors="pt")
     with torch.no_grad():
         outputs = model(**inputs)
     return tuple(x.numpy() for x in (outputs.image_embeds, outputs.text_embeds, outputs.logits_per_image))
@@ -401,6 +404,11 @@ def test_nothing_is_half_read(
     assert main(["--job=import", f"--source={folder}", f"--workdir={tmp_path / 'ours'}"]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "ours").exists()
+
+
+def test_a_place_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--job=import", "--source=somewhere"]) == 2
+    assert "--job=import needs --workdir" in capsys.readouterr().err
 
 
 def test_a_pickle_is_read_where_somebody_insists(clip_folder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from vlp.checkpoint.checkpointer import Checkpointer
 from vlp.checkpoint.config_guard import check_same_config, config_differences
 from vlp.checkpoint.description import Description, read_description
-from vlp.checkpoint.folders import complete_steps, find_checkpoint
+from vlp.checkpoint.folders import complete_steps, find_checkpoint, is_step, run_of
 from vlp.checkpoint.inference import load_model_arrays
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "complete_steps",
     "config_differences",
     "find_checkpoint",
+    "is_step",
     "load_model_arrays",
     "read_description",
+    "run_of",
 ]

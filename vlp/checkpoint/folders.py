@@ -92,8 +92,7 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
     path = Path(path)
     if not path.is_dir():
         raise ValueError(f"there is no checkpoint or workdir at {path}")
-    # A copied step may have any name.
-    if step is None and ((path / MANIFEST).is_file() or (path / DESCRIPTION).is_file()):
+    if step is None and is_step(path):
         return _intact(path)
     directory = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     steps = complete_steps(directory)
@@ -108,6 +107,23 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
             return folder
         logging.warning("checkpoint %s is passed over: %s", folder, damage)
     raise ValueError(f"{directory} holds no intact checkpoint")
+
+
+def run_of(path: str | Path) -> Path:
+    """The folder that whatever is found out about a checkpoint belongs into: its run's workdir where it lies in one.
+
+    Args:
+      path: a workdir, its `checkpoints`, or the folder of one step.
+    """
+    path = Path(path)
+    if is_step(path):
+        path = path.resolve().parent
+    return path.resolve().parent if path.name == "checkpoints" else path
+
+
+def is_step(path: Path) -> bool:
+    """Whether a path is the folder of one step; a copied one may have any name."""
+    return (path / MANIFEST).is_file() or (path / DESCRIPTION).is_file()
 
 
 def _intact(folder: Path) -> Path:

@@ -48,7 +48,7 @@ class StreamingMeans:
         return self._sums[self.seen] * STEP / self._counts[self.seen][:, None]
 
     def ranks(
-        self, rows: Float[np.ndarray, "n dim"], labels: Int[np.ndarray, " n"], *, block_size: int = 256
+        self, rows: Float[np.ndarray, "n dim"], labels: Int[np.ndarray, " n"]
     ) -> Int64[np.ndarray, " n"]:
         """Rank of each label among the seen classes by the Euclidean distance of their means, the nearest first."""
         means = self.means
@@ -56,7 +56,7 @@ class StreamingMeans:
         queries = np.hstack([rows.astype(np.float64), np.ones((len(rows), 1))])
         candidates = np.hstack([means, -(means**2).sum(axis=1, keepdims=True) / 2])
         pairs = np.stack([np.arange(len(labels)), np.searchsorted(self.seen, labels)], axis=1)
-        return best_ranks(queries, candidates, pairs, block_size=block_size)
+        return best_ranks(queries, candidates, pairs)
 
 
 class Split(NamedTuple):

@@ -21,8 +21,6 @@ def retrieval_ranks(
     images: Float[np.ndarray, "images dim"],
     texts: Float[np.ndarray, "texts dim"],
     pairs: Int[np.ndarray, "pairs 2"],
-    *,
-    block_size: int = 256,
 ) -> dict[str, Int64[np.ndarray, " queries"]]:
     """The rank (from 1) of every query's best right answer, by direction, for unit rows and (image, text) pairs.
 
@@ -33,8 +31,8 @@ def retrieval_ranks(
     own_image = np.stack([np.arange(len(pairs)), pairs[:, 0]], axis=1)
     own_texts = np.stack([rows, pairs[:, 1]], axis=1)
     return {
-        "text_to_image": best_ranks(texts[pairs[:, 1]], images, own_image, block_size=block_size),
-        "image_to_text": best_ranks(images[asking], texts, own_texts, block_size=block_size),
+        "text_to_image": best_ranks(texts[pairs[:, 1]], images, own_image),
+        "image_to_text": best_ranks(images[asking], texts, own_texts),
     }
 
 
@@ -43,8 +41,6 @@ def retrieval_figures(
     texts: Float[np.ndarray, "texts dim"],
     pairs: Int[np.ndarray, "pairs 2"],
     ks: Sequence[int],
-    *,
-    block_size: int = 256,
 ) -> dict[str, float]:
     """`<direction>/recall@<k>`, `median_rank` and `mean_rank` of `retrieval_ranks`, and `rsum`.
 
@@ -52,7 +48,7 @@ def retrieval_figures(
     as the recalls are, where papers add per cent.
     """
     figures: dict[str, float] = {}
-    for direction, ranks in retrieval_ranks(images, texts, pairs, block_size=block_size).items():
+    for direction, ranks in retrieval_ranks(images, texts, pairs).items():
         figures |= {f"{direction}/recall@{k}": share_within(ranks, k) for k in ks}
         figures[f"{direction}/median_rank"] = float(np.median(ranks))
         figures[f"{direction}/mean_rank"] = float(np.mean(ranks))

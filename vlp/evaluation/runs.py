@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from vlp.configuration import completed, flatten
 from vlp.evaluation.outcomes import read_outcomes
 
+EVALUATIONS = "evaluations"  # the folder of a run that --job=evaluate writes into
 Curve = tuple[Int[np.ndarray, " steps"], Float[np.ndarray, " steps"]]
 
 
@@ -49,14 +50,14 @@ class Run:
 
 
 def read_run(path: str) -> Run:
-    """Reads a workdir with its results.json, or the figures of an evaluation, such as WORKDIR/evaluation.json.
+    """Reads a workdir with its results.json, or the figures of an evaluation: WORKDIR/evaluations/NAME.json.
 
     Raises:
       ValueError: there is neither, or a file is not what its name says.
     """
     place = Path(path)
     file = place if place.suffix == ".json" else place / "results.json"
-    folder = file.parent
+    folder = file.parent.parent if file.parent.name == EVALUATIONS else file.parent
     if not file.exists() and not (folder / "config.json").exists():
         raise ValueError(
             f"{path} is no run: it has neither {file.name} nor config.json; name workdirs of --job=train"

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from vlp.clustering.sharded import Points, product_dtype, to_host
 from vlp.models.sharding import BATCH_AXES
-from vlp.parallel.mesh import make_mesh
+from vlp.parallel.mesh import data_mesh
 
 GROUP = 16  # candidates of which the greatest score is kept
 KEPT = 4  # times k: groups, and candidates of those, that are looked at again
@@ -84,15 +84,16 @@ def search(
         raise ValueError(f"k is {k}, but there are {count} candidates: take a k from 1 to {count}")
     if queries.shape[1] != candidates.shape[1]:
         raise ValueError(f"queries have {queries.shape[1]} dimensions, candidates {candidates.shape[1]}")
-    mesh = mesh or make_mesh({"data": jax.device_count(), "fsdp": 1, "model": 1})
+    mesh = mesh or data_mesh()
     searcher = _Searcher(mesh, k, chunk_queries, min(chunk_candidates, count))
     found = Found(np.zeros((queries.shape[0], k), np.int32), np.zeros((queries.shape[0], k), np.float32))
     open_ = np.arange(queries.shape[0])
-    for dtype in dict.fromkeys((searcher.fast, jnp.dtype(jnp.float32), None)):
-        if len(open_):
-            again, settled = searcher.run(_Chosen(queries, open_), candidates, dtype)
-            found.places[open_], found.scores[open_] = again
-            open_ = open_[~settled]
+    with jax.set_mesh(mesh):  # training may have set another
+        for dtype in dict.fromkeys((searcher.fast, jnp.dtype(jnp.float32), None)):
+            if len(open_):
+                again, settled = searcher.run(_Chosen(queries, open_), candidates, dtype)
+                found.places[open_], found.scores[open_] = again
+                open_ = open_[~settled]
     return found
 
 

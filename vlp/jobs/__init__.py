@@ -21,6 +21,7 @@ class JobOptions:
     Attributes:
       config: resolved, validated and frozen.
       workdir: where the run lives; not yet created.
+      workdir_argument: the workdir that was asked for; '' where the command line named none.
       config_argument: the config file that was asked for; '' where the command line said nothing about the config.
       checkpoint: path of a checkpoint or workdir to read; '' for none.
       source: path of data, or path or name of a foreign model to import; '' for none.
@@ -36,6 +37,7 @@ class JobOptions:
 
     config: FrozenConfigDict
     workdir: Path
+    workdir_argument: str = ""
     config_argument: str = ""
     checkpoint: str = ""
     source: str = ""

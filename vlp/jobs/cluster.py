@@ -23,6 +23,7 @@ from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centre
 from vlp.configuration import ConfigError, validate_devices
 from vlp.jobs import JobOptions
 from vlp.jobs._embeddings import SHARD_RECORDS, Records, check_same_start, embed, require_rows
+from vlp.jobs._place import place_of
 from vlp.jobs._shards import Embeddings
 from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.parallel.mesh import local_mesh, make_mesh
@@ -42,7 +43,7 @@ def run(options: JobOptions) -> int:
         raise ConfigError(
             "--job=cluster needs --checkpoint=PATH: a workdir, its checkpoints, or one step's folder"
         )
-    output = Path(options.output or options.workdir / "clusters")
+    output = Path(options.output or place_of(options) / "clusters")
     use_compilation_cache()
     with configuring():
         join(options.config.distributed)

@@ -23,7 +23,7 @@ def run(options: JobOptions) -> int:
     """
     if not options.paths:
         raise ConfigError(
-            "--job=compare needs runs: --job=compare RUN RUN ..., each a workdir, or its evaluation.json"
+            "--job=compare needs runs: --job=compare RUN RUN ..., each a workdir, or its evaluations/NAME.json"
         )
     try:
         comparison = compare([read_run(path) for path in options.paths])

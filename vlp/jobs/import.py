@@ -23,6 +23,8 @@ def run(options: JobOptions) -> int:
     """
     if not options.source:
         raise ConfigError("--job=import needs --source=PATH: the folder or file of another project's model")
+    if not options.workdir_argument:
+        raise ConfigError("--job=import needs --workdir=DIR: the folder of the checkpoint that is made")
     source = Path(options.source).expanduser()
     if (options.workdir / "checkpoints").exists():
         raise ConfigError(f"{options.workdir} holds checkpoints already: import into another --workdir")
