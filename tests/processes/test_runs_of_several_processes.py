@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -109,6 +110,32 @@ def test_one_stopped_process_has_all_of_them_save_the_same_step(uninterrupted, t
     run = Processes(tmp_path)
     assert run.end()[0] == 0
     assert losses(tmp_path) == pytest.approx(uninterrupted, rel=1e-4)
+
+
+def test_a_process_that_can_write_no_more_ends_the_run_and_leaves_the_checkpoint_before(
+    uninterrupted, tmp_path
+):
+    run = Processes(tmp_path)
+    # Its share of a checkpoint is larger, its log and its sign of life are not.
+    resource.prlimit(run.at(6)[1], resource.RLIMIT_FSIZE, (2**16, 2**16))
+    status, output, _ = run.end()
+    assert status
+    assert "process 0 of 2 has ended: process 1 (pid " in output
+    assert f"RuntimeError: a checkpoint in {tmp_path / 'checkpoints'} could not be written" in output
+    assert "the run goes on from step 4" in output
+    assert alone(tmp_path) == pytest.approx(uninterrupted, rel=1e-4)
+
+
+def test_all_processes_go_back_from_the_same_spikes(tmp_path):
+    rollback = {"factor": 1.02, "window": 2, "most": 99}
+    flags = [f"--config.rollback.{name}={value}" for name, value in rollback.items()]
+    flags += ["--config.checkpoint.every=1", "--config.steps=8", "--config.batch_size=16"]
+    flags += ["--config.optimizer.schedule.warmup_steps=1"]
+    status, output, _ = Processes(tmp_path / "two", *flags).end()
+    assert status == 0, output
+    assert losses(tmp_path / "two") == pytest.approx(alone(tmp_path / "one", *flags), rel=1e-3)
+    undone = [(tmp_path / "two" / "logs" / f"{one}.log").read_text().count("is a spike") for one in (0, 1)]
+    assert undone[0] == undone[1] > 0
 
 
 def test_a_mistake_is_one_line_of_every_process(tmp_path):

@@ -95,15 +95,13 @@ class Checkpointer:
         """Waits until the last save is complete.
 
         Raises:
-          RuntimeError: it failed; what was there before is untouched.
+          RuntimeError: it failed in this process; what was there before is untouched. The others cannot be told, for
+            Orbax has them wait for this one: it has to end, and they end with it.
         """
         pending, self._pending = self._pending, None
-        if pending is None:
-            return
-        cause = pending.exception()
-        error = RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}")
-        error.__cause__ = cause
-        raise_together(error if cause is not None else None)
+        cause = pending.exception() if pending is not None else None
+        if cause is not None:
+            raise RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}") from cause
 
     def newest(self) -> Path | None:
         """The newest intact checkpoint, None in a fresh folder; damaged ones are set aside and logged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -61,7 +62,10 @@ class Heartbeat:
         self._done.set()
         self._thread.join()
         ended = "finished" if error is None else f"{type(error).__name__}: {error}"
-        write(self._path, self._sign._replace(step=self._step, ended=ended))
+        with contextlib.suppress(
+            OSError
+        ):  # what ended the run matters more: the disk may be full, the workdir gone
+            write(self._path, self._sign._replace(step=self._step, ended=ended))
 
     def _beat(self) -> None:
         while not self._done.wait(SECONDS):
