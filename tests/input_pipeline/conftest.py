@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from input_pipeline.sources import array_record, files
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 MALFORMED = Path(os.environ.get("VLP_SHARED_DATA", ROOT.parent / "shared" / "data")) / "malformed"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_file_stays_open() -> Iterator[None]:
+    """Sources keep their files open for as long as the process lives, which here is that of all other tests, too."""
+    yield
+    for remembered in (array_record._reader, files._open):
+        remembered.cache_clear()
 
 
 @pytest.fixture(scope="session")
