@@ -24,6 +24,15 @@ def get_config() -> ConfigDict:
     # at least `window` steps before, and skip the data between.
     config.rollback = {"factor": 0.0, "window": 100, "most": 5}  # factor 0 = off; most: of the whole run
 
+    # Progressive training: what is smaller at first. One value for each stage but the last, which is the config itself;
+    # () = as the config says. docs/scale.md tells more.
+    config.stages = {
+        "until": (),  # updates after which each of them ends; () = there is but one stage
+        "resolution": (),  # in the place of model.image.resolution
+        "text_length": (),  # of tokenizer.length
+        "patch_dropout": (),  # of model.image.patch_dropout
+    }
+
     config.model = _model()
     config.tokenizer = {
         "kind": "sentencepiece",

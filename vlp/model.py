@@ -19,7 +19,7 @@ from ml_collections import FrozenConfigDict
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from input_pipeline.views.image import EvaluationView
 from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
-from vlp.configuration import completed
+from vlp.configuration import completed, stage_config
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.models.variables import merged
@@ -227,7 +227,7 @@ def load(
     """
     folder = find_checkpoint(path, step)
     description = read_description(folder)
-    config = FrozenConfigDict(completed(description.config))
+    config = stage_config(FrozenConfigDict(completed(description.config)), description.progress["step"])
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
     abstract = nnx.eval_shape(
         lambda: DualEncoder(

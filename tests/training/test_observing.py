@@ -35,6 +35,26 @@ def test_a_step_that_is_compiled_anew_is_told_with_what_changed(caplog):
     assert compilations.total() == counted >= 2
 
 
+def test_a_stage_is_expected_to_compile_a_step_of_its_own_and_no_more(caplog):
+    def train_step(x):
+        return x + 1
+
+    caplog.set_level(logging.WARNING)
+    with Compilations() as compilations:
+        step = 0
+        for sizes in ([2, 2], [5, 5, 6]):
+            compilations.expect()
+            compiled = jax.jit(train_step)
+            for size in sizes:
+                step += 1
+                text = np.zeros((4, size), np.int32)
+                compiled(text)
+                compilations(info(step, {"text": text}))
+                assert bool(caplog.records) == (step > 4)
+    assert caplog.messages == ["step 5 was compiled anew: text is int32[4, 6], was int32[4, 5]"]
+    assert compilations.of_the_step() == 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stopped_at", [4, 6])
 def test_a_trace_of_the_wanted_steps_is_left(tmp_path, stopped_at):

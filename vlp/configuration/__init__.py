@@ -5,12 +5,14 @@ from vlp.configuration.devices import validate_devices
 from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
 from vlp.configuration.resolve import completed, resolve
+from vlp.configuration.stages import StagePlan, stage_config, stages
 from vlp.configuration.tree import flatten, to_dict
 from vlp.configuration.validate import validate
 
 __all__ = [
     "CommandLine",
     "ConfigError",
+    "StagePlan",
     "completed",
     "flatten",
     "load_config",
@@ -18,6 +20,8 @@ __all__ = [
     "parse",
     "parse_paths",
     "resolve",
+    "stage_config",
+    "stages",
     "to_dict",
     "unknown",
     "validate",

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from vlp.configuration.devices import check_model_axis
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.needs import NEEDS, evaluation_sets
+from vlp.configuration.stages import check_spans, stages
 from vlp.configuration.tree import flatten
 from vlp.configuration.values import check_values
 from vlp.models.sizes import convolution_size, tower_size
@@ -118,6 +119,17 @@ def _check_patches(config: ConfigDict) -> None:
     width = tower_size(image).width
     if image.position == "sincos2d" and width % 4:
         raise ConfigError(f"model.image: position 'sincos2d' needs a width that 4 divides, not {width}")
+
+
+def _check_stages(config: ConfigDict) -> None:
+    check_spans(config)
+    for stage in stages(config)[:-1]:
+        try:
+            check_values(flatten(stage.config))
+            for check in (_check_patches, _check_convolution):
+                check(stage.config)
+        except ConfigError as error:
+            raise ConfigError(f"stages: in stage {stage.number} of {stage.total}, {error}") from error
 
 
 def _check_logit_scale(config: ConfigDict) -> None:
@@ -284,6 +296,7 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_towers,
     _check_patches,
     _check_convolution,
+    _check_stages,
     _check_logit_scale,
     _check_schedule,
     _check_image_data,

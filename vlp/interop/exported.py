@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.tokenizers import tokenizer_from_bytes
 from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
-from vlp.configuration import completed
+from vlp.configuration import completed, stage_config
 from vlp.interop import huggingface, open_clip
 from vlp.interop.files import write_weights
 from vlp.interop.images import write_preprocessing
@@ -44,7 +44,7 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
     arrays = load_model_arrays(folder)
     tree = {**arrays.get("ema", arrays["params"])["model"], **_merged(arrays)}
     leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
-    model = ConfigDict(completed(description.config)["model"])
+    model = stage_config(ConfigDict(completed(description.config)), description.progress["step"]).model
     if tokenizer.prefix_tokens:
         raise ValueError(
             f"no format has prefix tokens, and this model was trained with {tokenizer.prefix_tokens}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from vlp.models.positions import bicubic_weights
+from vlp.models.positions import bicubic_weights, bilinear_weights
 
 Weights = Float[np.ndarray, "new old"]
 
@@ -54,12 +54,6 @@ def positions(
     return np.einsum("ri,cj,ijw->rcw", weights, weights, grid).reshape(side**2, -1).astype(np.float32)
 
 
-def _bilinear(old: int, new: int) -> Weights:
-    """Linear between the centres of pixels, the edges repeated, no antialiasing (`tf.image.resize`)."""
-    places = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    return np.maximum(0.0, 1 - np.abs(places[:, None] - np.arange(old)[None]))
-
-
 def patch_kernel(
     kernel: Float[np.ndarray, "old*old*3 width"], side: int, family: str
 ) -> Float[np.ndarray, "side*side*3 width"]:
@@ -71,7 +65,7 @@ def patch_kernel(
     old = math.isqrt(len(kernel) // 3)
     if old == side:
         return kernel
-    weights = (_bilinear if family == "big_vision" else antialiased_weights)(old, side)
+    weights = (bilinear_weights if family == "big_vision" else antialiased_weights)(old, side)
     resize = np.kron(weights, weights)  # [side * side, old * old]
     flat = kernel.reshape(old * old, -1).astype(np.float64)
     return (np.linalg.pinv(resize.T) @ flat).reshape(side * side * 3, -1).astype(np.float32)

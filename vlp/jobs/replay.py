@@ -16,12 +16,14 @@ from ml_collections import FrozenConfigDict
 from vlp.checkpoint import complete_steps, find_checkpoint, read_description
 from vlp.configuration import ConfigError, completed
 from vlp.jobs import JobOptions
+from vlp.jobs._stages import Stage
 from vlp.jobs._startup import configuring
 from vlp.jobs.train import Run
 from vlp.parallel.sharding import global_batch
-from vlp.training.loop import run_hooks, training_steps
+from vlp.training.loop import Hook
 from vlp.training.path_rules import tree_paths
 from vlp.training.state import TrainState
+from vlp.training.throughput import StepTimer
 
 NEEDS = ()
 STACKED = "blocks"  # whose parameters have the layers in front
@@ -46,7 +48,7 @@ def run(options: JobOptions) -> int:
         config = FrozenConfigDict(completed(read_description(folder).config))
     replayed = Run(dataclasses.replace(options, config=config, workdir=workdir))
     state, batch = _before(replayed, folder, step)
-    (loss, (metrics, _)), gradients = replayed.training.gradient(state, batch)
+    (loss, (metrics, _)), gradients = replayed.stage_of(step).training.gradient(state, batch)
     for name, value in {"loss": loss, **metrics}.items():
         print(f"{name:<40} {float(value):12.6g}")
     print(f"\n{'parameter':<64} {'|parameter|':>12} {'|gradient|':>12} {'not finite':>10}")
@@ -59,22 +61,17 @@ def _before(replayed: Run, folder: Path, step: int) -> tuple[TrainState, dict[st
     """The state before a step, from the checkpoint in the folder, and the step's batch."""
     state, start = replayed.restored(folder)
     print(f"from the checkpoint of step {start}, {step - 1 - start} steps before step {step}")
-    timer, fields = replayed.timer(), replayed.training.fields
-    with closing(replayed.batches(start)) as batches:
-        for info in training_steps(
-            replayed.training.train_step,
-            state,
-            batches,
-            start=start,
-            steps=step - 1,
-            mesh=replayed.mesh,
-            fields=fields,
-            timer=timer,
-        ):
-            run_hooks([*replayed.rollbacks, *replayed.episodes(timer)], info)
-            state = info.state
+
+    def hooks(stage: Stage, _: TrainState, timer: StepTimer) -> list[Hook]:
+        return [*replayed.rollbacks, *stage.episodes(timer)]
+
+    for info in replayed.steps(state, start, hooks, step - 1):
+        state = info.state
+    stage = replayed.stage_of(step)
+    with closing(stage.batches(step - 1)) as batches:
         batch = next(batches)
-    return state, global_batch({name: batch[name] for name in fields}, replayed.mesh)
+    fields = {name: batch[name] for name in stage.training.fields}
+    return stage.carried(state), global_batch(fields, replayed.mesh)
 
 
 def layers(params: PyTree, gradients: PyTree) -> Iterator[tuple[str, float, float, int]]:

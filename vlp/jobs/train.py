@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Generator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from input_pipeline.records import Reason
-from input_pipeline.stream import make_stream
-from input_pipeline.tokenizers import Tokenizer, load_tokenizer
-from input_pipeline.watchdog import Watchdog
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
 from vlp.configuration import completed, to_dict
-from vlp.evaluation import Evaluator, build_evaluators, find
+from vlp.evaluation import find
 from vlp.jobs import JobOptions
-from vlp.jobs._data import EvaluationSets, preprocessing_spec
 from vlp.jobs._page import write_page
 from vlp.jobs._report import closing_words
+from vlp.jobs._stages import Stage, open_stages
 from vlp.jobs._startup import configuring, start_devices
-from vlp.model import Model
-from vlp.parallel.hosts import batch_part
 from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
-from vlp.training.build import Training, build_training, model_variables
-from vlp.training.episodes import Episodes
+from vlp.training.build import model_variables
 from vlp.training.faults import Faults
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, FinalRound, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
-from vlp.training.model_flops import forward_flops
 from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
 from vlp.training.rollback import Rollback
 from vlp.training.signals import StopSignal
 from vlp.training.start import start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
-from vlp.training.throughput import StepTimer, measured_matmul_peak, train_step_flops
+from vlp.training.throughput import StepTimer, measured_matmul_peak
 from vlp.training.writers import MetricsWriter, write_results
 
 NEEDS = ("objectives", "sources", "tokenizer", "evaluation")
 ELSEWHERE = ("mesh", "distributed")  # settings of the machines: a run may go on on others
+HooksOf = Callable[[Stage, TrainState, StepTimer], Sequence[Hook]]
 
 
 def run(options: JobOptions) -> int:
@@ -53,7 +48,12 @@ def run(options: JobOptions) -> int:
 
 
 class Run:
-    """One run: what is fixed before the first step, and the hooks around the steps."""
+    """One run: what is fixed before the first step, and the hooks around the steps of each stage.
+
+    Attributes:
+      stage: the one that is under way.
+      evaluate: its evaluators, once it is.
+    """
 
     def __init__(self, options: JobOptions):
         """Builds everything; whatever contradicts itself is found here, before any step.
@@ -64,21 +64,7 @@ class Run:
         self.options, self.config = options, options.config
         with configuring():
             self.mesh: Mesh = start_devices(self.config)
-            self.preprocessing = preprocessing_spec(self.config)
-            self.tokenizer: Tokenizer = load_tokenizer(self.config.tokenizer)
-            self.training: Training = build_training(
-                self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=self.mesh
-            )
-            self.stream = make_stream(
-                self.config.data,
-                preprocessing=self.preprocessing,
-                tokenizer=self.tokenizer,
-                batch_size=self.config.batch_size,
-                seed=self.config.seed,
-                fields=self.training.fields,
-            )
-            sets = EvaluationSets(self.config, self.preprocessing)
-            self.evaluators: list[Evaluator] = build_evaluators(self.config.evaluators, sets)
+            self.stages: list[Stage] = open_stages(self.config, self.mesh)
             self.checkpointer = Checkpointer(
                 options.workdir / "checkpoints",
                 keep_last=self.config.checkpoint.keep_last,
@@ -88,11 +74,12 @@ class Run:
             if self.newest is not None:
                 there = completed(read_description(self.newest).config)
                 check_same_config(there, to_dict(self.config), (*ELSEWHERE, *options.allow_config_change))
+        self.stage = self.stages[0]
         self.primary = jax.process_index() == 0
         self.counters = DataCounters(
             self.config.data.max_bad_share,
             {code.value: code.name.lower() for code in Reason},
-            self.stream.describe,
+            self.stage.stream.describe,
         )
         self.faults = Faults(self.config.max_skipped)
         settings = self.config.rollback
@@ -101,6 +88,7 @@ class Run:
             if settings.factor
             else []
         )
+        self.evaluate: Evaluate | None = None
 
     def train(self) -> int:
         """Runs the steps that are left. Returns the exit status."""
@@ -131,28 +119,17 @@ class Run:
             alive = stack.enter_context(Heartbeat(workdir, process, processes))
             progress = stack.enter_context(Progress(config.steps, initial=start, enabled=self.primary))
             stop = stack.enter_context(StopSignal())
-            timer = self.timer()
-            evaluate = self.evaluation(state, writer, timer)
             compilations = stack.enter_context(Compilations())
-            hooks = [alive, *self.hooks(writer, progress, timer, evaluate, compilations)]
+            profile = Profile(config.profile.first, config.profile.steps, workdir / "profile")
+            lasting = (alive, compilations, FreezeGarbage(), profile)
+            hooks_of = functools.partial(self.hooks, lasting, writer, progress, compilations)
             step = start
-            for info in training_steps(
-                self.training.train_step,
-                state,
-                stack.enter_context(closing(self.batches(start))),
-                start=start,
-                steps=config.steps,
-                mesh=self.mesh,
-                fields=self.training.fields,
-                timer=timer,
-                stop_requested=stop.requested,
-            ):
-                run_hooks(hooks, info)
+            for info in self.steps(state, start, hooks_of, config.steps, stop.requested):
                 step = info.step
             self.checkpointer.close()
             progress.close()
-            if evaluate.final_round is not None:
-                self.leave_page(evaluate.final_round)
+            if self.evaluate is not None and self.evaluate.final_round is not None:
+                self.leave_page(self.evaluate.final_round)
             log.info("left after step %d of %d", step, config.steps)
         if stop.received is not None:
             print(
@@ -160,77 +137,82 @@ class Run:
             )
             return 0
         if self.primary:
-            print(closing_words(self.options, self.evaluators))
+            print(closing_words(self.options, self.stages[-1].evaluators))
         return 0
 
     def starting_state(self) -> tuple[TrainState, int]:
         """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
         if self.newest is not None:
             return self.restored(self.newest)
-        state, start = self.training.initial_state(), self.config.checkpoint.start
-        with configuring():
-            return (start_from(start, state) if start else state), 0
+        checkpoint = self.config.checkpoint.start
+        if not checkpoint:
+            return self.stages[0].training.initial_state(), 0
+        with configuring():  # what is given is a whole model
+            return start_from(checkpoint, self.stages[-1].training.initial_state()), 0
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
-        """The state in a checkpoint's folder, and the updates it has seen."""
+        """The state in a checkpoint's folder, as the stage that saved it has it, and the updates it has seen."""
+        step = int(read_description(folder).progress["step"])
         model, training, description = self.checkpointer.restore(
-            folder, *to_checkpoint(self.training.abstract_state)
+            folder, *to_checkpoint(self.stage_of(step).training.abstract_state)
         )
         self.counters.restore(description.progress["data"])
         if "faults" in description.progress:  # checkpoints from before there were any have none
             self.faults.restore(description.progress["faults"])
         for rollback, saved in zip(self.rollbacks, description.progress.get("rollbacks", ()), strict=False):
             rollback.load(saved)
-        return from_checkpoint(model, training), int(description.progress["step"])
+        return from_checkpoint(model, training), step
 
     def state_of(self, step: int) -> TrainState:
-        """The state in the checkpoint of an earlier step of this run."""
+        """The state in the checkpoint of an earlier step of this run, as the stage under way has it."""
         with configuring():
             folder = self.checkpointer.intact(step)
-        model, training, _ = self.checkpointer.restore(folder, *to_checkpoint(self.training.abstract_state))
-        return from_checkpoint(model, training)
+        abstract = to_checkpoint(self.stage_of(step).training.abstract_state)
+        model, training, _ = self.checkpointer.restore(folder, *abstract)
+        return self.stage.carried(from_checkpoint(model, training))
 
-    def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
-        """This host's part of the global batches from `start` on."""
-        data, (part, parts) = self.config.data, batch_part(self.mesh)
-        return self.stream.batches(
-            start,
-            process_index=part,
-            process_count=parts,
-            workers=data.workers,
-            threads=data.threads,
-            prefetch=data.prefetch,
-            watchdog=Watchdog(data.watchdog_seconds, data.watchdog_reports),
-        )
+    def stage_of(self, step: int) -> Stage:
+        """The stage that makes the update `step`; of step 0, the first."""
+        return next((stage for stage in self.stages if step <= stage.plan.until), self.stages[-1])
 
-    def timer(self) -> StepTimer:
-        """A clock that knows what the model and the machine can do."""
-        return StepTimer(
-            self.config.batch_size,
-            step_flops=train_step_flops(
-                forward_flops(self.config, self.training.fields), self.config.batch_size
-            ),
-            peak_flops=measured_matmul_peak(self.config.model.dtype),
-        )
-
-    def evaluation(self, state: TrainState, writer: MetricsWriter, timer: StepTimer) -> Evaluate:
-        """The evaluators around one model whose weights change."""
-        model = Model(
-            self.training.model_graphdef,
-            model_variables(state),
-            config=self.config,
-            preprocessing=self.preprocessing,
-            tokenizer=self.tokenizer,
-            mesh=self.mesh,
-        )
-        return Evaluate(
-            self.evaluators,
-            lambda state: model.with_variables(model_variables(state)),
-            self.save_results,
-            writer,
-            timer,
-            steps=self.config.steps,
-        )
+    def steps(
+        self,
+        state: TrainState,
+        start: int,
+        hooks_of: HooksOf,
+        steps: int,
+        stop_requested: Callable[[int], bool] = lambda step: False,
+    ) -> Iterator[StepInfo]:
+        """Makes the updates start + 1 ... steps, each with the hooks of its stage, and yields after them."""
+        peak = measured_matmul_peak(self.config.model.dtype)
+        for stage in self.stages:
+            until = min(stage.plan.until, steps)
+            if start >= until:
+                continue
+            if start == stage.plan.start:
+                for rollback in self.rollbacks:
+                    rollback.forget()
+            self.stage, timer = stage, stage.timer(peak)
+            state = stage.carried(state)
+            hooks = hooks_of(stage, state, timer)
+            with closing(stage.batches(start)) as batches:
+                for info in training_steps(
+                    stage.training.train_step,
+                    state,
+                    batches,
+                    start=start,
+                    steps=self.config.steps,
+                    mesh=self.mesh,
+                    fields=stage.training.fields,
+                    timer=timer,
+                    until=until,
+                    stop_requested=stop_requested,
+                ):
+                    run_hooks(hooks, info)
+                    yield info
+            state, start = info.state, info.step
+            if info.last:
+                return
 
     def save_results(self, results: dict[str, float]) -> None:
         """Keeps results.json at the latest figures."""
@@ -248,52 +230,48 @@ class Run:
 
     def hooks(
         self,
+        lasting: Sequence[Hook],
         writer: MetricsWriter,
         progress: Progress,
-        timer: StepTimer,
-        evaluate: Evaluate,
         compilations: Compilations,
+        stage: Stage,
+        state: TrainState,
+        timer: StepTimer,
     ) -> list[Hook]:
-        """What happens after steps, in this order: a checkpoint comes last, after all that it must vouch for."""
-        config = self.config
+        """What happens after the steps of a stage that begins with `state`, in this order: a checkpoint comes last,
+        after all that it must vouch for."""
+        config, model = self.config, stage.model(state)
+        self.evaluate = Evaluate(
+            stage.evaluators,
+            lambda state: model.with_variables(model_variables(state)),
+            self.save_results,
+            writer,
+            timer,
+            steps=config.steps,
+        )
+        compilations.expect()
+        if len(self.stages) > 1:
+            progress.write(str(stage))
+            logging.getLogger("vlp").info("%s", stage)
         return [
             Advance(progress, timer),
-            compilations,
-            FreezeGarbage(),
-            Profile(config.profile.first, config.profile.steps, self.options.workdir / "profile"),
+            *lasting,
             self.counters,
             self.faults,
             *self.rollbacks,
-            *self.episodes(timer),
+            *stage.episodes(timer),
             Log(
                 config.log.every,
                 writer,
                 progress,
                 timer,
-                self.training.schedule,
+                stage.training.schedule,
                 (self.counters, self.faults, *self.rollbacks),
                 compilations,
                 config.steps,
             ),
-            evaluate,
+            self.evaluate,
             Checkpoint(config.checkpoint.every, self.save, timer),
-        ]
-
-    def episodes(self, timer: StepTimer) -> list[Episodes]:
-        """For each objective that wants it, the clustering of every stretch of data but the first."""
-        return [
-            Episodes(
-                name,
-                episode,
-                self.training.pretrainer_graphdef,
-                self.batches,
-                self.mesh,
-                seed=self.config.seed,
-                timer=timer,
-                every=episode.size // self.config.batch_size,
-                steps=self.config.steps,
-            )
-            for name, episode in self.training.episodes.items()
         ]
 
     def save(self, info: StepInfo) -> None:
@@ -314,8 +292,8 @@ class Run:
         }
         return Description(
             config=to_dict(self.config),
-            preprocessing=self.preprocessing,
-            tokenizer_spec=self.tokenizer.spec,
-            tokenizer=self.tokenizer.to_bytes(),
+            preprocessing=self.stage.preprocessing,
+            tokenizer_spec=self.stage.tokenizer.spec,
+            tokenizer=self.stage.tokenizer.to_bytes(),
             progress=progress,
         )

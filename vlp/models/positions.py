@@ -80,3 +80,12 @@ def bicubic_weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
         columns = np.clip(taps, 0, old - 1).astype(int)
         np.add.at(weights, (np.arange(new), columns), np.where(x <= 1, near, far))
     return weights
+
+
+def bilinear_weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
+    """What each of `new` evenly spread points takes of `old` ones: linear between them, no antialiasing.
+
+    Points beyond an edge are the edge (PyTorch's `interpolate` with `align_corners=False`, `tf.image.resize`).
+    """
+    places = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    return np.maximum(0.0, 1 - np.abs(places[:, None] - np.arange(old)[None])).astype(np.float32)

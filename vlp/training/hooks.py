@@ -55,7 +55,9 @@ class Log:
             values |= counter.metrics()
         rates = self.timer.report(self.steps - info.step)
         self.writer.write_metrics(info.step, values)
-        self.writer.write_timings(info.step, rates | {"compiled_programs": self.compilations.total()})
+        compiled = self.compilations
+        counts = {"compiled_programs": compiled.total(), "compiled_steps": compiled.of_the_step()}
+        self.writer.write_timings(info.step, rates | counts)
         shown = _of_objectives(values) | values | rates
         self.progress.show(info.step, shown)
         logging.getLogger("vlp").info(format_line(info.step, self.steps, shown))

@@ -28,7 +28,7 @@ class StepInfo:
       state: after the update; given up to the next step, so a hook must not keep it, but may put another in its place.
       metrics: device scalars; reading one waits for the step.
       batch: this host's rows of the batch just used.
-      last: whether the loop ends here.
+      last: whether the run ends here.
     """
 
     step: int
@@ -58,9 +58,10 @@ def training_steps(
     mesh: Mesh,
     fields: tuple[str, ...],
     timer: StepTimer,
+    until: int | None = None,
     stop_requested: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[StepInfo]:
-    """Makes the updates start + 1 ... steps, yielding after each.
+    """Makes the updates start + 1 ... until, yielding after each.
 
     Args:
       train_step: jitted; its first argument is donated.
@@ -71,10 +72,11 @@ def training_steps(
       mesh: where batches go.
       fields: batch fields the step reads; the others stay on the host.
       timer: counts where the time goes.
+      until: updates after which this loop ends, though not the run; None = steps.
       stop_requested: asked after every step with its number; true ends the loop early, in all processes at once.
     """
     previous = None
-    for step in range(start + 1, steps + 1):
+    for step in range(start + 1, (steps if until is None else until) + 1):
         with timer.data():
             batch = next(batches)
         state, metrics = train_step(state, global_batch({name: batch[name] for name in fields}, mesh))

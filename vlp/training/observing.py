@@ -28,7 +28,7 @@ class Compilations:
         """Nothing is counted yet.
 
         Args:
-          step: name of the function that is to be compiled once.
+          step: name of the function that is to be compiled once, and once more for each `expect`.
         """
         self._step, self._steps = f"jit({step})", 1
         self._shapes: dict[str, str] = {}
@@ -58,9 +58,17 @@ class Compilations:
                 "; ".join(changed) or "no shape of the batch changed",
             )
 
+    def expect(self) -> None:
+        """The step's function is another from here on, and will be compiled once more."""
+        self._steps, self._shapes = self._counts[self._step] + 1, {}
+
     def total(self) -> int:
         """Programs so far."""
         return self._counts.total()
+
+    def of_the_step(self) -> int:
+        """Programs so far that are a step."""
+        return self._counts[self._step]
 
     def _count(self, event: str, duration_secs: float, **details: str | int) -> None:
         if event == LOWERED:

@@ -100,6 +100,10 @@ class Rollback:
             *(len(self.skipped), self.most, *self.skipped[-1]),
         )
 
+    def forget(self) -> None:
+        """The losses so far say nothing of those to come: a stage begins, with images of another size."""
+        self.losses, self._unread = [], []
+
     def metrics(self) -> dict[str, float]:
         """What goes into metrics.jsonl: rollbacks so far, this step's among them."""
         return {"rollbacks": len(self.skipped)}
