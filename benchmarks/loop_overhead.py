@@ -36,7 +36,7 @@ def loop(
     run: Run, state: TrainState, batches: Iterator, steps: int, workdir: str
 ) -> tuple[TrainState, float, float]:
     """The state after some steps of the real loop, seconds a step, and the share of them spent waiting for data."""
-    timer = run.timer()
+    timer, training = run.stage.timer(0.0), run.stage.training
     with (
         MetricsWriter(workdir, tensorboard=False) as writer,
         Progress(steps) as progress,
@@ -45,18 +45,18 @@ def loop(
         hooks = [
             Advance(progress, timer, _started=True),
             run.counters,
-            Log(10, writer, progress, timer, run.training.schedule, (run.counters,), compilations, steps),
+            Log(10, writer, progress, timer, training.schedule, (run.counters,), compilations, steps),
         ]
         start = time.perf_counter()
         with_wait = WaitingTime(batches)
         for info in training_steps(
-            run.training.train_step,
+            training.train_step,
             state,
             with_wait,
             start=0,
             steps=steps,
             mesh=run.mesh,
-            fields=run.training.fields,
+            fields=training.fields,
             timer=timer,
         ):
             run_hooks(hooks, info)
@@ -82,7 +82,7 @@ def bare(run: Run, state: TrainState, batch: dict, steps: int) -> tuple[TrainSta
     """The state after some steps on one batch, and seconds a step."""
     start = time.perf_counter()
     for _ in range(steps):
-        state, metrics = run.training.train_step(state, batch)
+        state, metrics = run.stage.training.train_step(state, batch)
         jax.block_until_ready(metrics)
     return state, (time.perf_counter() - start) / steps
 
@@ -96,9 +96,10 @@ def main() -> None:
         _, job = door.prepare([*rest, f"--workdir={workdir}"])
         flags.FLAGS.mark_as_parsed()
         run = Run(job)
-        state, batches = run.training.initial_state(), run.batches(0)
+        training, batches = run.stage.training, run.stage.batches(0)
+        state = training.initial_state()
         first = next(batches)
-        batch = global_batch({name: first[name] for name in run.training.fields}, run.mesh)
+        batch = global_batch({name: first[name] for name in training.fields}, run.mesh)
         state, _ = bare(run, state, batch, 2)
         looped, stripped, waits = [], [], []
         for _ in range(options.rounds):

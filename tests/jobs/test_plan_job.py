@@ -28,8 +28,10 @@ TINY = (
 
 def test_a_plan_for_the_devices_at_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mesh = ("--config.mesh.fsdp=4", "--config.optimizer.ema_decay=0.9")
-    assert main.main(["--job=plan", f"--output={tmp_path / 'plan.json'}", *TINY, *mesh]) == 0
+    stages = ("--config.stages.until=4", "--config.stages.resolution=32")  # of 8 steps and 64 pixels
+    assert main.main(["--job=plan", f"--output={tmp_path / 'plan.json'}", *TINY, *mesh, *stages]) == 0
     printed = capsys.readouterr().out
+    assert "those of the last of 2, the largest;" in printed
     for part in ("data=2, fsdp=4", "running mean", "all-gather", "matrix products", "<- binds", "chip-hours"):
         assert part in printed
     (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]

@@ -57,6 +57,13 @@ def test_the_state_goes_back_and_the_step_and_its_schedules_go_on(caplog):
     assert rollback.metrics() == {"rollbacks": 1}
 
 
+def test_a_stage_that_begins_is_judged_by_its_own_losses():
+    rollback = hook()
+    assert watch(rollback, 9, 8, 7, 6, 5, 4, 3)[0] == []
+    rollback.forget()
+    assert watch(rollback, 11, 12, 11, 10, 11, 90, 9, first=8)[0] == [14]
+
+
 def test_the_lost_state_is_freed_before_the_good_one_is_read():
     lost = fresh(9)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlp.configuration import stages
 from vlp.planning.compile import CompiledStep
 from vlp.planning.estimate import Estimate
 from vlp.planning.suggest import Trial
 from vlp.planning.topology import Topology
+from vlp.training.model_flops import forward_flops
 
 GIB = 2**30
 
@@ -46,6 +48,21 @@ def _model(config: Any, step: CompiledStep, estimate: Estimate) -> list[str]:
         _line("parameters", f"{step.parameters / 1e6:,.1f} million"),
         _line("to train on a pair", f"{_flops(estimate.pair_flops)} (towers, forward and backward)"),
         _line("a step", f"{_flops(estimate.step_flops)} for {config.batch_size:,} pairs"),
+        *_stages(config, step),
+    ]
+
+
+def _stages(config: Any, step: CompiledStep) -> list[str]:
+    """What smaller stages save; nothing of a run without them."""
+    plans = stages(config)
+    if len(plans) == 1:
+        return []
+    flops = [forward_flops(plan.config, step.fields) for plan in plans]
+    spent = sum(one * (plan.until - plan.start) for one, plan in zip(flops, plans, strict=True))
+    share = f"{spent / flops[-1] / config.steps:.0%}"
+    return [
+        _line("stages", f"all figures are those of the last of {len(plans)}, the largest;"),
+        _line("", f"a pair takes {share} of its FLOPs over the whole run"),
     ]
 
 
