@@ -19,9 +19,8 @@ from vlp.training.state import TrainState
 
 TABLE = re.compile(r"(^|/)position/embedding$")
 TEXT = re.compile(r"text/position/embedding$")
-AFTER_MEAN = re.compile(
-    r"attention_pool/position/embedding$"
-)  # of a resnet: the first row is the grid's mean's
+# Of a resnet: the first row is for the mean of the grid.
+AFTER_MEAN = re.compile(r"attention_pool/position/embedding$")
 SECOND_MOMENTS = {"nu", "v"}  # by the names of optax's fields
 
 
