@@ -103,12 +103,17 @@ def exported(workdir: Path, form: str, output: Path) -> Path:
 
 
 def peers_rows(
-    folder: Path, images: list[Image.Image], texts: list[str], *, max_length: int | None = None
+    folder: Path,
+    images: list[Image.Image],
+    texts: list[str],
+    *,
+    max_length: int | None = None,
+    processor: Any = None,
 ) -> tuple[Any, Any, Any]:
     """What transformers says of pairs, by its ordinary calls: unit rows of images and of texts, and logits."""
     model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
     # With torchvision installed it would resize by that, whose bicubic is not Pillow's to the last grey level.
-    processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+    processor = processor or transformers.AutoProcessor.from_pretrained(folder, backend="pil")
     options = {"padding": "max_length", "max_length": max_length, "truncation": True}
     inputs = processor(text=texts, images=images, **options, return_tensors="pt")
     with torch.no_grad():
@@ -149,6 +154,20 @@ def test_hugging_face_in_and_out(kind: str, tower: dict, pairs: Any, tmp_path: P
     same_weights(folder / "model.safetensors", back / "model.safetensors")
     for ours, theirs in zip(peers_rows(back, *pairs), rows, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("clip", "CLIPProcessor"), ("siglip", "SiglipProcessor")])
+def test_what_is_exported_is_read_by_the_ordinary_calls(
+    kind: str, name: str, pairs: Any, tmp_path: Path
+) -> None:
+    """Whatever resizes there: torchvision where it is installed, else Pillow."""
+    ours = imported(huggingface(tmp_path / "theirs", kind, {}), tmp_path / "ours")
+    back = exported(tmp_path / "ours", "huggingface", tmp_path / "back")
+    images, texts = ours.encode_image(pairs[0]), ours.encode_text(pairs[1])
+    for loader in (transformers.AutoProcessor, getattr(transformers, name)):
+        rows = peers_rows(back, *pairs, processor=loader.from_pretrained(back))
+        assert np.sum(images * rows[0], axis=1).min() > 0.9999
+        np.testing.assert_allclose(texts, rows[1], atol=1e-5)
 
 
 TOWER = {"layers": 2, "width": 64, "mlp_ratio": 2.0}
@@ -217,7 +236,11 @@ def open_clip_rows(
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "timm" else []) for name in OPEN_CLIP]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("timm", "resnet") else [])
+        for name in OPEN_CLIP
+    ],
 )
 def test_open_clip_in_and_out(name: str, pairs: Any, tmp_path: Path, open_clip: Any) -> None:
     folder = open_clip_folder(tmp_path / "theirs", name, open_clip)
