@@ -5,11 +5,13 @@ is what counts on a quiet machine; on a busy one processor time says more, thoug
 
     python benchmarks/search.py [--queries=10000] [--candidates=10000] [--dim=512] [--k=10] [--rounds=3]
     python benchmarks/search.py --queries=100000 --candidates=100000 --rounds=1
+    python benchmarks/search.py --queries=2000 --candidates=1000000 --rounds=1 --alone
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import sys
 import time
@@ -30,7 +32,8 @@ Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 def unit_rows(count: int, dim: int, seed: int) -> np.ndarray:
     rows = np.random.default_rng(seed).standard_normal((count, dim), np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def faiss_search(candidates: np.ndarray, k: int) -> Run | None:
@@ -61,6 +64,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--alone", action="store_true", help="without faiss, which copies the candidates")
     options = parser.parse_args()
     restart_with_huge_pages()
     queries, candidates = (
@@ -73,7 +77,7 @@ def main() -> None:
         return found.scores, found.places
 
     runs: dict[str, Run] = {"vlp": ours}
-    peer = faiss_search(candidates, options.k)
+    peer = None if options.alone else faiss_search(candidates, options.k)
     if peer is not None:
         runs["faiss"] = peer
     # Compiles every shape there is: whole chunks of queries, and what is left.
@@ -86,7 +90,8 @@ def main() -> None:
             seconds[name].append((wall, processor))
     print(
         f"{options.queries} x {options.candidates} x {options.dim}, k={options.k}, {options.rounds} rounds, "
-        f"products in {product_dtype(jax.default_backend()).__name__}"
+        f"products in {product_dtype(jax.default_backend()).__name__}, host memory at most "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
     )
     last = list(runs)[-1]
     for name, times in seconds.items():

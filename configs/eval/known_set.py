@@ -28,14 +28,21 @@ KNOWN = {
     "cars": ("cars196/test", "cars", "verbatim"),
     "cifar10": ("cifar10/test", "cifar", "category"),
     "cifar100": ("cifar100/test", "cifar", "category"),
+    "diabetic_retinopathy": (
+        "diabetic_retinopathy_detection/btgraham-300/test",
+        "diabetic_retinopathy",
+        "diabetic_retinopathy",
+    ),
     "dtd": ("dtd/test", "dtd", "category"),
     "eurosat": ("eurosat/train", "eurosat", "eurosat"),
     "flowers": ("oxford_flowers102/test", "flowers", "verbatim"),
     "food101": ("food101/validation", "food101", "category"),
     "mnist": ("mnist/test", "mnist", "verbatim"),
+    "pcam": ("patch_camelyon/test", "pcam", "pcam"),
     "pets": ("oxford_iiit_pet/test", "pets", "category"),
     "resisc45": ("resisc45/train", "resisc45", "category"),
     "stl10": ("stl10/test", "stl10", "verbatim"),
+    "sun397": ("sun397/tfds/test", "sun397", "sun397"),
     "svhn": ("svhn_cropped/test", "svhn", "verbatim"),
 }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_categories_that_would_share_a_name_keep_their_label() -> None:
 
 
 def test_an_unknown_rule_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match="category, eurosat, gtsrb, imagenet, verbatim, or"):
+    with pytest.raises(ValueError, match="category, diabetic_retinopathy, eurosat, .*, verbatim, or"):
         naming_rule("categories")
 
 
@@ -57,6 +58,7 @@ def test_names_may_come_from_a_file(tmp_path: Path) -> None:
     assert naming_rule(str(path))(["Forest", "0"]) == ["forest", "annual crop land"]
     assert naming_rule("eurosat")(["SeaLake"]) == ["lake or sea"]
     assert naming_rule("gtsrb")(["00014", "14"]) == ["stop"] * 2
+    assert naming_rule("sun397")(["/a/apartment_building/outdoor"]) == ["apartment building outdoor"]
     with pytest.raises(ValueError, match=r"there are no class names at 'nowhere\.json'"):
         naming_rule("nowhere.json")
 
@@ -64,3 +66,11 @@ def test_names_may_come_from_a_file(tmp_path: Path) -> None:
 def test_the_names_are_those_of_a_peer() -> None:
     peer = pytest.importorskip("open_clip.zero_shot_metadata", reason="open_clip_torch is not installed")
     assert naming_rule("imagenet")([str(number) for number in range(1000)]) == list(peer.IMAGENET_CLASSNAMES)
+
+
+def test_the_names_of_known_data_are_those_of_a_peer() -> None:
+    peer = pytest.importorskip("clip_benchmark.datasets", reason="clip-benchmark is not installed")
+    theirs = json.loads(Path(peer.__file__).with_name("en_classnames.json").read_text())
+    for name in ("pcam", "diabetic_retinopathy", "eurosat", "gtsrb"):
+        numbers = [str(number) for number in range(len(theirs[name]))]
+        assert naming_rule(name)(numbers) == theirs[name]

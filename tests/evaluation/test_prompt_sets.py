@@ -15,6 +15,7 @@ PUBLISHED = {
     "cars": (1, 8, "255ecc632c41182c"),
     "cifar": (1, 18, "9bbf912e1144ca4c"),
     "country211": (1, 5, "038d0d5e084b6ee1"),
+    "diabetic_retinopathy": (1, 1, "6873b80434f5ed05"),
     "dtd": (1, 8, "1f6888d2130f62a4"),
     "eurosat": (1, 3, "9bc85d9f1798d03b"),
     "fer2013": (1, 6, "ae805dccc6d01c6a"),
@@ -73,7 +74,7 @@ def test_the_sets_of_known_data_are_those_of_a_peer() -> None:
     path = Path(peer.__file__).with_name("en_zeroshot_classification_templates.json")
     theirs = json.loads(path.read_text())
     shared = set(known_prompt_sets()) & set(theirs)
-    assert len(shared) == 17
+    assert len(shared) == 18
     for ours, name in [(name, name) for name in shared] + [("cifar", "cifar10"), ("openai_80", "imagenet1k")]:
         assert list(load_prompt_set(ours)) == [template.replace("{c}", "{}") for template in theirs[name]]
 

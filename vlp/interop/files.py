@@ -32,7 +32,9 @@ def read_weights(source: Path, *, unpickle: bool = False) -> Tensors:
 
 
 def _of_folder(folder: Path) -> list[Path]:
-    indices = sorted(folder.glob(INDEX))
+    indices, own = sorted(folder.glob(INDEX)), sorted(folder.glob("open_clip*.safetensors"))
+    if len(own) == 1:  # such a folder may hold the same for transformers
+        return own
     if len(indices) == 1:
         content = json.loads(indices[0].read_text(encoding="utf-8"))
         return [folder / name for name in sorted(set(content["weight_map"].values()))]
