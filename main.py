@@ -39,7 +39,10 @@ OPTIONS = {  # name: (default, help)
         "configs/quickstart.py",
         "config file, and after a colon what it takes: configs/clip.py:runlocal",
     ),
-    "workdir": ("", "where the run's files go; default runs/<name of the config>"),
+    "workdir": (
+        "",
+        "where the run's files go; default runs/<name of the config>, or the run of the --checkpoint that is read",
+    ),
     "job": ("train", "what to do; see the list of jobs"),
     "checkpoint": ("", "checkpoint or workdir to read"),
     "source": ("", "data to prepare or inspect in place of the config's, or a foreign model to import"),
