@@ -35,7 +35,7 @@ def test_categories_that_would_share_a_name_keep_their_label() -> None:
 
 
 def test_an_unknown_rule_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match="category, diabetic_retinopathy, eurosat, .*, verbatim, or"):
+    with pytest.raises(ValueError, match=r"category, diabetic_retinopathy, eurosat, .*, verbatim, or"):
         naming_rule("categories")
 
 

@@ -149,6 +149,11 @@ def test_another_config_is_refused_unless_the_change_is_allowed(uninterrupted, c
     assert main.main([*arguments, *allowed]) == 0
 
 
+def test_a_checkpoint_to_start_from_is_a_setting(capsys):
+    assert main.main([*SMALL, "--checkpoint=runs/other"]) == 2
+    assert "--config.checkpoint.start=PATH" in capsys.readouterr().err
+
+
 def test_the_checkpoint_alone_is_a_model_and_can_be_evaluated(uninterrupted, tmp_path):
     workdir, _ = uninterrupted
     model = vlp.load(workdir)

@@ -80,7 +80,7 @@ def _not_below(
     platform, shards = mesh.devices.flat[0].platform, mesh.size
     tile = min(TILE if platform == "cpu" else TILE_ELSEWHERE, _power_of_two(-(-len(queries) // shards)))
     # Few shapes, so that few programs are compiled.
-    filled = tile * shards * _power_of_two(-(-len(queries) // (tile * shards)))
+    filled = tile * shards * _rounded_up(-(-len(queries) // (tile * shards)))
     block = min(BLOCK_CANDIDATES, _power_of_two(len(candidates)))
     count = _compile(mesh, tile)
     with jax.enable_x64(True), jax.set_mesh(mesh):
@@ -166,3 +166,9 @@ def _put(mesh: Mesh, array: np.ndarray, spec: PartitionSpec) -> Array:
 
 def _power_of_two(number: int) -> int:
     return 1 << (number - 1).bit_length()
+
+
+def _rounded_up(number: int) -> int:
+    """To one of eight numbers between two powers of two."""
+    unit = max(1, _power_of_two(number) // 16)
+    return -(-number // unit) * unit

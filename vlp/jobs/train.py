@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from input_pipeline.records import Reason
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
-from vlp.configuration import completed, to_dict
+from vlp.configuration import ConfigError, completed, to_dict
 from vlp.evaluation import find
 from vlp.jobs import JobOptions
 from vlp.jobs._page import write_page
@@ -44,6 +44,11 @@ HooksOf = Callable[[Stage, TrainState, StepTimer], Sequence[Hook]]
 
 def run(options: JobOptions) -> int:
     """Resolves, restores or initialises, trains, evaluates, reports."""
+    if options.checkpoint:
+        raise ConfigError(
+            "--job=train reads no --checkpoint: to start from its weights say --config.checkpoint.start=PATH; a run "
+            "goes on by its --workdir"
+        )
     return Run(options).train()
 
 
