@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 from jaxtyping import PyTree
 
-from vlp.checkpoint.arrays import load_arrays, start_saving, write_listing
-from vlp.checkpoint.description import Description, read_description
+from vlp.checkpoint.arrays import LISTING, load_arrays, start_saving, write_listing
+from vlp.checkpoint.description import DESCRIPTION, TOKENIZER, Description, read_description
 from vlp.checkpoint.folders import (
     SAVING,
     complete_steps,
@@ -173,7 +173,7 @@ class Checkpointer:
         try:
             wait_for_arrays()
             if self._primary:
-                write_manifest(folder)
+                write_manifest(folder, needed=(DESCRIPTION, TOKENIZER, LISTING))
                 publish(folder)
         except BaseException:
             if self._primary:

@@ -12,12 +12,21 @@ from pathlib import Path
 MANIFEST = "manifest.json"
 
 
-def write_manifest(folder: Path) -> None:
+def write_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
     """Records size and SHA-256 of every file below a folder; whatever has no manifest is not a whole checkpoint.
 
     All bytes are on the disk, and not only on their way to it, before the manifest says that they are.
+
+    Args:
+      folder: of one checkpoint.
+      needed: files without which it is none.
+
+    Raises:
+      FileNotFoundError: one of them has gone, as when somebody removes the folder at this moment.
     """
     names = _files(folder)
+    if gone := sorted(set(needed) - set(names)):
+        raise FileNotFoundError(f"{', '.join(gone)} of {folder} has been removed")
     for name in names:
         sync(folder / name)
     entries = {name: [(folder / name).stat().st_size, digest] for name, digest in _digests(folder, names)}
