@@ -6,8 +6,10 @@ import logging
 import resource
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,16 +46,33 @@ def test_restores_every_bit_onto_any_number_of_devices(checkpointer: Checkpointe
     assert len(model["params"]["half"].addressable_shards) == devices
 
 
-def test_what_is_saved_is_the_state_at_the_call(checkpointer: Checkpointer) -> None:
-    model, training = parts(1)
+@pytest.mark.parametrize("devices", [8, 1])
+def test_what_is_saved_is_the_state_at_the_call(checkpointer: Checkpointer, devices: int) -> None:
+    model, training = parts(1, devices)
     checkpointer.save(1, model, training, description(1))
     overwrite = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
     for _ in range(5):
         model["params"] = overwrite(model["params"])
     folder = checkpointer.newest()
     assert folder is not None
-    restored, _, _ = checkpointer.restore(folder, *abstract(parts(1)))
-    assert_same(restored, parts(1)[0])
+    restored, _, _ = checkpointer.restore(folder, *abstract(parts(1, devices), devices))
+    assert_same(restored, parts(1, devices)[0])
+
+
+def test_a_save_asks_nothing_of_the_disk_before_it_returns(
+    checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, release = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> None:
+        writing.set()
+        assert release.wait(60)
+
+    monkeypatch.setattr("vlp.checkpoint.checkpointer.write_listing", slow)
+    checkpointer.save(1, *parts(1), description(1))  # would never return if it wrote by itself
+    assert writing.wait(60)
+    release.set()
+    checkpointer.wait()
 
 
 def test_keeps_the_last_and_every_mth(tmp_path: Path) -> None:

@@ -22,6 +22,21 @@ Parts = Mapping[str, PyTree]
 Layout = dict[str, Any]  # "path": keys and indices, "shape", "dtype"
 
 
+def on_host(parts: Parts) -> dict[str, PyTree]:
+    """Copies arrays to the host, where no later step changes them. For a run of one process.
+
+    On CPU devices they are there already: then a step that is given one to overwrite leaves its memory alone.
+
+    Args:
+      parts: pytrees of arrays by name.
+
+    Raises:
+      ValueError: an array was donated or deleted.
+    """
+    _refuse_deleted({part: _by_name(tree) for part, tree in parts.items()})
+    return jax.tree.map(_own, jax.device_get(dict(parts)))
+
+
 def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
     """Copies arrays to the host and starts to write them. Every process calls it.
 
@@ -141,6 +156,12 @@ def _keys(path: tuple[Any, ...]) -> list[str | int]:
         next(getattr(entry, kind) for kind in ("key", "idx", "name") if hasattr(entry, kind))
         for entry in path
     ]
+
+
+def _own(leaf: Any) -> Any:
+    """Keys of random numbers have no numpy form, and stay on their device."""
+    is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended)
+    return jax.numpy.copy(leaf) if is_key else leaf
 
 
 def _as_array(leaf: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 import jax
 from jaxtyping import PyTree
 
-from vlp.checkpoint.arrays import LISTING, load_arrays, start_saving, write_listing
+from vlp.checkpoint.arrays import LISTING, load_arrays, on_host, start_saving, write_listing
 from vlp.checkpoint.description import DESCRIPTION, TOKENIZER, Description, read_description
 from vlp.checkpoint.folders import (
     SAVING,
@@ -65,7 +66,7 @@ class Checkpointer:
         *,
         keep: Collection[int] = (),
     ) -> None:
-        """Saves one step; returns once the arrays are copied, while they are still being written.
+        """Saves one step; returns once the arrays are copied: what else there is to do is done by another thread.
 
         Args:
           step: names the checkpoint. The newest one there is left as it is.
@@ -88,8 +89,13 @@ class Checkpointer:
         if step == newest:
             return
         folder, parts = self._directory / f"{step}{SAVING}", {"model": model, "training": training}
-        raise_together(self._prepare(folder, parts, description))
-        self._pending = self._worker.submit(self._finish, folder, start_saving(folder, parts), keep)
+        if jax.process_count() > 1:
+            # Orbax starts with an agreement of all processes, made in the order of their steps: by this thread alone.
+            raise_together(self._prepare(folder, parts, description))
+            self._pending = self._worker.submit(self._finish, folder, start_saving(folder, parts), keep)
+        else:
+            write = functools.partial(self._write, folder, on_host(parts), description)
+            self._pending = self._worker.submit(self._finish, folder, write, keep)
 
     def wait(self) -> None:
         """Waits until the last save is complete.
@@ -167,6 +173,11 @@ class Checkpointer:
             except Exception as error:  # whatever it is, the other processes have to hear of it
                 return error
         return None
+
+    def _write(self, folder: Path, parts: dict[str, PyTree], description: Description) -> None:
+        """Writes all but the manifest."""
+        raise_together(self._prepare(folder, parts, description))
+        start_saving(folder, parts)()
 
     def _finish(self, folder: Path, wait_for_arrays: Callable[[], None], keep: Collection[int]) -> None:
         """Completes a save in the background; only a complete one gets its name, only then do older ones go."""

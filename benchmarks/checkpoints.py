@@ -1,0 +1,130 @@
+"""What saving costs the training loop, and what restoring takes: for the quickstart's state and for one of about 1 GB.
+
+Each is a run of `main.py` as it is (no evaluation), in a process of its own, that logs and saves every few steps: the
+stalls are what its `timings.jsonl` calls `checkpoint_seconds`. The last save, which nothing hides, is waited for, and a
+second process goes on from there. The yardstick is copying as many bytes once, into fresh memory, in the same process.
+
+    python benchmarks/checkpoints.py [--saves=10] [--only=quickstart|large] [--config.KEY=VALUE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from vlp.huge_pages import HUGE_PAGES, TUNABLES
+
+QUIET = ("log.tensorboard=False", *(f"evaluators.{name}.every=0" for name in ("zero_shot", "retrieval")))
+QUIET += tuple(f"evaluators.{name}.final=False" for name in ("zero_shot", "retrieval"))
+# 85 million parameters and as many moments twice, and so few tokens that a step is mostly its update.
+LARGE = {"width": 1056, "heads": 16, "mlp_dim": 4224, "resolution": 16, "patch_size": 8}
+STATES = {
+    "quickstart": (8, ()),
+    "large": (
+        4,
+        ("batch_size=8", "model.embed_dim=128", *(f"model.image.{name}={n}" for name, n in LARGE.items())),
+    ),
+}
+
+
+def flags_of(name: str, saves: int, rest: list[str]) -> list[str]:
+    """Of a run with so many saves that are measured: the stall of the last one is never logged."""
+    apart, changes = STATES[name]
+    own = (f"steps={apart * (saves + 1)}", f"checkpoint.every={apart}", f"log.every={apart}")
+    return [f"--config.{change}" for change in (*QUIET, *changes, *own)] + rest
+
+
+def train(arguments: list[str], workdir: str) -> dict[str, float]:
+    """Runs the job in this process. Returns the size of its state, and the times of copying, saving and verifying."""
+    import jax
+    import numpy as np
+    from absl import flags
+
+    import main as door
+    from vlp.jobs.train import Run
+
+    _, job = door.prepare([*arguments, f"--workdir={workdir}"])
+    flags.FLAGS.mark_as_parsed()
+    start = time.perf_counter()
+    run = Run(job)
+    built = time.perf_counter() - start
+    if run.newest is None:
+        run.train()
+        leaves = jax.tree.leaves(run.training.abstract_state)
+        size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        return {"bytes": size, "arrays": len(leaves), "copy": copying(np.ones(size, np.uint8))}
+    start = time.perf_counter()
+    jax.block_until_ready(run.restored(run.newest)[0])
+    restored = time.perf_counter() - start
+    start = time.perf_counter()
+    run.checkpointer.newest()
+    return {"restore": restored, "verify": time.perf_counter() - start, "build": built}
+
+
+def copying(source) -> float:
+    """Seconds of a copy into fresh memory, median of five."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        source.copy()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def measured(name: str, saves: int, rest: list[str]) -> dict[str, float | list[float]]:
+    """All figures of one state."""
+    with tempfile.TemporaryDirectory() as workdir:
+        figures = {}
+        for _ in ("trains", "goes on"):
+            command = [sys.executable, __file__, f"--workdir={workdir}", *flags_of(name, saves, rest)]
+            environment = {**__import__("os").environ, TUNABLES: HUGE_PAGES}
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise SystemExit(done.stderr[-3000:])
+            figures |= json.loads(done.stdout.splitlines()[-1])
+        lines = [json.loads(line) for line in (Path(workdir) / "timings.jsonl").read_text().splitlines()]
+    return figures | {
+        "stalls": [line["checkpoint_seconds"] for line in lines if "checkpoint_seconds" in line]
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--saves", type=int, default=10)
+    parser.add_argument("--only", choices=STATES, help="one of the two states")
+    parser.add_argument("--workdir", default="", help=argparse.SUPPRESS)
+    options, rest = parser.parse_known_args()
+    if options.workdir:
+        answer, sys.stdout = sys.stdout, sys.stderr
+        print(json.dumps(train(rest, options.workdir)), file=answer)
+        return
+    print("| state | MB | arrays | copy, ms | stall p50, ms | max | first | restore, s | verify, s |")
+    print("| --- |" + " --- |" * 8)
+    for name in STATES:
+        if options.only in (None, name):
+            found = measured(name, options.saves, rest)
+            stalls = [1e3 * seconds for seconds in found["stalls"]]
+            later = stalls[1:] or stalls
+            print(
+                f"| {name} | {found['bytes'] / 1e6:,.0f} | {found['arrays']} | {1e3 * found['copy']:.0f} | "
+                f"{statistics.median(later):.0f} | {max(later):.0f} | {stalls[0]:.0f} | "
+                f"{found['restore']:.2f} | {found['verify']:.2f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
