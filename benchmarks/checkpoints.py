@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,11 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
+ROOT = Path(__file__).resolve().parents[1]
 QUIET = ("log.tensorboard=False", *(f"evaluators.{name}.every=0" for name in ("zero_shot", "retrieval")))
 QUIET += tuple(f"evaluators.{name}.final=False" for name in ("zero_shot", "retrieval"))
 # 85 million parameters and as many moments twice, and so few tokens that a step is mostly its update.
@@ -86,7 +87,7 @@ def measured(name: str, saves: int, rest: list[str]) -> dict[str, float | list[f
         figures = {}
         for _ in ("trains", "goes on"):
             command = [sys.executable, __file__, f"--workdir={workdir}", *flags_of(name, saves, rest)]
-            environment = {**__import__("os").environ, TUNABLES: HUGE_PAGES}
+            environment = {**os.environ, TUNABLES: HUGE_PAGES}
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
