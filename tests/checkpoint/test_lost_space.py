@@ -16,6 +16,7 @@ import pytest
 from checkpoint_states import description
 
 from vlp.checkpoint import Checkpointer, complete_steps, find_checkpoint, load_model_arrays
+from vlp.checkpoint.arrays import start_saving
 from vlp.checkpoint.manifest import find_damage
 
 
@@ -96,11 +97,17 @@ def test_a_folder_that_vanishes_during_a_save_leaves_nothing_that_looks_whole(tm
     assert failures
 
 
-def test_files_that_went_before_the_digests_were_taken_make_no_checkpoint(tmp_path: Path) -> None:
+def test_files_that_went_before_the_digests_were_taken_make_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losing(folder: Path, parts: Any) -> Callable[[], None]:
+        (folder / name).unlink()
+        return start_saving(folder, parts)
+
+    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", losing)
     for number, name in enumerate(("arrays.json", "description.json", "tokenizer.model")):
         checkpointer = Checkpointer(tmp_path / str(number))
         checkpointer.save(1, *large(1), description(1))
-        (tmp_path / str(number) / "1.saving" / name).unlink()
         with pytest.raises(RuntimeError, match=f"could not be written: {name} of .* has been removed"):
             checkpointer.close()
         assert complete_steps(tmp_path / str(number)) == []
