@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import jax
+from jax.experimental.mesh_utils import create_device_mesh
 from jax.sharding import AxisType, Mesh
 
 AXES = ("data", "fsdp", "model")
@@ -18,8 +19,10 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
       devices: others than those, such as a TPU slice's to compile for.
     """
     shape = tuple(sizes[axis] for axis in AXES)
-    # Auto, not make_mesh's default Explicit: towers constrain block edges and leave the rest to the compiler.
-    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+    # jax.make_mesh would refuse 16 x 32 on a torus of 8 x 8 x 8, because an axis of it has to be split for that.
+    placed = create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    # Auto: towers constrain block edges and leave the rest to the compiler.
+    return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
