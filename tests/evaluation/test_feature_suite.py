@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 
 from vlp.evaluation.clusters import Clusters, cluster_figures, clusters_of
 from vlp.evaluation.exhibits import Bars, Confusion, Table
 from vlp.evaluation.features import Features
 from vlp.evaluation.geometry import Geometry, alignment, modality_gap, uniformity
+from vlp.evaluation.probes.linear import LinearProbe
 from vlp.evaluation.probes.penalties import best_place, penalty_at
 
 
@@ -111,9 +112,17 @@ def test_average_precision_of_tags_is_scikit_learns(data):
         (one.images[[bool(tags) for tags in one.tags]], ["early" in tags for tags in one.tags if tags])
         for one in (data["train"], data["test"])
     )
-    probe = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000).fit(*train)
-    expected = average_precision_score(test[1], probe.decision_function(test[0]))
-    assert values[1] == pytest.approx(expected, abs=2e-3)
+    expected = average_precision_score(test[1], Ridge(alpha=penalty).fit(*train).predict(test[0]))
+    assert values[1] == pytest.approx(expected)
+
+
+def test_sets_with_the_same_training_set_share_its_classifiers(data, labelled_set, monkeypatch):
+    data["other"] = labelled_set(60, 4)
+    fits, fit = [], LinearProbe.fit
+    monkeypatch.setattr(LinearProbe, "fit", lambda *given: fits.append(1) or fit(*given))
+    alone = suite(data, parts=("svm",))(Rows())
+    both = Features(data, sets=("test", "other"), train_sets=("train",), parts=("svm",))(Rows())
+    assert len(fits) == 2 and alone.items() < both.items()
 
 
 def test_classes_that_training_never_saw_are_left_out(data):

@@ -49,16 +49,6 @@ def test_the_svm_is_linear_svc() -> None:
     np.testing.assert_array_equal(model.scores(TEST[0]).argmax(axis=1), other.predict(TEST[0]))
 
 
-def test_one_versus_rest_is_a_regression_for_each_tag() -> None:
-    tags = np.stack([TRAIN[1] < 2, TRAIN[1] % 2 == 0, TRAIN[0][:, 3] > np.median(TRAIN[0][:, 3])], axis=1)
-    model = LinearProbe(TRAIN[0], tags, 3, linear.ONE_VS_REST, tolerance=1e-6).fit(0.1)
-    for tag in range(3):
-        other = LogisticRegression(C=10.0, tol=1e-9, max_iter=10_000)
-        other.fit(TRAIN[0].astype(np.float64), tags[:, tag])
-        scale = np.abs(other.coef_).max()
-        np.testing.assert_allclose(model.weights[:, tag], other.coef_[0], atol=2e-3 * scale)
-
-
 def test_rows_without_weight_are_as_if_absent_and_a_near_start_saves_iterations() -> None:
     kept = np.arange(len(TRAIN[1])) % 3 > 0
     whole = LinearProbe(*TRAIN, CLASSES, tolerance=1e-6)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -118,12 +118,19 @@ class Features(Evaluator):
     def _own(self, name: str) -> tuple[ClassExamples, TagExamples]:
         """The rows of the three sets, chosen once by their labels and tags alone."""
         if name not in self._examples:
-            place = self.sets.index(name)
-            train = self.data[_at(self.train_sets, place)]
-            validation = self.data[_at(self.validation_sets, place)] if self.validation_sets else None
-            whole = train, validation, self.data[name]
+            train, *validation = (self.data[one] for one in self._trained_on(name))
+            whole = train, validation[0] if validation else None, self.data[name]
             self._examples[name] = class_examples(name, *whole), tag_examples(*whole)
         return self._examples[name]
+
+    def _trained_on(self, name: str) -> list[str]:
+        """The training set for a set, and the validation set where there is one."""
+        place = self.sets.index(name)
+        return [
+            given[place if len(given) > 1 else 0]
+            for given in (self.train_sets, self.validation_sets)
+            if given
+        ]
 
     def _classes(self, name: str) -> ClassExamples:
         return self._own(name)[0]
@@ -134,9 +141,13 @@ class Features(Evaluator):
             settings = Settings(
                 self.neighbours, self.temperature, self.svm_penalty, self.ridge_penalty, self.shots
             )
-            found = [
-                class_answers(part, classes.encoded(model), settings) for part in self.parts if part != "tags"
-            ]
+            trained_on = ",".join(self._trained_on(name))
+
+            def fitted(part: str, fit: Callable[[], Any]) -> Any:
+                return self._found.once(model, f"{part} trained on {trained_on}", fit)
+
+            encoded = classes.encoded(model)
+            found = [class_answers(part, encoded, settings, fitted) for part in self.parts if part != "tags"]
             if "tags" in self.parts and tags.names:
                 found.append(tag_answers(tags.encoded(model)))
             return found
@@ -166,10 +177,6 @@ def _paired(option: str, given: tuple[str, ...], sets: tuple[str, ...]) -> None:
             f"evaluators.features.{option} names {len(given)} sets for {len(sets)} in evaluators.features.sets: "
             "give one for each, or one for all"
         )
-
-
-def _at(given: tuple[str, ...], place: int) -> str:
-    return given[place if len(given) > 1 else 0]
 
 
 def _exhibits(name: str, classes: ClassExamples, predicted: np.ndarray) -> Iterable[Exhibit]:

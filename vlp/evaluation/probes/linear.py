@@ -1,4 +1,4 @@
-"""Linear classifiers with an L2 penalty, fitted to the optimum over all rows at once: one solver, three losses.
+"""Linear classifiers with an L2 penalty, fitted to the optimum over all rows at once: one solver, two losses.
 
 The objective is that of scikit-learn's LogisticRegression and LinearSVC with C = 1 / penalty,
 
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Float64, Int, Shaped
+from jaxtyping import Array, Float, Float32, Float64, Int
 
 from vlp.parallel.mesh import AXES, make_mesh
 
@@ -32,13 +32,6 @@ def cross_entropy(scores: Float[Array, "n outputs"], labels: Int[Array, " n"]) -
     """Of the softmax over classes."""
     own = jnp.arange(scores.shape[1]) == labels[:, None]
     return jax.nn.logsumexp(scores, axis=1) - jnp.where(own, scores, 0).sum(axis=1)
-
-
-def binary_cross_entropy(
-    scores: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
-) -> Float[Array, " n"]:
-    """Of a sigmoid for each output, summed over outputs; targets are 1 or 0."""
-    return jax.nn.softplus(jnp.where(targets > 0, -scores, scores)).sum(axis=1)
 
 
 def squared_hinge(scores: Float[Array, "n outputs"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
@@ -57,7 +50,6 @@ class Kind:
 
 
 LOGISTIC = Kind(cross_entropy, 0.5)
-ONE_VS_REST = Kind(binary_cross_entropy, 0.25)
 SVM = Kind(squared_hinge, 2.0, penalised_bias=True)  # as in LIBLINEAR
 
 
@@ -84,7 +76,7 @@ class LinearProbe:
     def __init__(
         self,
         features: Float[np.ndarray, "n dim"],
-        targets: Shaped[np.ndarray, "n ..."],
+        labels: Int[np.ndarray, " n"],
         outputs: int,
         kind: Kind = LOGISTIC,
         *,
@@ -95,8 +87,8 @@ class LinearProbe:
 
         Args:
           features: of finite numbers.
-          targets: class numbers [n], or with ONE_VS_REST 1 or 0 [n, outputs].
-          outputs: number of classes or tags.
+          labels: class numbers.
+          outputs: number of classes.
           kind: of classifier.
           tolerance: of the largest slope of the mean objective, as scikit-learn's `tol`; here of the scaled variables.
           max_iterations: of one fit.
@@ -114,7 +106,7 @@ class LinearProbe:
             spectrum, basis = np.linalg.eigh(np.asarray(_product(centred.T, centred), np.float64) / len(rows))
             self._spectrum, self._basis = np.maximum(spectrum, 0), basis
             self._rows = _product(centred, jnp.asarray(basis, jnp.float32))
-            self._targets = jnp.asarray(targets)
+            self._labels = jnp.asarray(labels)
 
     def fit(
         self,
@@ -144,7 +136,7 @@ class LinearProbe:
             losses, slope, bias_slope = _losses_and_slopes(
                 self._kind,
                 self._rows,
-                self._targets,
+                self._labels,
                 relative,
                 rotated.astype(np.float32),
                 bias.astype(np.float32),
@@ -204,7 +196,7 @@ def _product(left: Float32[Array, "n k"], right: Float32[Array, "k m"]) -> Float
 def _losses_and_slopes(
     kind: Kind,
     rows: Float32[Array, "n dim"],
-    targets: Shaped[Array, "n ..."],
+    labels: Int[Array, " n"],
     row_weights: Float32[Array, " n"],
     weights: Float32[Array, "dim outputs"],
     bias: Float32[Array, " outputs"],
@@ -212,7 +204,7 @@ def _losses_and_slopes(
     """Each row's weighted loss, and the slopes of their sum."""
 
     def losses(scores: Float32[Array, "n outputs"]) -> Float32[Array, " n"]:
-        return row_weights * kind.loss(scores, targets)
+        return row_weights * kind.loss(scores, labels)
 
     values, pull = jax.vjp(losses, _product(rows, weights) + bias)
     (slope,) = pull(jnp.ones_like(values))
