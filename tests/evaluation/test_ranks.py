@@ -50,6 +50,19 @@ def test_a_mesh_that_training_has_set_does_not_matter() -> None:
         assert best_ranks(rows, rows, np.stack([np.arange(20)] * 2, axis=1)).tolist() == [1] * 20
 
 
+def test_tpus_leave_ranks_to_their_hosts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_processors(backend: str) -> None:
+        raise RuntimeError(backend)
+
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert module._exact_mesh().devices.flat[0].platform == "cpu" and not caplog.text
+    monkeypatch.setattr(jax, "local_devices", no_processors)
+    module._exact_mesh()
+    assert "JAX_PLATFORMS=tpu,cpu" in caplog.text
+
+
 def test_a_pair_that_is_named_twice_counts_once() -> None:
     rows = np.eye(3, dtype=np.float32)
     assert best_ranks(rows[:1], rows, np.array([[0, 0], [0, 0]]), ignored=np.array([[0, 0]])).tolist() == [1]

@@ -478,6 +478,16 @@ def test_positions_are_resampled_as_open_clip_does(old: int, new: int, open_clip
     np.testing.assert_allclose(positions(table[1:], new, "open_clip"), theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize(("old", "new"), [(4, 7), (7, 4), (5, 10)])
+def test_positions_are_resampled_as_big_vision_does(old: int, new: int) -> None:
+    """By `resample_posemb` of its models/vit.py."""
+    from scipy.ndimage import zoom
+
+    grid = np.random.default_rng(0).normal(size=(old, old, 6)).astype(np.float32)
+    theirs = zoom(grid, (new / old, new / old, 1), order=1).reshape(new * new, 6)
+    np.testing.assert_allclose(positions(grid.reshape(-1, 6), new, "big_vision"), theirs, atol=1e-5)
+
+
 def test_a_patch_kernel_says_of_larger_patches_what_it_said_before() -> None:
     """Of 4 x 4 patches blown up to 8 x 8 by the resizing itself (FlexiViT, section 3.4)."""
     dice = np.random.default_rng(0)
