@@ -20,7 +20,8 @@ import jax
 import numpy as np
 from search import unit_rows
 
-from vlp.evaluation.ranks import BLOCK_CANDIDATES, TIE, best_ranks
+from vlp.evaluation.counting import BLOCK_CANDIDATES
+from vlp.evaluation.ranks import TIE, best_ranks
 from vlp.huge_pages import restart_with_huge_pages
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from vlp.evaluation import counting
 from vlp.evaluation import ranks as module
 from vlp.evaluation.ranks import best_ranks
 from vlp.parallel.mesh import data_mesh, make_mesh
@@ -28,13 +29,10 @@ def brute_force(queries, candidates, right: list[set[int]]) -> list[int]:
 def test_ranks_are_those_of_a_double_loop_however_they_are_cut(
     chunk: int, block: int, tile: int, devices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, size in (
-        ("CHUNK_QUERIES", chunk),
-        ("BLOCK_CANDIDATES", block),
-        ("TILE", tile),
-        ("CELLS", chunk),
-    ):
-        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(module, "CHUNK_QUERIES", chunk)
+    monkeypatch.setattr(module, "CELLS", chunk)
+    monkeypatch.setattr(counting, "BLOCK_CANDIDATES", block)
+    monkeypatch.setattr(counting, "TILE", tile)
     rng = np.random.default_rng(0)
     queries, candidates = unit(rng, 23, 5), unit(rng, 31, 5)
     candidates[20:25] = candidates[3]  # ties across the candidates
@@ -57,9 +55,9 @@ def test_tpus_leave_ranks_to_their_hosts(
         raise RuntimeError(backend)
 
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    assert module._exact_mesh().devices.flat[0].platform == "cpu" and not caplog.text
+    assert counting.exact_mesh().devices.flat[0].platform == "cpu" and not caplog.text
     monkeypatch.setattr(jax, "local_devices", no_processors)
-    module._exact_mesh()
+    counting.exact_mesh()
     assert "JAX_PLATFORMS=tpu,cpu" in caplog.text
 
 
@@ -90,7 +88,7 @@ def test_the_score_matrix_is_never_held_whole() -> None:
     rows, block = (np.zeros((count, 512), np.float32) for count in (65_536, 8192))
     with jax.enable_x64(True):
         shapes = (rows, rows[:, 0].astype(np.float64), block, np.int32(0), rows[:, 0].astype(np.int32))
-        program = module._compile(data_mesh(jax.devices()[:1]), 256).lower(*shapes).compile()
+        program = counting._compile(data_mesh(jax.devices()[:1]), 256).lower(*shapes).compile()
     scores = 65_536 * 8192 * 8
     assert program.memory_analysis().temp_size_in_bytes < scores / 50
 
@@ -115,7 +113,7 @@ def test_a_query_without_a_right_answer_is_refused() -> None:
 
 
 def test_ignored_candidates_are_none(monkeypatch) -> None:
-    monkeypatch.setattr("vlp.evaluation.ranks.BLOCK_CANDIDATES", 4)
+    monkeypatch.setattr(counting, "BLOCK_CANDIDATES", 4)
     rng = np.random.default_rng(1)
     queries, candidates = unit(rng, 6, 4), unit(rng, 9, 4)
     candidates[6] = queries[3]  # stands before the right answer, and is ignored

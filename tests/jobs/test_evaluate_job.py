@@ -55,6 +55,18 @@ def test_those_of_embeddings_lie_beside_them(evaluate, run, data, tmp_path):
     assert (embedded / "evaluations" / "features.json").exists()
 
 
+def test_embeddings_of_any_data_are_evaluated_by_the_name_they_have(run, data, tmp_path, capsys):
+    embedded = tmp_path / "embedded"
+    what = (f"--source={data}", "--config.embed.feature=both")
+    assert main.main(["--job=embed", f"--checkpoint={run}", f"--output={embedded}", *what]) == 0
+    alone = ("--config.evaluators.retrieval.final=true", "--config.evaluators.zero_shot.final=false")
+    arguments = ["--job=evaluate", "--config=configs/eval/zero_shot.py", f"--source={embedded}", *alone]
+    assert main.main([*arguments, "--config.evaluators.retrieval.sets=('source',)"]) == 0
+    assert "retrieval/text_to_image/recall@1" in capsys.readouterr().out
+    assert main.main([*arguments, "--config.evaluators.retrieval.sets=('val',)"]) == 2
+    assert "asks for 'val': data.evaluation has source" in capsys.readouterr().err
+
+
 def test_a_file_that_cannot_be_written_is_said_before_the_work(evaluate, run, capsys):
     assert evaluate(f"--checkpoint={run}", "--output=figures.html") == 2
     assert "--output=figures.html: name the file of figures, such as features.json" in capsys.readouterr().err

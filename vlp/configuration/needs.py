@@ -78,6 +78,11 @@ def _need_evaluation(config: ConfigDict) -> None:
     for evaluator, settings in config.evaluators.items():
         if settings.every or settings.final:
             for name in evaluation_sets(settings):
+                if name not in config.data.evaluation:
+                    known = ", ".join(config.data.evaluation) or "none"
+                    raise ConfigError(
+                        f"evaluators.{evaluator}.sets: '{name}' is not in data.evaluation, which has {known}"
+                    )
                 _check_entry(config.data.evaluation[name], f"evaluators.{evaluator}: data.evaluation.{name}")
 
 

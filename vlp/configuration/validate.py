@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from vlp.configuration.devices import check_model_axis
 from vlp.configuration.errors import ConfigError
-from vlp.configuration.needs import NEEDS, evaluation_sets
+from vlp.configuration.needs import NEEDS
 from vlp.configuration.stages import check_spans, stages
 from vlp.configuration.tree import flatten
 from vlp.configuration.values import check_values
@@ -245,12 +245,6 @@ def _check_evaluators(config: ConfigDict) -> None:
             raise ConfigError(
                 f"evaluators.{name}.sets is empty: name some of data.evaluation, or set every=0"
             )
-        for chosen in evaluation_sets(evaluator):
-            if chosen not in config.data.evaluation:
-                known = ", ".join(config.data.evaluation) or "none"
-                raise ConfigError(
-                    f"evaluators.{name}.sets: '{chosen}' is not in data.evaluation, which has {known}"
-                )
     k = config.evaluators.retrieval.k
     if not k or min(k) < 1:
         raise ConfigError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int, Int64
 
+from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_mean_rank, chance_median_rank, chance_within, share_within
 from vlp.evaluation.galleries import Gallery, folds, in_language, whole_gallery
@@ -47,8 +49,14 @@ def retrieval_figures(
     `rsum` adds up the recalls of both directions (Faghri et al. 2018, VSE++, and all after it): shares here,
     as the recalls are, where papers add per cent.
     """
+    return _figures(retrieval_ranks(images, texts, pairs), ks)
+
+
+def _figures(
+    ranks_by_direction: Mapping[str, Int64[np.ndarray, " queries"]], ks: Sequence[int]
+) -> dict[str, float]:
     figures: dict[str, float] = {}
-    for direction, ranks in retrieval_ranks(images, texts, pairs).items():
+    for direction, ranks in ranks_by_direction.items():
         figures |= {f"{direction}/recall@{k}": share_within(ranks, k) for k in ks}
         figures[f"{direction}/median_rank"] = float(np.median(ranks))
         figures[f"{direction}/mean_rank"] = float(np.mean(ranks))
@@ -99,20 +107,19 @@ class Retrieval(Evaluator):
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return self._measured(
-            lambda name, part: retrieval_figures(*self._rows(model, name, part), part.pairs, self.k)
+            lambda where, name, part: _figures(self._ranks(model, where, name, part), self.k)
         )
 
     def chance(self) -> dict[str, float]:
         return self._measured(
-            lambda name, part: retrieval_chance(part.pairs, len(part.rows), len(part.texts), self.k)
+            lambda _where, _name, part: retrieval_chance(part.pairs, len(part.rows), len(part.texts), self.k)
         )
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
         """Of every query whether it found its answer among the first k, and the rank."""
         found: dict[str, Float[np.ndarray, " queries"]] = {}
         for where, name, part in self._galleries():
-            ranks_by_direction = retrieval_ranks(*self._rows(model, name, part), part.pairs)
-            for direction, ranks in ranks_by_direction.items():
+            for direction, ranks in self._ranks(model, where, name, part).items():
                 found |= {f"{where}{direction}/recall@{k}": (ranks <= k).astype(float) for k in self.k}
                 found[f"{where}{direction}/mean_rank"] = ranks.astype(float)
         return found
@@ -128,24 +135,34 @@ class Retrieval(Evaluator):
     def _languages(self, model: Encoder, name: str) -> Table:
         parts = {language: in_language(name, self.data[name], language) for language in self.languages}
         figures = {
-            language: [retrieval_figures(*self._rows(model, name, one), one.pairs, self.k) for one in both]
+            language: [
+                _figures(self._ranks(model, where, name, one), self.k)
+                for where, one in zip(self._both(name, language), both, strict=True)
+            ]
             for language, both in parts.items()
         }
         return language_table(name, parts, figures, self.k)
 
-    def _measured(self, measure: Callable[[str, Gallery], dict[str, float]]) -> dict[str, float]:
+    def _both(self, name: str, language: str) -> tuple[str, str]:
+        """How names start of the figures in a language, and in English on the same images."""
+        where = f"{self.name}/{name}/{language}/"
+        return where, f"{where}in_english/"
+
+    def _measured(self, measure: Callable[[str, str, Gallery], dict[str, float]]) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name in self.sets:
             data, where = self.data[name], f"{self.name}/{name}/"
-            figures |= _named(where, measure(name, whole_gallery(name, data)))
+            figures |= _named(where, measure(where, name, whole_gallery(name, data)))
             if self.folds > 1:
-                parts = [measure(name, part) for part in folds(name, data, self.folds)]
+                cut = enumerate(folds(name, data, self.folds))
+                parts = [measure(f"{where}fold_{number}/", name, part) for number, part in cut]
                 means = {figure: float(np.mean([part[figure] for part in parts])) for figure in parts[0]}
                 figures |= _named(f"{where}{self.folds}_folds/", means)
             for language in self.languages:
-                own, english = (measure(name, part) for part in in_language(name, data, language))
+                places, both = self._both(name, language), in_language(name, data, language)
+                own, english = (measure(*one) for one in zip(places, (name, name), both, strict=True))
                 gap = (english["rsum"] - own["rsum"]) / (2 * len(self.k))
-                figures |= _named(f"{where}{language}/", {**own, "gap_to_english": gap})
+                figures |= _named(places[0], {**own, "gap_to_english": gap})
         return figures
 
     def _galleries(self) -> Iterator[tuple[str, str, Gallery]]:
@@ -154,7 +171,19 @@ class Retrieval(Evaluator):
             data, where = self.data[name], f"{self.name}/{name}/"
             yield where, name, whole_gallery(name, data)
             for language in self.languages:
-                yield f"{where}{language}/", name, in_language(name, data, language)[0]
+                yield self._both(name, language)[0], name, in_language(name, data, language)[0]
+
+    def _ranks(
+        self, model: Encoder, where: str, name: str, part: Gallery
+    ) -> dict[str, Int64[np.ndarray, " queries"]]:
+        """Counted once for figures, outcomes and exhibits."""
+        return self._found.once(
+            model, where, lambda: retrieval_ranks(*self._rows(model, name, part), part.pairs)
+        )
+
+    @cached_property
+    def _found(self) -> LatestModel:
+        return LatestModel()
 
     def _rows(
         self, model: Encoder, name: str, part: Gallery
