@@ -58,7 +58,7 @@ def first_loss(model, settings):
     fields = ("image", "text", "text_mask")
     stream = make_stream(
         config.data,
-        preprocessing=model.preprocessing,
+        preprocessing={**model.preprocessing, "resolution": config.model.image.resolution},
         tokenizer=model.tokenizer,
         batch_size=config.batch_size,
         seed=config.seed,
@@ -93,6 +93,14 @@ def test_it_begins_with_the_running_mean_of_the_model_it_started_from(source, tm
     ):
         moved += not np.array_equal(one, other)
     assert moved
+
+
+def test_with_smaller_images_it_begins_with_what_the_model_makes_of_those(source, tmp_path, caplog):
+    smaller = "--config.model.image.resolution=32"
+    assert tune(source, tmp_path, smaller) == 0
+    assert "['image']['position']['embedding'] is resampled from 64 positions to 16" in caplog.text
+    line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["loss"] == pytest.approx(first_loss(vlp.load(source), [*RUN, *STILL, smaller]), rel=1e-4)
 
 
 def test_another_model_is_refused_by_name(source, tmp_path, capsys):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import PyTree
 
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 from vlp.training.state import TrainState
+from vlp.training.switch import can_be_resampled, resampled
 
 
 def start_from(checkpoint: str, state: TrainState) -> TrainState:
     """A state before the first step, its towers those of a checkpoint: their running mean where it kept one.
 
-    Objectives and the optimiser's state stay as they were initialised.
+    Objectives and the optimiser's state stay as they were initialised. Positions are resampled where images or texts
+    have another size than the checkpoint's.
 
     Args:
       checkpoint: a workdir, its checkpoints, or one step's folder.
@@ -36,6 +40,7 @@ def start_from(checkpoint: str, state: TrainState) -> TrainState:
 
 def _placed(there: PyTree, here: PyTree, checkpoint: str) -> PyTree:
     """The arrays of the checkpoint where those of the state are."""
+    there = _resampled(there, here)
     differences = sorted(_shapes(there).items() ^ _shapes(here).items())
     if differences:
         names = ", ".join(dict.fromkeys(name for name, _ in differences[:8]))
@@ -48,6 +53,21 @@ def _placed(there: PyTree, here: PyTree, checkpoint: str) -> PyTree:
         lambda path, leaf: jax.device_put(flat[jax.tree_util.keystr(path)].astype(leaf.dtype), leaf.sharding),
         here,
     )
+
+
+def _resampled(there: PyTree, here: PyTree) -> PyTree:
+    """The arrays of the checkpoint with positions for the sizes that the state has."""
+    wanted = _shapes(here)
+
+    def leaf(path: tuple[Any, ...], table: Any) -> Any:
+        name, shape = jax.tree_util.keystr(path), tuple(table.shape)
+        other = wanted.get(name, shape)
+        if shape == other or not can_be_resampled(path, shape, other):
+            return table
+        logging.warning("checkpoint.start: %s is resampled from %d positions to %d", name, shape[0], other[0])
+        return np.asarray(resampled(path, table, other))
+
+    return jax.tree_util.tree_map_with_path(leaf, there)
 
 
 def _leaves(tree: PyTree) -> list[tuple[str, Any]]:

@@ -97,8 +97,13 @@ def _pairs(state: PyTree, other: PyTree) -> dict[str, tuple[Any, Any, Any]]:
     return {jax.tree_util.keystr(path): (path, leaf, to) for (path, leaf), to in leaves}
 
 
+def can_be_resampled(path: tuple[Any, ...], shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether an array is a table of positions, and of the other shape one for another number of them."""
+    return bool(TABLE.search(_name(path))) and len(shape) == 2 and shape[1:] == other[1:]
+
+
 def _check(path: tuple[Any, ...], shape: tuple[int, ...], other: tuple[int, ...]) -> None:
-    if not TABLE.search(_name(path)) or len(shape) != 2 or shape[1:] != other[1:]:
+    if not can_be_resampled(path, shape, other):
         raise ValueError(
             f"stages: {jax.tree_util.keystr(path)} is {list(shape)} in one stage and {list(other)} in the next, and "
             "only tables of positions can be resampled. Adafactor factors those of 128 positions and more: use "
