@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -118,3 +119,9 @@ def test_what_cannot_be_searched_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             search(*arguments, mesh=make_mesh(ONE))
+
+
+def test_a_mesh_that_training_has_set_does_not_matter() -> None:
+    rows = np.eye(6, dtype=np.float32)
+    with jax.set_mesh(make_mesh({"data": 2, "fsdp": 4, "model": 1})):
+        assert search(rows, rows, 1).places[:, 0].tolist() == list(range(6))
