@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -12,7 +13,7 @@ AXES = ("data", "fsdp", "model")
 
 
 def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Builds the mesh over all devices of all processes.
+    """Builds the mesh over all devices of all processes, or the first of them where it takes fewer.
 
     Args:
       sizes: of each axis; their product is the number of devices (see `vlp.configuration.validate_devices`).
@@ -20,7 +21,9 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
     """
     shape = tuple(sizes[axis] for axis in AXES)
     # jax.make_mesh would refuse 16 x 32 on a torus of 8 x 8 x 8, because an axis of it has to be split for that.
-    placed = create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    placed = create_device_mesh(
+        shape, devices or jax.devices()[: math.prod(shape)], allow_split_physical_axes=True
+    )
     # Auto: towers constrain block edges and leave the rest to the compiler.
     return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
