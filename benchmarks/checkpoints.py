@@ -60,7 +60,7 @@ def train(arguments: list[str], workdir: str) -> dict[str, float]:
     built = time.perf_counter() - start
     if run.newest is None:
         run.train()
-        leaves = jax.tree.leaves(run.training.abstract_state)
+        leaves = jax.tree.leaves(run.stage.training.abstract_state)
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
         return {"bytes": size, "arrays": len(leaves), "copy": copying(np.ones(size, np.uint8))}
     start = time.perf_counter()
