@@ -28,10 +28,10 @@ QUIET = ("log.tensorboard=False", *(f"evaluators.{name}.every=0" for name in ("z
 QUIET += tuple(f"evaluators.{name}.final=False" for name in ("zero_shot", "retrieval"))
 # 85 million parameters and as many moments twice, and so few tokens that a step is mostly its update.
 LARGE = {"width": 1056, "heads": 16, "mlp_dim": 4224, "resolution": 16, "patch_size": 8}
-STATES = {
+STATES = {  # steps from save to save, so many that a save does not wait for the one before; settings
     "quickstart": (8, ()),
     "large": (
-        4,
+        16,
         ("batch_size=8", "model.embed_dim=128", *(f"model.image.{name}={n}" for name, n in LARGE.items())),
     ),
 }

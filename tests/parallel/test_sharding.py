@@ -83,3 +83,11 @@ def test_what_the_model_axis_does_not_divide_is_refused_by_name(changes, expecte
     validate(resolve(config), needs=())
     with pytest.raises(ConfigError, match=expected):
         validate_devices(config, device_count=4)
+
+
+def test_that_is_said_before_any_device_is_touched(run_main, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "no_such_device")
+    flags = ["--config.mesh.model=2", "--config.model.image.heads=3", "--config.model.image.width=192"]
+    done = run_main(*flags)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: mesh.model=2 does not divide model.image.heads=3")

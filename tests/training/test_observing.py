@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from vlp.training.loop import StepInfo
-from vlp.training.observing import Compilations, Profile
+from vlp.training.observing import Compilations, FreezeGarbage, Profile
 
 
 def info(step, batch=None, last=False):
@@ -53,6 +54,22 @@ def test_a_stage_is_expected_to_compile_a_step_of_its_own_and_no_more(caplog):
                 assert bool(caplog.records) == (step > 4)
     assert caplog.messages == ["step 5 was compiled anew: text is int32[4, 6], was int32[4, 5]"]
     assert compilations.of_the_step() == 3
+
+
+def test_what_is_there_after_two_steps_is_no_longer_looked_for_garbage():
+    hook = FreezeGarbage()
+    before = gc.get_freeze_count()
+    try:
+        hook(info(1))
+        assert gc.get_freeze_count() == before
+        hook(info(2))
+        frozen = gc.get_freeze_count()
+        assert frozen > before + 1000
+        later = [[] for _ in range(100)]
+        hook(info(3))
+        assert gc.get_freeze_count() <= frozen and len(later) == 100
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.slow

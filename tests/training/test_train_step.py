@@ -99,6 +99,22 @@ def test_one_device_equals_eight_and_each_holds_its_part(on_one_device, name):
 
 
 @pytest.mark.slow
+def test_what_an_axis_does_not_divide_is_left_whole_and_changes_nothing():
+    config = tiny_config()
+    config.model.embed_dim = 7
+    config.model.image.update(width=44, heads=2, mlp_dim=90)
+    config.model.text.update(width=42, heads=2, mlp_dim=86)
+    state, losses = run(config, (1, 4, 2))
+    assert_same_run((state, losses), run(config, MESHES["one"]))
+    up = {
+        tower: state.params["model"][tower]["transformer"]["blocks"]["mlp"]["up"]["kernel"]
+        for tower in ("image", "text")
+    }
+    assert share(up["image"]) == 1 / 8  # 44 x 90: over fsdp and model
+    assert share(up["text"]) == 1 / 2  # 42 x 86: over model alone
+
+
+@pytest.mark.slow
 def test_the_state_is_given_back_in_place_and_never_copied():
     """What the compiler allots beside the state is less than another one: gradients, activations, updates."""
     mesh = mesh_of(MESHES["fsdp"])
