@@ -25,7 +25,8 @@ Layout = dict[str, Any]  # "path": keys and indices, "shape", "dtype"
 def on_host(parts: Parts) -> dict[str, PyTree]:
     """Copies arrays to the host, where no later step changes them. For a run of one process.
 
-    On CPU devices they are there already: then a step that is given one to overwrite leaves its memory alone.
+    What a CPU device holds is there already and would do as it is; but a step that cannot overwrite what somebody reads
+    has to find new memory, which takes longer than the copy.
 
     Args:
       parts: pytrees of arrays by name.
@@ -159,9 +160,11 @@ def _keys(path: tuple[Any, ...]) -> list[str | int]:
 
 
 def _own(leaf: Any) -> Any:
-    """Keys of random numbers have no numpy form, and stay on their device."""
-    is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended)
-    return jax.numpy.copy(leaf) if is_key else leaf
+    """An array that shares no memory with a device. Keys of random numbers have no numpy form and stay on theirs."""
+    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended):
+        return jax.numpy.copy(leaf)
+    on_cpu = jax.default_backend() == "cpu"
+    return leaf.copy() if on_cpu and isinstance(leaf, np.ndarray) and not leaf.flags.owndata else leaf
 
 
 def _as_array(leaf: Any) -> Any:
