@@ -27,6 +27,7 @@ def compiled(program: Program | None, links: int = 1, needed: int = 2**30) -> Co
         temporaries=0,
         needed=needed,
         limit=None,
+        stand_in=False,
         program=program,
         links=members,
         seconds=1.0,

@@ -89,15 +89,13 @@ def _memory(step: CompiledStep, limit: int | None) -> list[str]:
 
 def _collectives(step: CompiledStep) -> list[str]:
     if step.program is None:
-        why = "it did not compile" if step.refusal else "jaxlib cannot read this generation's program back"
-        return [
-            f"\ncollectives: unknown, for {why}",
-            *(() if step.refusal else ("  plan for a v5e slice of as many chips to see them",)),
-        ]
+        why = "it did not compile" if step.refusal else "jaxlib cannot read the compiled program back"
+        return [f"\ncollectives: unknown, for {why}"]
     if not step.program.collectives:
         return ["\ncollectives: none"]
     return [
         "\ncollectives of a device in a step (compiled program, loops multiplied)",
+        *(("  of a second program, without sparse cores: jaxlib cannot read the first",) * step.stand_in),
         f"  {'':<24}{'among':>6}{'count':>9}{'MB sent':>12}",
         *(
             f"  {one.kind:<24}{one.group:>6}{one.count:>9,}{one.bytes / 1e6:>12,.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import re
 import time
@@ -24,6 +25,11 @@ from vlp.training.build import Training, build_training
 # Shape and dtype of a batch field by name, without the batch axis: of those that only its data knows.
 FieldShapes = Mapping[str, tuple[tuple[int, ...], Any]]
 
+# jaxlib cannot read back a program whose gathers run on the sparse cores that some generations have.
+WITHOUT_SPARSE_CORES: dict[str, str | bool] = {
+    "xla_tpu_enable_sparse_core_collective_offload_all_gather": "false"
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class CompiledStep:
@@ -38,7 +44,8 @@ class CompiledStep:
       temporaries: activations, gradients and what else lives within a step.
       needed: arguments, temporaries and program together, at the worst moment.
       limit: what the compiler may use, where it refused to go beyond.
-      program: costs of a run; None where the text cannot be read.
+      program: costs of a run; None where it did not compile or cannot be read.
+      stand_in: whether they are of a program compiled a second time, to be readable.
       links: of each collective's group, over how many dimensions of the torus it reaches; by its members.
       seconds: that compiling took.
       refusal: what the compiler said instead of compiling.
@@ -53,6 +60,7 @@ class CompiledStep:
     needed: int | None
     limit: int | None
     program: Program | None
+    stand_in: bool
     links: dict[tuple[int, ...], int]
     seconds: float
     refusal: str
@@ -86,14 +94,18 @@ def compile_step(
             if "hbm" not in str(error):
                 raise
             compiled, refusal = None, str(error)
+        program, stand_in = read_costs(lowered, compiled) if compiled else (None, False)
         seconds = time.perf_counter() - start
+    groups = {one.members for one in program.collectives} if program else set()
     return CompiledStep(
         mesh=sizes,
         fields=training.fields,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
         held=held_bytes(training, batch),
         **(_memory(compiled) if compiled else _refused(refusal)),
-        **_costs(compiled, mesh),
+        program=program,
+        stand_in=stand_in,
+        links={members: _dimensions(members, mesh) for members in groups},
         seconds=seconds,
         refusal=refusal,
     )
@@ -161,14 +173,15 @@ def _refused(refusal: str) -> dict[str, Any]:
     return {"arguments": None, "temporaries": None, "needed": needed, "limit": limit}
 
 
-def _costs(compiled: Any, mesh: Mesh) -> dict[str, Any]:
-    try:
-        program = read_program(compiled.as_text()) if compiled else None
-    except jax.errors.JaxRuntimeError:
-        # jaxlib 0.10 cannot read back what libtpu compiles for some generations.
-        program = None
-    groups = {one.members for one in program.collectives} if program else set()
-    return {"program": program, "links": {members: _dimensions(members, mesh) for members in groups}}
+def read_costs(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[Program | None, bool]:
+    """The costs of a compiled program, None where it cannot be read; and whether it was compiled again for that."""
+    for options in (None, WITHOUT_SPARSE_CORES):
+        try:
+            again = lowered.compile(compiler_options=options) if options else compiled
+            return read_program(again.as_text() or ""), options is not None
+        except jax.errors.JaxRuntimeError as error:
+            logging.debug("the compiled program cannot be read: %s", error)
+    return None, False
 
 
 def _dimensions(members: tuple[int, ...], mesh: Mesh) -> int:

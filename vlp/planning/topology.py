@@ -25,6 +25,8 @@ COMPILER_ONLY = {
     "TPU_MIN_LOG_LEVEL": "3",
 }
 
+OF_GENERATION = {"v4": {"chip_config_name": "megacore"}}  # its two cores make one device, as on the machines
+
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
@@ -72,9 +74,12 @@ def open_topology(name: str) -> Topology:
     os.environ.pop("XLA_FLAGS", None)  # it refuses flags meant for CPUs
     jax.config.update("jax_platforms", "cpu")
     try:
-        devices: list[Any] = topologies.get_topology_desc(platform="tpu", topology_name=name).devices
+        generation = name.partition(":")[0]
+        devices: list[Any] = topologies.get_topology_desc(
+            platform="tpu", topology_name=name, **OF_GENERATION.get(generation, {})
+        ).devices
     except Exception as error:  # of several types, by the version of jaxlib
         reason = str(error).splitlines()[0]
         raise ValueError(f"--topology={name} is unknown to libtpu, which says: {reason}") from error
     hosts = len({device.process_index for device in devices})
-    return Topology(name, tuple(devices), hosts, CHIPS.get(name.partition(":")[0]))
+    return Topology(name, tuple(devices), hosts, CHIPS.get(generation))
