@@ -64,7 +64,7 @@ def plan(model: str, topology: str, stem: Path) -> dict:
 
 
 def row(name: str, plan: dict) -> str:
-    """A line of the table: ranges are from all work overlapping to none."""
+    """A line of the table: ranges are from all work overlapping to none, bounds where only the products are known."""
     model, topology = name.split()
     compiled, best, worst = plan["compiled"], plan["best"], plan["worst"]
     mesh = " x ".join(str(size) for size in compiled["mesh"].values())
@@ -73,7 +73,8 @@ def row(name: str, plan: dict) -> str:
 
     def span(key: str, scale: float = 1.0, form: str = ",.0f") -> str:
         low, high = sorted((scale * best[key], scale * worst[key]))
-        return f"{low:{form}} to {high:{form}}" if program else f"{low:{form}}"
+        bound = "under" if key in ("mfu", "pairs_per_second") else "over"
+        return f"{low:{form}} to {high:{form}}" if program else f"{bound} {low:{form}}"
 
     needed = f"{compiled['needed'] / 2**30:.2f}" + ("" if plan["fits"] else " (does not fit)")
     cells = [model, topology, mesh, needed, f"{plan['limit'] / 2**30:.2f}", sent]

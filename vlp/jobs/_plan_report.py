@@ -90,7 +90,10 @@ def _memory(step: CompiledStep, limit: int | None) -> list[str]:
 def _collectives(step: CompiledStep) -> list[str]:
     if step.program is None:
         why = "it did not compile" if step.refusal else "jaxlib cannot read the compiled program back"
-        return [f"\ncollectives: unknown, for {why}"]
+        return [
+            f"\ncollectives: unknown, for {why}",
+            *(() if step.refusal else ("  plan for a v5e slice of as many chips to see them",)),
+        ]
     if not step.program.collectives:
         return ["\ncollectives: none"]
     return [

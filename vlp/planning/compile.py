@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import re
 import time
@@ -25,7 +24,8 @@ from vlp.training.build import Training, build_training
 # Shape and dtype of a batch field by name, without the batch axis: of those that only its data knows.
 FieldShapes = Mapping[str, tuple[tuple[int, ...], Any]]
 
-# jaxlib cannot read back a program whose gathers run on the sparse cores that some generations have.
+# jaxlib cannot read back every program: gathers on sparse cores it refuses with this word, and can be spared them.
+ON_SPARSE_CORES = "async-update"
 WITHOUT_SPARSE_CORES: dict[str, str | bool] = {
     "xla_tpu_enable_sparse_core_collective_offload_all_gather": "false"
 }
@@ -175,13 +175,16 @@ def _refused(refusal: str) -> dict[str, Any]:
 
 def read_costs(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[Program | None, bool]:
     """The costs of a compiled program, None where it cannot be read; and whether it was compiled again for that."""
-    for options in (None, WITHOUT_SPARSE_CORES):
-        try:
-            again = lowered.compile(compiler_options=options) if options else compiled
-            return read_program(again.as_text() or ""), options is not None
-        except jax.errors.JaxRuntimeError as error:
-            logging.debug("the compiled program cannot be read: %s", error)
-    return None, False
+    try:
+        return read_program(compiled.as_text() or ""), False
+    except jax.errors.JaxRuntimeError as error:
+        if ON_SPARSE_CORES not in str(error):
+            return None, False
+    again = lowered.compile(compiler_options=WITHOUT_SPARSE_CORES)
+    try:
+        return read_program(again.as_text() or ""), True
+    except jax.errors.JaxRuntimeError:
+        return None, False
 
 
 def _dimensions(members: tuple[int, ...], mesh: Mesh) -> int:
