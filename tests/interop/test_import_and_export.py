@@ -72,6 +72,7 @@ VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "n
 
 def huggingface(folder: Path, kind: str, tower: dict[str, Any], patch_size: int = 16, side: int = 32) -> Path:
     """A folder of a tiny CLIPModel or SiglipModel with our own tokenizer."""
+    torch.manual_seed(0)
     tokenizer = own_tokenizer()
     size = {**VISION, **tower}
     text = {**size, "vocab_size": tokenizer.vocabulary_size, "max_position_embeddings": 16}
@@ -160,13 +161,16 @@ def test_hugging_face_in_and_out(kind: str, tower: dict, pairs: Any, tmp_path: P
 def test_what_is_exported_is_read_by_the_ordinary_calls(
     kind: str, name: str, pairs: Any, tmp_path: Path
 ) -> None:
-    """Whatever resizes there: torchvision where it is installed, else Pillow."""
+    """Whatever resizes there: torchvision where it is installed, else Pillow.
+
+    torchvision rounds some grey levels otherwise, and so the bound is wider than that of Pillow's own back end.
+    """
     ours = imported(huggingface(tmp_path / "theirs", kind, {}), tmp_path / "ours")
     back = exported(tmp_path / "ours", "huggingface", tmp_path / "back")
     images, texts = ours.encode_image(pairs[0]), ours.encode_text(pairs[1])
     for loader in (transformers.AutoProcessor, getattr(transformers, name)):
         rows = peers_rows(back, *pairs, processor=loader.from_pretrained(back))
-        assert np.sum(images * rows[0], axis=1).min() > 0.9999
+        assert np.sum(images * rows[0], axis=1).min() > 0.999
         np.testing.assert_allclose(texts, rows[1], atol=1e-5)
 
 
