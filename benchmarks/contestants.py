@@ -6,14 +6,14 @@ Every builder returns a function that makes one update and waits for its end. No
 from __future__ import annotations
 
 import functools
-import importlib.machinery
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
+
+from benchmarks.open_clip_step import Absent, make_update, require_open_clip, stub
 
 WIDTH, HEADS, IMAGE_DEPTH, TEXT_DEPTH = 192, 3, 12, 6
 RESOLUTION, PATCH_SIZE, LENGTH, VOCABULARY = 64, 8, 32, 8192
@@ -21,10 +21,6 @@ LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-3, 0.1, 1.0
 STEPS = 10_000  # of the schedule
 
 Step = Callable[[], None]
-
-
-class Absent(Exception):
-    """A peer is not installed; the message says what to do."""
 
 
 def step_flops(batch_size: int) -> float:
@@ -160,15 +156,8 @@ def build_big_vision(batch_size: int, checkout: str) -> Step:
 
 def build_open_clip(batch_size: int, threads: int) -> Step:
     """open_clip's model, loss and optimiser settings, run eagerly as its main script does by default."""
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("open_clip") is None:
-        raise Absent("torch or open_clip_torch is not installed: pip install torch open_clip_torch")
-    if importlib.util.find_spec("torchvision") is None:
-        stub(
-            "torchvision", *(f"torchvision.{name}" for name in ("transforms", "transforms.functional", "ops"))
-        )
-        stub("torchvision.ops.misc")
+    require_open_clip()
     import torch
-    from open_clip.loss import ClipLoss
     from open_clip.model import CLIP
 
     torch.set_num_threads(threads)
@@ -178,32 +167,13 @@ def build_open_clip(batch_size: int, threads: int) -> Step:
     model = CLIP(
         WIDTH, {**vision, "width": WIDTH, "head_width": WIDTH // HEADS}, {**text, "width": WIDTH}
     ).train()
-    decayed = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": others, "weight_decay": 0.0}, {"params": decayed, "weight_decay": WEIGHT_DECAY}]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98), eps=1e-6)
-    loss = ClipLoss()
     batch = random_batch(batch_size)
     images = torch.from_numpy(batch["image"].transpose(0, 3, 1, 2) / 127.5 - 1.0).float().contiguous()
     tokens = torch.from_numpy(batch["text"].astype(np.int64))
 
-    def step() -> None:
-        optimizer.zero_grad()
-        loss(*model(images, tokens)[:3]).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM, norm_type=2.0)
-        optimizer.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, np.log(100))
-
-    return step
-
-
-def stub(*names: str) -> None:
-    """Lets a peer import modules that its step never calls."""
-    for name in names:
-        module = mock.MagicMock()
-        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-        sys.modules[name] = module
+    return make_update(
+        model, images, tokens, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, clip_norm=CLIP_NORM
+    )
 
 
 def build(name: str, batch_size: int, *, big_vision: str, threads: int) -> Step:

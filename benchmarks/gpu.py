@@ -27,8 +27,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import gpu_rows
-from benchmarks.contestants import Absent
 from benchmarks.gpu_rows import Row
+from benchmarks.open_clip_step import Absent
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCHES = (256, 512, 1024, 2048, 4096)

@@ -5,7 +5,7 @@
 #
 # The Python at hand is used where its JAX sees a GPU; else .venv-gpu is made, with jax[cuda13]. open_clip gets
 # .venv-open_clip, for PyTorch and JAX each want CUDA libraries of their own; OPEN_CLIP_PYTHON names another Python that
-# has it, and --contestants=vlp leaves it out. A row takes about a minute, most of it compiling; there are 90.
+# has it, and --contestants=vlp leaves it out. A row takes about a minute, most of it compiling; there are 87.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

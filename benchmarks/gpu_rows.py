@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.contestants import Absent
+from benchmarks.open_clip_step import Absent, make_update, require_open_clip
 
 MODELS = {"b32": "model=vit_b32", "b16": "model=vit_b16", "l14": "model=vit_l14", "tiny": "runlocal"}
 CONTESTANTS = ("vlp", "open_clip")
@@ -37,9 +37,6 @@ class Row:
     chunk: int = 0
     remat: str = "none"
     xla_flags: str = ""
-
-
-Step = Callable[[], None]
 
 
 def measure(row: Row, seconds: float) -> dict[str, Any]:
@@ -141,73 +138,26 @@ def noise(field: Any) -> Any:
 
 
 def build_open_clip(row: Row) -> tuple[Callable[[int], None], Callable[[], dict[str, Any]]]:
-    """open_clip's model, loss and optimiser at the same sizes, as its main script runs them with
-    `--precision amp_bf16 --torchcompile`, and `--grad-checkpointing` for remat.
+    """open_clip at the same sizes, as its main script runs with `--precision amp_bf16 --torchcompile`, and
+    `--grad-checkpointing` for remat.
     """
-    import importlib.util
-
-    for name in ("torch", "open_clip"):
-        if importlib.util.find_spec(name) is None:
-            raise Absent(f"{name} is not installed: pip install -r requirements-peers.txt")
-    import numpy as np
+    require_open_clip()
     import torch
-    from open_clip.loss import ClipLoss
-    from open_clip.model import CLIP
-
-    from vlp.models.sizes import tower_size
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and row.model != "tiny":
         raise Absent("this PyTorch sees no GPU: install one that is built for CUDA")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.benchmark = True
-    config = config_of(row)
-    image, text = config.model.image, config.model.text
-    sizes = tower_size(image), tower_size(text)
-    module = CLIP(
-        config.model.embed_dim,
-        {
-            "image_size": image.resolution,
-            "patch_size": image.patch_size,
-            "layers": sizes[0].depth,
-            "width": sizes[0].width,
-            "head_width": sizes[0].width // sizes[0].heads,
-            "mlp_ratio": sizes[0].mlp_dim / sizes[0].width,
-        },
-        {
-            "context_length": config.tokenizer.length,
-            "vocab_size": vocabulary(row),
-            "layers": sizes[1].depth,
-            "width": sizes[1].width,
-            "heads": sizes[1].heads,
-            "mlp_ratio": sizes[1].mlp_dim / sizes[1].width,
-        },
-    )
-    module = module.to(device).train()
+    module = open_clip_model(row).to(device).train()
     if row.remat == "full":
         module.set_grad_checkpointing()
     model = torch.compile(module) if device == "cuda" else module
-    groups = [
-        {"params": [p for p in module.parameters() if p.ndim < 2], "weight_decay": 0.0},
-        {"params": [p for p in module.parameters() if p.ndim >= 2], "weight_decay": 0.2},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=5e-4, betas=(0.9, 0.98), eps=1e-6)
-    loss = ClipLoss()
-    random = np.random.default_rng(0)
-    pixels = random.standard_normal((row.batch, 3, image.resolution, image.resolution), np.float32)
-    images = torch.from_numpy(pixels).to(device)
-    ids = torch.from_numpy(random.integers(1, 1000, (row.batch, config.tokenizer.length)))
-    ids[:, -1] = vocabulary(row) - 1
-    ids = ids.to(device)
+    images, tokens = (one.to(device) for one in open_clip_batch(row))
+    update = make_update(model, images, tokens, learning_rate=5e-4, weight_decay=0.2, autocast=device)
 
     def steps(count: int) -> None:
         for _ in range(count):
-            optimizer.zero_grad()
-            with torch.amp.autocast(device, dtype=torch.bfloat16):
-                total = loss(*model(images, ids)[:3])
-            total.backward()
-            optimizer.step()
-            with torch.no_grad():
-                module.logit_scale.clamp_(0, np.log(100))
+            update()
         if device == "cuda":
             torch.cuda.synchronize()
 
@@ -217,6 +167,48 @@ def build_open_clip(row: Row) -> tuple[Callable[[int], None], Callable[[], dict[
         return {"memory_bytes": peak, "attention": "torch", "parameters": parameters}
 
     return steps, facts
+
+
+def open_clip_model(row: Row) -> Any:
+    """open_clip's CLIP with the sizes of our config."""
+    from open_clip.model import CLIP
+
+    from vlp.models.sizes import tower_size
+
+    config = config_of(row)
+    image, text = config.model.image, config.model.text
+    vision, words = tower_size(image), tower_size(text)
+    return CLIP(
+        config.model.embed_dim,
+        {
+            "image_size": image.resolution,
+            "patch_size": image.patch_size,
+            "layers": vision.depth,
+            "width": vision.width,
+            "head_width": vision.width // vision.heads,
+            "mlp_ratio": vision.mlp_dim / vision.width,
+        },
+        {
+            "context_length": config.tokenizer.length,
+            "vocab_size": vocabulary(row),
+            "layers": words.depth,
+            "width": words.width,
+            "heads": words.heads,
+            "mlp_ratio": words.mlp_dim / words.width,
+        },
+    )
+
+
+def open_clip_batch(row: Row) -> tuple[Any, Any]:
+    """Normalised pixels, and captions that fill their places."""
+    import numpy as np
+    import torch
+
+    config, random = config_of(row), np.random.default_rng(0)
+    side, length = config.model.image.resolution, config.tokenizer.length
+    tokens = torch.from_numpy(random.integers(1, 1000, (row.batch, length)))
+    tokens[:, -1] = vocabulary(row) - 1  # ends the caption
+    return torch.from_numpy(random.standard_normal((row.batch, 3, side, side), np.float32)), tokens
 
 
 def machine(seconds: float) -> dict[str, Any]:

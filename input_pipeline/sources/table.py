@@ -7,6 +7,7 @@ name `../images/1.jpg`) but no further up: such rows are bad records.
 
 from __future__ import annotations
 
+import abc
 import csv
 import json
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ COLUMNS = Columns(
 )
 
 
-class _Table:
+class _Table(abc.ABC):
     """Rows of one or many files; the formats differ in where a row lies and in what it says."""
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -93,11 +94,13 @@ class _Table:
         except (ValueError, RecursionError, csv.Error, StopIteration) as error:
             raise BadRecord(Reason.UNREADABLE, f"{file.path}, line {line}: {error}") from None
 
+    @abc.abstractmethod
     def _places(self, file: FileVersion) -> Index:
-        raise NotImplementedError
+        """First and end byte, and line, of every row."""
 
+    @abc.abstractmethod
     def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
-        raise NotImplementedError
+        """What the bytes of a row say, by column or key."""
 
 
 class JsonlSource(_Table):

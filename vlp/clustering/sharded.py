@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from vlp.clustering import blocks
 from vlp.models.sharding import BATCH_AXES
+from vlp.parallel.sharding import on_mesh
 
 BLOCK_POINTS = 512  # on a CPU: whose scores against one block of centres stay in its caches
 BLOCK_POINTS_ELSEWHERE = 4096
@@ -82,11 +83,11 @@ class Clusterer:
         shards, parts = mesh.shape["data"] * mesh.shape["fsdp"], mesh.shape["model"]
         platform = mesh.devices.flat[0].platform
         largest = BLOCK_POINTS if platform == "cpu" else BLOCK_POINTS_ELSEWHERE
-        block_points = min(largest, _round_up(math.ceil(chunk_points / shards), 8))
+        block_points = min(largest, round_up(math.ceil(chunk_points / shards), 8))
         held = math.ceil(k / parts)
         block_centres = math.ceil(held / math.ceil(held / chunk_centres))  # equal blocks: few rows to fill up
-        self.chunk_points = _round_up(chunk_points, shards * block_points)
-        self._filled = _round_up(k, parts * block_centres)
+        self.chunk_points = round_up(chunk_points, shards * block_points)
+        self._filled = round_up(k, parts * block_centres)
         self._shards = shards
         self._resident: tuple[Points, list] | None = None
         self._passes = _compile_passes(mesh, product_dtype(platform), block_points, block_centres)
@@ -133,10 +134,10 @@ class Clusterer:
         norms = np.einsum("kd,kd->k", shifted, shifted)
         fill = self._filled - self.k
         return Centres(
-            self._put(np.pad(shifted, ((0, fill), (0, 0))), CENTRES),
-            self._put(np.pad(norms / 2, (0, fill), constant_values=blocks.NO_CENTRE), CENTRES),
-            self._put(shift, EVERYWHERE),
-            self._put(np.sqrt(norms.max()), EVERYWHERE),
+            on_mesh(np.pad(shifted, ((0, fill), (0, 0))), self.mesh, CENTRES),
+            on_mesh(np.pad(norms / 2, (0, fill), constant_values=blocks.NO_CENTRE), self.mesh, CENTRES),
+            on_mesh(shift, self.mesh, EVERYWHERE),
+            on_mesh(np.sqrt(norms.max()), self.mesh, EVERYWHERE),
         )
 
     def _no_sums(self, dim: int) -> Sums:
@@ -175,13 +176,8 @@ class Clusterer:
             return np.pad(read, ((0, high - low - len(read)), (0, 0)))
 
         shape, sharding = (self.chunk_points, points.shape[1]), NamedSharding(self.mesh, POINTS)
-        are_points = self._put(np.arange(self.chunk_points) < valid, POINTS)
+        are_points = on_mesh(np.arange(self.chunk_points) < valid, self.mesh, POINTS)
         return jax.make_array_from_callback(shape, sharding, rows), are_points, valid
-
-    def _put(self, array: np.ndarray, spec: PartitionSpec) -> Array:
-        array = np.asarray(array)
-        sharding = NamedSharding(self.mesh, spec)
-        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 class _Passes(NamedTuple):
@@ -314,5 +310,6 @@ def to_host(tree: Any) -> Any:
     )
 
 
-def _round_up(number: int, unit: int) -> int:
+def round_up(number: int, unit: int) -> int:
+    """To a multiple of a unit."""
     return -(-number // unit) * unit

@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Float64, Int, Int32
 
 from vlp.clustering.sharded import to_host
 from vlp.parallel.mesh import data_mesh
+from vlp.parallel.sharding import on_mesh
 
 BLOCK_CANDIDATES = 8192
 TILE, TILE_ELSEWHERE = 256, 4096  # queries scored at a time; elsewhere than on a CPU
@@ -50,12 +51,12 @@ def count_not_below(
     block = min(BLOCK_CANDIDATES, _power_of_two(len(candidates)))
     count = _compile(mesh, tile)
     with jax.enable_x64(True), jax.set_mesh(mesh):
-        rows = _put(mesh, _filled(queries, filled), QUERIES)
-        limits = _put(mesh, _filled(least, filled), QUERIES)
-        counts = _put(mesh, np.zeros(filled, np.int32), QUERIES)
+        rows = on_mesh(_filled(queries, filled), mesh, QUERIES)
+        limits = on_mesh(_filled(least, filled), mesh, QUERIES)
+        counts = on_mesh(np.zeros(filled, np.int32), mesh, QUERIES)
         for start in range(0, len(candidates), block):
             part = candidates[start : start + block]
-            placed = _put(mesh, _filled(part, block), EVERYWHERE)
+            placed = on_mesh(_filled(part, block), mesh, EVERYWHERE)
             before, counts = counts, count(rows, limits, placed, np.int32(len(part)), counts)
             jax.block_until_ready(before)  # one block ahead of the devices is enough
         return to_host(counts)[: len(queries)]
@@ -105,10 +106,6 @@ def exact_mesh() -> Mesh:
 
 def _filled(rows: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)])
-
-
-def _put(mesh: Mesh, array: np.ndarray, spec: PartitionSpec) -> Array:
-    return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
 
 
 def _power_of_two(number: int) -> int:

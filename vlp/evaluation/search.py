@@ -18,12 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
-from vlp.clustering.sharded import Points, product_dtype, to_host
+from vlp.clustering.sharded import Points, product_dtype, round_up, to_host
 from vlp.models.sharding import BATCH_AXES
 from vlp.parallel.mesh import data_mesh
+from vlp.parallel.sharding import on_mesh
 
 GROUP = 16  # candidates of which the greatest score is kept
 KEPT = 4  # times k: groups, and candidates of those, that are looked at again
@@ -121,14 +122,14 @@ class _Searcher:
         shards, parts = mesh.shape["data"] * mesh.shape["fsdp"], mesh.shape["model"]
         self._tile = TILE if platform == "cpu" else TILE_ELSEWHERE
         self._shards, self._unit = shards, parts * GROUP * GROUP
-        self._chunk_queries, self._chunk_candidates = chunk_queries, _round_up(chunk_candidates, self._unit)
+        self._chunk_queries, self._chunk_candidates = chunk_queries, round_up(chunk_candidates, self._unit)
 
     def run(self, queries: Points, candidates: Points, dtype: Any) -> tuple[Found, Bool[np.ndarray, " q"]]:
         """One pass over everything; which queries are settled by it."""
         count, k = queries.shape[0], self.k
         best = Found(np.zeros((count, k), np.int32), np.full((count, k), -np.inf, np.float32))
         settled = np.ones(count, bool)
-        tile = min(self._tile, _round_up(math.ceil(count / self._shards), 8))
+        tile = min(self._tile, round_up(math.ceil(count / self._shards), 8))
         scan = _compile(self.mesh, k, tile, dtype)
         for start, valid, placed in self._candidate_chunks(candidates, dtype):
             for rows, chunk in self._query_chunks(queries, tile):
@@ -144,20 +145,16 @@ class _Searcher:
             rows = _finite(candidates[start : start + self._chunk_candidates], "candidates")
             filled = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % self._unit, axis=0)])
             mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-            placed = prepare(self._put(filled, CANDIDATES), self._put(mean, EVERYWHERE))
-            yield start, self._put(np.array(len(rows), np.int32), EVERYWHERE), placed
+            placed = prepare(on_mesh(filled, self.mesh, CANDIDATES), on_mesh(mean, self.mesh, EVERYWHERE))
+            yield start, on_mesh(np.array(len(rows), np.int32), self.mesh, EVERYWHERE), placed
 
     def _query_chunks(self, queries: Points, tile: int) -> Iterator[tuple[slice, Array]]:
         unit = self._shards * tile
-        size = _round_up(min(self._chunk_queries, queries.shape[0]), unit)
+        size = round_up(min(self._chunk_queries, queries.shape[0]), unit)
         for start in range(0, queries.shape[0], size):
             rows = _finite(queries[start : start + size], "queries")
             filled = np.pad(rows, ((0, -len(rows) % unit), (0, 0)))
-            yield slice(start, start + len(rows)), self._put(filled, QUERIES)
-
-    def _put(self, array: np.ndarray, spec: PartitionSpec) -> Array:
-        array, sharding = np.asarray(array), NamedSharding(self.mesh, spec)
-        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+            yield slice(start, start + len(rows)), on_mesh(filled, self.mesh, QUERIES)
 
 
 def _merge(
@@ -319,7 +316,3 @@ def _finite(rows: np.ndarray, what: str) -> Float32[np.ndarray, "n dim"]:
     if not np.isfinite(rows.sum()) and not np.isfinite(rows).all():
         raise ValueError(f"the {what} hold values that are not finite: leave those rows out")
     return rows
-
-
-def _round_up(number: int, unit: int) -> int:
-    return -(-number // unit) * unit

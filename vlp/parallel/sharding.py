@@ -129,6 +129,12 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def on_mesh(array: Shaped[np.ndarray, ...], mesh: Mesh, spec: PartitionSpec) -> Array:
+    """An array that every host has whole, on the devices of all of them."""
+    array = np.asarray(array)  # a numpy scalar is one, too
+    return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
+
+
 def fetch(tree: Any) -> Any:
     """Replicated device scalars to Python numbers (this waits for the device)."""
     return jax.tree.map(lambda value: np.asarray(value).item(), jax.device_get(tree))

@@ -132,8 +132,11 @@ def _knn(examples: ClassExamples, settings: Settings, fitted: Fitted) -> Answers
 
 
 def _svm(examples: ClassExamples, settings: Settings, fitted: Fitted) -> Answers:
-    probe = LinearProbe(examples.train, examples.train_labels, len(examples.names), SVM)
-    model = fitted("svm", lambda: probe.fit(settings.svm_penalty))
+    def fit() -> LinearModel:
+        probe = LinearProbe(examples.train, examples.train_labels, len(examples.names), SVM)
+        return probe.fit(settings.svm_penalty)
+
+    model = fitted("svm", fit)
     return _classified("svm", model.scores(examples.test), examples)
 
 
