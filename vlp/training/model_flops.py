@@ -22,7 +22,7 @@ def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> i
 
 
 def _field_flops(config: Any, name: str) -> int:
-    """Of one tower over all views of a field; none of a field that is not encoded."""
+    """Counts one tower over all views of a field, which may leave out what input_pipeline/catalogue.py fills in."""
     image = config.model.image
     if name == "image":
         return IMAGE_FLOPS[image.kind](image, image.resolution, config.model.embed_dim)
@@ -30,9 +30,11 @@ def _field_flops(config: Any, name: str) -> int:
         return _text_flops(config)
     if name in config.data.image_views:
         view = config.data.image_views[name]
-        resolution = view.resolution or image.resolution
-        return view.count * IMAGE_FLOPS[image.kind](image, resolution, config.model.embed_dim)
-    return config.data.text_views[name].count * _text_flops(config) if name in config.data.text_views else 0
+        resolution = view.get("resolution", 0) or image.resolution
+        return view.get("count", 1) * IMAGE_FLOPS[image.kind](image, resolution, config.model.embed_dim)
+    if name in config.data.text_views:
+        return config.data.text_views[name].get("count", 1) * _text_flops(config)
+    return 0
 
 
 def _text_flops(config: Any) -> int:
