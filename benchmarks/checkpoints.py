@@ -53,12 +53,12 @@ def train(arguments: list[str], workdir: str) -> dict[str, float]:
     from absl import flags
 
     import main as door
-    from vlp.jobs.train import Run
+    from vlp.runs.run import Run
 
     _, job = door.prepare([*arguments, f"--workdir={workdir}"])
     flags.FLAGS.mark_as_parsed()
     start = time.perf_counter()
-    run = Run(job)
+    run = Run(job.config, job.workdir)
     built = time.perf_counter() - start
     if run.newest is None:
         run.train()

@@ -27,14 +27,14 @@ from flax import nnx
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.configuration.files import load_config
 from vlp.configuration.resolve import resolve
-from vlp.jobs._data import preprocessing_spec
-from vlp.jobs._embeddings import Records, embed
-from vlp.jobs._startup import usable_cores
+from vlp.embeddings.encode import Records, embed
 from vlp.model import Model
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.parallel.mesh import local_mesh
 from vlp.parallel.sharding import batch_sharding, replicated
+from vlp.runs.data import preprocessing_spec
+from vlp.runs.startup import usable_cores
 
 
 def random_model(spec: str) -> tuple[Model, nnx.GraphDef, dict]:

@@ -22,8 +22,8 @@ import jax
 from absl import flags
 
 import main as door
-from vlp.jobs.train import Run
 from vlp.parallel.sharding import global_batch
+from vlp.runs.run import Run
 from vlp.training.hooks import Advance, Log
 from vlp.training.loop import run_hooks, training_steps
 from vlp.training.observing import Compilations
@@ -95,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as workdir:
         _, job = door.prepare([*rest, f"--workdir={workdir}"])
         flags.FLAGS.mark_as_parsed()
-        run = Run(job)
+        run = Run(job.config, job.workdir)
         training, batches = run.stage.training, run.stage.batches(0)
         state = training.initial_state()
         first = next(batches)

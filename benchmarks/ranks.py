@@ -20,9 +20,9 @@ import jax
 import numpy as np
 from search import unit_rows
 
-from vlp.evaluation.counting import BLOCK_CANDIDATES
-from vlp.evaluation.ranks import TIE, best_ranks
 from vlp.huge_pages import restart_with_huge_pages
+from vlp.neighbours.counting import BLOCK_CANDIDATES
+from vlp.neighbours.ranks import TIE, best_ranks
 
 
 def by_numpy(queries: np.ndarray, candidates: np.ndarray, block: int = 8192) -> np.ndarray:

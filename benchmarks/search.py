@@ -24,8 +24,8 @@ import jax
 import numpy as np
 
 from vlp.clustering.sharded import product_dtype
-from vlp.evaluation.search import search
 from vlp.huge_pages import restart_with_huge_pages
+from vlp.neighbours.search import search
 
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 

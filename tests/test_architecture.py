@@ -18,7 +18,18 @@ PACKAGES = ("vlp", "input_pipeline", "configs")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("main",),
     ("vlp.jobs",),
-    ("vlp", "vlp.model", "vlp.training", "vlp.evaluation", "vlp.clustering", "vlp.interop", "vlp.planning"),
+    ("vlp", "vlp.runs"),
+    (
+        *(
+            "vlp.model",
+            "vlp.training",
+            "vlp.evaluation",
+            "vlp.clustering",
+            "vlp.neighbours",
+            "vlp.embeddings",
+        ),
+        *("vlp.interop", "vlp.planning"),
+    ),
     ("vlp.pretrainer", "vlp.checkpoint"),
     ("vlp.objectives",),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
@@ -100,10 +111,11 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         under(importer, "input_pipeline")
         and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "vlp", "configs", "main")
     ),
-    "only jobs, vlp.model and vlp.interop join the input pipeline to vlp": lambda importer, imported: (
+    "only runs, jobs and whoever reads users' data join the input pipeline to vlp": lambda importer, imported: (
         under(importer, "main", "vlp")
         and under(imported, "input_pipeline")
-        and not under(importer, "vlp.jobs", "vlp.model", "vlp.interop")
+        and not under(imported, "input_pipeline.whole_files")
+        and not under(importer, "vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.model", "vlp.interop")
     ),
     "configs stand alone": lambda importer, imported: (
         under(importer, "configs")

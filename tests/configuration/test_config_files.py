@@ -13,8 +13,8 @@ from configs.eval.known_set import KNOWN, RETRIEVAL
 from vlp import configuration
 from vlp.configuration import flatten
 from vlp.configuration.resolve import OPEN_GROUPS
-from vlp.evaluation.class_names import naming_rule
-from vlp.evaluation.prompt_sets import load_prompt_set
+from vlp.evaluation.texts.class_names import naming_rule
+from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = sorted(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import main
-from vlp.evaluation.descriptions import load_descriptions
+from vlp.evaluation.texts.descriptions import load_descriptions
 
 
 def test_the_job_describes_every_class_that_has_tags(

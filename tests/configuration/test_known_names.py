@@ -12,8 +12,8 @@ from input_pipeline.views.text import LANGUAGES
 from vlp.configuration import needs
 from vlp.configuration.paths import PROJECT_ROOT
 from vlp.configuration.values import CHOICES
+from vlp.embeddings.store import FORMATS as SHARD_FORMATS
 from vlp.jobs import available
-from vlp.jobs._shards import FORMATS as SHARD_FORMATS
 from vlp.kernels.margins import MARGINS
 from vlp.models.compute import REMAT_POLICIES
 from vlp.models.pooling import IMAGE_POOLS, TEXT_POOLS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlp.evaluation import bootstrap
-from vlp.evaluation.bootstrap import RESAMPLES, difference_interval, mean_interval, resampled_means
+from vlp.evaluation.comparison import bootstrap
+from vlp.evaluation.comparison.bootstrap import RESAMPLES, difference_interval, mean_interval, resampled_means
 
 
 @pytest.mark.parametrize("kind", ["hits", "scores"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlp.evaluation.class_means import ClassMeans, Split, StreamingMeans, learn_task_by_task
+from vlp.evaluation.classification.class_means import ClassMeans, Split, StreamingMeans, learn_task_by_task
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

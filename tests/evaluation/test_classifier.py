@@ -3,10 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlp.evaluation.class_texts import class_embeddings, pooled
-from vlp.evaluation.classifier import Classifier, classify, expected_squared_distance, fuse, posterior
+from vlp.evaluation.classification.classifier import (
+    Classifier,
+    classify,
+    expected_squared_distance,
+    fuse,
+    posterior,
+)
+from vlp.evaluation.classification.zero_shot import zero_shot_figures
 from vlp.evaluation.figures import calibration_error
-from vlp.evaluation.zero_shot import zero_shot_figures
+from vlp.evaluation.texts.class_texts import class_embeddings, pooled
 
 RNG = np.random.default_rng
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from vlp.configuration import load_config, resolve, to_dict
-from vlp.evaluation.comparison import compare
-from vlp.evaluation.comparison_report import comparison_markdown
+from vlp.evaluation.comparison.comparison import compare
+from vlp.evaluation.comparison.report import comparison_markdown
+from vlp.evaluation.comparison.runs import read_run
+from vlp.evaluation.comparison.variants import differing
 from vlp.evaluation.outcomes import outcomes_to_bytes
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.curves import POINTS, line, ticks
-from vlp.evaluation.runs import read_run
-from vlp.evaluation.variants import differing
 
 TOP1, RANK = "zero_shot/val/top1", "retrieval/val/text_to_image/median_rank"
 CONFIG = to_dict(resolve(load_config("configs/quickstart.py")))

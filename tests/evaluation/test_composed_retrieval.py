@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from retrieval_sets import NamedSet, unit
 
-from vlp.evaluation.composed_queries import ComposedQuery, read_queries, tag_queries
-from vlp.evaluation.composed_retrieval import ComposedRetrieval, compose
+from vlp.evaluation.retrieval.composed import ComposedRetrieval, compose
+from vlp.evaluation.retrieval.composed_queries import ComposedQuery, read_queries, tag_queries
 
 
 def test_compositions_are_unit_rows_between_image_and_text() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlp.evaluation.collages import halved, make_collages, quadrant_of_cells
-from vlp.evaluation.dense import Dense, ScoredCollage, dense_chance, dense_figures
-from vlp.evaluation.dense_figures import areas, mean_iou, patch_accuracy, pointing
-from vlp.evaluation.region_figures import mean_per_label, soft_jaccard
+from vlp.evaluation.dense.collages import halved, make_collages, quadrant_of_cells
+from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
+from vlp.evaluation.dense.region_figures import mean_per_label, soft_jaccard
+from vlp.evaluation.dense.segmentation import Dense, ScoredCollage, dense_chance, dense_figures
 
 
 def plain_images(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from vlp.evaluation.descriptions import characteristic_tags, describe, load_descriptions
+from vlp.evaluation.texts.descriptions import characteristic_tags, describe, load_descriptions
 
 EXAMPLES = [
     ("cats", ["fur", "tail", "pet"]),

@@ -9,12 +9,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 
-from vlp.evaluation.clusters import Clusters, cluster_figures, clusters_of
 from vlp.evaluation.exhibits import Bars, Confusion, Table
-from vlp.evaluation.features import Features
-from vlp.evaluation.geometry import Geometry, alignment, modality_gap, uniformity
+from vlp.evaluation.probes.features import Features
 from vlp.evaluation.probes.linear import LinearProbe
 from vlp.evaluation.probes.penalties import best_place, penalty_at
+from vlp.evaluation.structure.clusters import Clusters, cluster_figures, clusters_of
+from vlp.evaluation.structure.geometry import Geometry, alignment, modality_gap, uniformity
 
 
 class Rows:

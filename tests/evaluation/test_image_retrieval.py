@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from retrieval_sets import NamedSet, unit
 
-from vlp.evaluation.image_retrieval import ImageRetrieval, precisions
+from vlp.evaluation.retrieval.images import ImageRetrieval, precisions
 
 
 def grouped(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

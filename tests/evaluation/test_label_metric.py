@@ -5,7 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from vlp.evaluation.label_metric import embedding_distances, path_edges, read_edges, tree_distances
+from vlp.evaluation.classification.label_metric import (
+    embedding_distances,
+    path_edges,
+    read_edges,
+    tree_distances,
+)
 
 
 def test_paths_of_categories_are_a_tree() -> None:

@@ -7,8 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from vlp.evaluation.multi_label import MultiLabel, multi_label_chance, multi_label_figures
-from vlp.evaluation.multi_label_figures import (
+from vlp.evaluation.tagging.figures import (
     average_precision,
     average_precisions,
     best_f1,
@@ -20,7 +19,8 @@ from vlp.evaluation.multi_label_figures import (
     settled,
     variable_top_k,
 )
-from vlp.evaluation.verified_labels import (
+from vlp.evaluation.tagging.multi_label import MultiLabel, multi_label_chance, multi_label_figures
+from vlp.evaluation.tagging.verified_labels import (
     Hierarchy,
     known_labels,
     read_hierarchy,

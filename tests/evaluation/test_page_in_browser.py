@@ -11,10 +11,10 @@ from browser import CHROMIUM, HOW_TO_GET_IT, Browser, open_browser
 from page_examples import HARM, findings
 from test_comparison import draws, write_run
 
-from vlp.evaluation.comparison import compare
+from vlp.evaluation.comparison.comparison import compare
+from vlp.evaluation.comparison.runs import read_run
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.evaluation import evaluation_page
-from vlp.evaluation.runs import read_run
 
 if CHROMIUM is None:
     warnings.warn(HOW_TO_GET_IT, stacklevel=1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vlp.evaluation import prompt_sets
-from vlp.evaluation.prompt_sets import fill, known_prompt_sets, load_prompt_set
+from vlp.evaluation.texts import prompt_sets
+from vlp.evaluation.texts.prompt_sets import fill, known_prompt_sets, load_prompt_set
 
 # Version, templates, digest: figures are only comparable over the same texts, so a change is a new version.
 PUBLISHED = {

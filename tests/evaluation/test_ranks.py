@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from vlp.evaluation import counting
-from vlp.evaluation import ranks as module
-from vlp.evaluation.ranks import best_ranks
+from vlp.neighbours import counting
+from vlp.neighbours import ranks as module
+from vlp.neighbours.ranks import best_ranks
 from vlp.parallel.mesh import data_mesh, make_mesh
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from retrieval_sets import NamedSet, unit
 
-from vlp.evaluation.galleries import gallery
-from vlp.evaluation.retrieval import Retrieval, retrieval_chance, retrieval_figures
+from vlp.evaluation.retrieval.captions import Retrieval, retrieval_chance, retrieval_figures
+from vlp.evaluation.retrieval.galleries import gallery
 
 
 def brute_force(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from retrieval_sets import unit
 
-from vlp.evaluation import search as module
-from vlp.evaluation.search import search
+from vlp.neighbours import search as module
+from vlp.neighbours.search import search
 from vlp.parallel.mesh import make_mesh
 
 ONE = {"data": 1, "fsdp": 1, "model": 1}

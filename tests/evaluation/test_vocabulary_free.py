@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vlp.evaluation.caption_files import read_captions
-from vlp.evaluation.category_search import name_images, nearest_captions
+from vlp.evaluation.dense.named_regions import VocabularyFreeRegions, cell_rows, grid_crops
 from vlp.evaluation.matching import matched_accuracy
-from vlp.evaluation.naming_figures import chance_word_iou, cosines, strangers_cosine, word_iou
-from vlp.evaluation.vocabulary_free import VocabularyFree
-from vlp.evaluation.vocabulary_free_regions import VocabularyFreeRegions, cell_rows, grid_crops
-from vlp.evaluation.words import candidate_words, naming_words, singular
+from vlp.evaluation.naming.category_search import name_images, nearest_captions
+from vlp.evaluation.naming.figures import chance_word_iou, cosines, strangers_cosine, word_iou
+from vlp.evaluation.naming.vocabulary_free import VocabularyFree
+from vlp.evaluation.texts.captions import read_captions
+from vlp.evaluation.texts.words import candidate_words, naming_words, singular
 
 SINGULARS = """
     dogs=dog boxes=box dishes=dish benches=bench berries=berry tomatoes=tomato shoes=shoe bus=bus buses=bus glass=glass

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from vlp.evaluation.class_names import category_names
-from vlp.evaluation.class_texts import class_embeddings
+from vlp.evaluation.classification.zero_shot import ZeroShot, zero_shot_chance
 from vlp.evaluation.exhibits import Bars, Confusion
-from vlp.evaluation.prompt_sets import load_prompt_set
-from vlp.evaluation.zero_shot import ZeroShot, zero_shot_chance
+from vlp.evaluation.texts.class_names import category_names
+from vlp.evaluation.texts.class_texts import class_embeddings
+from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

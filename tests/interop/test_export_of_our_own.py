@@ -22,11 +22,11 @@ from input_pipeline.tokenizers import load_tokenizer
 from main import main
 from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import resolve, to_dict
-from vlp.evaluation.galleries import gallery
-from vlp.evaluation.retrieval import retrieval_figures
-from vlp.jobs._data import preprocessing_spec
+from vlp.evaluation.retrieval.captions import retrieval_figures
+from vlp.evaluation.retrieval.galleries import gallery
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
+from vlp.runs.data import preprocessing_spec
 
 __all__ = ["pairs"]
 

@@ -17,9 +17,9 @@ import main
 import vlp
 from configs import quickstart as quickstart_config
 from vlp.configuration import to_dict
-from vlp.jobs import _embeddings
-from vlp.jobs._embeddings import Records, embed
-from vlp.jobs._shards import Embeddings
+from vlp.embeddings import encode
+from vlp.embeddings.encode import Records, embed
+from vlp.embeddings.store import Embeddings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +79,7 @@ class Stopped(Exception):
 
 def test_interrupted_it_leaves_the_bytes_of_an_uninterrupted_run(checkpoint, data, tmp_path, monkeypatch):
     small = {**embed.__kwdefaults__, "shard_records": 16, "batch_rows": 16}
-    monkeypatch.setattr(_embeddings.embed, "__kwdefaults__", small)
+    monkeypatch.setattr(encode.embed, "__kwdefaults__", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     assert cluster_job(checkpoint, data, whole) == 0
     start, calls = vlp.model.Model.start, []

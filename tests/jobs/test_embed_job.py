@@ -11,8 +11,8 @@ import pytest
 
 import main
 import vlp
+from vlp.embeddings.store import Embeddings
 from vlp.jobs import embed
-from vlp.jobs._shards import Embeddings
 
 
 def embed_job(checkpoint, data, output, *more):

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import main
-from vlp.evaluation.runs import read_run
+from vlp.evaluation.comparison.runs import read_run
 
 
 @pytest.fixture

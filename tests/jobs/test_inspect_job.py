@@ -10,7 +10,7 @@ from PIL import Image
 
 import main
 from vlp import configuration
-from vlp.jobs import _demand
+from vlp.planning import demand
 
 FEW = ("--config.inspect.records=20", "--config.inspect.rows=2", "--config.inspect.visits=2")
 
@@ -95,16 +95,16 @@ def test_only_the_part_in_use_is_looked_at(tmp_path: Path, capsys: pytest.Captur
 def test_what_a_run_of_this_model_reached_is_what_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_demand, "measured_matmul_peak", lambda dtype: 1e12)
+    monkeypatch.setattr(demand, "measured_matmul_peak", lambda dtype: 1e12)
     config = configuration.resolve(configuration.load_config("configs/quickstart.py"))
-    assert "assumed MFU" in _demand.demand(config, tmp_path).basis
+    assert "assumed MFU" in demand.demand(config, tmp_path).basis
     (tmp_path / "config.json").write_text(json.dumps(configuration.to_dict(config)))
     lines = [
         {"pairs_per_second": 9.0, "data_wait_share": 0.5},
         {"pairs_per_second": 90.0, "data_wait_share": 0.1},
     ]
     (tmp_path / "timings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    needed = _demand.demand(config, tmp_path)
+    needed = demand.demand(config, tmp_path)
     assert needed.images_per_second == pytest.approx(100.0) and str(tmp_path) in needed.basis
     config.batch_size *= 2
-    assert "assumed MFU" in _demand.demand(config, tmp_path).basis, "a run of another batch says nothing"
+    assert "assumed MFU" in demand.demand(config, tmp_path).basis, "a run of another batch says nothing"

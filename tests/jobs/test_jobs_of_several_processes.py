@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import main
+from vlp.embeddings.store import Embeddings
 from vlp.evaluation.outcomes import read_outcomes
-from vlp.jobs._shards import Embeddings
 
 pytestmark = pytest.mark.slow
 

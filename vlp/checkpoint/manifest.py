@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from input_pipeline.whole_files import write_whole
+
 MANIFEST = "manifest.json"
 
 
@@ -30,10 +32,7 @@ def write_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
     for name in names:
         sync(folder / name)
     entries = {name: [(folder / name).stat().st_size, digest] for name, digest in _digests(folder, names)}
-    temporary = folder / f"{MANIFEST}.tmp"
-    temporary.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    sync(temporary)
-    temporary.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, (json.dumps(entries, indent=1, sort_keys=True) + "\n").encode())
     sync(folder)
 
 

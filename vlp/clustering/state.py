@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 
 import jax
 import numpy as np
+
+from input_pipeline.whole_files import writing_whole
 
 STATE = "kmeans.npz"
 
@@ -20,12 +21,8 @@ def save(folder: Path, settings: Mapping[str, Any], values: Mapping[str, Any]) -
     if jax.process_index():
         return
     path = folder / STATE
-    temporary = path.with_suffix(".saving")
-    with temporary.open("wb") as file:
+    with writing_whole(path) as file:
         np.savez(file, settings=json.dumps(settings, sort_keys=True), **values)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def load(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -11,18 +11,18 @@ from vlp.configuration.needs import evaluation_sets
 from vlp.evaluation.protocols import EvaluationSet, Evaluator
 
 _EVALUATORS = {
-    "zero_shot": "vlp.evaluation.zero_shot:ZeroShot",
-    "class_means": "vlp.evaluation.class_means:ClassMeans",
-    "retrieval": "vlp.evaluation.retrieval:Retrieval",
-    "image_retrieval": "vlp.evaluation.image_retrieval:ImageRetrieval",
-    "composed_retrieval": "vlp.evaluation.composed_retrieval:ComposedRetrieval",
-    "multi_label": "vlp.evaluation.multi_label:MultiLabel",
-    "vocabulary_free": "vlp.evaluation.vocabulary_free:VocabularyFree",
-    "vocabulary_free_regions": "vlp.evaluation.vocabulary_free_regions:VocabularyFreeRegions",
-    "dense": "vlp.evaluation.dense:Dense",
-    "features": "vlp.evaluation.features:Features",
-    "clusters": "vlp.evaluation.clusters:Clusters",
-    "geometry": "vlp.evaluation.geometry:Geometry",
+    "zero_shot": "vlp.evaluation.classification.zero_shot:ZeroShot",
+    "class_means": "vlp.evaluation.classification.class_means:ClassMeans",
+    "retrieval": "vlp.evaluation.retrieval.captions:Retrieval",
+    "image_retrieval": "vlp.evaluation.retrieval.images:ImageRetrieval",
+    "composed_retrieval": "vlp.evaluation.retrieval.composed:ComposedRetrieval",
+    "multi_label": "vlp.evaluation.tagging.multi_label:MultiLabel",
+    "vocabulary_free": "vlp.evaluation.naming.vocabulary_free:VocabularyFree",
+    "vocabulary_free_regions": "vlp.evaluation.dense.named_regions:VocabularyFreeRegions",
+    "dense": "vlp.evaluation.dense.segmentation:Dense",
+    "features": "vlp.evaluation.probes.features:Features",
+    "clusters": "vlp.evaluation.structure.clusters:Clusters",
+    "geometry": "vlp.evaluation.structure.geometry:Geometry",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from input_pipeline.sources.guess import guess_format
 from vlp.configuration import validate
 from vlp.jobs import JobOptions
-from vlp.jobs._startup import configuring
+from vlp.runs.startup import configuring
 
 
 def asked_sources(options: JobOptions) -> dict[str, dict[str, Any]]:

@@ -18,16 +18,17 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 import vlp
+from input_pipeline.whole_files import write_whole, writing_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
 from vlp.configuration import ConfigError, validate_devices
+from vlp.embeddings.encode import SHARD_RECORDS, Records, check_same_start, embed, require_rows
+from vlp.embeddings.store import Embeddings
 from vlp.jobs import JobOptions
-from vlp.jobs._embeddings import SHARD_RECORDS, Records, check_same_start, embed, require_rows
 from vlp.jobs._place import place_of
-from vlp.jobs._shards import Embeddings
-from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.parallel.mesh import local_mesh, make_mesh
 from vlp.processes.join import join
+from vlp.runs.startup import configuring, use_compilation_cache
 
 NEEDS = ("sources",)
 
@@ -64,7 +65,7 @@ def run(options: JobOptions) -> int:
         "empty_clusters": list(found.empty),
         "converged": found.converged,
     }
-    _write(output / "clusters.json", json.dumps(summary, indent=2) + "\n")
+    write_whole(output / "clusters.json", (json.dumps(summary, indent=2) + "\n").encode())
     print(f"{settings.k} clusters of {written} records, {_left_out(embeddings, repeated)}; in {output}:")
     print("  centres.npy, clusters.parquet (id, cluster_ids), clusters.json")
     return 0
@@ -126,27 +127,27 @@ def _write_table(
     path: Path, name: str, embeddings: Embeddings, chunks: Iterable[np.ndarray]
 ) -> tuple[int, int]:
     """A side table: `id`, and a list a record. Of records with the same id the first is kept."""
-    ids, seen, repeated = embeddings.ids(), set[str](), 0
-    writer, temporary = None, path.with_suffix(".saving")
-    for rows in chunks:
-        chunk_ids = _take(ids, len(rows))
-        new = []
-        for number, record_id in enumerate(chunk_ids):
-            if record_id not in seen:
-                seen.add(record_id)
-                new.append(number)
-        repeated += len(rows) - len(new)
-        rows = rows[new]
-        lists = pa.ListArray.from_arrays(
-            np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1], pa.array(rows.reshape(-1))
-        )
-        table = pa.table({"id": pa.array([chunk_ids[number] for number in new], pa.string()), name: lists})
-        writer = writer or pq.ParquetWriter(temporary, table.schema)
-        writer.write_table(table)
-    assert writer is not None  # there is at least one record
-    writer.close()
-    temporary.replace(path)
-    return len(seen), repeated
+    ids, seen, total, writer = embeddings.ids(), set[str](), 0, None
+    with writing_whole(path) as file:
+        for rows in chunks:
+            total += len(rows)
+            table = _unseen(name, _take(ids, len(rows)), rows, seen)
+            writer = writer or pq.ParquetWriter(file, table.schema)
+            writer.write_table(table)
+        assert writer is not None  # there is at least one record
+        writer.close()
+    return len(seen), total - len(seen)
+
+
+def _unseen(name: str, ids: list[str], rows: np.ndarray, seen: set[str]) -> pa.Table:
+    """The rows whose id is not among those seen, which it joins."""
+    first = {one: number for number, one in reversed([*enumerate(ids)]) if one not in seen}
+    new = sorted(first.values())
+    seen.update(first)
+    kept = rows[new]
+    offsets = np.arange(len(kept) + 1, dtype=np.int32) * kept.shape[1]
+    lists = pa.ListArray.from_arrays(offsets, pa.array(kept.reshape(-1)))
+    return pa.table({"id": pa.array([ids[number] for number in new], pa.string()), name: lists})
 
 
 def _take(ids: Iterator[str], count: int) -> list[str]:
@@ -163,13 +164,5 @@ def _left_out(embeddings: Embeddings, repeated: int) -> str:
 
 
 def _write_array(path: Path, array: np.ndarray) -> None:
-    temporary = path.with_suffix(".saving")
-    with temporary.open("wb") as file:
+    with writing_whole(path) as file:
         np.save(file, array)
-    temporary.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".saving")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlp.configuration import ConfigError
-from vlp.evaluation.comparison import compare
-from vlp.evaluation.comparison_report import comparison_markdown
+from vlp.evaluation.comparison.comparison import compare
+from vlp.evaluation.comparison.report import comparison_markdown
+from vlp.evaluation.comparison.runs import read_run
 from vlp.evaluation.page.comparison import comparison_page
-from vlp.evaluation.runs import read_run
 from vlp.jobs import JobOptions
 
 NEEDS = ()

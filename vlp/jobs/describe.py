@@ -10,10 +10,10 @@ from typing import Any
 from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
 from vlp.configuration import ConfigError
-from vlp.evaluation.class_names import naming_rule
-from vlp.evaluation.descriptions import characteristic_tags, describe
+from vlp.evaluation.texts.class_names import naming_rule
+from vlp.evaluation.texts.descriptions import characteristic_tags, describe
 from vlp.jobs import JobOptions
-from vlp.jobs._startup import configuring
+from vlp.runs.startup import configuring
 
 NEEDS = ("sources",)
 

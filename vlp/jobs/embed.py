@@ -12,16 +12,17 @@ import jax
 from tqdm import tqdm
 
 import vlp
+from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError, to_dict
+from vlp.embeddings.encode import Records, check_same_start, embed
+from vlp.embeddings.store import Embeddings, shard_path
 from vlp.jobs import JobOptions
-from vlp.jobs._embeddings import Records, check_same_start, embed
-from vlp.jobs._shards import Embeddings, shard_path, write_whole
 from vlp.jobs._sources import asked_sources
-from vlp.jobs._startup import configuring, usable_cores, use_compilation_cache
 from vlp.model import Model
 from vlp.parallel.mesh import local_mesh
 from vlp.processes.join import join
+from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ()  # what is embedded may lie at --source
 

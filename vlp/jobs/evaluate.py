@@ -11,17 +11,17 @@ import jax
 import vlp
 from vlp.checkpoint import is_step
 from vlp.configuration import ConfigError, validate
+from vlp.embeddings.sets import DumpedSets
 from vlp.evaluation import build_evaluators, evaluate, find, results_table
 from vlp.evaluation.cache import RememberingEncoder
-from vlp.evaluation.runs import EVALUATIONS
+from vlp.evaluation.comparison.runs import EVALUATIONS
+from vlp.evaluation.page.files import write_page
 from vlp.jobs import JobOptions
-from vlp.jobs._data import EvaluationSets
-from vlp.jobs._dump import DumpedSets
-from vlp.jobs._page import write_page
 from vlp.jobs._place import place_of
-from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.parallel.mesh import data_mesh
 from vlp.processes.join import join
+from vlp.runs.data import EvaluationSets
+from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
 
 NEEDS = ()  # of embeddings at --source, the images need not be there

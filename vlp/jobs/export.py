@@ -8,7 +8,7 @@ from vlp.configuration import ConfigError
 from vlp.configuration.errors import unknown
 from vlp.interop.exported import FORMATS, export_model
 from vlp.jobs import JobOptions
-from vlp.jobs._startup import configuring
+from vlp.runs.startup import configuring
 
 NEEDS = ()
 

@@ -9,7 +9,7 @@ from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import ConfigError
 from vlp.interop.imported import import_model
 from vlp.jobs import JobOptions
-from vlp.jobs._startup import configuring
+from vlp.runs.startup import configuring
 
 NEEDS = ()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from input_pipeline.inspect.advice import advice
 from input_pipeline.inspect.contact_sheet import contact_sheet
+from input_pipeline.inspect.report import survey_table
 from input_pipeline.inspect.stages import delivered_per_second, stage_seconds
 from input_pipeline.inspect.survey import spread, survey
 from input_pipeline.inspect.visits import Row, visits
@@ -17,11 +18,10 @@ from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.views.text import TextView
 from vlp.jobs import JobOptions
-from vlp.jobs._data import preprocessing_spec
-from vlp.jobs._demand import Demand, demand
 from vlp.jobs._sources import asked_sources
-from vlp.jobs._startup import configuring, usable_cores, use_compilation_cache
-from vlp.jobs._survey_report import survey_table
+from vlp.planning.demand import Demand, demand
+from vlp.runs.data import preprocessing_spec
+from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ("tokenizer",)
 _BATCH = 64  # at most, to measure with: a batch of thousands may take minutes to come

@@ -11,12 +11,12 @@ from input_pipeline.tables import load_table
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.configuration import ConfigError, to_dict
 from vlp.jobs import JobOptions
-from vlp.jobs._plan_report import plan_report, trial_line
-from vlp.jobs._startup import configuring, use_compilation_cache
 from vlp.planning.compile import CompiledStep, FieldShapes, compile_step
 from vlp.planning.estimate import Estimate, estimate
+from vlp.planning.report import plan_report, trial_line
 from vlp.planning.suggest import Trial, ranked, trials
 from vlp.planning.topology import LOCAL, Topology, open_topology
+from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.throughput import measured_matmul_peak
 
 NEEDS = ("objectives", "tokenizer")

@@ -11,7 +11,7 @@ from input_pipeline.prepare import Report, Settings, WorkerFailed, prepare
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
 from vlp.jobs._sources import asked_sources
-from vlp.jobs._startup import configuring, usable_cores
+from vlp.runs.startup import configuring, usable_cores
 
 NEEDS = ()  # with --source, the config's own sources need not be there
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +15,10 @@ from ml_collections import FrozenConfigDict
 from vlp.checkpoint import complete_steps, find_checkpoint, read_description
 from vlp.configuration import ConfigError, completed
 from vlp.jobs import JobOptions
-from vlp.jobs._stages import Stage
-from vlp.jobs._startup import configuring
-from vlp.jobs.train import Run
 from vlp.parallel.sharding import global_batch
+from vlp.runs.run import Run
+from vlp.runs.stage import Stage
+from vlp.runs.startup import configuring
 from vlp.training.loop import Hook
 from vlp.training.path_rules import tree_paths
 from vlp.training.state import TrainState
@@ -46,7 +45,7 @@ def run(options: JobOptions) -> int:
         if folder is None:
             raise ConfigError(f"{workdir / 'checkpoints'} has no checkpoint from before step {step}")
         config = FrozenConfigDict(completed(read_description(folder).config))
-    replayed = Run(dataclasses.replace(options, config=config, workdir=workdir))
+    replayed = Run(config, workdir)
     state, batch = _before(replayed, folder, step)
     (loss, (metrics, _)), gradients = replayed.stage_of(step).training.gradient(state, batch)
     for name, value in {"loss": loss, **metrics}.items():

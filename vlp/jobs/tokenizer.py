@@ -12,7 +12,7 @@ from input_pipeline.tokenizers import load_tokenizer, train_tokenizer
 from input_pipeline.views.text import TextView
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
-from vlp.jobs._startup import configuring
+from vlp.runs.startup import configuring
 
 NEEDS = ("sources",)
 

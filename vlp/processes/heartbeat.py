@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from input_pipeline.whole_files import write_whole
+
 FOLDER, SECONDS = "processes", 2.0
 
 
@@ -78,9 +80,7 @@ class Heartbeat:
 
 def write(path: Path, sign: Sign) -> None:
     """Replaces the file in one go."""
-    temporary = path.with_suffix(".writing")
-    temporary.write_text(json.dumps(sign._asdict()) + "\n")
-    temporary.replace(path)
+    write_whole(path, (json.dumps(sign._asdict()) + "\n").encode())
 
 
 def signs(workdir: Path) -> list[Sign]:

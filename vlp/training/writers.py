@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from input_pipeline.whole_files import write_whole
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -123,13 +124,13 @@ def truncate_lines(path: Path, step: int) -> None:
     kept = [line for number, line in enumerate(complete, start=1) if _step_of(line, path, number) <= step]
     if _is_whole(last) and json.loads(last)["step"] <= step:
         kept.append(last)
-    replace_file(path, b"".join(line + b"\n" for line in kept))
+    write_whole(path, b"".join(line + b"\n" for line in kept))
 
 
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """Write final figures, flat names to numbers, sorted; the file is replaced whole, never half written."""
     numbers = {name: _number(results[name]) for name in sorted(results)}
-    replace_file(Path(path), (json.dumps(numbers, indent=2) + "\n").encode())
+    write_whole(Path(path), (json.dumps(numbers, indent=2) + "\n").encode())
 
 
 def _number(value: Any) -> int | float:
@@ -150,13 +151,3 @@ def _is_whole(line: bytes) -> bool:
         return "step" in json.loads(line)
     except ValueError:
         return False
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: it is written aside and renamed."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

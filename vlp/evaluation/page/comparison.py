@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vlp.evaluation.comparison import Comparison, Difference
-from vlp.evaluation.comparison_report import (
+from vlp.evaluation.comparison.comparison import Comparison, Difference
+from vlp.evaluation.comparison.report import (
     caveats,
     difference_rows,
     differences,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from vlp.evaluation.comparison.runs import Curve
 from vlp.evaluation.page.html import Child, Markup, element, join
-from vlp.evaluation.runs import Curve
 
 POINTS = 150  # of a line; longer ones show means of neighbouring steps
 _STYLES = 6

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from vlp.evaluation.bootstrap import LEVEL, RESAMPLES, mean_interval
+from vlp.evaluation.comparison.bootstrap import LEVEL, RESAMPLES, mean_interval
 from vlp.evaluation.page.html import Markup, breakable, element
 from vlp.evaluation.report import figure_and_set, format_figure
 

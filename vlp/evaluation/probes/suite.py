@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vlp.evaluation.figures import mean_per_class
-from vlp.evaluation.multi_label_figures import average_precisions
 from vlp.evaluation.probes.examples import ClassExamples, TagExamples
 from vlp.evaluation.probes.few_shot import few_shot_hits
 from vlp.evaluation.probes.linear import LOGISTIC, SVM, LinearModel, LinearProbe
 from vlp.evaluation.probes.neighbours import neighbour_votes
 from vlp.evaluation.probes.penalties import best_place, penalty_at, search_penalty
+from vlp.evaluation.tagging.figures import average_precisions
 
 # Gives what is kept under a name, or computes and keeps it: classifiers outlast the test set they are asked about.
 Fitted = Callable[[str, Callable[[], Any]], Any]
@@ -23,7 +23,7 @@ Fitted = Callable[[str, Callable[[], Any]], Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """Of the parts that have any; see `vlp.evaluation.features.Features`."""
+    """Of the parts that have any; see `vlp.evaluation.probes.features.Features`."""
 
     neighbours: int
     temperature: float

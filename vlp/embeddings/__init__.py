@@ -1,0 +1,1 @@
+"""Embeddings of whole data sets: encode, store, read."""

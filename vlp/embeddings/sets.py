@@ -1,0 +1,103 @@
+"""What --job=embed left, in the place of a model and its evaluation sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from vlp.embeddings.store import Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class DumpedSet:
+    """An evaluation set whose images are their embeddings; `rows_of_texts` are those of all captions.
+
+    Captions in other languages are not kept.
+    """
+
+    images: Float32[np.ndarray, "n dim"]
+    ids: list[str]
+    captions: list[list[str]]
+    labels: list[str]
+    tags: list[list[str]]
+    groups: list[str]
+    rows_of_texts: Mapping[str, Float32[np.ndarray, " dim"]]
+
+    @property
+    def translations(self) -> Mapping[str, list[list[str]]]:
+        return {}
+
+
+class DumpedSets(Mapping[str, DumpedSet]):
+    """The sets of a folder by name, each read when it is first asked for; and the encoder that looks rows up in it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads the index.
+
+        Raises:
+          ValueError: there is none.
+        """
+        if not (folder / "index.json").exists():
+            raise ValueError(
+                f"{folder} has no index.json, which --job=embed leaves when all shards are there: run it to its end"
+            )
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self.folder, self._parts = folder, index["parts"]
+        self._names = [part.removesuffix("/image") for part in self._parts if part.endswith("/image")]
+        self._loaded: dict[str, DumpedSet] = {}
+
+    def __getitem__(self, name: str) -> DumpedSet:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _load(self, name: str) -> DumpedSet:
+        images = Embeddings(self.folder / name / "image")
+        notes = images.notes()
+        captions: dict[int, list[str]] = {record: [] for record in notes.records}
+        rows_of_texts: dict[str, np.ndarray] = {}
+        if f"{name}/text" in self._parts:
+            texts = Embeddings(self.folder / name / "text")
+            of_texts = texts.notes()
+            for record, text, row in zip(of_texts.records, of_texts.texts, texts[:], strict=True):
+                captions.setdefault(record, []).append(text)
+                rows_of_texts.setdefault(text, row)
+        own = [captions[record] for record in notes.records]
+        return DumpedSet(images[:], notes.ids, own, notes.labels, notes.tags, notes.groups, rows_of_texts)
+
+    def encode_image_array(self, images: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarray, "n dim"]:
+        """The images of these sets are embeddings already."""
+        return images
+
+    def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
+        """Raises ValueError: patches are not there."""
+        raise ValueError(f"{self.folder} holds no patches: evaluate the checkpoint itself, with --checkpoint")
+
+    def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
+        """The rows of captions of these sets.
+
+        Raises:
+          ValueError: a text that is none, such as a prompt, or one behind a prefix token.
+        """
+        known = {text: row for name in self for text, row in self[name].rows_of_texts.items()}
+        missing = next((text for text in texts if prefix or text not in known), None)
+        if missing is not None:
+            raise ValueError(
+                f"{self.folder} holds no embedding of the text '{missing}': captions are there with "
+                "--config.embed.feature=both; for prompts evaluate the checkpoint itself, with --checkpoint"
+            )
+        return np.stack([known[text] for text in texts])

@@ -1,0 +1,1 @@
+"""Dense prediction: classes and names of the parts of an image."""

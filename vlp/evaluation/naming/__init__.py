@@ -1,0 +1,1 @@
+"""Naming of images without a list of classes."""

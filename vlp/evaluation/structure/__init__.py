@@ -1,0 +1,1 @@
+"""Structure of the embedding space: clusters and geometry."""

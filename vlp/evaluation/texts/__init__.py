@@ -1,0 +1,1 @@
+"""Texts that evaluators ask with: class names, prompts, descriptions, captions."""

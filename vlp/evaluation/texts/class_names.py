@@ -1,0 +1,90 @@
+"""From the labels of a data set to names that fit into a prompt."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Int
+
+from vlp.configuration.paths import find, looked_in
+
+NamingRule: TypeAlias = Callable[[Sequence[str]], list[str]]
+
+
+def category_name(label: str) -> str:
+    """Read a category path from its narrowest part: 'furniture/living room' is 'living room, furniture'.
+
+    The wider parts stay, because a narrow one alone ('office', 'music', 'other') may belong to several.
+    """
+    parts = (re.sub(r"[-_\s]+", " ", part).strip() for part in reversed(label.split("/")))
+    return ", ".join(part for part in parts if part)
+
+
+def category_names(labels: Sequence[str]) -> list[str]:
+    """`category_name` of distinct labels; those that would share a name, or have none, keep their label."""
+    names = [category_name(label) for label in labels]
+    count = Counter(names)
+    return [name if name and count[name] == 1 else label for name, label in zip(names, labels, strict=True)]
+
+
+def verbatim_names(labels: Sequence[str]) -> list[str]:
+    """Labels that already are names."""
+    return list(labels)
+
+
+_RULES: dict[str, NamingRule] = {"category": category_names, "verbatim": verbatim_names}
+_FOLDER = resources.files("vlp.evaluation.texts") / "names"
+
+
+def naming_rule(name: str) -> NamingRule:
+    """The rule of that name, from distinct labels to as many class names.
+
+    Beside 'category' and 'verbatim', the name of a table in names/ ('imagenet', by WordNet id), or the path of a .json
+    of that form: {"names": {label: name}}. A label of a table may also be the class's number, from 0.
+
+    Raises:
+        ValueError: no such rule or table.
+    """
+    if name in _RULES:
+        return _RULES[name]
+    tables = {file.name.removesuffix(".json"): file for file in _FOLDER.iterdir()}
+    if name in tables:
+        return functools.partial(_look_up, name, tables[name].read_text(encoding="utf-8"))
+    if not name.endswith(".json"):
+        known = ", ".join(sorted({*_RULES, *tables}))
+        raise ValueError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
+    if not (files := find(name)):
+        raise ValueError(f"there are no class names at '{name}'{looked_in(name)}: correct the path")
+    return functools.partial(_look_up, name, files[0].read_text(encoding="utf-8"))
+
+
+def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:
+    names: dict[str, str] = json.loads(content)["names"]
+    numbered = {str(number): name for number, name in enumerate(names.values())}
+    if strange := [label for label in labels if label not in names and label not in numbered]:
+        raise ValueError(
+            f"label {strange[0]!r} is no class of {table}: its labels are such as {next(iter(names))!r}, or numbers"
+        )
+    return [names.get(label, numbered.get(label, "")) for label in labels]
+
+
+def labelled_classes(
+    name: str, labels: Sequence[str]
+) -> tuple[list[str], Int[np.ndarray, " labelled"], Int[np.ndarray, " labelled"]]:
+    """Distinct labels of a set, sorted; the rows that have one; the class index of each of those rows.
+
+    Raises:
+        ValueError: no row has a label.
+    """
+    labelled = [row for row, label in enumerate(labels) if label]
+    if not labelled:
+        raise ValueError(f"evaluation set {name!r} has no labels: take it out of the evaluator's sets")
+    classes, indices = np.unique([labels[row] for row in labelled], return_inverse=True)
+    return classes.tolist(), np.array(labelled), indices

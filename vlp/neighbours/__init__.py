@@ -1,0 +1,1 @@
+"""Exact nearest neighbours and ranks, the one search of the project."""

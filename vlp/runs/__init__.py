@@ -1,0 +1,1 @@
+"""A run from start to end, without a command line."""

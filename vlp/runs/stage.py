@@ -1,0 +1,123 @@
+"""A stage of a run: everything that depends on the size of images and texts, and so is another after a switch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from input_pipeline.stream import make_stream
+from input_pipeline.tokenizers import Tokenizer, load_tokenizer
+from input_pipeline.watchdog import Watchdog
+from vlp.configuration import StagePlan, stages
+from vlp.evaluation import Evaluator, build_evaluators
+from vlp.runs.data import EvaluationSets, preprocessing_spec
+from vlp.model import Model
+from vlp.parallel.hosts import batch_part
+from vlp.training.build import Training, build_training, model_variables
+from vlp.training.episodes import Episodes
+from vlp.training.model_flops import forward_flops
+from vlp.training.state import TrainState
+from vlp.training.switch import carried, check_carried
+from vlp.training.throughput import StepTimer, train_step_flops
+
+
+class Stage:
+    """What a run works with from one switch to the next; a run without any has one."""
+
+    def __init__(self, plan: StagePlan, mesh: Mesh):
+        """Builds everything but arrays.
+
+        Raises:
+          ValueError: the config or the data contradict themselves.
+        """
+        self.plan, self.config, self.mesh = plan, plan.config, mesh
+        self.preprocessing = preprocessing_spec(self.config)
+        self.tokenizer: Tokenizer = load_tokenizer(self.config.tokenizer)
+        self.training: Training = build_training(
+            self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=mesh
+        )
+        self.stream = make_stream(
+            self.config.data,
+            preprocessing=self.preprocessing,
+            tokenizer=self.tokenizer,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            fields=self.training.fields,
+        )
+        sets = EvaluationSets(self.config, self.preprocessing)
+        self.evaluators: list[Evaluator] = build_evaluators(self.config.evaluators, sets)
+
+    def __str__(self) -> str:
+        """The line that a stage begins with."""
+        image, plan = self.config.model.image, self.plan
+        return (
+            f"stage {plan.number} of {plan.total}: images {image.resolution}, texts {self.config.tokenizer.length}, "
+            f"patch dropout {image.patch_dropout:g}, until step {plan.until}"
+        )
+
+    def carried(self, state: TrainState) -> TrainState:
+        """The state of any stage as this one's: positions are resampled where it has others."""
+        return carried(state, self.training.abstract_state)
+
+    def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
+        """This host's part of the global batches from `start` on."""
+        data, (part, parts) = self.config.data, batch_part(self.mesh)
+        return self.stream.batches(
+            start,
+            process_index=part,
+            process_count=parts,
+            workers=data.workers,
+            threads=data.threads,
+            prefetch=data.prefetch,
+            watchdog=Watchdog(data.watchdog_seconds, data.watchdog_reports),
+        )
+
+    def timer(self, peak_flops: float) -> StepTimer:
+        """A clock that knows what this stage's model costs, and what the machine can do."""
+        flops = forward_flops(self.config, self.training.fields)
+        batch_size = self.config.batch_size
+        return StepTimer(batch_size, step_flops=train_step_flops(flops, batch_size), peak_flops=peak_flops)
+
+    def model(self, state: TrainState) -> Model:
+        """The model to evaluate; others of the stage differ in weights alone."""
+        return Model(
+            self.training.model_graphdef,
+            model_variables(state),
+            config=self.config,
+            preprocessing=self.preprocessing,
+            tokenizer=self.tokenizer,
+            mesh=self.mesh,
+        )
+
+    def episodes(self, timer: StepTimer) -> list[Episodes]:
+        """For each objective that wants it, the clustering of every stretch of data but the first."""
+        return [
+            Episodes(
+                name,
+                episode,
+                self.training.pretrainer_graphdef,
+                self.batches,
+                self.mesh,
+                seed=self.config.seed,
+                timer=timer,
+                every=episode.size // self.config.batch_size,
+                steps=self.config.steps,
+            )
+            for name, episode in self.training.episodes.items()
+        ]
+
+
+def open_stages(config: Any, mesh: Mesh) -> list[Stage]:
+    """All stages of a config, so that whatever does not fit one of them is found before any step.
+
+    Raises:
+      ValueError: as by `Stage`, or a state cannot be carried from one stage to the next.
+    """
+    opened = [Stage(plan, mesh) for plan in stages(config)]
+    for one, other in itertools.pairwise(opened):
+        check_carried(one.training.abstract_state, other.training.abstract_state)
+    return opened
