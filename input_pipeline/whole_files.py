@@ -16,21 +16,38 @@ ASIDE = ".saving"  # how the names of unfinished files end
 def writing_whole(path: Path) -> Iterator[BinaryIO]:
     """Opens a file aside and gives it the name `path` once it is written and on disk; after an error nothing is left.
 
-    Whoever else writes the same at the same time, `path` is one of the complete files.
+    Whoever else writes the same at the same time, `path` is one of the complete files. Its folder is made if needed.
+
+    Raises:
+      OSError: it cannot be written, as on a full disk: the message says which file, and why.
     """
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{ASIDE}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+        sync_names(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replaces the file `path` by one with this content, in one go."""
+    """Replaces the file `path` by one with this content, in one go; raises as `writing_whole`."""
     with writing_whole(path) as file:
         file.write(content)
+
+
+def sync_names(folder: Path) -> None:
+    """Has renames in a folder reach the disk, where the file system can be told to."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -37,6 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages"),
 )
 LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".sentinel"))
+# Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.
+FOR_ALL = ("input_pipeline.whole_files", "input_pipeline.addresses", "input_pipeline.views.class_names")
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 
 
@@ -114,7 +116,7 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
     "only runs, jobs and whoever reads users' data join the input pipeline to vlp": lambda importer, imported: (
         under(importer, "main", "vlp")
         and under(imported, "input_pipeline")
-        and not under(imported, "input_pipeline.whole_files")
+        and not under(imported, *FOR_ALL)
         and not under(importer, "vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.model", "vlp.interop")
     ),
     "configs stand alone": lambda importer, imported: (

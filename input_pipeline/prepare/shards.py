@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.prepare.fingerprint import BYTES, Fingerprints
+from input_pipeline.whole_files import sync_names
 
 _OPTIONS = "group_size:1,uncompressed"  # each record by itself: shuffled reading; images do not compress
 
@@ -107,7 +108,7 @@ class ShardWriter:
             file.write(b"".join(self._fingerprints))
             os.fsync(file.fileno())
         self._partial.rename(path)
-        _sync_names(self.folder)
+        sync_names(self.folder)
         self._fingerprints = []
         self._add_line(line)
 
@@ -172,10 +173,3 @@ def _describe(path: Path) -> dict[str, Any]:
         os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def _sync_names(folder: Path) -> None:
-    """Has a rename reach the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from input_pipeline.sources.shards import OPEN_FILES, FileVersion
+from input_pipeline.whole_files import write_whole
 
 Index = Int64[np.ndarray, "records columns"]
 
@@ -58,13 +59,7 @@ def _load(path: Path, columns: int) -> Index | None:
 
 def _save(path: Path, index: Index) -> None:
     numbers = np.ascontiguousarray(index, "<i8").tobytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        aside.write_bytes(_checksum(numbers) + numbers)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path, _checksum(numbers) + numbers)
 
 
 def _checksum(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import sentencepiece
 
 from input_pipeline.records import clean_text
 from input_pipeline.tokenizers.sentencepiece import BEGIN, END, LONGEST_PIECE, PAD, UNKNOWN
+from input_pipeline.whole_files import write_whole
 
 
 def train_tokenizer(captions: Iterable[str], vocabulary_size: int, path: str | Path) -> None:
@@ -22,6 +23,7 @@ def train_tokenizer(captions: Iterable[str], vocabulary_size: int, path: str | P
 
     Raises:
       ValueError: the captions do not support that many pieces.
+      OSError: the file cannot be written; what had its name before stays.
     """
     model = io.BytesIO()
     try:
@@ -45,4 +47,4 @@ def train_tokenizer(captions: Iterable[str], vocabulary_size: int, path: str | P
         raise ValueError(
             f"no tokenizer of {vocabulary_size} pieces can be trained on these captions: {error}"
         ) from None
-    Path(path).write_bytes(model.getvalue())
+    write_whole(Path(path), model.getvalue())
