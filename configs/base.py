@@ -108,7 +108,8 @@ def _model() -> dict:
         "remat": "none",
         # Examples whose activations are held at a time, encoded once more in the backward pass (GradCache); 0 = all.
         "micro_batch": 0,
-        "logit_scale": {"init": 1 / 0.07, "max": 100.0, "learn": True},
+        # Clamped to [min, max] after every update, where it is learned.
+        "logit_scale": {"init": 1 / 0.07, "min": 0.0, "max": 100.0, "learn": True},
         "logit_bias": {"init": -10.0, "learn": False},  # of the sigmoid kernel; not learned = none
         "image": {
             # vit, or a convolutional tower (resnet, efficientnet): sizes R26 ... R152, R50x4 ... R50x64, or B0 ... B7,
@@ -198,7 +199,7 @@ def _objectives() -> dict:
             "weight": 0.0,
             "image_view": "image",
             "text_view": "captions",  # a name of data.text_views
-            "logit_scale": {"init": 1 / 0.07, "max": 100.0},
+            "logit_scale": {"init": 1 / 0.07, "min": 0.0, "max": 100.0},
         },
         "ranking": {
             "weight": 0.0,
@@ -252,9 +253,10 @@ def _optimizer() -> dict:
         "weight_decay": 0.1,
         "clip_norm": 1.0,  # of the global gradient; 0 = off
         "ema_decay": 0.0,  # 0 = off
-        # "regex = multiplier; ...": the first match wins. A learning rate multiplied by 0 freezes.
+        # "regex = multiplier; ...": the first match wins, and each alternative of a rule has to match something, unless
+        # it says "?=". A learning rate multiplied by 0 freezes.
         "learning_rate_rules": "",
-        "weight_decay_rules": "(bias|scale|position|class_token|logit_scale)$ = 0; .* = 1",
+        "weight_decay_rules": "(bias|scale|position/embedding|class_position|class_token|query)$ ?= 0; .* = 1",
         "schedule": {
             "name": "cosine",
             "warmup_steps": 500,

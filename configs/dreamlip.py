@@ -20,4 +20,5 @@ def get_config(argument: str = "") -> ConfigDict:
     config.data.text_views = {"captions": {"count": 8, "sentences": True}}
     config.objectives.contrastive.text_view = "captions"
     config.objectives.grouping.weight = 1.0
+    config.objectives.grouping.logit_scale.min = config.model.logit_scale.min = 1.0
     return config

@@ -22,6 +22,7 @@ def get_config(argument: str = "") -> ConfigDict:
     small = clip.parse(argument).runlocal
     config.batch_size = 16 if small else 512
     config.objectives.prototypes.weight = 1.0
+    config.model.logit_scale.min = 1.0
     if small:
         config.steps = 12
         config.objectives.prototypes.update(episode_size=64, clusters=8, dim=16, head_width=32)
@@ -32,7 +33,7 @@ def get_config(argument: str = "") -> ConfigDict:
     last = config.steps - config.objectives.prototypes.episode_size // config.batch_size
     config.objectives.prototypes.stop_step = last
     config.optimizer.update(learning_rate=5e-4, weight_decay=0.5, clip_norm=10.0)
-    config.optimizer.learning_rate_rules = f"^model/image/ = 1 until {last}"
+    config.optimizer.learning_rate_rules = f"^model/image(_projection)?/ = 1 until {last}"
     config.optimizer.weight_decay_rules = f"heads/ = 0; {config.optimizer.weight_decay_rules}"
     config.data.image.update(
         crop_scale=(0.5, 1.0), flip=True, color_jitter=(0.8, 0.8, 0.8, 0.2), color_jitter_probability=0.2

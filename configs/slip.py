@@ -21,6 +21,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.name = config.name.replace("clip", "slip")
     config.update(batch_size=4096, steps=91_500)
     config.objectives.view_contrast.weight = 1.0
+    config.model.logit_scale.min = 1.0
     config.optimizer.update(learning_rate=3e-3, eps=1e-8, weight_decay=0.1)
     config.optimizer.schedule.update(warmup_steps=3660, final=1 / 300)
     config.data.image.update(crop_scale=(0.5, 1.0), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

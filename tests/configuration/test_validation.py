@@ -22,11 +22,40 @@ def test_a_frozen_config_validates(config: ConfigDict) -> None:
     validate(FrozenConfigDict(config))
 
 
+def apply(config: ConfigDict, settings: dict[str, Any]) -> None:
+    for path, value in settings.items():
+        group, _, leaf = path.rpartition(".")
+        holder = config
+        for part in filter(None, group.split(".")):
+            holder = holder[part]
+        holder[leaf] = value
+
+
 # Nothing that only a tower over patches has.
 PLAIN = {f"model.image.{name}": 0 for name in ("width", "depth", "heads", "mlp_dim")} | {
     "model.image.patch_size": 16,
     "model.image.patch_dropout": 0.0,
 }
+
+EPISODES = {
+    "objectives.prototypes.weight": 1.0,
+    "objectives.prototypes.episode_size": 12_800,
+    "objectives.prototypes.clusters": 12_800,
+}
+
+# What lies just within a limit.
+ALLOWED: list[dict[str, Any]] = [
+    EPISODES,
+    {"rollback.factor": 1.01},
+    {"rollback.factor": 0.0, "checkpoint.every": 0},
+    {"optimizer.schedule.warmup_steps": 460},
+    {"optimizer.schedule.name": "constant", "optimizer.schedule.warmup_steps": 400,
+     "optimizer.schedule.cooldown_steps": 60},
+    {"model.logit_scale.init": 100.0},
+    {"model.logit_scale.init": 1.0, "model.logit_scale.min": 1.0},
+    {"objectives.contrastive.label_smoothing": 0.1},
+    {"objectives.grouping.weight": 0.0, "objectives.prototypes.weight": 0.0, "objectives.prototypes.clusters": 10**6},
+]  # fmt: skip
 
 # (settings, what the error says)
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
@@ -40,6 +69,40 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         r"objectives.grouping.logit_scale.init=14.* above its max=1",
     ),
     ({"rollback.factor": 0.5}, r"rollback.factor=0.5 makes a spike of any loss"),
+    ({"rollback.factor": 1.0}, r"rollback.factor=1.0 makes a spike of any loss"),
+    (
+        {"model.logit_scale.min": 20.0},
+        r"model.logit_scale.init=14.* is below its min=20: lower min",
+    ),
+    (
+        {"objectives.contrastive.kernel": "sigmoid", "objectives.contrastive.label_smoothing": 0.1},
+        r"contrastive.label_smoothing=0.1 is for kernel='softmax'",
+    ),
+    (
+        {**EPISODES, "objectives.prototypes.episode_size": 12_900},
+        r"episode_size=12900 is not a multiple of batch_size=128: use 12800 or 12928",
+    ),
+    (
+        {**EPISODES, "objectives.prototypes.episode_size": 100},
+        r"episode_size=100 is not a multiple of batch_size=128: use 128$",
+    ),
+    (
+        {**EPISODES, "objectives.prototypes.clusters": 12_801},
+        r"prototypes.clusters=12801 is more than episode_size=12800 has examples",
+    ),
+    (
+        {"objectives.contrastive.weight": float("inf")},
+        r"contrastive.weight=inf must be a number of at least 0",
+    ),
+    (
+        {"objectives.contrastive.weight": float("nan")},
+        r"contrastive.weight=nan must be a number of at least 0",
+    ),
+    (
+        {"data.sources.quickstart.weight": float("inf")},
+        r"data.sources.quickstart.weight=inf must be a number",
+    ),
+    ({"optimizer.schedule.warmup_steps": 461}, r"warmup_steps=461 .* do not fit into steps=460"),
     ({"rollback.factor": 2.0, "checkpoint.every": 0}, r"rollback.factor=2.0 needs checkpoints"),
     (
         {
@@ -144,15 +207,16 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
 )
 def test_a_contradiction_is_named(config: ConfigDict, settings: dict[str, Any], message: str) -> None:
     validate(config)
-    for path, value in settings.items():
-        group, _, leaf = path.rpartition(".")
-        holder = config
-        for part in filter(None, group.split(".")):
-            holder = holder[part]
-        holder[leaf] = value
+    apply(config, settings)
     with pytest.raises(ConfigError, match=message) as raised:
         validate(config)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("settings", ALLOWED, ids=[",".join(settings) for settings in ALLOWED])
+def test_what_lies_just_within_a_limit_is_allowed(config: ConfigDict, settings: dict[str, Any]) -> None:
+    apply(config, settings)
+    validate(config)
 
 
 def test_a_job_needs_only_what_it_says(config: ConfigDict) -> None:

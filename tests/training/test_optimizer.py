@@ -17,7 +17,9 @@ from vlp.training.optimizer import make_optimizer
 from vlp.training.path_rules import tree_paths
 
 RATE, DECAY, B1, B2, EPS = 0.01, 0.1, 0.9, 0.98, 1e-6
-DECAY_RULES = "(bias|scale|position|class_token|logit_scale)$ = 0; .* = 1"
+DECAY_RULES = (
+    "(bias|scale|position|class_token)$ = 0; .* = 1"  # of the tree below; those of real towers have a test
+)
 
 
 def config_with(**fields: Any) -> ConfigDict:
@@ -162,6 +164,17 @@ def test_until_ends_a_parameters_own_schedule_and_then_freezes_it() -> None:
     assert_same(after_three["image"], flat(alone["image"]))
     for path, value in flat(after_four).items():
         assert (value == flat(after_three)[path]).all() == path.startswith("image/"), path
+
+
+def test_until_freezes_at_its_step_also_where_the_schedule_has_not_come_down() -> None:
+    params, gradients = random_tree(0), [random_tree(seed) for seed in range(1, 4)]
+    config = config_with(learning_rate_rules="^image/ = 0.5 until 2")
+    after = [run_steps(config, gradients[:count], params)[0] for count in (1, 2, 3)]
+    alone, _ = run_steps(config_with(learning_rate_rules="^image/ = 0.5"), gradients[:2], params)
+    assert_same(after[1], flat(alone))
+    for path, value in flat(after[2]).items():
+        assert (value == flat(after[1])[path]).all() == path.startswith("image/"), path
+    assert (flat(after[0])["image/position"] != flat(after[1])["image/position"]).any()
 
 
 def blocks(seed: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from vlp.training.path_rules import Rule, match_paths, match_tree, parse_rules, tree_paths
+from vlp.training.path_rules import Rule, alternatives, match_paths, match_tree, parse_rules, tree_paths
 
 PARAMS = {
     "image": {"blocks": {"attention": {"query": {"kernel": np.zeros((2, 4, 4)), "bias": np.zeros((2, 4))}}}},
@@ -69,3 +69,39 @@ def test_a_rule_hidden_by_earlier_ones_is_refused() -> None:
 def test_a_value_that_cannot_be_read_names_the_rule() -> None:
     with pytest.raises(ValueError, match="bias = tiny"):
         match_tree("bias = tiny", PARAMS, default=1.0, convert=float)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("(bias|scale)$", ["(bias)$", "(scale)$"]),
+        ("a|b", ["a", "b"]),
+        ("x(a|b(c|d))y", ["x(a|b(c))y", "x(a|b(d))y", "x(a)y", "x(b(c|d))y"]),
+        ("(?:a|b)(?P<n>c|d)", ["(?:a)(?P<n>c|d)", "(?:b)(?P<n>c|d)", "(?:a|b)(?P<n>c)", "(?:a|b)(?P<n>d)"]),
+        (r"(?!a|b)c|d\|e[|)(]", ["(?!a|b)c", r"d\|e[|)(]"]),
+        ("^heads/", []),
+    ],
+)
+def test_alternatives_are_taken_one_by_one(pattern, expected) -> None:
+    assert alternatives(pattern) == expected
+
+
+def test_a_dead_alternative_of_a_rule_that_matches_is_refused_unless_it_may_be() -> None:
+    paths = ["image/position/embedding", "image/bias"]
+    with pytest.raises(ValueError) as error:
+        match_paths("(bias|position)$ = 0", paths, default=1.0, convert=float, name="decay")
+    message = str(error.value)
+    assert message.startswith("decay: rule '(bias|position)$ = 0': its alternative '(position)$' matches no")
+    assert "image/position/embedding" in message and "'?='" in message
+    assert match_paths("(bias|position)$ ?= 0", paths, default=1.0, convert=float) == [1.0, 0.0]
+    assert match_paths("nothing ?= 0", paths, default=1.0, convert=float) == [1.0, 1.0]
+    # An alternative that earlier rules have taken is alive all the same.
+    assert match_paths("bias = 2; (bias|embedding)$ = 0", paths, default=1.0, convert=float) == [0.0, 2.0]
+
+
+def test_a_question_mark_of_the_expression_is_none_of_the_sign() -> None:
+    assert parse_rules("biase?=0; x ?= 1; y ?=2") == (
+        Rule("biase?", "0"),
+        Rule("x", "1", optional=True),
+        Rule("y", "2", optional=True),
+    )

@@ -138,10 +138,21 @@ def _check_logit_scale(config: ConfigDict) -> None:
         "objectives.grouping": config.objectives.grouping.logit_scale,
     }
     for where, scale in scales.items():
-        if scale.init > scale.max:
+        if not scale.min <= scale.init <= scale.max:
+            which, change = ("above", "raise max") if scale.init > scale.max else ("below", "lower min")
+            limit = "max" if scale.init > scale.max else "min"
             raise ConfigError(
-                f"{where}.logit_scale.init={scale.init:g} is above its max={scale.max:g}: raise max"
+                f"{where}.logit_scale.init={scale.init:g} is {which} its {limit}={scale[limit]:g}: {change}"
             )
+
+
+def _check_contrastive(config: ConfigDict) -> None:
+    contrastive = config.objectives.contrastive
+    if contrastive.kernel == "sigmoid" and contrastive.label_smoothing:
+        raise ConfigError(
+            f"objectives.contrastive.label_smoothing={contrastive.label_smoothing} is for kernel='softmax': every cell "
+            "of a sigmoid is a question of its own, with no other columns to spread over; set it to 0"
+        )
 
 
 def _check_schedule(config: ConfigDict) -> None:
@@ -204,9 +215,10 @@ def _check_prototypes(config: ConfigDict) -> None:
         return
     size, batch = settings.episode_size, config.batch_size
     if size % batch:
+        fitting = sorted({max(size - size % batch, batch), size - size % batch + batch})
         raise ConfigError(
             f"{where}.episode_size={size} is not a multiple of batch_size={batch}: "
-            f"use {max(size - size % batch, batch)} or {size - size % batch + batch}"
+            f"use {' or '.join(map(str, fitting))}"
         )
     if settings.clusters > size:
         raise ConfigError(
@@ -292,6 +304,7 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_convolution,
     _check_stages,
     _check_logit_scale,
+    _check_contrastive,
     _check_schedule,
     _check_image_data,
     _check_tokenizer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
         leaves, model.image.to_dict(), interop["resolution"], interop["patch_size"], family
     )
     model.image.update(image)
+    # Fine-tuning clamps a learned scale to [min, max], and some models lie above the usual 100 (SigLIP So400m: 112).
+    model.logit_scale.max = max(model.logit_scale.max, float(math.ceil(math.exp(leaves["logit_scale"]))))
     length = len(leaves["text/position/embedding"])
     tokenizer = tokenizer_of(folder, family, length=length)
     preprocessing = _preprocessing(folder, family, model, interop["resolution"])

@@ -51,12 +51,13 @@ class DualEncoder(nnx.Module):
                 (config.text.get("projection", ""), self.text.width),
             )
         )
-        # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5).
+        # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5), where it
+        # is learned.
+        self.learns_scale = config.logit_scale.learn
         self.logit_scale = nnx.Param(
             jnp.asarray(math.log(config.logit_scale.init), jnp.float32),
-            bounds=(-math.inf, math.log(config.logit_scale.max)),
+            bounds=scale_bounds(config.logit_scale) if self.learns_scale else None,
         )
-        self.learns_scale = config.logit_scale.learn
         # Only a sigmoid needs it: its many negatives call for a very negative start (SigLIP, section 3.2).
         self.logit_bias = nnx.Param(jnp.float32(config.logit_bias.init)) if config.logit_bias.learn else None
 
@@ -84,6 +85,12 @@ class DualEncoder(nnx.Module):
     ) -> Float[Array, "batch embed_dim"]:
         """Token ids to unit vectors."""
         return unit(self.text_projection(self.text(ids, mask).pooled))
+
+
+def scale_bounds(settings: Any) -> tuple[float, float]:
+    """The interval of a scale's logarithm, of settings with `max` and, unless they are older, `min`."""
+    least = settings.get("min", 0.0)
+    return math.log(least) if least else -math.inf, math.log(settings.max)
 
 
 def normalise(

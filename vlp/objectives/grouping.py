@@ -11,7 +11,7 @@ from flax import nnx
 from vlp.encodings import Encodings
 from vlp.kernels.grouping import grouped_patches
 from vlp.kernels.softmax import softmax
-from vlp.models.dual_encoder import DualEncoder
+from vlp.models.dual_encoder import DualEncoder, scale_bounds
 from vlp.objectives.base import Objective, ObjectiveOutput
 
 
@@ -27,13 +27,13 @@ class Grouping(Objective):
 
         Args:
           config: `objectives.grouping`: the fields `image_view` and `text_view` (several captions an image), and
-            `logit_scale`, the `init` and `max` of a learned scale of its own.
+            `logit_scale`, the `init`, `min` and `max` of a learned scale of its own.
           model: unused, as is `rngs`: it draws nothing.
           rngs: unused.
         """
         del model, rngs
         scale = config.logit_scale
-        bounds = (-math.inf, math.log(scale.max))
+        bounds = scale_bounds(scale)
         self.logit_scale = nnx.Param(jnp.asarray(math.log(scale.init), jnp.float32), bounds=bounds)
         self.image_view, self.text_view = config.image_view, config.text_view
         self.fields = (self.image_view, self.text_view, f"{self.text_view}_mask")

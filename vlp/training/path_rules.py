@@ -13,14 +13,21 @@ T = TypeVar("T")
 
 
 class Rule(NamedTuple):
-    """A regular expression searched for in slash-joined parameter paths, and what it stands for."""
+    """A regular expression searched for in slash-joined parameter paths, and what it stands for.
+
+    Attributes:
+        pattern: the regular expression.
+        value: not yet converted.
+        optional: whether it may match nothing, or one of its alternatives may: written `regex ?= value`.
+    """
 
     pattern: str
     value: str
+    optional: bool = False
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
-    """Parse `"regex = value; regex = value"`; the last `=` of a rule separates, so `(?=...)` is fine.
+    """Parse `"regex = value; regex ?= value"`; the last `=` of a rule separates, so `(?=...)` is fine.
 
     Raises:
         ValueError: a rule without `=`, pattern or value, or whose pattern is no regular expression.
@@ -29,14 +36,53 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
 
 
 def _parse_rule(text: str) -> Rule:
-    pattern, _, value = (part.strip() for part in text.rpartition("="))
+    before, _, value = text.rpartition("=")
+    # With a space before it the question mark is the sign's, without one the expression's.
+    optional = before.endswith(" ?")
+    pattern, value = before.removesuffix(" ?").strip(), value.strip()
     if not pattern or not value:
         raise ValueError(f"rule {text!r} must read 'regex = value' (several are separated by ';')")
     try:
         re.compile(pattern)
     except re.error as error:
         raise ValueError(f"rule {text!r}: {pattern!r} is not a regular expression ({error})") from error
-    return Rule(pattern, value)
+    return Rule(pattern, value, optional)
+
+
+def alternatives(pattern: str) -> list[str]:
+    """The expressions that one alternative of a pattern, or of one of its groups, leaves of it: `(a|b)$` has a$ and b$.
+
+    Groups that forbid or ask something (`(?!a|b)`) are left alone.
+    """
+    narrowed: list[str] = []
+    opened: list[list[int]] = [[0]]  # of each open group, where its alternatives begin
+    for place, sign in _signs(pattern):
+        if sign == "(":
+            opened.append([place + 1])
+        elif sign == "|":
+            opened[-1].append(place + 1)
+        else:
+            starts = opened.pop()
+            head = _GROUP_HEAD.match(pattern, starts[0])
+            if len(starts) > 1 and head is not None:
+                first = head.end()
+                ends = [start - 1 for start in starts[1:]] + [place]
+                narrowed += [
+                    f"{pattern[:first]}{pattern[start:end]}{pattern[place:]}"
+                    for start, end in zip([first, *starts[1:]], ends, strict=True)
+                ]
+    return narrowed
+
+
+# What may stand between a group's parenthesis and its first alternative, where the group matches what it says.
+_GROUP_HEAD = re.compile(r"(\?(:|P<\w+>|=|<=|>))?(?!\?)")
+_SIGN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|([(|)])", re.DOTALL)
+
+
+def _signs(pattern: str) -> list[tuple[int, str]]:
+    """Parentheses and bars that are neither escaped nor in a class, and the end, which closes what is outermost."""
+    found = [(match.start(), match[1]) for match in _SIGN.finditer(pattern) if match[1]]
+    return [*found, (len(pattern), ")")]
 
 
 def tree_paths(tree: Any) -> list[str]:
@@ -58,8 +104,8 @@ def match_paths(
         name: what to call the rules in an error, such as `optimizer.learning_rate_rules`.
 
     Raises:
-        ValueError: a rule cannot be read, matches no path, or never applies because the rules
-            before it take all its paths.
+        ValueError: a rule cannot be read, matches no path, has an alternative that matches none, or never applies
+            because the rules before it take all its paths. `regex ?= value` may match nothing.
     """
     values = [default] * len(paths)
     free = set(range(len(paths)))
@@ -89,9 +135,18 @@ def _convert(rule: Rule, convert: Callable[[str], T], name: str) -> T:
 
 
 def _check_applies(rule: Rule, matched: set[int], free: set[int], paths: Sequence[str], name: str) -> None:
+    if rule.optional:
+        return
     text = f"{name}: rule '{rule.pattern} = {rule.value}'"
     if not matched:
-        raise ValueError(f"{text} matches no parameter; nearest paths: {', '.join(_nearest(rule, paths))}")
+        near = ", ".join(_nearest(rule.pattern, paths))
+        raise ValueError(f"{text} matches no parameter; nearest paths: {near}")
+    for alternative in alternatives(rule.pattern):
+        if not any(re.search(alternative, path) for path in paths):
+            raise ValueError(
+                f"{text}: its alternative '{alternative}' matches no parameter; nearest paths: "
+                f"{', '.join(_nearest(alternative, paths))}. Write '?=' in the place of '=' where that may be"
+            )
     if not matched & free:
         raise ValueError(
             f"{text} never applies: earlier rules take all {len(matched)} parameters it matches "
@@ -99,8 +154,8 @@ def _check_applies(rule: Rule, matched: set[int], free: set[int], paths: Sequenc
         )
 
 
-def _nearest(rule: Rule, paths: Sequence[str], count: int = 3) -> list[str]:
-    words = re.sub(r"\\.|[^\w/]", "", rule.pattern)
+def _nearest(pattern: str, paths: Sequence[str], count: int = 3) -> list[str]:
+    words = re.sub(r"\\.|[^\w/]", "", pattern)
 
     def distance(path: str) -> tuple[int, int]:
         blocks = SequenceMatcher(None, words, path, autojunk=False).get_matching_blocks()
