@@ -45,7 +45,7 @@ def loop(
         hooks = [
             Advance(progress, timer, _started=True),
             run.counters,
-            Log(10, writer, progress, timer, training.schedule, (run.counters,), compilations, steps),
+            Log(10, writer, progress, timer, (run.counters,), compilations, steps),
         ]
         start = time.perf_counter()
         with_wait = WaitingTime(batches)

@@ -38,6 +38,11 @@ class Pretrainer(nnx.Module):
         self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key))
         self.weights = {name: config.objectives[name].weight for name in self.objectives}
         self.fields = tuple(sorted({field for one in self.objectives.values() for field in one.fields}))
+        self.limits = {
+            field: (f"objectives.{name}.{setting}", limit)
+            for name, one in self.objectives.items()
+            for field, (setting, limit) in one.limits.items()
+        }
         self.mean, self.std = tuple(config.data.image.mean), tuple(config.data.image.std)
 
     def __call__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import optax
 import pytest
 from finished_runs import assert_same_run
 
@@ -43,11 +44,21 @@ def lines(workdir):
 def test_a_run_goes_back_by_itself_and_resumed_around_it_leaves_the_same_bytes(tmp_path):
     whole = tmp_path / "whole"
     assert main.main([*RUN, f"--workdir={whole}"]) == 0
-    lines = map(json.loads, (whole / "metrics.jsonl").read_text().splitlines())
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
     counts = {line["step"]: line["rollbacks"] for line in lines if "loss" in line}
     at = next(step for step in counts if counts[step])
     first, last = read_description(whole / "checkpoints" / "8").progress["rollbacks"][0]["skipped"][0]
     assert counts[at - 1] == 0 and counts[at] == 1 and first <= at - 3 and last == at - 1
+    # The schedule goes on from the checkpoint's updates: what is logged is what was applied.
+    config = json.loads((whole / "config.json").read_text())["optimizer"]
+    peak = config["learning_rate"]
+    cosine = optax.warmup_cosine_decay_schedule(0.0, peak, 1, 8)
+    for line in lines:
+        made = line["step"] - 1
+        for rolled in [] if line["step"] <= at else [at]:
+            made = first + line["step"] - 1 - rolled
+        if counts.get(line["step"], 9) <= 1:
+            assert line["learning_rate"] == pytest.approx(float(cosine(made)), rel=1e-5), line["step"]
     # From the checkpoint of the step whose loss is the spike, and from that of the step that went back.
     for stop in (at - 1, at):
         resumed = tmp_path / str(stop)

@@ -77,11 +77,11 @@ def test_sampled_classes_hold_all_positives_and_are_the_same_everywhere(shape, o
         embeddings, centres, labels = inputs("float64")
         labels = labels[:, :1] % 12 * 3  # at most 12 different labels, on both shards
         with on_mesh(shape):
-            (loss, kept), gradients = sharded(separated_scores, labels, chunk=8, rate=0.7)(
+            (loss, kept), gradients = sharded(separated_scores, labels, chunk=8, rate=0.8)(
                 embeddings, centres
             )
         sampled = np.flatnonzero(np.abs(np.asarray(gradients[1])).sum(axis=1))
-        assert len(sampled) == 28 and set(np.unique(labels)) <= set(sampled) and float(kept) == 1.0
+        assert len(sampled) == 32 and set(np.unique(labels)) <= set(sampled) and float(kept) == 1.0
         expected = dense(separated_scores, labels, columns=sampled)(embeddings, centres)
         close((loss, gradients), expected, 1e-12)
 
@@ -98,11 +98,37 @@ def test_sampled_dimensions_are_the_same_for_both_sides_and_all_devices(on_mesh,
         close((loss, gradients), dense(separated_scores, labels, dims=dims)(embeddings, centres), 1e-12)
 
 
-def test_positives_that_do_not_fit_are_counted(on_mesh):
+@pytest.mark.parametrize("shape", [None, (4, 1, 2), (1, 1, 8)])
+def test_more_positives_than_the_share_are_all_kept(shape, on_mesh, close):
+    """As in PartialFC: a batch with more different labels than a shard's share takes what it needs of the shard."""
+    with jax.enable_x64(True):
+        embeddings, centres, _ = inputs("float64")
+        labels = jnp.arange(BATCH, dtype=jnp.int32)[:, None]  # all of them on the first shards
+        with on_mesh(shape):
+            (loss, kept), gradients = sharded(separated_scores, labels, chunk=8, rate=0.1)(
+                embeddings, centres
+            )
+        assert float(kept) == 1.0
+        sampled = np.flatnonzero(np.abs(np.asarray(gradients[1])).sum(axis=1))
+        shards = 1 if shape is None else shape[2]
+        assert set(range(BATCH)) <= set(sampled) and len(sampled) == shards * min(CLASSES // shards, BATCH)
+        close((loss, gradients), dense(separated_scores, labels, columns=sampled)(embeddings, centres), 1e-12)
+
+
+def test_every_shard_draws_its_own_classes(on_mesh):
     embeddings, centres, _ = inputs("float32")
-    labels = jnp.arange(BATCH, dtype=jnp.int32)[:, None]
-    (loss, kept), _ = sharded(separated_scores, labels, chunk=8, rate=0.2)(embeddings, centres)
-    assert float(kept) == 8 / BATCH and np.isfinite(float(loss))
+    labels = jnp.zeros((BATCH, 1), jnp.int32)
+    with on_mesh((1, 1, 2)):
+        _, gradients = sharded(separated_scores, labels, chunk=16, rate=0.8)(embeddings, centres)
+    taken = (np.abs(np.asarray(gradients[1])).sum(axis=1) > 0).reshape(2, -1)
+    assert taken.sum(axis=1).tolist() == [16, 16] and (taken[0, 1:] != taken[1, 1:]).any()
+
+
+def test_labels_beyond_the_table_are_counted():
+    embeddings, centres, _ = inputs("float32")
+    labels = jnp.asarray([[0, 40]] * 4 + [[-1, 3]] * 12, jnp.int32)
+    (loss, kept), _ = sharded(separated_scores, labels, chunk=8, rate=0.5)(embeddings, centres)
+    assert float(kept) == pytest.approx(16 / 20) and np.isfinite(float(loss))
 
 
 def test_no_gather_of_the_size_of_the_table(on_mesh):

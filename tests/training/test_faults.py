@@ -28,7 +28,9 @@ def gradient(state, batch):
 
 @pytest.fixture(scope="module")
 def step():
-    return jax.jit(make_train_step(gradient, optax.adam(0.1), bounds={}, ema_decay=0.5))
+    schedule = optax.linear_schedule(0.0, 1.0, 10)
+    step = make_train_step(gradient, optax.adam(0.1), schedule=schedule, bounds={}, ema_decay=0.9)
+    return jax.jit(step)
 
 
 def fresh():
@@ -51,6 +53,38 @@ def test_an_unusable_step_leaves_everything_but_its_number_as_it_was(step, bad):
     for name in ("params", "rest", "optimizer", "ema"):
         for one, other in zip(*(jax.tree.leaves(getattr(s, name)) for s in (state, expected)), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_a_good_loss_with_a_gradient_that_is_not_finite_is_skipped(step):
+    # The loss is the sum of w x: zero weights hide the infinity of x from it, not from the gradient.
+    schedule = optax.constant_schedule(0.1)
+
+    def gradient(state, batch):
+        return (jnp.float32(1.0), ({}, state.rest)), jax.tree.map(lambda w: w * jnp.inf, state.params)
+
+    update = jax.jit(make_train_step(gradient, optax.adam(0.1), schedule=schedule, bounds={}))
+    start = create_state({"w": jnp.ones(2)}, {}, optax.adam(0.1), ema=False)
+    state, metrics = update(start, {})
+    assert float(metrics["skipped"]) == 1.0 and np.isfinite(metrics["loss"]) and int(state.step) == 1
+    np.testing.assert_array_equal(state.params["w"], np.ones(2))
+    assert int(state.optimizer[0].count) == 0
+
+
+def test_the_running_mean_keeps_its_share_and_takes_the_rest(step):
+    before = fresh()
+    state, _ = step(before, {"x": jnp.asarray([1.0, 2.0])})
+    expected = optax.incremental_update(state.params, before.params, 1 - 0.9)
+    np.testing.assert_allclose(state.ema["w"], expected["w"], rtol=1e-6)
+    assert abs(float(state.ema["w"][0]) - 1.0) < abs(float(state.params["w"][0]) - 1.0) / 5
+
+
+def test_the_learning_rate_that_is_logged_is_the_one_that_is_applied(step):
+    """A skipped update moves the step on and the schedule not."""
+    state, rates = fresh(), []
+    for x in ([1, 2], [np.nan, 1], [1, 1], [2, 1]):
+        state, metrics = step(state, {"x": jnp.asarray(x, jnp.float32)})
+        rates.append(float(metrics["learning_rate"]))
+    assert rates == pytest.approx([0.0, 0.1, 0.1, 0.2])
 
 
 def watch(faults, flags):

@@ -19,8 +19,8 @@ def sample_columns(
       key: the same on all devices that share these columns.
       labels: of the whole batch, of any shape. Those outside [0, columns) are ignored: another shard's, or padding.
       columns: how many there are to choose from.
-      count: how many to keep. Of more distinct labels than that a random `count` are kept, and rows that lost
-        theirs have no positive: choose at least as many as a batch can have.
+      count: how many to keep, see `columns_to_keep`. Of more distinct labels than that a random `count` are kept, and
+        rows that lost theirs have no positive.
 
     Returns:
       Distinct columns in rising order.
@@ -34,6 +34,20 @@ def sample_columns(
     is_label = jnp.zeros(columns, bool).at[inside.ravel()].set(True, mode="drop")
     priority = jax.random.uniform(key, (columns,)) + is_label
     return jnp.sort(jax.lax.top_k(priority, count)[1])
+
+
+def columns_to_keep(columns: int, rate: float, labels: int) -> int:
+    """How many columns a step keeps of a share `rate`, so that a batch never loses a positive: PartialFC's maximum.
+
+    PartialFC keeps as many as the batch has different labels where that is more than the share. A shape has to be known
+    before the labels are, and they may all be different: min(columns, labels) bounds them.
+
+    Args:
+      columns: how many there are.
+      rate: in (0, 1].
+      labels: of the whole batch, equal ones counted as often as they stand there.
+    """
+    return min(columns, max(1, int(rate * columns), labels))
 
 
 def sample_dimensions(key: PRNGKeyArray, dimensions: int, count: int) -> Int[Array, " count"]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import types
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flax import nnx
@@ -52,11 +54,14 @@ class Objective(nnx.Module):
 
     Attributes:
       fields: the batch fields it reads; the data deliver these, or the config is refused.
+      limits: of fields that hold numbers of classes, the setting that says how many there are, and its value: a batch
+        with another number than -1 (none) and those below it ends the run.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
         `vlp.training.episodes`.
     """
 
     fields: tuple[str, ...]
+    limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({})
     episode: Episode | None = None
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):

@@ -45,6 +45,7 @@ class Discrimination(Objective):
         self.class_centres = nnx.Param(init(rngs.params(), (config.classes, model.embed_dim)))
         self.image_view, self.labels = config.image_view, config.labels
         self.fields = (self.image_view, self.labels)
+        self.limits = {self.labels: ("classes", config.classes)}
         self.kernel, self.scale = config.kernel, config.scale
         self.margin_kind, self.margin = config.margin_kind, config.margin
         self.sampling = {name: config[name] for name in ("chunk", "rate", "feature_rate")}

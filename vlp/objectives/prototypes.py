@@ -121,7 +121,8 @@ class Prototypes(Objective):
         """The sum over the terms; zero before the first clusters and from `stop_step` on."""
         features = self.episode_features(encodings, training=True)
         batch = len(features["image"])
-        first = encodings.step * batch % self.episode.size
+        # An episode is whole batches; the product of step and batch is beyond 32 bits from 2^31 pairs on.
+        first = encodings.step % (self.episode.size // batch) * batch
         active = (self.clusterings[...] > 0) & ((encodings.step < self.stop_step) | (self.stop_step == 0))
         loss = Loss(jnp.zeros(()), jnp.float32(batch))
         metrics: dict[str, Float[Array, ""]] = {

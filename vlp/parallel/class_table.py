@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vlp.kernels.loss import Loss
-from vlp.kernels.sampling import sample_columns, sample_dimensions
+from vlp.kernels.sampling import columns_to_keep, sample_columns, sample_dimensions
 from vlp.kernels.unit import unit
 from vlp.models.sharding import BATCH_AXES
 from vlp.parallel.tiles import SPLIT, WHOLE, over_chunks
@@ -36,8 +36,8 @@ class ClassLoss(NamedTuple):
     Attributes:
       loss: over the global batch.
       metrics: without gradient: `accuracy`, the share of examples one of whose labels is the nearest class; mean
-        `positive_cosine` and `negative_cosine`; `kept`, the share of the labels whose class was among the sampled ones,
-        below one only where the positives of the global batch outnumber the sample of a shard.
+        `positive_cosine` and `negative_cosine`; `kept`, the share of the labels whose class takes part: one, unless
+        labels are numbers beyond the table.
     """
 
     loss: Loss
@@ -76,7 +76,8 @@ def class_loss(
       score_loss: see `ScoreLoss`.
       chunk: examples scored at a time on each device.
       rate: share of each shard's centres that take part in the step: all classes the global batch has labels of, then
-        random others; those alone get gradients (PartialFC, section 3.2).
+        random others; those alone get gradients (PartialFC, section 3.2). A shard always keeps as many centres as the
+        global batch has labels, for they may all be its own.
       feature_rate: share of the dimensions that take part, the same for all examples and centres (UNICOM,
         arXiv 2304.05884).
       key: this step's randomness; needed for rates below one, and the same on all devices.
@@ -116,10 +117,10 @@ def _on_device(
     table_axis = TABLE_AXIS if batch_axes else None
     shard = jax.lax.axis_index(TABLE_AXIS) if table_axis else 0
     columns = _columns(labels - shard * len(centres), len(centres))
-    if rate < 1:
+    everyones = labels.size * (jax.lax.axis_size(batch_axes) if batch_axes else 1)
+    if (count := columns_to_keep(len(centres), rate, everyones)) < len(centres):
         draw = jax.random.fold_in(fold_in_name(key, "classes"), shard)
-        everyones = _same_on_all(columns, batch_axes)
-        sampled = sample_columns(draw, everyones, len(centres), max(1, int(rate * len(centres))))
+        sampled = sample_columns(draw, _same_on_all(columns, batch_axes), len(centres), count)
         centres, columns = centres[sampled], _renumber(columns, sampled, len(centres))
     if feature_rate < 1:
         dims = embeddings.shape[1]

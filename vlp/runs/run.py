@@ -30,7 +30,7 @@ from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
 from vlp.training.rollback import Rollback
 from vlp.training.signals import StopSignal
-from vlp.training.start import start_from
+from vlp.training.start import check_bounds, start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak
 from vlp.training.writers import MetricsWriter, write_results
@@ -138,7 +138,10 @@ class Run:
         if not checkpoint:
             return self.stages[0].training.initial_state(), 0
         with configuring():  # what is given is a whole model
-            return start_from(checkpoint, self.stages[-1].training.initial_state()), 0
+            training = self.stages[-1].training
+            state = start_from(checkpoint, training.initial_state())
+            check_bounds(state.params, training.bounds, f"checkpoint.start={checkpoint}")
+            return state, 0
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
         """The state in a checkpoint's folder, as the stage that saved it has it, and the updates it has seen."""
@@ -195,6 +198,7 @@ class Run:
                     mesh=self.mesh,
                     fields=stage.training.fields,
                     timer=timer,
+                    limits=stage.training.limits,
                     until=until,
                     stop_requested=stop_requested,
                 ):
@@ -214,9 +218,7 @@ class Run:
         findings = find(final.evaluators, final.model, final.figures)
         if self.primary:
             about = {"config": self.config.name, "step": f"{self.config.steps:,} (the last)"}
-            write_page(
-                self.workdir / "results.json", f"Results of {self.config.name}", about, findings
-            )
+            write_page(self.workdir / "results.json", f"Results of {self.config.name}", about, findings)
 
     def hooks(
         self,
@@ -255,7 +257,6 @@ class Run:
                 writer,
                 progress,
                 timer,
-                stage.training.schedule,
                 (self.counters, self.faults, *self.rollbacks),
                 compilations,
                 config.steps,

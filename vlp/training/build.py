@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
-import optax
 from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import PyTree
@@ -17,7 +17,7 @@ from vlp.objectives.base import Episode
 from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import make_optimizer
-from vlp.training.state import TrainState, create_state, parameter_bounds, split
+from vlp.training.state import Bounds, TrainState, create_state, parameter_bounds, split
 from vlp.training.step import Gradient, make_gradient, make_train_step
 
 
@@ -27,23 +27,25 @@ class Training:
 
     Attributes:
       model_graphdef: structure of the dual encoder alone, for evaluation.
-      schedule: learning rate by step.
+      bounds: intervals that parameters are clamped to after an update, by path.
       abstract_state: shapes, dtypes and shardings of the state: what a checkpoint is restored into.
       initial_state: makes the state before the first step, in place on the mesh.
       train_step: jitted; donates the state.
       gradient: jitted; what the step computes before its update, for looking at it.
       fields: batch fields the active objectives read.
+      limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
     """
 
     model_graphdef: nnx.GraphDef
-    schedule: optax.Schedule
+    bounds: Bounds
     abstract_state: PyTree
     initial_state: Any
     train_step: jax.stages.Wrapped
     gradient: Gradient
     fields: tuple[str, ...]
+    limits: Mapping[str, tuple[str, int]]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
 
@@ -76,10 +78,11 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
     shapes = jax.eval_shape(initial_state)
     shardings = state_shardings(shapes, mesh)
     gradient = make_gradient(graphdef, seed=config.seed)
-    step = make_train_step(gradient, optimizer, bounds=parameter_bounds(abstract), ema_decay=ema_decay)
+    bounds = parameter_bounds(abstract)
+    step = make_train_step(gradient, optimizer, schedule=schedule, bounds=bounds, ema_decay=ema_decay)
     return Training(
         model_graphdef=nnx.graphdef(abstract.model),
-        schedule=schedule,
+        bounds=bounds,
         abstract_state=jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             shapes,
@@ -89,6 +92,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         gradient=jax.jit(gradient),
         fields=abstract.fields,
+        limits=abstract.limits,
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )

@@ -11,8 +11,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import optax
-
 from vlp.configuration import ConfigError
 from vlp.evaluation import Encoder, Evaluator, due, evaluate
 from vlp.evaluation.cache import RememberingEncoder
@@ -40,7 +38,6 @@ class Log:
     writer: MetricsWriter
     progress: Progress
     timer: StepTimer
-    schedule: optax.Schedule
     counters: Sequence[Counter]
     compilations: Compilations
     steps: int
@@ -50,7 +47,6 @@ class Log:
         """Fetches the step's metrics, which waits for the device once a period."""
         with self.timer.compute():
             values = fetch(info.metrics)
-        values |= {"learning_rate": float(self.schedule(info.step - 1))}
         for counter in self.counters:
             values |= counter.metrics()
         rates = self.timer.report(self.steps - info.step)

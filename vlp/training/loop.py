@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Shaped
 
+from vlp.configuration import ConfigError
 from vlp.parallel.sharding import global_batch
 from vlp.training.state import TrainState
 from vlp.training.step import Metrics, TrainStep
@@ -58,6 +60,7 @@ def training_steps(
     mesh: Mesh,
     fields: tuple[str, ...],
     timer: StepTimer,
+    limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({}),
     until: int | None = None,
     stop_requested: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[StepInfo]:
@@ -72,13 +75,18 @@ def training_steps(
       mesh: where batches go.
       fields: batch fields the step reads; the others stay on the host.
       timer: counts where the time goes.
+      limits: `Training.limits`.
       until: updates after which this loop ends, though not the run; None = steps.
       stop_requested: asked after every step with its number; true ends the loop early, in all processes at once.
+
+    Raises:
+      ConfigError: a batch holds a number of a class that is none, before a step is made with it.
     """
     previous = None
     for step in range(start + 1, (steps if until is None else until) + 1):
         with timer.data():
             batch = next(batches)
+            check_numbers(batch, limits)
         state, metrics = train_step(state, global_batch({name: batch[name] for name in fields}, mesh))
         with timer.compute():
             # Two steps in flight hide the host from the device; more would only hold memory and delay signals.
@@ -91,6 +99,22 @@ def training_steps(
         state = info.state
         if last:
             return
+
+
+def check_numbers(batch: HostBatch, limits: Mapping[str, tuple[str, int]]) -> None:
+    """Refuses numbers of classes that an objective has no class for: it would learn from the rest in silence.
+
+    Raises:
+      ConfigError: one is negative and not -1, which stands for none, or not below the number of classes.
+    """
+    for field, (setting, limit) in limits.items():
+        low, high = batch[field].min(), batch[field].max()
+        if low < -1 or high >= limit:
+            raise ConfigError(
+                f"{field} holds {high if high >= limit else low}, and {setting}={limit} has classes 0 to {limit - 1} "
+                f"(-1 = none): set {setting} to one more than the largest, or give the table that "
+                f"belongs to it as data.tables.{field}"
+            )
 
 
 def run_hooks(hooks: Iterable[Hook], info: StepInfo) -> None:

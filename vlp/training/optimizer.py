@@ -69,6 +69,14 @@ def make_optimizer(
     return optax.partition({"trained": optax.chain(*parts), "frozen": optax.set_to_zero()}, labels), schedule
 
 
+def updates_made(state: optax.OptState) -> jax.Array:
+    """Reads how many updates an optimiser of `make_optimizer` has made: int32, without those that were skipped.
+
+    The learning rate follows this number, which lags behind the step's after a skipped update or a rollback.
+    """
+    return optax.tree.get_all_with_path(state, "count")[0][1]
+
+
 def _adam(config: Any, _: Any) -> optax.GradientTransformation:
     return optax.scale_by_adam(config.b1, config.b2, config.eps, mu_dtype=jnp.dtype(config.momentum_dtype))
 

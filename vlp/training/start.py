@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
+import math
+import operator
 from typing import Any
 
 import jax
@@ -11,8 +14,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from vlp.checkpoint import find_checkpoint, load_model_arrays
-from vlp.training.state import TrainState
+from vlp.training.state import Bounds, TrainState
 from vlp.training.switch import can_be_resampled, resampled
+
+ROUNDING = 1e-5  # of a logarithm in float32
 
 
 def start_from(checkpoint: str, state: TrainState) -> TrainState:
@@ -36,6 +41,30 @@ def start_from(checkpoint: str, state: TrainState) -> TrainState:
         rest["model"] = _placed(arrays.get("rest", {}).get("model", {}), rest["model"], checkpoint)
     ema = None if state.ema is None else jax.tree.map(lambda leaf: leaf.copy(), params)
     return dataclasses.replace(state, params=params, rest=rest, ema=ema)
+
+
+def check_bounds(params: PyTree, bounds: Bounds, where: str) -> None:
+    """Refuses parameters that the first update would clamp to another value, and the model with them.
+
+    Args:
+      params: of the state before the first step.
+      bounds: `Training.bounds`, the intervals of learned scales' logarithms.
+      where: what to blame.
+
+    Raises:
+      ValueError: a scale lies outside its interval.
+    """
+    for path, (low, high) in bounds.items():
+        leaf = functools.reduce(operator.getitem, path, params)
+        value = float(jax.device_get(leaf))
+        if not low - ROUNDING <= value <= high + ROUNDING:
+            name = "/".join(map(str, path))
+            setting, limit = ("max", high) if value > high else ("min", low)
+            raise ValueError(
+                f"{where}: {name} is a scale of {math.exp(value):.6g}, which the first update would cut to its "
+                f"{setting} of {math.exp(limit):.6g}: set logit_scale.{setting} to it, or hold it with "
+                "logit_scale.learn=False"
+            )
 
 
 def _placed(there: PyTree, here: PyTree, checkpoint: str) -> PyTree:

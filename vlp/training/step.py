@@ -11,6 +11,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from vlp.training.optimizer import updates_made
 from vlp.training.state import Bounds, TrainState, clamp, split
 
 Metrics = dict[str, Float[Array, ""]]
@@ -47,6 +48,7 @@ def make_train_step(
     gradient: Gradient,
     optimizer: optax.GradientTransformation,
     *,
+    schedule: optax.Schedule,
     bounds: Bounds,
     ema_decay: float = 0.0,
 ) -> TrainStep:
@@ -55,6 +57,7 @@ def make_train_step(
     Args:
       gradient: from `make_gradient`.
       optimizer: of the parameters.
+      schedule: its learning rate, by the updates made before; what is logged is the rate of the update at hand.
       bounds: intervals that parameters are clamped to after the update.
       ema_decay: of the running mean of parameters; 0 where the state keeps none.
     """
@@ -67,6 +70,7 @@ def make_train_step(
         usable = jnp.isfinite(loss) & jnp.isfinite(norm)
         metrics |= {
             "loss": loss,
+            "learning_rate": jnp.asarray(schedule(updates_made(state.optimizer)), jnp.float32),
             "gradient_norm": norm,
             "update_norm": optax.tree.norm(updates),
             "parameter_norm": optax.tree.norm(params),
