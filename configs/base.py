@@ -112,9 +112,9 @@ def _model() -> dict:
         "logit_scale": {"init": 1 / 0.07, "min": 0.0, "max": 100.0, "learn": True},
         "logit_bias": {"init": -10.0, "learn": False},  # of the sigmoid kernel; not learned = none
         "image": {
-            # vit, or a convolutional tower (resnet, efficientnet): sizes R26 ... R152, R50x4 ... R50x64, or B0 ... B7,
-            # L2. For these nothing below `depth` has a meaning but the resolution and, for a resnet, `norm` and
-            # pool='attention' with its heads.
+            # vit, or a convolutional tower: resnet (sizes R26 ... R152, R50x4 ... R50x64), efficientnet (B0 ... B7,
+            # L2), convnext (T, S, B, L). For these nothing below `depth` has a meaning but the resolution and, for a
+            # resnet, `norm` and pool='attention' with its heads. Or your own: 'package.module:Class' of a family.
             "kind": "vit",
             "size": "S",  # Ti, S, B, L, H, So400m, or '' with the four numbers below
             "width": 0,  # of a convolutional tower: channels after the stem, which all others follow
@@ -139,6 +139,9 @@ def _model() -> dict:
             "norm": "group",  # of a resnet; batch = CLIP's own, with constant statistics
         },
         "text": {
+            # transformer, or bag: the mean of embedded words and n-grams, and an MLP of `width` and `mlp_dim`, for
+            # which nothing else has a meaning. Or your own: 'package.module:Class' of a family.
+            "kind": "transformer",
             "size": "S",
             "width": 0,
             "depth": 0,
@@ -147,6 +150,8 @@ def _model() -> dict:
             "causal": True,
             "pool": "end",
             "attend_padding": False,  # True: whatever stands behind a text is read as well
+            "ngrams": 1,  # of a bag: the longest run of tokens that has an embedding of its own
+            "buckets": 65_536,  # of a bag: rows that the n-grams longer than 1 are hashed to
             "activation": "gelu_tanh",
             "norm_eps": 1e-6,
             "project_query": False,

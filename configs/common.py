@@ -83,15 +83,27 @@ def quickstart_table(name: str) -> dict[str, Any]:
     return {"path": f"data/quickstart/tables/{name}.parquet"}
 
 
+# What makes a tower small, by kind; of the user's own kinds nothing is known.
+TINY_TRANSFORMER = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}
+TINY_CONVOLUTION = {"width": 16, "depth": 1, "resolution": 64}
+TINY: dict[str, dict[str, Any]] = {
+    "vit": TINY_TRANSFORMER,
+    "transformer": TINY_TRANSFORMER,
+    "bag": {"size": "", "width": 64, "mlp_dim": 128},
+    "resnet": TINY_CONVOLUTION,
+    "efficientnet": TINY_CONVOLUTION,
+    "convnext": TINY_CONVOLUTION,
+}
+
+
 def shrink(config: ConfigDict) -> None:
     """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
-    tiny = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}
+    image, text = config.model.image, config.model.text
     config.model.update(embed_dim=32, dtype="float32")
-    if config.model.image.kind == "vit":
-        config.model.image.update(tiny, resolution=4 * config.model.image.patch_size)
-    else:
-        config.model.image.update(width=16, depth=1, resolution=64)
-    config.model.text.update(tiny)
+    image.update(TINY.get(image.kind, {}))
+    if image.kind == "vit":  # whose resolution follows its patches
+        image.resolution = 4 * image.patch_size
+    text.update(TINY.get(text.kind, {}))
     config.update(steps=8, batch_size=16)
     config.optimizer.schedule.warmup_steps = 2
     config.data.update(threads=2, workers=0)

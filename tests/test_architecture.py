@@ -128,8 +128,9 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
     ),
     "what runs before the devices start loads no jax": lambda importer, imported: (
         (
-            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", "vlp.models.sizes", *LAUNCH)
-            or under(importer, "vlp.configuration")
+            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", *LAUNCH)
+            or under(importer, "vlp.configuration", "vlp.models.families")
+            or importer in ("vlp.models.sizes", "vlp.models.flops")
         )
         and under(imported, "jax", "jaxlib", "flax", "optax", "orbax", "grain")
     ),

@@ -115,7 +115,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"model.image.heads": 3}, r"model.image: 3 heads do not divide width 128"),
     ({"model.text.width": 0}, r"model.text: .*width"),
-    ({"model.image.size": "XL"}, r"model.image.size='XL' is not one of"),
+    ({"model.image.size": "XL"}, r"model.image: tower size 'XL' is not one of"),
     ({"model.image.patch_dropout": 0.999}, r"patch_dropout=0.999 keeps none of 64 patches"),
     ({"model.image.patch_dropout": 1.0}, r"patch_dropout=1.0 must be in \[0, 1\)"),
     (

@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 
 from configs import base
 from vlp.models.compute import Compute
-from vlp.models.convolution import ConvolutionalTower, MobileBlock, Stage, standardised
+from vlp.models.convolution import MobileBlock, ResNet, Stage, standardised
+from vlp.models.families import family
 from vlp.models.sizes import EFFICIENTNETS, RESNETS, convolution_size
 from vlp.training.model_flops import forward_flops
 
@@ -28,7 +29,9 @@ def settings(kind, size="", **changes):
 def tower(kind, compute=Compute(), **changes):  # noqa: B008
     """The structure and shapes of a narrow tower with few blocks."""
     config = settings(kind, **{"width": 16, "depth": 2, **changes})
-    return nnx.split(nnx.eval_shape(lambda: ConvolutionalTower(config, compute=compute, rngs=nnx.Rngs(0))))
+    return nnx.split(
+        nnx.eval_shape(lambda: family("image", config).build(config, compute=compute, rngs=nnx.Rngs(0)))
+    )
 
 
 def random_state(shapes):
@@ -56,7 +59,7 @@ def test_a_tower_gives_its_last_grid_and_the_mean_of_it(kind, side=77):
 
 def narrow_resnet(compute):
     config = settings("resnet", width=16, depth=1)
-    return ConvolutionalTower(config, compute=compute, rngs=nnx.Rngs(0))
+    return ResNet(config, compute=compute, rngs=nnx.Rngs(0))
 
 
 def mobile_stage(compute):
@@ -132,9 +135,7 @@ def test_efficientnets_cost_what_their_paper_says(size, resolution, multiplicati
 
 def test_a_resnet_costs_what_xla_counts():
     config = settings("resnet", width=128)
-    graphdef, shapes = nnx.split(
-        nnx.eval_shape(lambda: ConvolutionalTower(config, compute=Compute(), rngs=nnx.Rngs(0)))
-    )
+    graphdef, shapes = nnx.split(nnx.eval_shape(lambda: ResNet(config, compute=Compute(), rngs=nnx.Rngs(0))))
     images = jax.ShapeDtypeStruct((8, 256, 256, 3), jnp.float32)
     lowered = jax.jit(lambda s, x: nnx.merge(graphdef, s)(x).pooled).lower(shapes, images)
     full = config_of("resnet", "R26", 256)

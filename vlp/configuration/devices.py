@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ml_collections import ConfigDict
 
 from vlp.configuration.errors import ConfigError
-from vlp.models.sizes import tower_size
+from vlp.models.families import TOWERS, family
 
 
 def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
@@ -67,12 +67,10 @@ def check_model_axis(config: ConfigDict, size: int) -> None:
 
 def _split_over_model(config: ConfigDict) -> Iterator[tuple[str, int]]:
     """What the model axis splits: names of settings and how many there are."""
-    for name in ("image", "text"):
-        settings = config.model[name]
-        if settings.get("kind", "vit") == "vit":
-            size = tower_size(settings)
-            yield f"model.{name}.heads", size.heads
-            yield f"model.{name}.mlp_dim", size.mlp_dim
+    for tower in TOWERS:
+        settings = config.model[tower]
+        for name, count in family(tower, settings).split(settings).items():
+            yield f"model.{tower}.{name}", count
     discrimination = config.objectives.discrimination
     if discrimination.weight:
         yield "objectives.discrimination.classes", discrimination.classes

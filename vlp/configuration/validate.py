@@ -13,7 +13,7 @@ from vlp.configuration.needs import NEEDS
 from vlp.configuration.stages import check_spans, stages
 from vlp.configuration.tree import flatten
 from vlp.configuration.values import check_values
-from vlp.models.sizes import convolution_size, tower_size
+from vlp.models.families import TOWERS, family, unused
 
 
 def validate(config: ConfigDict, needs: Collection[str] | None = None) -> None:
@@ -35,90 +35,23 @@ def validate(config: ConfigDict, needs: Collection[str] | None = None) -> None:
 
 
 def _check_towers(config: ConfigDict) -> None:
-    for tower in ("image", "text"):
-        settings = config.model[tower]
-        sizes = tower_size if settings.get("kind", "vit") == "vit" else convolution_size
+    for tower in TOWERS:
+        settings, where = config.model[tower], f"model.{tower}"
         try:
-            sizes(settings)
+            kind = family(tower, settings)
+            kind.check(settings, where)
+            if tower == "image":
+                for name, view in config.data.image_views.items():
+                    place = f"data.image_views.{name}.resolution"
+                    kind.check_view(settings, view.get("resolution", 0), place)
         except ValueError as error:
-            raise ConfigError(f"model.{tower}: {error}") from error
-    if config.model.text.pool == "first" and config.model.text.causal:
-        raise ConfigError(
-            "model.text.pool='first' reads a token that sees nothing behind it in a causal tower: "
-            "set model.text.causal=False or use pool='end'"
-        )
-
-
-# What only a tower over patches has, and what it is when nobody asked for it.
-PATCHES_ONLY = {
-    "heads": 0,
-    "mlp_dim": 0,
-    "patch_size": 16,
-    "position": "learned",
-    "pool": "mean",
-    "registers": 0,
-    "patch_dropout": 0.0,
-    "pre_norm": False,
-    "class_position": False,
-    "project_query": False,
-}
-
-
-def _check_convolution(config: ConfigDict) -> None:
-    image = config.model.image
-    if image.kind == "vit":
-        return
-    if image.kind == "resnet" and image.pool == "attention":
-        _check_grid_attention(image)
-    for name, default in PATCHES_ONLY.items():
-        if image.kind == "resnet" and image.pool == "attention" and name in ("pool", "heads"):
-            continue
-        if image[name] != default:
+            raise ConfigError(str(error)) from error
+        for name, off, kinds in unused(tower, settings):
+            has = " or ".join(map(repr, kinds))
             raise ConfigError(
-                f"model.image.{name}={image[name]} is for kind 'vit', but model.image.kind='{image.kind}': "
-                f"leave it at {default!r}"
+                f"{where}.{name}={settings[name]} is for kind {has}, but {where}.kind='{settings.kind}': "
+                f"leave it at {off!r}"
             )
-    if image.resolution < 32:
-        raise ConfigError(
-            f"model.image.resolution={image.resolution} is too small for kind '{image.kind}', which makes a 32nd "
-            "of it: use 32 or more"
-        )
-
-
-def _check_grid_attention(image: ConfigDict) -> None:
-    width = convolution_size(image).channels[-1]
-    if not image.heads or width % image.heads:
-        raise ConfigError(
-            f"model.image.heads={image.heads} must divide the {width} channels that pool='attention' reads: CLIP has "
-            f"{max(1, width // 64)}"
-        )
-
-
-def _check_patches(config: ConfigDict) -> None:
-    image = config.model.image
-    if image.kind != "vit":
-        return
-    if image.resolution % image.patch_size and not image.drop_rest:
-        lower = image.resolution - image.resolution % image.patch_size
-        raise ConfigError(
-            f"model.image.resolution={image.resolution} is not a multiple of patch_size={image.patch_size}: "
-            f"use {lower or image.patch_size} or {lower + image.patch_size}"
-        )
-    for name, view in config.data.image_views.items():
-        if view.get("resolution", 0) % image.patch_size:
-            raise ConfigError(
-                f"data.image_views.{name}.resolution={view.resolution} is not a multiple of "
-                f"model.image.patch_size={image.patch_size}: use a multiple, or 0 for the model's own"
-            )
-    patches = (image.resolution // image.patch_size) ** 2
-    if round(patches * (1 - image.patch_dropout)) < 1:
-        raise ConfigError(
-            f"model.image.patch_dropout={image.patch_dropout} keeps none of {patches} patches: "
-            f"use at most {1 - 1 / patches:.3f}"
-        )
-    width = tower_size(image).width
-    if image.position == "sincos2d" and width % 4:
-        raise ConfigError(f"model.image: position 'sincos2d' needs a width that 4 divides, not {width}")
 
 
 def _check_stages(config: ConfigDict) -> None:
@@ -126,8 +59,7 @@ def _check_stages(config: ConfigDict) -> None:
     for stage in stages(config)[:-1]:
         try:
             check_values(flatten(stage.config))
-            for check in (_check_patches, _check_convolution):
-                check(stage.config)
+            _check_towers(stage.config)
         except ConfigError as error:
             raise ConfigError(f"stages: in stage {stage.number} of {stage.total}, {error}") from error
 
@@ -300,8 +232,6 @@ def active_evaluators(config: ConfigDict) -> Iterator[tuple[str, Any]]:
 
 CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_towers,
-    _check_patches,
-    _check_convolution,
     _check_stages,
     _check_logit_scale,
     _check_contrastive,

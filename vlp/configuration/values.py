@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlp.configuration.errors import ConfigError, nearest
-from vlp.models.sizes import EFFICIENTNETS, RESNETS, SIZES
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.projection": ("linear", "mlp"),
@@ -21,11 +20,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.image.projection": ("", "linear", "biased", "mlp", "none"),
     "model.text.activation": ("gelu", "gelu_tanh", "quick_gelu"),
     "model.text.projection": ("", "linear", "biased", "mlp", "none"),
-    "model.image.kind": ("vit", "resnet", "efficientnet"),
-    "model.image.size": ("", *SIZES, *RESNETS, *EFFICIENTNETS),
     "model.image.position": ("learned", "sincos2d"),
     "model.image.pool": ("class", "mean", "attention"),
-    "model.text.size": ("", *SIZES),
     "model.text.pool": ("first", "end", "last", "mean", "attention"),
     "tokenizer.kind": ("sentencepiece", "clip", "siglip", "huggingface"),
     "tokenizer.clean": (
@@ -106,6 +102,8 @@ RANGES: dict[str, Range] = {
     "model.image.patch_dropout": SHARE_BELOW_ONE,
     "model.image.norm_eps": POSITIVE,
     "model.text.norm_eps": POSITIVE,
+    "model.text.ngrams": COUNT,
+    "model.text.buckets": COUNT,
     "interop.resolution": NATURAL,
     "interop.patch_size": NATURAL,
     "tokenizer.length": Range(3),

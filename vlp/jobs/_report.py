@@ -7,13 +7,14 @@ from typing import Any
 
 from vlp.evaluation import Evaluator, chance_levels, results_table
 from vlp.jobs import JobOptions
+from vlp.models.families import family
 
 
 def ablations(config: Any) -> list[str]:
     """Flags that change something in this config, each for a run of its own."""
     contrast, image = config.objectives.contrastive, config.model.image
     flags = []
-    if image.kind == "vit":
+    if "patch_dropout" in family("image", image).meaningful(image):
         flags.append(f"--config.model.image.patch_dropout={0.25 if image.patch_dropout != 0.25 else 0.5}")
     if contrast.weight and contrast.kernel == "softmax":
         flags.append(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from vlp.models.sizes import tower_size
+from vlp.models.families import TOWERS, family
 
 
 def _products(primitive: Any, *arguments: Any, **options: Any) -> bool:
@@ -87,7 +87,6 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
 
 
 def _head_sizes(config: Any) -> dict[str, int]:
-    """Numbers in a head of each transformer, by tower."""
-    towers = {name: config[name] for name in ("image", "text") if config[name].get("kind", "vit") == "vit"}
-    sizes = {name: tower_size(tower) for name, tower in towers.items()}
-    return {name: size.width // size.heads for name, size in sizes.items()}
+    """Numbers in a head of each tower that has any, by tower."""
+    sizes = {tower: family(tower, config[tower]).head_size(config[tower]) for tower in TOWERS}
+    return {tower: size for tower, size in sizes.items() if size}

@@ -24,11 +24,8 @@ from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition, resampled
 from vlp.models.sharding import constrain_batch
-from vlp.models.sizes import ConvolutionSize, convolution_size
+from vlp.models.sizes import EFFICIENTNET_STAGES, ConvolutionSize, convolution_size
 from vlp.models.vision import TowerOutput
-
-# EfficientNet's stages (table 1): expansion, side of the depthwise kernel, stride of the first block.
-STAGES = ((1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 2), (6, 5, 1), (6, 5, 2), (6, 3, 1))
 
 
 def standardised(
@@ -245,7 +242,9 @@ def efficientnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
     """EfficientNet without the 1x1 convolution of its classifier (as in ALIGN)."""
     stages: list[nnx.Module] = [Convolution(3, size.stem, 3, stride=2, activation=nnx.silu, **options)]
     inputs = size.stem
-    for (expansion, side, stride), outputs, count in zip(STAGES, size.channels, size.blocks, strict=True):
+    for (expansion, side, stride), outputs, count in zip(
+        EFFICIENTNET_STAGES, size.channels, size.blocks, strict=True
+    ):
         block = functools.partial(MobileBlock, expansion=expansion, side=side)
         stages.append(Stage(block, inputs, outputs, stride=stride, count=count, **options))
         inputs = outputs
@@ -261,21 +260,20 @@ class ConvolutionalTower(nnx.Module):
         """Builds the tower.
 
         Args:
-          config: `model.image` of the config, of kind 'resnet' or 'efficientnet'; see configs/base.py.
+          config: `model.image` of the config, of the tower's kind; see configs/base.py.
           compute: dtype, scan and remat.
           rngs: where initial values come from.
         """
         size = convolution_size(config)
-        if config.kind == "resnet":
-            stages = resnet(size, norm=config.get("norm", "group"), compute=compute, rngs=rngs)
-        else:
-            stages = efficientnet(size, compute=compute, rngs=rngs)
-        self.stages = nnx.List(stages)
+        self.stages = nnx.List(self._stages(size, config, compute=compute, rngs=rngs))
         self.width, self.compute = size.channels[-1], compute
         if config.get("pool") == "attention":
             self.attention_pool = GridAttentionPool(
                 self.width, config.heads, config.resolution // 32, compute=compute, rngs=rngs
             )
+
+    def _stages(self, size: ConvolutionSize, config: Any, **options: Any) -> list[nnx.Module]:
+        raise TypeError(f"{type(self).__name__} does not say what its stages are")
 
     def __call__(
         self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
@@ -295,3 +293,18 @@ class ConvolutionalTower(nnx.Module):
         tokens = x.reshape(x.shape[0], -1, self.width)
         pool = self.attention_pool or pooling.mean
         return TowerOutput(pool(tokens), tokens)
+
+
+class ResNet(ConvolutionalTower):
+    """CLIP's modified ResNet."""
+
+    def _stages(self, size: ConvolutionSize, config: Any, **options: Any) -> list[nnx.Module]:
+        return resnet(size, norm=config.get("norm", "group"), **options)
+
+
+class EfficientNet(ConvolutionalTower):
+    """EfficientNet as in ALIGN."""
+
+    def _stages(self, size: ConvolutionSize, config: Any, **options: Any) -> list[nnx.Module]:
+        del config
+        return efficientnet(size, **options)

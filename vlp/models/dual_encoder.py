@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,17 +12,8 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.models.convolution import ConvolutionalTower
+from vlp.models.families import family
 from vlp.models.heads import projection
-from vlp.models.text import TextTransformer
-from vlp.models.vision import VisionTransformer
-
-# By `model.image.kind`.
-IMAGE_TOWERS: dict[str, Callable[..., Any]] = {
-    "vit": VisionTransformer,
-    "resnet": ConvolutionalTower,
-    "efficientnet": ConvolutionalTower,
-}
 
 
 class DualEncoder(nnx.Module):
@@ -40,8 +30,8 @@ class DualEncoder(nnx.Module):
           rngs: where initial values come from.
         """
         self.embed_dim, self.compute = config.embed_dim, compute
-        self.image = IMAGE_TOWERS[config.image.kind](config.image, compute=compute, rngs=rngs)
-        self.text = TextTransformer(
+        self.image = family("image", config.image).build(config.image, compute=compute, rngs=rngs)
+        self.text = family("text", config.text).build(
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
         )
         self.image_projection, self.text_projection = (

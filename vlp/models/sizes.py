@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 
@@ -49,22 +50,41 @@ def tower_size(config: Any) -> TowerSize:
     Raises:
       ValueError: the name is unknown, a number is missing, or the heads do not divide the width.
     """
-    if config.size and config.size not in SIZES:
-        raise ValueError(
-            f"tower size {config.size!r} is not one of {', '.join(SIZES)} (or '' with explicit numbers)"
-        )
-    named = dataclasses.asdict(SIZES[config.size]) if config.size else {}
-    numbers = ("width", "depth", "heads", "mlp_dim")
-    chosen = {name: config[name] or named.get(name, 0) for name in numbers}
-    missing = [name for name, value in chosen.items() if value <= 0]
-    if missing:
-        raise ValueError(f"tower without a size needs {', '.join(missing)} set to a positive number")
+    chosen = _numbers(config, ("width", "depth", "heads", "mlp_dim"))
     if chosen["width"] % chosen["heads"]:
         raise ValueError(
             f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"
         )
     style = {name: config[name] for name in ("activation", "norm_eps") if name in config}
     return TowerSize(**chosen, **style)
+
+
+def bag_size(config: Any) -> TowerSize:
+    """Returns the size of a bag of words: the two numbers of its MLP.
+
+    Raises:
+      ValueError: the name is unknown or a number is missing.
+    """
+    chosen = _numbers(config, ("width", "mlp_dim"))
+    return TowerSize(chosen["width"], 1, 1, chosen["mlp_dim"], activation=config.activation)
+
+
+def _numbers(config: Any, names: Sequence[str]) -> dict[str, int]:
+    """The numbers of a tower, explicit ones first.
+
+    Raises:
+      ValueError: its size is unknown, or one is missing.
+    """
+    if config.size and config.size not in SIZES:
+        raise ValueError(
+            f"tower size {config.size!r} is not one of {', '.join(SIZES)} (or '' with explicit numbers)"
+        )
+    named = dataclasses.asdict(SIZES[config.size]) if config.size else {}
+    chosen = {name: config[name] or named.get(name, 0) for name in names}
+    missing = [name for name, value in chosen.items() if value <= 0]
+    if missing:
+        raise ValueError(f"tower without a size needs {', '.join(missing)} set to a positive number")
+    return chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,23 +121,33 @@ EFFICIENTNETS: dict[str, tuple[float, float]] = {
     "L2": (4.3, 5.3),
 }
 
+# EfficientNet's stages (table 1): expansion, side of the depthwise kernel, stride of the first block.
+EFFICIENTNET_STAGES = ((1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 2), (6, 5, 1), (6, 5, 2), (6, 3, 1))
+
+# Channels of the first stage, doubled by each that follows, and blocks of each: ConvNeXt (2201.03545, section 2.6).
+CONVNEXTS: dict[str, tuple[int, tuple[int, ...]]] = {
+    "T": (96, (3, 3, 9, 3)),
+    "S": (96, (3, 3, 27, 3)),
+    "B": (128, (3, 3, 27, 3)),
+    "L": (192, (3, 3, 27, 3)),
+}
+
 
 def convolution_size(config: Any) -> ConvolutionSize:
     """Returns the size a convolutional tower's config names.
 
     Args:
-      config: has `kind`, `size` (a key of RESNETS or EFFICIENTNETS), `width` (channels after the stem, which all others
-        follow; 0 = from the size) and `depth` (blocks in each stage; 0 = from the size).
+      config: has `kind` (a key of CONVOLUTIONS), `size` (of that kind), `width` (channels after the stem, which all
+        others follow; 0 = from the size) and `depth` (blocks in each stage; 0 = from the size).
 
     Raises:
       ValueError: the name is not one of the kind's, or the width cannot be normalised in groups.
     """
-    known = RESNETS if config.kind == "resnet" else EFFICIENTNETS
+    known, build = CONVOLUTIONS[config.kind]
     if config.size not in known:
         raise ValueError(
             f"size {config.size!r} is not one of {', '.join(known)}, which kind {config.kind!r} has"
         )
-    build = _resnet_size if config.kind == "resnet" else _efficientnet_size
     size = build(config.size, config.width)
     return dataclasses.replace(size, blocks=(config.depth,) * len(size.blocks)) if config.depth else size
 
@@ -142,3 +172,17 @@ def _multiple_of_8(channels: float) -> int:
     """The nearest one, but never more than a tenth below."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+def _convnext_size(name: str, width: int) -> ConvolutionSize:
+    first, blocks = CONVNEXTS[name]
+    first = width or first
+    return ConvolutionSize(first, tuple(first * 2**stage for stage in range(4)), blocks)
+
+
+# By kind: the sizes it has, and what makes channels and blocks of one.
+CONVOLUTIONS: dict[str, tuple[Collection[str], Callable[[str, int], ConvolutionSize]]] = {
+    "resnet": (RESNETS, _resnet_size),
+    "efficientnet": (EFFICIENTNETS, _efficientnet_size),
+    "convnext": (CONVNEXTS, _convnext_size),
+}

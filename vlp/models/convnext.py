@@ -1,0 +1,138 @@
+"""ConvNeXt (arXiv 2201.03545): a convolutional image tower of depthwise convolutions, layer norms and MLPs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vlp.models.compute import REMAT_POLICIES, Compute
+from vlp.models.linear import linear
+from vlp.models.micro_batch import micro_batched
+from vlp.models.sharding import constrain_batch
+from vlp.models.sizes import convolution_size
+from vlp.models.vision import TowerOutput
+
+STD = 0.02  # of all initial weights
+LAYER_SCALE = 1e-6  # at first
+
+
+def norm(width: int, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Builds a layer norm over channels."""
+    return nnx.LayerNorm(width, epsilon=1e-6, dtype=compute.dtype, rngs=rngs)
+
+
+class Patches(nnx.Module):
+    """Embeds squares of pixels or cells that do not overlap: the stem, and what halves the side between stages."""
+
+    def __init__(self, inputs: int, outputs: int, side: int, *, compute: Compute, rngs: nnx.Rngs):
+        self.side = side
+        self.projection = linear(side * side * inputs, outputs, std=STD, compute=compute, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "batch height width inputs"]
+    ) -> Float[Array, "batch rows columns outputs"]:
+        side, (batch, height, width, channels) = self.side, x.shape
+        rows, columns = height // side, width // side
+        x = x[:, : rows * side, : columns * side].reshape(batch, rows, side, columns, side, channels)
+        return self.projection(x.swapaxes(2, 3).reshape(batch, rows, columns, side * side * channels))
+
+
+class ConvNeXtBlock(nnx.Module):
+    """x + scale * mlp(norm(depthwise(x))) (figure 4)."""
+
+    def __init__(self, width: int, *, compute: Compute, rngs: nnx.Rngs):
+        self.compute = compute
+        self.kernel = nnx.Param(nnx.initializers.normal(STD)(rngs.params(), (7, 7, 1, width)))
+        self.bias = nnx.Param(jnp.zeros((width,)))
+        self.norm = norm(width, compute=compute, rngs=rngs)
+        self.up = linear(width, 4 * width, std=STD, compute=compute, rngs=rngs)
+        self.down = linear(4 * width, width, std=STD, compute=compute, rngs=rngs)
+        self.layer_scale = nnx.Param(jnp.full((width,), LAYER_SCALE))
+
+    def __call__(
+        self, x: Float[Array, "batch rows columns width"]
+    ) -> Float[Array, "batch rows columns width"]:
+        mixed = jax.lax.conv_general_dilated(
+            x,
+            self.kernel[...].astype(x.dtype),
+            window_strides=(1, 1),
+            padding="SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=x.shape[-1],
+        )
+        mixed = self.norm(mixed + self.bias[...].astype(x.dtype))
+        mixed = self.down(nnx.gelu(self.up(mixed), approximate=False))
+        return x + self.layer_scale[...].astype(x.dtype) * mixed
+
+
+class ConvNeXt(nnx.Module):
+    """A stem, four stages of blocks that are alike and scanned, the mean over the last grid, and a norm."""
+
+    def __init__(self, config: Any, *, compute: Compute, rngs: nnx.Rngs):
+        """Builds the tower.
+
+        Args:
+          config: `model.image` of the config, of kind 'convnext'; see configs/base.py.
+          compute: dtype, scan and remat.
+          rngs: where initial values come from.
+        """
+        size = convolution_size(config)
+        options: dict[str, Any] = {"compute": compute, "rngs": rngs}
+        self.compute, self.width, self.depths = compute, size.channels[-1], size.blocks
+        inputs = (3, *size.channels[:-1])
+        sides = (4, 2, 2, 2)
+        self.patches_in = nnx.List(
+            [Patches(a, b, side, **options) for a, b, side in zip(inputs, size.channels, sides, strict=True)]
+        )
+        # The stem is followed by its norm, the others are preceded by theirs.
+        self.norms = nnx.List([norm(width, **options) for width in (size.channels[0], *inputs[1:])])
+        self.stages = nnx.List(
+            [_stack(width, count, **options) for width, count in zip(size.channels, size.blocks, strict=True)]
+        )
+        self.norm = norm(self.width, **options)
+
+    def __call__(
+        self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
+    ) -> TowerOutput:
+        """Encodes normalised pixels; the tokens are the last grid, row by row. Nothing is random, so no key is used."""
+        return micro_batched(self._encode, self.compute.micro_batch, pixels)
+
+    def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
+        """Returns the cells of the last grid, each normalised as their mean is in `pooled`."""
+        return self.norm(self(pixels).tokens)
+
+    def _encode(self, pixels: Float[Array, "batch height width 3"]) -> TowerOutput:
+        x = pixels
+        for number, (enter, rescale, blocks) in enumerate(
+            zip(self.patches_in, self.norms, self.stages, strict=True)
+        ):
+            x = constrain_batch(rescale(enter(x)) if number == 0 else enter(rescale(x)))
+            x = self._run(x, blocks, self.depths[number])
+        tokens = x.reshape(x.shape[0], -1, self.width)
+        return TowerOutput(self.norm(tokens.astype(jnp.float32).mean(axis=1)), tokens)
+
+    def _run(
+        self, x: Float[Array, "batch rows columns width"], blocks: ConvNeXtBlock, depth: int
+    ) -> Float[Array, "batch rows columns width"]:
+        def run_block(x: Array, block: ConvNeXtBlock) -> tuple[Array, None]:
+            return constrain_batch(block(x)), None
+
+        if self.compute.remat != "none":
+            run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
+        x, _ = jax.lax.scan(run_block, x, blocks, unroll=depth if self.compute.unroll else 1)
+        return x
+
+
+def _stack(width: int, count: int, *, compute: Compute, rngs: nnx.Rngs) -> ConvNeXtBlock:
+    """Builds the blocks of a stage as one whose parameters carry a leading axis."""
+
+    @nnx.split_rngs(splits=count)
+    @nnx.vmap
+    def stack(rngs: nnx.Rngs) -> ConvNeXtBlock:
+        return ConvNeXtBlock(width, compute=compute, rngs=rngs)
+
+    return stack(rngs)

@@ -1,0 +1,100 @@
+"""The kinds of towers there are, and what each says of itself before it is built; loads no jax."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterator, Mapping
+from pkgutil import resolve_name
+from typing import Any
+
+from vlp.models.families.bag import BagFamily
+from vlp.models.families.base import Family
+from vlp.models.families.convolutions import ConvNeXtFamily, EfficientNetFamily, ResNetFamily
+from vlp.models.families.transformers import TextTransformerFamily, VisionTransformerFamily
+
+__all__ = ["DEFAULT_KIND", "FAMILIES", "OFF", "TOWERS", "Family", "family", "unused"]
+
+TOWERS = ("image", "text")
+
+# By tower and kind.
+FAMILIES: dict[str, dict[str, Family]] = {
+    "image": {
+        "vit": VisionTransformerFamily(),
+        "resnet": ResNetFamily(),
+        "efficientnet": EfficientNetFamily(),
+        "convnext": ConvNeXtFamily(),
+    },
+    "text": {"transformer": TextTransformerFamily(), "bag": BagFamily()},
+}
+DEFAULT_KIND = {"image": "vit", "text": "transformer"}
+
+# Settings that not every kind has, and what they are where nobody asked for them.
+OFF: dict[str, dict[str, Any]] = {
+    "image": {
+        "heads": 0,
+        "mlp_dim": 0,
+        "patch_size": 16,
+        "position": "learned",
+        "pool": "mean",
+        "registers": 0,
+        "patch_dropout": 0.0,
+        "pre_norm": False,
+        "class_position": False,
+        "project_query": False,
+    },
+    "text": {"ngrams": 1, "buckets": 65_536},
+}
+
+
+def family(tower: str, settings: Mapping[str, Any]) -> Family:
+    """Returns the family of a tower.
+
+    Args:
+      tower: 'image' or 'text'.
+      settings: `model.image` or `model.text` of the config.
+
+    Raises:
+      ValueError: its kind is neither known nor the address of a class that can be imported.
+    """
+    return _family(tower, settings.get("kind", DEFAULT_KIND[tower]))
+
+
+@functools.cache
+def _family(tower: str, kind: str) -> Family:
+    known = FAMILIES[tower]
+    if kind in known:
+        return known[kind]
+    if ":" not in kind:
+        near = difflib.get_close_matches(kind, known, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(
+            f"model.{tower}.kind='{kind}' is not one of {', '.join(known)}, nor the address of your own, as "
+            f"'package.module:Class'{hint}"
+        )
+    try:
+        return _own(resolve_name(kind))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"model.{tower}.kind='{kind}' cannot be imported: {error}") from error
+
+
+def _own(kind: Any) -> Family:
+    if not (isinstance(kind, type) and issubclass(kind, Family)):
+        raise ValueError("it is no subclass of vlp.models.families.Family")
+    return kind()
+
+
+def unused(tower: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    """Finds settings that have been set and have no meaning for the tower's kind.
+
+    Args:
+      tower: 'image' or 'text'.
+      settings: of the tower.
+
+    Yields:
+      The setting, what it has to be left at, and the kinds that have it.
+    """
+    meaningful = family(tower, settings).meaningful(settings)
+    for name, off in OFF[tower].items():
+        if name not in meaningful and settings.get(name, off) != off:
+            yield name, off, tuple(kind for kind, one in FAMILIES[tower].items() if name in one.optional)

@@ -1,0 +1,29 @@
+"""Bags of words and of n-grams: what their settings mean, split and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vlp.models.families.base import Family
+from vlp.models.sizes import bag_size
+
+
+class BagFamily(Family):
+    """Kind 'bag': the mean of what words and n-grams are embedded as, and an MLP."""
+
+    tower = "vlp.models.bag:BagOfWords"
+    optional = ("ngrams", "buckets")
+
+    def check(self, settings: Any, where: str) -> None:
+        try:
+            bag_size(settings)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+
+    def split(self, settings: Any) -> Mapping[str, int]:
+        return {"mlp_dim": bag_size(settings).mlp_dim}
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        size = bag_size(settings)  # look-ups and means cost no products, so the length is all the same
+        return 2 * size.width * (2 * size.mlp_dim + embed_dim)

@@ -1,0 +1,80 @@
+"""What is asked of a kind of tower before it is built, or without building it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pkgutil import resolve_name
+from typing import Any, ClassVar
+
+
+class Family:
+    """Answers for one kind of tower what configuration, planning and FLOP counts ask; loads no jax.
+
+    A kind from outside is a class like this one, named by its address: `kind="package.module:Class"`.
+
+    Attributes:
+      tower: the class that is built, as 'module:Class'. It is called as `tower(settings, compute=, rngs=)`, of a text
+        also with `vocabulary_size=` and `length=`, and has `width`. An image tower maps (pixels, key) to a
+        `TowerOutput` and has `patches(pixels)`; a text tower maps (ids, mask).
+      optional: settings that not every kind has, and this one does. The others stay as they are (`OFF`).
+    """
+
+    tower: ClassVar[str]
+    optional: ClassVar[Collection[str]] = ()
+
+    def build(self, settings: Any, **options: Any) -> Any:
+        """Builds the tower: imports its module, and with it jax.
+
+        Args:
+          settings: `model.image` or `model.text` of the config.
+          **options: what the tower's class takes beside them.
+        """
+        return resolve_name(self.tower)(settings, **options)
+
+    def meaningful(self, settings: Any) -> Collection[str]:
+        """Returns the optional settings that have a meaning beside the others."""
+        del settings
+        return self.optional
+
+    def check(self, settings: Any, where: str) -> None:
+        """Refuses settings that contradict each other.
+
+        Args:
+          settings: of the tower.
+          where: the group they stand in, to begin a message with.
+
+        Raises:
+          ValueError: in the words of the user's settings.
+        """
+
+    def check_view(self, settings: Any, resolution: int, where: str) -> None:
+        """Refuses images of a side that the tower cannot take, beside those of its own resolution.
+
+        Args:
+          settings: of the tower.
+          resolution: of the view; 0 = the tower's own.
+          where: the setting that says so.
+
+        Raises:
+          ValueError: what would fit.
+        """
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        """Counts the forward FLOPs of one example in training: products and convolutions, and a linear projection.
+
+        Args:
+          settings: of the tower.
+          inputs: the side of an image, or the length of a text.
+          embed_dim: width of the joint space.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what its tower costs")
+
+    def split(self, settings: Any) -> Mapping[str, int]:
+        """Returns what the mesh's model axis splits: names of settings, and how many there are."""
+        del settings
+        return {}
+
+    def head_size(self, settings: Any) -> int:
+        """Returns the numbers in a head of its attention; 0 where no fused kernel could serve it."""
+        del settings
+        return 0

@@ -1,0 +1,98 @@
+"""Convolutional image towers: what their settings mean and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from vlp.models.families.base import Family
+from vlp.models.flops import halved
+from vlp.models.sizes import EFFICIENTNET_STAGES, convolution_size
+
+
+class ConvolutionFamily(Family):
+    """What towers have in common whose last grid is a 32nd of the image."""
+
+    def check(self, settings: Any, where: str) -> None:
+        try:
+            convolution_size(settings)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        if settings.resolution < 32:
+            raise ValueError(
+                f"{where}.resolution={settings.resolution} is too small for kind '{settings.kind}', which makes a "
+                "32nd of it: use 32 or more"
+            )
+
+
+class ResNetFamily(ConvolutionFamily):
+    """Kind 'resnet': CLIP's modified ResNet."""
+
+    tower = "vlp.models.convolution:ResNet"
+    optional = ("pool", "heads", "norm")
+
+    def meaningful(self, settings: Any) -> Collection[str]:
+        return self.optional if settings.get("pool") == "attention" else ("norm",)
+
+    def check(self, settings: Any, where: str) -> None:
+        super().check(settings, where)
+        width = convolution_size(settings).channels[-1]
+        if settings.pool == "attention" and (not settings.heads or width % settings.heads):
+            raise ValueError(
+                f"{where}.heads={settings.heads} must divide the {width} channels that pool='attention' reads: CLIP "
+                f"has {max(1, width // 64)}"
+            )
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        size = convolution_size(settings)
+        grid, half, channels = halved(inputs), size.stem // 2, size.stem
+        weights = 3**2 * (3 * half + half * half + half * channels)
+        flops, grid = 2 * grid**2 * weights, grid // 2
+        for stage, (outputs, count) in enumerate(zip(size.channels, size.blocks, strict=True)):
+            for number in range(count):
+                inner = outputs // 4
+                flops += 2 * grid**2 * (channels * inner + 3**2 * inner * inner)
+                if stage and not number:
+                    grid //= 2  # means stand before what follows, in the branch and in the shortcut
+                shortcut = 0 if number else channels * outputs
+                flops += 2 * grid**2 * (inner * outputs + shortcut)
+                channels = outputs
+        return flops + 2 * channels * embed_dim
+
+
+class EfficientNetFamily(ConvolutionFamily):
+    """Kind 'efficientnet': EfficientNet without its classifier."""
+
+    tower = "vlp.models.convolution:EfficientNet"
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        size = convolution_size(settings)
+        grid, channels = halved(inputs), size.stem
+        flops = 2 * grid**2 * 3**2 * 3 * channels
+        stages = zip(EFFICIENTNET_STAGES, size.channels, size.blocks, strict=True)
+        for (expansion, side, stride), outputs, count in stages:
+            for number in range(count):
+                inner = expansion * channels
+                flops += 2 * grid**2 * channels * inner * (expansion > 1)
+                if stride > 1 and not number:
+                    grid = halved(grid)
+                flops += 2 * grid**2 * inner * (side**2 + outputs)
+                flops += 2 * 2 * inner * max(1, channels // 4)  # squeeze and excite
+                channels = outputs
+        return flops + 2 * channels * embed_dim
+
+
+class ConvNeXtFamily(ConvolutionFamily):
+    """Kind 'convnext': blocks of a depthwise convolution and an MLP."""
+
+    tower = "vlp.models.convnext:ConvNeXt"
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        size = convolution_size(settings)
+        grid, channels, patch = inputs // 4, 3, 4
+        flops = 0
+        for outputs, count in zip(size.channels, size.blocks, strict=True):
+            flops += 2 * grid**2 * patch**2 * channels * outputs
+            flops += count * 2 * grid**2 * (7**2 * outputs + 2 * 4 * outputs * outputs)
+            grid, channels, patch = grid // 2, outputs, 2
+        return flops + 2 * channels * embed_dim

@@ -1,0 +1,119 @@
+"""Transformers over patches and over tokens: what their settings mean, split and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vlp.models.families.base import Family
+from vlp.models.flops import image_tower_flops, text_tower_flops
+from vlp.models.sizes import TowerSize, tower_size
+
+
+def checked_size(settings: Any, where: str) -> TowerSize:
+    """Returns a transformer's size.
+
+    Raises:
+      ValueError: it has none, named by where its settings stand.
+    """
+    try:
+        return tower_size(settings)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+class TransformerFamily(Family):
+    """What both towers of transformers have in common."""
+
+    def check(self, settings: Any, where: str) -> None:
+        checked_size(settings, where)
+
+    def split(self, settings: Any) -> Mapping[str, int]:
+        size = tower_size(settings)
+        return {"heads": size.heads, "mlp_dim": size.mlp_dim}
+
+    def head_size(self, settings: Any) -> int:
+        size = tower_size(settings)
+        return size.width // size.heads
+
+
+class VisionTransformerFamily(TransformerFamily):
+    """Kind 'vit': a transformer over patches."""
+
+    tower = "vlp.models.vision:VisionTransformer"
+    optional = (
+        "heads",
+        "mlp_dim",
+        "patch_size",
+        "position",
+        "pool",
+        "registers",
+        "patch_dropout",
+        "pre_norm",
+        "class_position",
+        "project_query",
+    )
+
+    def check(self, settings: Any, where: str) -> None:
+        size, patch = checked_size(settings, where), settings.patch_size
+        if settings.resolution % patch and not settings.drop_rest:
+            lower = settings.resolution - settings.resolution % patch
+            raise ValueError(
+                f"{where}.resolution={settings.resolution} is not a multiple of patch_size={patch}: "
+                f"use {lower or patch} or {lower + patch}"
+            )
+        patches = (settings.resolution // patch) ** 2
+        if round(patches * (1 - settings.patch_dropout)) < 1:
+            raise ValueError(
+                f"{where}.patch_dropout={settings.patch_dropout} keeps none of {patches} patches: "
+                f"use at most {1 - 1 / patches:.3f}"
+            )
+        if settings.position == "sincos2d" and size.width % 4:
+            raise ValueError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
+
+    def check_view(self, settings: Any, resolution: int, where: str) -> None:
+        if resolution % settings.patch_size:
+            raise ValueError(
+                f"{where}={resolution} is not a multiple of model.image.patch_size={settings.patch_size}: use a "
+                "multiple, or 0 for the model's own"
+            )
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        size, patches = tower_size(settings), (inputs // settings.patch_size) ** 2
+        kept = round(patches * (1 - settings.patch_dropout))
+        return image_tower_flops(
+            patches=kept,
+            patch_dim=3 * settings.patch_size**2,
+            tokens=kept + settings.registers + (settings.pool == "class"),
+            width=size.width,
+            depth=size.depth,
+            mlp_dim=size.mlp_dim,
+            embed_dim=embed_dim,
+            attention_pool=settings.pool == "attention",
+        )
+
+
+class TextTransformerFamily(TransformerFamily):
+    """Kind 'transformer': a transformer over token ids."""
+
+    tower = "vlp.models.text:TextTransformer"
+    optional = ("heads", "depth", "causal", "pool", "attend_padding", "project_query")
+
+    def check(self, settings: Any, where: str) -> None:
+        checked_size(settings, where)
+        if settings.pool == "first" and settings.causal:
+            raise ValueError(
+                f"{where}.pool='first' reads a token that sees nothing behind it in a causal tower: "
+                f"set {where}.causal=False or use pool='end'"
+            )
+
+    def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
+        size = tower_size(settings)
+        return text_tower_flops(
+            tokens=inputs,
+            width=size.width,
+            depth=size.depth,
+            mlp_dim=size.mlp_dim,
+            embed_dim=embed_dim,
+            attention_pool=settings.pool == "attention",
+        )

@@ -1,0 +1,70 @@
+"""Forward FLOPs of what towers are made of, analytically: matrix products alone, 2 m n k each."""
+
+from __future__ import annotations
+
+
+def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int) -> int:
+    """Counts a stack of blocks for one example.
+
+    Causal attention counts in full, for the masked half is computed as well.
+    """
+    projections = 4 * (2 * tokens * width * width)  # query, key, value, output
+    attention = 2 * (2 * tokens * tokens * width)  # scores, weighted values
+    mlp = 2 * (2 * tokens * width * mlp_dim)
+    return depth * (projections + attention + mlp)
+
+
+def attention_pool_flops(*, tokens: int, width: int, mlp_dim: int) -> int:
+    """Counts attention pooling with one learned query and an MLP, for one example."""
+    projections = 2 * (2 * tokens * width * width) + 2 * (2 * width * width)  # keys, values; query, output
+    return projections + 2 * (2 * tokens * width) + 2 * (2 * width * mlp_dim)
+
+
+def image_tower_flops(
+    *,
+    patches: int,
+    patch_dim: int,
+    tokens: int,
+    width: int,
+    depth: int,
+    mlp_dim: int,
+    embed_dim: int,
+    attention_pool: bool = False,
+) -> int:
+    """Counts a transformer over patches for one example, with its projection.
+
+    Args:
+        patches: patches that are embedded, (resolution / patch_size) ** 2.
+        patch_dim: numbers in a patch, patch_size ** 2 * 3.
+        tokens: what the blocks see: the patches that patch dropout keeps, class token, registers.
+        width: of every token.
+        depth: blocks.
+        mlp_dim: width within the MLPs.
+        embed_dim: width of the joint space.
+        attention_pool: whether attention pools the tokens.
+    """
+    embedding = 2 * patches * patch_dim * width
+    blocks = transformer_flops(tokens=tokens, width=width, depth=depth, mlp_dim=mlp_dim)
+    pool = attention_pool_flops(tokens=tokens, width=width, mlp_dim=mlp_dim) if attention_pool else 0
+    return embedding + blocks + pool + 2 * width * embed_dim
+
+
+def text_tower_flops(
+    *, tokens: int, width: int, depth: int, mlp_dim: int, embed_dim: int, attention_pool: bool = False
+) -> int:
+    """Counts a transformer over tokens for one example; its embedding is a look-up and costs none."""
+    return image_tower_flops(
+        patches=0,
+        patch_dim=0,
+        tokens=tokens,
+        width=width,
+        depth=depth,
+        mlp_dim=mlp_dim,
+        embed_dim=embed_dim,
+        attention_pool=attention_pool,
+    )
+
+
+def halved(side: int) -> int:
+    """Returns the side of a grid after a convolution of stride 2 whose input is padded by half its side."""
+    return (side + 1) // 2
