@@ -18,13 +18,14 @@ from input_pipeline.tokenizers import load_tokenizer
 from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import to_dict
 from vlp.models.compute import Compute
+from vlp.parallel.mesh import data_mesh
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """An untrained quickstart model, saved by the checkpointer and loaded as users do."""
+def checkpoint(tmp_path_factory):
+    """An untrained quickstart model, saved by the checkpointer."""
     config = quickstart_config.get_config("runlocal")
     config.model.image.depth = config.model.text.depth = 1
     config.tokenizer.prefix_tokens = ("caption", "label")
@@ -38,7 +39,13 @@ def model(tmp_path_factory):
     description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 1})
     checkpointer.save(1, {"params": jax.jit(make)()}, {"step": np.int32(1)}, description)
     checkpointer.close()
-    return vlp.load(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint):
+    """The same, loaded as users do."""
+    return vlp.load(checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +143,51 @@ def test_what_cannot_be_loaded_is_explained(tmp_path, model, encoded):
     with pytest.raises(ValueError, match="image 1 cannot be read"):
         model.encode_image([encoded[0], b"not an image"])
     assert isinstance(model._variables, dict) and not isinstance(model._variables, nnx.State)
+
+
+def on(model, devices: int, batch_size: int):
+    """The same weights on other devices, in other batches; `echo` gives back its inputs, so nothing has to compile."""
+    mesh = data_mesh(jax.devices()[:devices])
+    clone = model.with_variables(model._variables)
+    clone.__dict__.update(_mesh=mesh, _batch_size=batch_size, _encoders={"echo": lambda _, rows: rows})
+    return clone
+
+
+@pytest.mark.parametrize("devices", range(1, 9))
+def test_rows_come_back_in_the_order_of_the_inputs(model, devices):
+    for batch_size in (1, 2, 3, 5, 7, 8, 12, 100, 256):
+        echoing = on(model, devices, batch_size)
+        for count in (1, 2, max(1, batch_size - 1), batch_size, batch_size + 1, 3 * batch_size + 2):
+            rows = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
+            np.testing.assert_array_equal(echoing._encode("echo", rows), rows)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "devices", "padded"),
+    [
+        (5, 256, 1, 8),
+        (5, 256, 3, 9),
+        (100, 100, 1, 100),
+        (99, 100, 3, 102),
+        (256, 256, 3, 258),
+        (1, 256, 8, 8),
+    ],
+)
+def test_few_sizes_are_compiled(model, count, batch_size, devices, padded):
+    rows = np.zeros((count, 2), np.float32)
+    assert on(model, devices, batch_size).start("echo", rows).shape == (padded, 2)
+
+
+def test_every_encoder_gives_the_same_rows_in_uneven_batches_on_three_devices(checkpoint, model):
+    other = vlp.load(checkpoint, batch_size=5, mesh=data_mesh(jax.devices()[:3]))
+    texts = [f"picture number {index}" for index in range(13)]
+    images = np.random.default_rng(0).integers(0, 256, (13, 64, 64, 3), np.uint8)
+    pixels = images / np.float32(127.5) - 1
+    for encode, inputs in (
+        ("encode_text", texts),
+        ("encode_image_array", images),
+        ("encode_patch_array", images),
+        ("encode_pixels", pixels),
+    ):
+        expected = getattr(model, encode)(inputs)
+        np.testing.assert_allclose(getattr(other, encode)(inputs), expected, atol=2e-5)

@@ -153,13 +153,14 @@ class Model:
         if not count:
             patches = (0,) if kind == "patches" else ()
             return np.zeros((0, *patches, self.config.model.embed_dim), np.float32)
-        started: deque[Array] = deque()
+        started: deque[tuple[int, Array]] = deque()
         done: list[np.ndarray] = []
         for first in range(0, count, self._batch_size):
-            started.append(self.start(kind, *(rows[first : first + self._batch_size] for rows in inputs)))
+            block = [rows[first : first + self._batch_size] for rows in inputs]
+            started.append((len(block[0]), self.start(kind, *block)))
             if len(started) > IN_FLIGHT:
-                done.append(jax.device_get(started.popleft()))
-        return np.concatenate([*done, *jax.device_get(list(started))])[:count]
+                done.append(_fetched(*started.popleft()))
+        return np.concatenate([*done, *(_fetched(*one) for one in started)])
 
     def start(
         self, kind: str, *inputs: Shaped[np.ndarray, "n ..."], size: int = 0
@@ -169,13 +170,14 @@ class Model:
         Args:
           kind: 'image' (uint8 images), 'pixels', 'patches', or 'text' (token ids and their mask).
           inputs: what the kind takes; at least one row.
-          size: rows of the result, of which those after the n-th mean nothing; 0 is the next power of two.
+          size: rows of the result, of which those after the n-th mean nothing; 0 is the next power of two, or a whole
+            batch where that is less. A mesh may ask for more: for a multiple of its devices.
         """
         return self._encoders[kind](self._variables, *(self._padded(rows, size) for rows in inputs))
 
     def _padded(self, rows: Shaped[np.ndarray, "n ..."], size: int) -> Shaped[Array, "padded ..."]:
         """Rows up to a size (and the mesh's multiple), so that few shapes are ever compiled."""
-        size = size or 1 << (len(rows) - 1).bit_length()
+        size = size or max(len(rows), min(1 << (len(rows) - 1).bit_length(), self._batch_size))
         if self._mesh is not None:
             size = -(-size // self._mesh.size) * self._mesh.size
         if size > len(rows):
@@ -185,6 +187,11 @@ class Model:
             if self._mesh is not None
             else jax.device_put(rows)
         )
+
+
+def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray, "count ..."]:
+    """The rows that inputs have, on the host, without those that only fill the batch."""
+    return np.asarray(jax.device_get(rows))[:count]
 
 
 def _compile_encoders(
