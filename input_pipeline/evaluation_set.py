@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -52,51 +53,94 @@ def load_evaluation_set(
     config: Mapping[str, Any],
     preprocessing: Mapping[str, Any],
     *,
+    name: str = "",
     languages: tuple[str, ...] = LANGUAGES,
     threads: int = 2,
     held_bytes: int = HELD_BYTES,
+    max_bad_share: float = 1.0,
+    decode: bool = True,
 ) -> EvaluationSet:
     """Read and decode a whole split, which shows the records that cannot be used.
 
     Args:
       config: {"format", "path", "columns"} of the split.
       preprocessing: {"resolution", "resize", ...} of the model.
+      name: of the set, for errors; '' is its path.
       languages: of `captions`; () is all of them.
       threads: to decode in.
       held_bytes: of decoded images that are kept.
+      max_bad_share: of records that cannot be used; figures over what more would leave are none of the set.
+      decode: False decodes nothing yet and so counts no image that cannot be decoded: for a look at what is known.
 
     Raises:
-      ValueError: the split cannot be opened, or none of its records can be used.
+      ValueError: the split cannot be opened, none of its records can be used, or too many cannot.
     """
     source, view = open_source(config), EvaluationView(preprocessing)
     resolution = preprocessing["resolution"]
-    held = 3 * resolution**2 * len(source) <= held_bytes
+    held = decode and 3 * resolution**2 * len(source) <= held_bytes
 
-    def load(index: int) -> tuple[Record, Square | None] | Reason:
+    def load(index: int) -> tuple[Record, Square | None] | BadRecord:
         try:
-            record, image = _load(source, view, index)
-            return record, image if held else None
+            record = _with_image(source, index)
+            image = view.of_bytes(cast(bytes, record.image)) if decode else None
+            return replace(record, image=None), image if held else None
         except BadRecord as bad:
-            return bad.reason
+            return bad
 
     with ThreadPoolExecutor(threads) as pool:
         loaded = list(pool.map(load, range(len(source))))
-    good = [entry for entry in loaded if not isinstance(entry, Reason)]
-    skipped = Counter(entry for entry in loaded if isinstance(entry, Reason))
-    if not good:
-        reasons = (
-            ", ".join(f"{count} {reason.name.lower()}" for reason, count in skipped.items()) or "it is empty"
-        )
-        raise ValueError(f"evaluation set {config['path']} has no usable record: {reasons}")
-    records = [record for record, _ in good]
-    usable = [index for index, entry in enumerate(loaded) if not isinstance(entry, Reason)]
+    good = {index: entry for index, entry in enumerate(loaded) if not isinstance(entry, BadRecord)}
+    bad = {index: entry for index, entry in enumerate(loaded) if isinstance(entry, BadRecord)}
+    _refuse_bad(name or config["path"], bad, len(loaded), max_bad_share)
+
+    def image_of(index: int) -> Square:
+        return view.of_bytes(cast(bytes, _with_image(source, index).image))
+
     images = (
-        np.stack([image for _, image in good if image is not None])
+        np.stack([image for _, image in good.values() if image is not None])
         if held
-        else ImagesOnDemand(lambda index: _load(source, view, index)[1], usable, resolution, threads)
+        else ImagesOnDemand(image_of, list(good), resolution, threads)
     )
+    return _whole([record for record, _ in good.values()], cast(np.ndarray, images), bad, languages)
+
+
+def reasons(skipped: Mapping[Reason, int]) -> dict[str, int]:
+    """How many records were left out, by the reason's name, the most frequent first."""
+    return {
+        reason.name.lower(): count for reason, count in sorted(skipped.items(), key=lambda item: -item[1])
+    }
+
+
+def _with_image(source: Source, index: int) -> Record:
+    record = source[index]
+    if record.image is None:
+        raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
+    return record
+
+
+def _refuse_bad(name: str, bad: Mapping[int, BadRecord], total: int, share: float) -> None:
+    counted = reasons(Counter(entry.reason for entry in bad.values()))
+    why = ", ".join(f"{count} {reason}" for reason, count in counted.items())
+    if len(bad) == total:
+        raise ValueError(f"evaluation set {name} has no usable record: {why or 'it is empty'}")
+    if len(bad) > share * total:
+        first, example = next(iter(bad.items()))
+        limit = math.ceil(100 * len(bad) / total) / 100
+        raise ValueError(
+            f"{len(bad)} of {total} records of evaluation set {name} cannot be used, more than "
+            f"data.max_bad_share={share}: {why}; the first is record {first} ({example.detail}). Look at the data, or "
+            f"raise the limit with --config.data.max_bad_share={limit}"
+        )
+
+
+def _whole(
+    records: list[Record],
+    images: UInt8[np.ndarray, "n resolution resolution 3"],
+    bad: Mapping[int, BadRecord],
+    languages: tuple[str, ...],
+) -> EvaluationSet:
     return EvaluationSet(
-        images=cast(np.ndarray, images),
+        images=images,
         ids=tuple(record.id for record in records),
         captions=_captions(records, languages),
         translations={one: _captions(records, (one,)) for one in _other_languages(records, languages)},
@@ -104,7 +148,7 @@ def load_evaluation_set(
         tags=tuple(record.tags for record in records),
         groups=tuple(record.group for record in records),
         sources=tuple(record.source for record in records),
-        skipped=dict(skipped),
+        skipped=Counter(entry.reason for entry in bad.values()),
     )
 
 
@@ -116,11 +160,3 @@ def _other_languages(records: list[Record], languages: tuple[str, ...]) -> list[
     if not languages:
         return []
     return sorted({caption.language for record in records for caption in record.captions} - set(languages))
-
-
-def _load(source: Source, view: EvaluationView, index: int) -> tuple[Record, Square]:
-    record = source[index]
-    if record.image is None:
-        raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-    image = view.of_bytes(record.image)
-    return replace(record, image=None), image

@@ -61,3 +61,22 @@ def test_a_set_without_usable_records_is_refused(write_parquet: Callable[..., Pa
         path = write_parquet(count, images=dict.fromkeys(range(count)))
         with pytest.raises(ValueError, match=rf"data\.parquet has no usable record: {why}"):
             load_evaluation_set({"format": "parquet", "path": str(path)}, SPEC)
+
+
+def test_figures_over_a_part_of_a_set_are_refused(write_parquet: Callable[..., Path]) -> None:
+    path = write_parquet(10, images={1: b"no image", 4: None, 7: None})
+    config = {"format": "parquet", "path": str(path)}
+    assert len(load_evaluation_set(config, SPEC, max_bad_share=0.3)) == 7
+    message = (
+        "3 of 10 records of evaluation set 'val' cannot be used, more than data.max_bad_share=0.05: 2 missing_image, "
+        "1 undecodable; the first is record 1 .*raise the limit with --config.data.max_bad_share=0.3"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_evaluation_set(config, SPEC, name="'val'", max_bad_share=0.05)
+
+
+def test_a_look_at_a_set_decodes_nothing(write_parquet: Callable[..., Path]) -> None:
+    path = write_parquet(10, images={1: b"no image", 4: None, 7: None})
+    seen = load_evaluation_set({"format": "parquet", "path": str(path)}, SPEC, decode=False)
+    assert seen.images.shape == (8, 32, 32, 3) and seen.skipped == {Reason.MISSING_IMAGE: 2}
+    assert len(seen.ids) == len(seen.captions) == 8

@@ -13,7 +13,7 @@ from __future__ import annotations
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.registry import build_evaluators, required_sets
 from vlp.evaluation.report import results_markdown, results_table
-from vlp.evaluation.rounds import Findings, chance_levels, due, evaluate, find
+from vlp.evaluation.rounds import Findings, chance_levels, check, due, evaluate, find
 
 __all__ = [
     "Encoder",
@@ -22,6 +22,7 @@ __all__ = [
     "Findings",
     "build_evaluators",
     "chance_levels",
+    "check",
     "due",
     "evaluate",
     "find",

@@ -75,10 +75,25 @@ class Evaluator(Protocol):
     name: ClassVar[str]
 
     @property
+    def data(self) -> Mapping[str, EvaluationSet]:
+        """All sets there are, by name."""
+
+    @property
     def every(self) -> int: ...
 
     @property
     def final(self) -> bool: ...
+
+    def check(self) -> None:
+        """Refuses sets that lack what the figures are made of, such as captions or labels, before there is a model.
+
+        Asks what chance levels ask: captions, labels, tags and files, no image. `check` of `vlp.evaluation.rounds`
+        lets it see sets of which nothing is decoded.
+
+        Raises:
+            ValueError: names the set, and what it lacks.
+        """
+        self.chance()
 
     def __call__(self, model: Encoder) -> dict[str, float]: ...
 

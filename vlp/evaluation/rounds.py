@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -33,6 +33,20 @@ class Findings:
 def due(evaluators: Iterable[Evaluator], step: int, *, last: bool = False) -> list[Evaluator]:
     """Evaluators to run after `step` updates: whose period divides it, and after the last the final."""
     return [one for one in evaluators if (one.every and step % one.every == 0) or (last and one.final)]
+
+
+def check(evaluators: Iterable[Evaluator]) -> None:
+    """Refuses, before there is anything to evaluate, evaluators whose sets lack what they need.
+
+    Sets that can show what is known of their images (`described`, as `vlp.runs.data.EvaluationSets` has it) are asked
+    for that, so that no image is decoded.
+
+    Raises:
+      ValueError: names the evaluator's set, and what it lacks.
+    """
+    for one in evaluators:
+        described = getattr(one.data, "described", None)
+        (replace(one, data=described()) if described else one).check()  # type: ignore[type-var]
 
 
 def evaluate(evaluators: Iterable[Evaluator], model: Encoder) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from input_pipeline.evaluation_set import EvaluationSet, load_evaluation_set
+from input_pipeline.evaluation_set import EvaluationSet, load_evaluation_set, reasons
 
 
 def preprocessing_spec(config: Any) -> dict[str, Any]:
@@ -22,21 +22,42 @@ def preprocessing_spec(config: Any) -> dict[str, Any]:
 class EvaluationSets(Mapping[str, EvaluationSet]):
     """The config's evaluation sets by name, each loaded when it is first asked for."""
 
-    def __init__(self, config: Any, preprocessing: Mapping[str, Any]):
-        """Remembers where the sets are; reads nothing yet."""
-        self._sources, self._preprocessing = config.data.evaluation, preprocessing
+    def __init__(self, config: Any, preprocessing: Mapping[str, Any], *, decode: bool = True):
+        """Remembers where the sets are; reads nothing yet.
+
+        Args:
+          config: with `data.evaluation`, and `data.max_bad_share` of records that cannot be used.
+          preprocessing: of the model.
+          decode: False is for a look at what is known of the images (see `described`).
+        """
+        self._config, self._preprocessing, self._decode = config, preprocessing, decode
         self._loaded: dict[str, EvaluationSet] = {}
+
+    def described(self) -> EvaluationSets:
+        """The same sets with nothing decoded: captions, labels and tags of the images, before any is needed."""
+        return EvaluationSets(self._config, self._preprocessing, decode=False)
+
+    @property
+    def skipped(self) -> dict[str, dict[str, int]]:
+        """Of each set that was loaded and left records out: how many, by reason."""
+        return {name: reasons(one.skipped) for name, one in self._loaded.items() if one.skipped}
 
     def __getitem__(self, name: str) -> EvaluationSet:
         if name not in self._loaded:
-            self._loaded[name] = load_evaluation_set(self._sources[name], self._preprocessing)
+            self._loaded[name] = load_evaluation_set(
+                self._config.data.evaluation[name],
+                self._preprocessing,
+                name=f"'{name}' ({self._config.data.evaluation[name].path})",
+                max_bad_share=self._config.data.max_bad_share,
+                decode=self._decode,
+            )
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._sources
+        return name in self._config.data.evaluation
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
+        return iter(self._config.data.evaluation)
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self._config.data.evaluation)

@@ -40,8 +40,7 @@ def make_collages(
     Raises:
         ValueError: fewer than four classes, or a side that cannot be halved.
     """
-    if len(np.unique(classes)) < QUADRANTS:
-        raise ValueError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
+    check_collages(images, classes, enlarge=enlarge)
     dice = np.random.default_rng(0)
     chosen = np.stack([_four(dice.permutation(len(classes)), classes) for _ in range(count)])
     parts = images if enlarge else halved(images)
@@ -49,6 +48,20 @@ def make_collages(
         np.concatenate([parts[chosen[:, left]], parts[chosen[:, left + 1]]], axis=2) for left in (0, 2)
     )
     return Collages(np.concatenate([upper, lower], axis=1), classes[chosen].astype(np.int64))
+
+
+def check_collages(
+    images: UInt8[np.ndarray, "n side side 3"], classes: Int[np.ndarray, " n"], *, enlarge: bool
+) -> None:
+    """Refuses what no collages can be made of; looks at the size of the images alone.
+
+    Raises:
+        ValueError: fewer than four classes, or a side that cannot be halved.
+    """
+    if len(np.unique(classes)) < QUADRANTS:
+        raise ValueError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
+    if not enlarge:
+        _check_even(images.shape[1])
 
 
 def _four(order: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> Int[np.ndarray, 4]:
@@ -64,10 +77,14 @@ def halved(images: UInt8[np.ndarray, "n side side 3"]) -> UInt8[np.ndarray, "n h
         ValueError: the side is odd.
     """
     side = images.shape[1]
-    if side % 2:
-        raise ValueError(f"images of {side} x {side} pixels cannot be halved: set enlarge=True")
+    _check_even(side)
     parts = images.reshape(len(images), side // 2, 2, side // 2, 2, 3)
     return np.round(parts.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def _check_even(side: int) -> None:
+    if side % 2:
+        raise ValueError(f"images of {side} x {side} pixels cannot be halved: set enlarge=True")
 
 
 def quadrant_of_cells(side: int) -> Int64[np.ndarray, "side side"]:

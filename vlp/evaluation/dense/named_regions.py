@@ -11,13 +11,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
-from vlp.evaluation.dense.collages import Collages, make_collages, quadrant_of_cells
+from vlp.evaluation.dense.collages import Collages, check_collages, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.region_figures import mean_per_label, soft_jaccard
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.naming.category_search import Naming
 from vlp.evaluation.naming.figures import chance_word_iou, word_iou
 from vlp.evaluation.naming.vocabulary_free import CategorySearch
 from vlp.evaluation.protocols import Encoder
+from vlp.evaluation.texts.captions import read_captions
 from vlp.evaluation.texts.class_names import labelled_classes, naming_rule
 
 SHOWN, NAMES_SHOWN = 6, 4
@@ -87,6 +88,12 @@ class VocabularyFreeRegions(CategorySearch):
             raise ValueError(
                 f"evaluators.{self.name}.grids={self.grids} must be whole numbers that divide the largest of them"
             )
+
+    def check(self) -> None:
+        for name in self.sets:
+            data = self.data[name]
+            check_collages(data.images, labelled_classes(name, data.labels)[2], enlarge=True)
+        read_captions(self.captions, self.column)
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}

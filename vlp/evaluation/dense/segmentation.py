@@ -15,7 +15,13 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from vlp.evaluation.classification.zero_shot import encode_names
-from vlp.evaluation.dense.collages import QUADRANTS, Collages, make_collages, quadrant_of_cells
+from vlp.evaluation.dense.collages import (
+    QUADRANTS,
+    Collages,
+    check_collages,
+    make_collages,
+    quadrant_of_cells,
+)
 from vlp.evaluation.dense.figures import Areas, areas, mean_iou, patch_accuracy, pointing
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
@@ -60,6 +66,11 @@ class Dense(Evaluator):
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
         naming_rule(self.labels)
+
+    def check(self) -> None:
+        for name in self.sets:
+            data = self.data[name]
+            check_collages(data.images, labelled_classes(name, data.labels)[2], enlarge=self.enlarge)
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return {

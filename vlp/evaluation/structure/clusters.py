@@ -55,6 +55,10 @@ class Clusters(Evaluator):
 
     name: ClassVar[str] = "clusters"
 
+    def check(self) -> None:
+        for name in self.sets:
+            self._classes(name)
+
     def __call__(self, model: Encoder) -> dict[str, float]:
         return {
             f"{self.name}/{name}/{figure}": value

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.retrieval.galleries import gallery
+from vlp.evaluation.retrieval.galleries import Gallery, gallery
 
 
 def modality_gap(images: Float[np.ndarray, "n dim"], texts: Float[np.ndarray, "m dim"]) -> float:
@@ -56,12 +56,14 @@ class Geometry(Evaluator):
 
     name: ClassVar[str] = "geometry"
 
+    def check(self) -> None:
+        for name in self.sets:
+            self._gallery(name)
+
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name in self.sets:
-            whole = gallery(self.data[name].captions)
-            if len(whole.texts) < 2:
-                raise ValueError(f"evaluation set {name!r} has no captions: take it out of {self.name}.sets")
+            whole = self._gallery(name)
             images = model.encode_image_array(self.data[name].images)
             texts = model.encode_text(whole.texts)
             captioned = images[np.unique(whole.pairs[:, 0])]
@@ -77,3 +79,12 @@ class Geometry(Evaluator):
     def chance(self) -> dict[str, float]:
         """Nothing: these figures are not better or worse than a guess."""
         return {}
+
+    def _gallery(self, name: str) -> Gallery:
+        whole = gallery(self.data[name].captions)
+        if len(whole.texts) < 2 or len(np.unique(whole.pairs[:, 0])) < 2:
+            raise ValueError(
+                f"evaluation set {name!r} has {len(whole.texts)} captions: take it out of {self.name}.sets, which need "
+                "two images with captions"
+            )
+        return whole
