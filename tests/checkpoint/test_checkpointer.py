@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ import jax.numpy as jnp
 import pytest
 from checkpoint_states import abstract, assert_same, description, flip_byte, largest_file, parts, sharding
 
-from vlp.checkpoint import Checkpointer
-from vlp.checkpoint.arrays import write_listing
+from vlp.checkpoint import Checkpointer, load_model_arrays
+from vlp.checkpoint.arrays import start_saving, write_listing
 
 
 @pytest.fixture
@@ -209,10 +210,71 @@ def test_deleted_arrays_are_refused(checkpointer: Checkpointer) -> None:
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    for name in ("7.saving", "3.removing", "2.damaged"):
+    for name in ("7.saving", "3.removing"):
         (tmp_path / name / "arrays").mkdir(parents=True)
-    Checkpointer(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["2.damaged"]
+    checkpointer = Checkpointer(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2  # whoever only reads leaves a save that is under way alone
+    assert checkpointer.newest() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["lr[1]", "lr\\1", "star*", "which?", "[a", "a b"])
+def test_a_path_that_could_be_a_pattern_is_one_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "starless" / "checkpoints").mkdir(parents=True)
+    directory = tmp_path / name / "checkpoints"
+    checkpointer = Checkpointer(directory)
+    save(checkpointer, 1, 2)
+    folder = checkpointer.newest()
+    assert folder == directory / "2" and (folder / "arrays" / "model" / "manifest.ocdbt").is_file()
+    restored, _, _ = checkpointer.restore(folder, *abstract(parts(2)))
+    assert_same(restored, parts(2)[0])
+    checkpointer.close()
+    assert load_model_arrays(folder)["params"]["half"].shape == (64, 128)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["starless", name])
+
+
+def test_arrays_that_were_not_brought_together_are_no_checkpoint(
+    checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def halfway(folder: Path, state: Any) -> Callable[[], None]:
+        wait = start_saving(folder, state)
+
+        def finish() -> None:
+            wait()
+            (folder / "arrays" / "training" / "manifest.ocdbt").unlink()
+
+        return finish
+
+    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", halfway)
+    checkpointer.save(1, *parts(1), description(1))
+    with pytest.raises(RuntimeError, match=r"arrays/training/manifest\.ocdbt of .* has been removed"):
+        checkpointer.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clock_that_jumps_during_a_save_is_not_noticed(
+    checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, jump = time.time, [0.0]
+
+    def jumping(folder: Path, state: Any) -> Callable[[], None]:
+        wait = start_saving(folder, state)
+        jump[0] += 20 * 365 * 86400.0
+        return wait
+
+    monkeypatch.setattr(time, "time", lambda: now() + jump[0])
+    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", jumping)
+    save(checkpointer, 1, 2)
+    assert checkpointer.newest() is not None
+
+
+def test_a_save_that_takes_too_long_is_an_error(
+    checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlp.checkpoint.arrays.SAVE_SECONDS", 0.0)
+    checkpointer.save(1, *parts(1), description(1))
+    with pytest.raises(RuntimeError, match="could not be written: it took more than 0 s"):
+        checkpointer.wait()
 
 
 def test_a_copied_checkpoint_goes_on_in_another_run(checkpointer: Checkpointer, tmp_path: Path) -> None:

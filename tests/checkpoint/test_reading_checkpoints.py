@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from checkpoint_states import CONFIG, description, flip_byte, largest_file, parts
 
-from vlp.checkpoint import Checkpointer, find_checkpoint, load_model_arrays, read_description
+from vlp.checkpoint import Checkpointer, complete_steps, find_checkpoint, load_model_arrays, read_description
 
 
 @pytest.fixture
@@ -77,8 +79,74 @@ def test_a_reader_does_not_need_the_optimizer(workdir: Path) -> None:
     np.testing.assert_array_equal(load_model_arrays(folder)["rest"]["counts"], parts(2)[0]["rest"]["counts"])
 
 
-def test_a_later_format_is_refused(workdir: Path) -> None:
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format_version": 99}, "checkpoint format 99"),
+        ({"format_version": "1"}, "no format_version"),
+        ({"format_version": None}, "no format_version"),
+        ({"config": None, "more": 1}, "config is missing; more is unknown"),
+        ({"progress": [1]}, "progress is no object"),
+        ({"progress": {"samples_seen": 1}}, "progress has no step"),
+        (DEEP, "no JSON that can be read"),
+        ("5", "no description"),
+    ],
+)
+def test_a_description_of_another_kind_is_refused(
+    workdir: Path, change: dict[str, Any] | str, words: str
+) -> None:
     path = workdir / "checkpoints" / "2" / "description.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))
-    with pytest.raises(ValueError, match="checkpoint format 99"):
+    if isinstance(change, str):
+        path.write_text(change)
+    else:
+        fields = {**json.loads(path.read_text()), **change}
+        path.write_text(json.dumps({name: value for name, value in fields.items() if value is not None}))
+    with pytest.raises(ValueError, match=words):
         read_description(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{}", "vouches for no arrays.json and no arrays/model"),
+        (DEEP, "cannot be read"),
+        ("5", "cannot be read"),
+    ],
+)
+def test_a_manifest_that_vouches_for_nothing_is_damage(workdir: Path, content: str, words: str) -> None:
+    newest = workdir / "checkpoints" / "2"
+    (newest / "manifest.json").write_text(content)
+    assert find_checkpoint(workdir) == newest.with_name("1")
+    with pytest.raises(ValueError, match=words):
+        find_checkpoint(newest)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda model: model.pop("rest/counts"), "does not hold what arrays.json lists"),
+        (lambda model: model.update({"more": model["rest/counts"]}), "does not hold what arrays.json lists"),
+        (lambda model: model["rest/counts"].update(dtype="int9"), "a shape or a type that is none"),
+        (lambda model: model["rest/counts"].update(shape=[-1]), "a shape or a type that is none"),
+        (lambda model: model["rest/counts"].pop("path"), "without path, shape or dtype"),
+    ],
+)
+def test_arrays_that_are_not_those_listed_are_one_sentence(
+    workdir: Path, edit: Callable[[dict[str, Any]], Any], words: str
+) -> None:
+    folder = workdir / "checkpoints" / "2"
+    listing = json.loads((folder / "arrays.json").read_text())
+    edit(listing["model"])
+    (folder / "arrays.json").write_text(json.dumps(listing))
+    with pytest.raises(ValueError, match=words):
+        load_model_arrays(folder)
+
+
+def test_only_the_digits_that_are_written_name_a_step(workdir: Path) -> None:
+    for name in ("\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT THREE}", "007", "-1"):
+        (workdir / "checkpoints" / name).mkdir()
+    assert complete_steps(workdir / "checkpoints") == [1, 2]
+    assert find_checkpoint(workdir).name == "2"

@@ -6,8 +6,10 @@ the arrays nor Orbax's rules for them decide what can be saved, and one part can
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,12 @@ import numpy as np
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
-ARRAYS, LISTING = "arrays", "arrays.json"
+from vlp.checkpoint.names import ARRAYS, LISTING, MERGED
+
+SAVE_SECONDS = 1200.0  # that writing may take, by a clock that nobody sets
+# Orbax measures its own limit by the wall clock, which a late time server or a resumed machine moves by hours.
+_PATIENT = ocp.options.AsyncOptions(timeout_secs=100 * 365 * 24 * 3600)
+_PATTERN = frozenset("*?[]\\")
 
 Parts = Mapping[str, PyTree]
 Layout = dict[str, Any]  # "path": keys and indices, "shape", "dtype"
@@ -53,10 +60,43 @@ def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
     """
     flat = {part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()}
     _refuse_deleted(flat)
-    # Orbax saves neither arrays without elements nor dicts without arrays.
-    flat = {part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in flat.items()}
-    filled = {part: leaves for part, leaves in flat.items() if leaves}
-    return ocp.save_checkpointables_async(folder / ARRAYS, filled).result
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(_plainly_named(folder))
+        with ocp.Context(async_options=_PATIENT):
+            saving = ocp.save_checkpointables_async(plain / ARRAYS, _filled(flat))
+        named = stack.pop_all()
+
+    def wait() -> None:
+        with named:
+            try:
+                saving.result(timeout=SAVE_SECONDS)
+            except TimeoutError as error:
+                raise TimeoutError(str(error) or f"it took more than {SAVE_SECONDS:.0f} s") from error
+
+    return wait
+
+
+def files_of(parts: Parts) -> tuple[str, ...]:
+    """Returns the files without which the arrays of these parts cannot be read again, relative to their checkpoint."""
+    filled = _filled({part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()})
+    return LISTING, *(f"{ARRAYS}/{part}/{MERGED}" for part in filled)
+
+
+@contextlib.contextmanager
+def _plainly_named(folder: Path) -> Iterator[Path]:
+    """Gives a path to a folder that can be read but one way: Orbax takes brackets for a pattern that matches nothing,
+    a star for one that may match another folder, and TensorStore takes a backslash for a slash."""
+    if not _PATTERN & set(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="vlp-") as beside:
+        link = Path(beside) / "checkpoint"
+        if _PATTERN & set(str(link)):
+            raise ValueError(
+                f"the folder for temporary files, {beside}, may have none of *?[]\\ in its name: set TMPDIR"
+            )
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
 
 
 def write_listing(folder: Path, parts: Parts) -> None:
@@ -99,13 +139,19 @@ def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
     Args:
       folder: of one checkpoint.
       part: its name.
+
+    Raises:
+      ValueError: what is listed there is not what is there.
     """
     layouts = _read_listing(folder)[part]
-    # A broadcast scalar has any shape and takes no memory.
-    abstract = {
-        name: np.broadcast_to(np.zeros((), jax.numpy.dtype(layout["dtype"])), layout["shape"])
-        for name, layout in layouts.items()
-    }
+    try:
+        # A broadcast scalar has any shape and takes no memory.
+        abstract = {
+            name: np.broadcast_to(np.zeros((), jax.numpy.dtype(layout["dtype"])), layout["shape"])
+            for name, layout in layouts.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / LISTING} names a shape or a type that is none: {error}") from error
     tree: dict[Any, Any] = {}
     for name, leaf in _load(folder, {part: abstract})[part].items():
         *branches, last = layouts[name]["path"]
@@ -118,15 +164,32 @@ def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
 
 def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Reads flat dicts; arrays without elements are made here, as they were not saved."""
-    filled = {
-        part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in abstract.items()
-    }
-    filled = {part: leaves for part, leaves in filled.items() if leaves}
-    loaded = ocp.load_checkpointables(folder.absolute() / ARRAYS, filled) if filled else {}
+    filled = _filled(abstract)
+    with _plainly_named(folder.absolute()) as plain:
+        loaded = _loaded_by_orbax(plain, filled) if filled else {}
     return {
         part: {name: loaded[part][name] if leaf.size else _empty(leaf) for name, leaf in leaves.items()}
         for part, leaves in abstract.items()
     }
+
+
+def _loaded_by_orbax(folder: Path, filled: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    try:
+        loaded: dict[str, dict[str, Any]] = ocp.load_checkpointables(folder / ARRAYS, filled)
+    except (
+        FileNotFoundError,
+        KeyError,
+        ValueError,
+    ) as error:  # Orbax's own for what is absent are among them
+        words = " ".join(str(error).split())
+        raise ValueError(f"{ARRAYS} of {folder} does not hold what {LISTING} lists: {words[:300]}") from error
+    return loaded
+
+
+def _filled(flat: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What Orbax can save: neither arrays without elements nor dicts without arrays."""
+    flat = {part: {name: leaf for name, leaf in leaves.items() if leaf.size} for part, leaves in flat.items()}
+    return {part: leaves for part, leaves in flat.items() if leaves}
 
 
 def _empty(leaf: Any) -> Any:
@@ -206,5 +269,17 @@ def _shortened(items: list[str], limit: int = 6) -> str:
 
 
 def _read_listing(folder: Path) -> dict[str, dict[str, Layout]]:
-    listing: dict[str, dict[str, Layout]] = json.loads((folder / LISTING).read_text(encoding="utf-8"))
+    try:
+        listing: dict[str, dict[str, Layout]] = json.loads((folder / LISTING).read_text(encoding="utf-8"))
+        known = all(
+            {"path", "shape", "dtype"} <= layout.keys()
+            for part in ("model", "training")
+            for layout in listing[part].values()
+        )
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f"{folder / LISTING} lists no arrays of a model and its training: {error!r}"
+        ) from error
+    if not known:
+        raise ValueError(f"{folder / LISTING} has arrays without path, shape or dtype")
     return listing

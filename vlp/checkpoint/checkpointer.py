@@ -11,8 +11,8 @@ from pathlib import Path
 import jax
 from jaxtyping import PyTree
 
-from vlp.checkpoint.arrays import LISTING, load_arrays, on_host, start_saving, write_listing
-from vlp.checkpoint.description import DESCRIPTION, TOKENIZER, Description, read_description
+from vlp.checkpoint.arrays import files_of, load_arrays, on_host, start_saving, write_listing
+from vlp.checkpoint.description import Description, read_description
 from vlp.checkpoint.folders import (
     SAVING,
     complete_steps,
@@ -22,8 +22,8 @@ from vlp.checkpoint.folders import (
     remove_unfinished,
     steps_to_remove,
 )
-from vlp.checkpoint.manifest import find_damage, write_manifest
-from vlp.checkpoint.processes import from_first, raise_together
+from vlp.checkpoint.manifest import NEEDED, find_damage, write_manifest
+from vlp.processes.agreement import from_first, raise_together
 
 
 class Checkpointer:
@@ -36,7 +36,7 @@ class Checkpointer:
     """
 
     def __init__(self, directory: str | Path, *, keep_last: int = 2, keep_every: int = 0):
-        """Opens or makes the folder, and removes what interrupted saves have left there.
+        """Touches nothing yet: `newest` and `save` do.
 
         Args:
           directory: of all checkpoints of the run.
@@ -53,9 +53,6 @@ class Checkpointer:
         self._primary = jax.process_index() == 0
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
-        if self._primary:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self._directory)
 
     def save(
         self,
@@ -92,10 +89,10 @@ class Checkpointer:
         if jax.process_count() > 1:
             # Orbax starts with an agreement of all processes, made in the order of their steps: by this thread alone.
             raise_together(self._prepare(folder, parts, description))
-            self._pending = self._worker.submit(self._finish, folder, start_saving(folder, parts), keep)
+            write = start_saving(folder, parts)
         else:
             write = functools.partial(self._write, folder, on_host(parts), description)
-            self._pending = self._worker.submit(self._finish, folder, write, keep)
+        self._pending = self._worker.submit(self._finish, folder, write, (*NEEDED, *files_of(parts)), keep)
 
     def wait(self) -> None:
         """Waits until the last save is complete.
@@ -110,15 +107,19 @@ class Checkpointer:
             raise RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}") from cause
 
     def newest(self) -> Path | None:
-        """The newest intact checkpoint, None in a fresh folder; damaged ones are set aside and logged.
+        """The newest intact checkpoint, None in a fresh folder, which is made where there is none. Damaged ones are set
+        aside and logged, and what interrupted saves have left is removed: nobody else may be saving there.
 
         Raises:
           ValueError: there are checkpoints and none is intact.
+          OSError: the folder cannot be made or read.
         """
         self.wait()
         error, step = None, -1
         if self._primary:
             try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                remove_unfinished(self._directory)
                 folder = newest_intact(self._directory)
                 step = int(folder.name) if folder is not None else -1
             except (ValueError, OSError) as caught:
@@ -179,12 +180,18 @@ class Checkpointer:
         raise_together(self._prepare(folder, parts, description))
         start_saving(folder, parts)()
 
-    def _finish(self, folder: Path, wait_for_arrays: Callable[[], None], keep: Collection[int]) -> None:
+    def _finish(
+        self,
+        folder: Path,
+        wait_for_arrays: Callable[[], None],
+        needed: Collection[str],
+        keep: Collection[int],
+    ) -> None:
         """Completes a save in the background; only a complete one gets its name, only then do older ones go."""
         try:
             wait_for_arrays()
             if self._primary:
-                write_manifest(folder, needed=(DESCRIPTION, TOKENIZER, LISTING))
+                write_manifest(folder, needed)
                 publish(folder)
         except BaseException:
             if self._primary:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vlp.checkpoint.names import DESCRIPTION, TOKENIZER
+
 FORMAT_VERSION = 1
-DESCRIPTION, TOKENIZER = "description.json", "tokenizer.model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +48,31 @@ def read_description(folder: Path) -> Description:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ValueError(f"{folder} is no checkpoint: it has no {DESCRIPTION}")
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    version = fields.pop("format_version")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON that can be read: {error}") from error
+    version = fields.pop("format_version", None) if isinstance(fields, dict) else None
+    if not isinstance(version, int):
+        raise ValueError(f"{path} is no description of a checkpoint: it has no format_version, a number")
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{folder} has checkpoint format {version}, this vlp reads up to {FORMAT_VERSION}: update vlp"
         )
+    _check_fields(path, fields)
     return Description(tokenizer=(folder / TOKENIZER).read_bytes(), **fields)
+
+
+def _check_fields(path: Path, fields: Mapping[str, Any]) -> None:
+    wanted = {field.name for field in dataclasses.fields(Description)} - {"tokenizer"}
+    wrong = [f"{name} is missing" for name in sorted(wanted - fields.keys())]
+    wrong += [f"{name} is unknown" for name in sorted(fields.keys() - wanted)]
+    wrong += [
+        f"{name} is no object"
+        for name in sorted(wanted & fields.keys())
+        if not isinstance(fields[name], Mapping)
+    ]
+    if not wrong and not isinstance(fields["progress"].get("step"), int):
+        wrong = ["progress has no step, a number"]
+    if wrong:
+        raise ValueError(f"{path} is no description of a checkpoint: {'; '.join(wrong)}")

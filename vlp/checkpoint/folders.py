@@ -7,15 +7,16 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from vlp.checkpoint.description import DESCRIPTION
-from vlp.checkpoint.manifest import MANIFEST, find_damage, sync
+from vlp.checkpoint.manifest import find_damage, sync
+from vlp.checkpoint.names import DESCRIPTION, MANIFEST, step_of
 
 SAVING, REMOVING, DAMAGED = ".saving", ".removing", ".damaged"
 
 
 def complete_steps(directory: Path) -> list[int]:
     """Steps with a finished checkpoint, oldest first; damage is not looked for."""
-    return sorted(int(path.name) for path in directory.glob("*") if path.name.isdigit() and path.is_dir())
+    folders = (path for path in directory.glob("*") if path.is_dir())
+    return sorted(step for path in folders if (step := step_of(path.name)) is not None)
 
 
 def newest_intact(directory: Path) -> Path | None:

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.whole_files import write_whole
+from vlp.checkpoint.names import ARRAYS, DESCRIPTION, LISTING, MANIFEST, MERGED, TOKENIZER
 
-MANIFEST = "manifest.json"
+NEEDED = (DESCRIPTION, TOKENIZER, LISTING)  # of every checkpoint, beside its arrays
 
 
 def write_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
@@ -43,8 +44,12 @@ def find_damage(folder: Path) -> str:
         entries = {name: (size, digest) for name, (size, digest) in entries.items()}
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         return f"{MANIFEST} cannot be read ({error})"
+    parts = {name.split("/")[1] for name in entries if name.startswith(f"{ARRAYS}/") and name.count("/") > 1}
+    needed = {*NEEDED, *(f"{ARRAYS}/{part}/{MERGED}" for part in parts or {"model"})}
+    if absent := sorted(needed - entries.keys()):
+        return f"{MANIFEST} vouches for no {' and no '.join(absent)}"
     try:
         return _first_change(folder, entries)
     except OSError as error:  # a disk that gives up, or a file that goes while it is read

@@ -18,10 +18,10 @@ from vlp.checkpoint import Checkpointer, Description, check_same_config, read_de
 from vlp.configuration import completed, to_dict
 from vlp.evaluation import find
 from vlp.evaluation.page.files import write_page
-from vlp.runs.stage import Stage, open_stages
-from vlp.runs.startup import configuring, start_devices
 from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
+from vlp.runs.stage import Stage, open_stages
+from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_variables
 from vlp.training.faults import Faults
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, FinalRound, Log

@@ -14,9 +14,9 @@ from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from input_pipeline.watchdog import Watchdog
 from vlp.configuration import StagePlan, stages
 from vlp.evaluation import Evaluator, build_evaluators
-from vlp.runs.data import EvaluationSets, preprocessing_spec
 from vlp.model import Model
 from vlp.parallel.hosts import batch_part
+from vlp.runs.data import EvaluationSets, preprocessing_spec
 from vlp.training.build import Training, build_training, model_variables
 from vlp.training.episodes import Episodes
 from vlp.training.model_flops import forward_flops
