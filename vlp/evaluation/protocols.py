@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -74,15 +74,22 @@ class Evaluator(Protocol):
 
     name: ClassVar[str]
 
-    @property
-    def data(self) -> Mapping[str, EvaluationSet]:
-        """All sets there are, by name."""
+    if TYPE_CHECKING:  # a property that is there would be taken for the default of a dataclass's field
+
+        @property
+        def data(self) -> Mapping[str, EvaluationSet]:
+            """All sets there are, by name."""
 
     @property
     def every(self) -> int: ...
 
     @property
     def final(self) -> bool: ...
+
+    @property
+    def sets(self) -> Sequence[str]:
+        """Names of the sets it measures on."""
+        return ()
 
     def check(self) -> None:
         """Refuses sets that lack what the figures are made of, such as captions or labels, before there is a model.
