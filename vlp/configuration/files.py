@@ -46,9 +46,13 @@ def load_config(spec: str) -> ConfigDict:
 
 
 def _saved(path: Path) -> ConfigDict:
-    """The config.json of a workdir: that of a run, or of an imported model."""
+    """The config.json of a workdir: that of a run, or of an imported model, whose tokenizer lies beside it."""
     try:
-        return ConfigDict(_tuples(json.loads(path.read_text(encoding="utf-8")))).lock()
+        content = _tuples(json.loads(path.read_text(encoding="utf-8")))
+        beside = path.parent.resolve() / content.get("tokenizer", {}).get("path", "")
+        if beside.is_file():
+            content["tokenizer"]["path"] = str(beside)
+        return ConfigDict(content).lock()
     except (ValueError, AttributeError, TypeError) as error:
         raise ConfigError(f"--config={path} holds no config: {error}") from error
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,8 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
     Raises:
       ValueError: the format has no such architecture or tokenizer; the message names all that it lacks.
     """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ValueError(f"{output} is not empty: export into another folder")
     folder = find_checkpoint(checkpoint)
     description = read_description(folder)
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
@@ -57,15 +62,27 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
     }
     build = {"huggingface": _huggingface, "open_clip": _open_clip}[form]
     family, config, tensors = build(model, leaves, facts)
-    output.mkdir(parents=True, exist_ok=True)
-    if any(output.iterdir()):
-        raise ValueError(f"{output} is not empty: export into another folder")
-    names = {"open_clip": (open_clip.CONFIG, "open_clip_model.safetensors")}
-    config_name, weights_name = names.get(family, ("config.json", "model.safetensors"))
-    (output / config_name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    write_weights(tensors, output / weights_name)
-    notes = write_tokenizer(tokenizer, output, family)
-    return notes + write_preprocessing(dict(description.preprocessing), output, family)
+    with _written_aside(output) as aside:
+        names = {"open_clip": (open_clip.CONFIG, "open_clip_model.safetensors")}
+        config_name, weights_name = names.get(family, ("config.json", "model.safetensors"))
+        (aside / config_name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_weights(tensors, aside / weights_name)
+        notes = write_tokenizer(tokenizer, aside, family)
+        return notes + write_preprocessing(dict(description.preprocessing), aside, family)
+
+
+@contextlib.contextmanager
+def _written_aside(output: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the name of `output` once all is written: half a model never has it."""
+    around = output.with_name(f"{output.name}.saving")
+    shutil.rmtree(around, ignore_errors=True)  # of an export that was ended
+    aside = around / output.name  # a name that stands in some of the files
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        aside.rename(output)
+    finally:
+        shutil.rmtree(around, ignore_errors=True)
 
 
 def _merged(arrays: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def run(options: JobOptions) -> int:
     """Writes `--output` and says what is different there.
 
     Raises:
-      ConfigError: a flag is missing, or the format cannot hold the model.
+      ConfigError: a flag is missing, the format cannot hold the model, or a file cannot be read or written.
     """
     if not options.checkpoint or not options.output:
         raise ConfigError(
@@ -25,8 +25,12 @@ def run(options: JobOptions) -> int:
         )
     if options.format not in FORMATS:
         raise unknown("format", options.format, FORMATS)
-    with configuring():
-        notes = export_model(options.checkpoint, options.format, Path(options.output).expanduser())
+    output = Path(options.output).expanduser()
+    try:
+        with configuring():
+            notes = export_model(options.checkpoint, options.format, output)
+    except OSError as error:
+        raise ConfigError(f"--job=export --output={output}: {error}") from error
     print(f"{options.output}: {options.format} from {options.checkpoint}")
     for note in notes:
         print(f"note: {note}")

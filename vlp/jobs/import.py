@@ -5,36 +5,66 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vlp.checkpoint import Checkpointer, Description
+from vlp.checkpoint import Checkpointer, Description, read_description
+from vlp.checkpoint.description import TOKENIZER
+from vlp.checkpoint.folders import complete_steps, remove
 from vlp.configuration import ConfigError
-from vlp.interop.imported import import_model
+from vlp.interop.imported import Imported, import_model
 from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
 NEEDS = ()
+CONFIG, TOKENIZER_PATH = "config.json", f"checkpoints/0/{TOKENIZER}"
 
 
 def run(options: JobOptions) -> int:
-    """Reads `--source` and leaves a checkpoint of step 0 in the workdir.
+    """Reads `--source` and leaves a checkpoint of step 0 in the workdir, with the config.json that starts from it.
 
     Raises:
-      ConfigError: no source or workdir is named, the workdir has checkpoints, or something of the model is not
-        supported.
+      ConfigError: no source or workdir is named, the workdir is another run's, something of the model is not
+        supported, or a file cannot be read or written.
     """
     if not options.source:
         raise ConfigError("--job=import needs --source=PATH: the folder or file of another project's model")
     if not options.workdir_argument:
         raise ConfigError("--job=import needs --workdir=DIR: the folder of the checkpoint that is made")
     source = Path(options.source).expanduser()
-    if (options.workdir / "checkpoints").exists():
-        raise ConfigError(f"{options.workdir} holds checkpoints already: import into another --workdir")
-    with configuring():
-        imported = import_model(source, options.config.interop)
-    checkpointer = Checkpointer(options.workdir / "checkpoints")
-    path = str(options.workdir.resolve() / "checkpoints" / "0" / "tokenizer.model")
-    imported.config["tokenizer"]["path"] = path
-    text = json.dumps(imported.config, indent=1, sort_keys=True) + "\n"
-    (options.workdir / "config.json").write_text(text, encoding="utf-8")
+    try:
+        _make_room(options.workdir)
+        with configuring():
+            imported = import_model(source, options.config.interop)
+        _save(imported, source, options.workdir)
+    except OSError as error:
+        raise ConfigError(f"--job=import --source={source} --workdir={options.workdir}: {error}") from error
+    print(f"{options.workdir}: {imported.family} from {source}")
+    return 0
+
+
+def _make_room(workdir: Path) -> None:
+    """Removes what an import has left that was ended before its config.json, the last that it writes.
+
+    Raises:
+      ConfigError: the workdir holds a run, or a whole import.
+    """
+    directory = workdir / "checkpoints"
+    steps = complete_steps(directory)
+    if (workdir / CONFIG).exists() or any(not _is_imported(directory / str(step)) for step in steps):
+        what = "checkpoints" if steps else "a run"
+        raise ConfigError(f"{workdir} holds {what} already: import into another --workdir")
+    for step in steps:
+        remove(directory / str(step))
+
+
+def _is_imported(folder: Path) -> bool:
+    try:
+        return "imported" in read_description(folder).progress
+    except (OSError, ValueError, KeyError, TypeError):  # whatever it is, it is none of ours
+        return False
+
+
+def _save(imported: Imported, source: Path, workdir: Path) -> None:
+    # Beside the config.json, wherever both are moved to.
+    imported.config["tokenizer"]["path"] = TOKENIZER_PATH
     description = Description(
         config=imported.config,
         preprocessing=imported.preprocessing,
@@ -42,7 +72,12 @@ def run(options: JobOptions) -> int:
         tokenizer=imported.tokenizer.to_bytes(),
         progress={"step": 0, "imported": {"family": imported.family, "source": source.name}},
     )
-    checkpointer.save(0, imported.variables, {}, description)
-    checkpointer.close()
-    print(f"{options.workdir}: {imported.family} from {source}")
-    return 0
+    checkpointer = Checkpointer(workdir / "checkpoints")
+    try:
+        checkpointer.save(0, imported.variables, {}, description)
+        checkpointer.close()
+    except RuntimeError as error:  # what a full disk becomes
+        raise ConfigError(f"{error}: make room, and give the same command again") from error
+    aside = workdir / f"{CONFIG}.saving"
+    aside.write_text(json.dumps(imported.config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    aside.replace(workdir / CONFIG)

@@ -1,0 +1,107 @@
+"""An export is there as a whole or not at all, and the same command can be given again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import FrozenConfigDict
+
+from configs import quickstart as quickstart_config
+from input_pipeline.tokenizers import load_tokenizer
+from main import main
+from vlp.checkpoint import Checkpointer, Description
+from vlp.configuration import resolve, to_dict
+from vlp.interop import exported
+
+
+@pytest.fixture(scope="module")
+def clip_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that transformers can hold."""
+    from flax import nnx
+
+    from vlp.models.compute import Compute
+    from vlp.models.dual_encoder import DualEncoder
+
+    config = quickstart_config.get_config("runlocal")
+    config.model.image.update(pool="class", pre_norm=True, depth=1)
+    config.model.text.update(causal=True, pool="end", depth=1)
+    config = resolve(config)
+    tokenizer = load_tokenizer(config.tokenizer)
+    model = DualEncoder(
+        FrozenConfigDict(config).model,
+        vocabulary_size=tokenizer.vocabulary_size,
+        length=tokenizer.length,
+        compute=Compute(),
+        rngs=nnx.Rngs(0),
+    )
+    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    spec = {"resolution": config.model.image.resolution, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
+    workdir = tmp_path_factory.mktemp("ours")
+    checkpointer = Checkpointer(workdir / "checkpoints")
+    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 0})
+    checkpointer.save(0, {"params": {"model": params}}, {}, description)
+    checkpointer.close()
+    return workdir
+
+
+def run(workdir: Path, output: Path, form: str = "huggingface") -> int:
+    return main(["--job=export", f"--checkpoint={workdir}", f"--format={form}", f"--output={output}"])
+
+
+FILES = {
+    "huggingface": {"config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"},
+    "open_clip": {"open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"},
+}
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_a_failed_export_leaves_nothing_and_can_be_repeated(
+    form: str,
+    clip_like: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(spec: object, folder: Path, family: str) -> list[str]:
+        assert len(list(folder.iterdir())) > 2
+        raise OSError(28, "No space left on device")
+
+    output = tmp_path / "folder" / "theirs"
+    with monkeypatch.context() as patch:
+        patch.setattr(exported, "write_preprocessing", full)
+        assert run(clip_like, output, form) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert list((tmp_path / "folder").iterdir()) == []
+    (tmp_path / "folder" / "theirs.saving" / "theirs").mkdir(parents=True)  # what a killed one leaves
+    (tmp_path / "folder" / "theirs.saving" / "theirs" / "config.json").write_text("{")
+    assert run(clip_like, output, form) == 0
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["theirs"]
+    assert {path.name for path in output.iterdir()} >= FILES[form]
+    if form == "open_clip":
+        assert '"hf_tokenizer_name": "theirs"' in (output / "open_clip_config.json").read_text()
+
+
+def test_only_a_new_or_empty_folder_is_written(
+    clip_like: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    assert run(clip_like, tmp_path / "empty") == 0
+    assert (tmp_path / "empty" / "config.json").is_file()
+    for name in ("full", "file"):
+        assert run(clip_like, tmp_path / name) == 2
+        assert f"{name} is not empty: export into another folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == (tmp_path / "full" / "notes.txt").read_text() == "mine"
+    assert run(clip_like, tmp_path / "file" / "theirs") == 2
+    assert "Not a directory" in capsys.readouterr().err
+
+
+def test_weights_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    from vlp.interop.files import write_weights
+
+    with pytest.raises(OSError, match=r"model\.safetensors cannot be written"):
+        write_weights({"a": np.zeros(1, np.float32)}, tmp_path / "missing" / "model.safetensors")
