@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import Found, named_specials, special_ids
 
 _PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
+_SPARSEST = 16  # ids up to so many times the number of tokens: the library counts through all of them
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -25,14 +28,13 @@ class HuggingFaceTokenizer(Tokenizer):
     def _load(self) -> int:
         from tokenizers import Tokenizer as Pipeline
 
-        try:
+        with _library(f"these {len(self._data)} bytes are no tokenizer.json"):
             pipeline = Pipeline.from_buffer(self._data)
-        except Exception as error:  # the library raises nothing more precise
-            raise ValueError(f"these {len(self._data)} bytes are no tokenizer.json: {error}") from None
-        vocabulary, padding = pipeline.get_vocab(), pipeline.padding
-        pipeline.no_truncation()
-        pipeline.no_padding()
-        found = _found(pipeline, padding, vocabulary)
+            vocabulary, padding = pipeline.get_vocab(), pipeline.padding
+            check_vocabulary(vocabulary)
+            pipeline.no_truncation()
+            pipeline.no_padding()
+            found = _found(pipeline, padding, vocabulary)
         self.special = special_ids(found | named_specials(self._special_tokens, vocabulary.get))
         pipeline.encode_special_tokens = True  # '</s>' in a text is text
         self._pipeline = pipeline
@@ -46,7 +48,8 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def _pieces(self, texts: list[str]) -> list[list[int]]:
         # One by one: the library's batches run in threads of their own, which would take other workers' cores.
-        rows = [self._pipeline.encode(text, add_special_tokens=False).ids for text in texts]
+        with _library("the tokenizer.json fails on a text"):
+            rows = [self._pipeline.encode(text, add_special_tokens=False).ids for text in texts]
         # A model that splits nothing off may find '</s>' in its vocabulary all the same.
         return [
             row if self._never.isdisjoint(row) else [piece for piece in row if piece not in self._never]
@@ -57,18 +60,51 @@ class HuggingFaceTokenizer(Tokenizer):
         return str(self._pipeline.decode(ids))
 
 
+@contextlib.contextmanager
+def _library(what: str) -> Iterator[None]:
+    """Whatever goes wrong in the `tokenizers` library is the file's fault.
+
+    It raises nothing more precise than Exception, and for a regular expression that cannot be run to its end a
+    PanicException, which is not even that.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise ValueError(f"{what}: {error}") from None
+
+
+def check_vocabulary(vocabulary: Mapping[str, int]) -> None:
+    """Raises ValueError where a vocabulary has no tokens, an id that is none, or one far beyond all others."""
+    for token, place in vocabulary.items():
+        if isinstance(place, bool) or not isinstance(place, int) or place < 0:
+            raise ValueError(f"the token {token!r} has the id {place!r}")
+    most = _SPARSEST * len(vocabulary)
+    if not vocabulary or max(vocabulary.values()) > most:
+        highest = max(vocabulary, key=lambda token: vocabulary[token], default="")
+        raise ValueError(
+            f"the vocabulary has {len(vocabulary)} tokens"
+            + (
+                f", and {highest!r} the id {vocabulary[highest]}: ids up to {most} are read"
+                if highest
+                else ""
+            )
+        )
+
+
 def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, int]) -> Found:
     """What the file pads with, and what it puts before and behind a text."""
     around = pipeline.encode("a")
     pads = [vocabulary[name] for name in _PAD_NAMES if name in vocabulary]
     return {
         "pad": padding["pad_id"] if padding else next(iter(pads), None),
-        "begin": around.ids[0] if around.special_tokens_mask[0] else None,
-        "end": around.ids[-1] if around.special_tokens_mask[-1] else None,
+        "begin": around.ids[0] if around.ids and around.special_tokens_mask[0] else None,
+        "end": around.ids[-1] if around.ids and around.special_tokens_mask[-1] else None,
     }
 
 
 def _unknown(data: bytes, vocabulary: dict[str, int]) -> int | None:
     """The id of what the model does not know, which texts may well become."""
     model = json.loads(data)["model"]
-    return vocabulary.get(model.get("unk_token"), model.get("unk_id"))
+    return vocabulary.get(model.get("unk_token") or "", model.get("unk_id"))

@@ -286,7 +286,9 @@ def test_openai_s_archives(pairs: Any, tmp_path: Path, open_clip: Any) -> None:
     model.load_state_dict({name: torch.from_numpy(x).float() for name, x in tensors.items()})
     folder = tmp_path / "theirs"
     folder.mkdir()
-    save_file({**tensors, "context_length": np.asarray(16)}, folder / "tiny.safetensors")
+    sizes = {"context_length": 16, "input_resolution": 32, "vocab_size": 49408}
+    tensors |= {name: np.asarray(size) for name, size in sizes.items()}
+    save_file(tensors, folder / "tiny.safetensors")
     ours = imported(folder / "tiny.safetensors", tmp_path / "ours")
     ids = open_clip.SimpleTokenizer(context_length=16)(pairs[1])
     preprocess = open_clip.transform.image_transform(32, is_train=False)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from vlp.interop import mapping
-from vlp.interop.mapping import Entry, Form, Tensors, entry
+from vlp.interop.mapping import Entry, Form, Tensors, entry, shape_of
 from vlp.models.sizes import tower_size
 
 ATTENTION = "MultiHeadDotProductAttention_0"
@@ -18,7 +18,7 @@ def unstacked(tensors: Tensors) -> Tensors:
     for name, tensor in tensors.items():
         name = name.removeprefix("params/")
         before, stacked, after = name.partition("/encoderblock/")
-        if stacked:
+        if stacked and tensor.ndim:
             result |= {f"{before}/encoderblock_{layer}/{after}": part for layer, part in enumerate(tensor)}
         else:
             result[name] = tensor
@@ -38,11 +38,11 @@ def settings(tensors: Tensors) -> dict[str, Any]:
         raise ValueError(f"the .npz holds no SigLIP of big_vision: it has no {', '.join(missing)}")
     if tensors[needed[0]].ndim != 4:
         raise ValueError("the .npz is a NaFlex model, of any resolution: only those of a fixed one are read")
-    patch_size, _, _, width = tensors["img/embedding/kernel"].shape
+    patch_size, _, _, width = shape_of(tensors, "img/embedding/kernel", 4)
     learned = "img/pos_embedding" in tensors
     if not learned:
         raise ValueError("the .npz has no img/pos_embedding: towers with fixed positions are not read")
-    side = math.isqrt(tensors["img/pos_embedding"].shape[1])
+    side = math.isqrt(shape_of(tensors, "img/pos_embedding", 3)[1])
     pool = "attention" if "img/MAPHead_0/probe" in tensors else "class" if "img/cls" in tensors else "mean"
     image = {
         "kind": "vit",
@@ -60,14 +60,14 @@ def settings(tensors: Tensors) -> dict[str, Any]:
         "pool": "last",
         "projection": "biased" if "txt/head/kernel" in tensors else "none",
     }
-    embed_dim = tensors["img/head/kernel"].shape[1] if "img/head/kernel" in tensors else width
+    embed_dim = shape_of(tensors, "img/head/kernel", 2)[1] if "img/head/kernel" in tensors else width
     return {"embed_dim": embed_dim, "image": image, "text": text, "logit_bias": {"learn": "b" in tensors}}
 
 
 def _size(tensors: Tensors, encoder: str) -> dict[str, Any]:
     layers = {name.split("/")[2] for name in tensors if name.startswith(f"{encoder}/encoderblock_")}
-    width, heads, _ = tensors[f"{encoder}/encoderblock_0/{ATTENTION}/query/kernel"].shape
-    mlp_dim = tensors[f"{encoder}/encoderblock_0/MlpBlock_0/Dense_0/kernel"].shape[1]
+    width, heads, _ = shape_of(tensors, f"{encoder}/encoderblock_0/{ATTENTION}/query/kernel", 3)
+    mlp_dim = shape_of(tensors, f"{encoder}/encoderblock_0/MlpBlock_0/Dense_0/kernel", 2)[1]
     return {"size": "", "width": width, "depth": len(layers), "heads": heads, "mlp_dim": mlp_dim}
 
 

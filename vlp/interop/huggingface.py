@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlp.interop import mapping
+from vlp.interop import fields, mapping
 from vlp.interop.mapping import Entry, entry
+from vlp.interop.reading import HIGHEST, Reading
 from vlp.models.sizes import tower_size
 
 Config = Mapping[str, Any]
@@ -48,6 +49,7 @@ def settings(config: Config) -> dict[str, Any]:
     )
     vision = _tower(config, "vision", vision_defaults)
     text = _tower(config, "text", text_defaults)
+    embed_dim = fields.whole(config.get("projection_dim") or 512, "config.json: projection_dim")
     if vision["num_channels"] != 3 or not vision.get("vision_use_head", True):
         name = "num_channels" if vision["num_channels"] != 3 else "vision_use_head"
         raise ValueError(f"config.json: vision_config.{name}={vision[name]} is not supported")
@@ -63,10 +65,12 @@ def settings(config: Config) -> dict[str, Any]:
     if kind == "clip":
         image |= {"pool": "class", "pre_norm": True, "patch_bias": False, "class_position": True}
         words |= {"causal": True, "pool": "end"}
-        return {"embed_dim": config.get("projection_dim", 512), "image": image, "text": words}
+        return {"embed_dim": embed_dim, "image": image, "text": words}
     image |= {"pool": "attention", "project_query": True, "projection": "none"}
     words |= {"causal": False, "pool": "last", "projection": "biased"}
-    width = text.get("projection_size") or text["hidden_size"]
+    width = fields.whole(
+        text.get("projection_size") or text["hidden_size"], "config.json: text_config.projection_size"
+    )
     if width != vision["hidden_size"]:
         raise ValueError(
             f"config.json: text_config.projection_size={width} is not vision_config.hidden_size={vision['hidden_size']}"
@@ -74,9 +78,28 @@ def settings(config: Config) -> dict[str, Any]:
     return {"embed_dim": width, "image": image, "text": words, "logit_bias": {"learn": True}}
 
 
+def reading_of(config: Config) -> Reading:
+    """How the text tower of a CLIPModel finds the end of a text, and for how many tokens and ids it is made.
+
+    Raises:
+      ValueError: as by `settings`, or `eos_token_id` is no id.
+    """
+    clip = config.get("model_type") == "clip"
+    text = _tower(config, "text", CLIP_TEXT if clip else SIGLIP_TEXT)
+    length, rows = text["max_position_embeddings"], text["vocab_size"]
+    if not clip:
+        return Reading(length, rows)
+    where = "config.json: text_config.eos_token_id"
+    end = fields.whole(text["eos_token_id"], where, least=0)
+    # Configs from before transformers 4.31 say 2, and mean the highest id of a text.
+    return Reading(length, rows, HIGHEST if end == 2 else end, where)
+
+
 def _tower(config: Config, name: str, defaults: Config) -> dict[str, Any]:
-    said = [config.get(f"{name}_{part}") or {} for part in ("config", "config_dict")]
+    said = [fields.part(config, f"{name}_{part}", "config.json: ") for part in ("config", "config_dict")]
     given = {key: value for part in said for key, value in part.items() if value is not None}
+    for key in sorted(given.keys() & defaults.keys() - {"eos_token_id"}):
+        fields.like(given[key], defaults[key], f"config.json: {name}_config.{key}")
     return {**defaults, **given}
 
 

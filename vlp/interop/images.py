@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlp.interop import fields
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, update_json
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -15,6 +17,13 @@ PREPROCESSOR = "preprocessor_config.json"
 Spec = dict[str, Any]
 # Pillow's numbers for filters, as they stand in preprocessor_config.json.
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}
+# What a preprocessor_config.json may say: what is read here, and what changes no pixel of an RGB image.
+HUGGINGFACE_KNOWN = {
+    "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
+    "image_mean", "image_std", "do_convert_rgb", "image_processor_type", "feature_extractor_type", "processor_class",
+    "auto_map", "default_to_square", "_valid_processor_keys", "_processor_class", "data_format", "input_data_format",
+    "disable_grouping", "device", "return_tensors", "image_seq_length",
+}  # fmt: skip
 _OPEN_CLIP_RESIZE = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
@@ -55,34 +64,45 @@ def _huggingface(folder: Path, defaults: Spec) -> Spec:
     """By transformers' image processors of CLIP and SigLIP."""
     path = folder / PREPROCESSOR
     settings = {**defaults, "resample": 3, **_said(read_json(path))}
+    for key, value in settings.items():
+        if value and key not in HUGGINGFACE_KNOWN:
+            raise ValueError(f"{path}: {key}={reprlib.repr(value)} is not supported")
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if not settings.get(step, True):
             raise ValueError(f"{path}: {step}=False is not supported")
-    if not math.isclose(settings.get("rescale_factor", 1 / 255), 1 / 255, rel_tol=1e-6):
-        raise ValueError(f"{path}: rescale_factor={settings['rescale_factor']} is not supported, only 1/255")
-    if settings["resample"] not in _RESAMPLE:
+    factor = fields.number(settings.get("rescale_factor", 1 / 255), f"{path}: rescale_factor")
+    if not math.isclose(factor, 1 / 255, rel_tol=1e-6):
+        raise ValueError(f"{path}: rescale_factor={factor} is not supported, only 1/255")
+    if fields.whole(settings["resample"], f"{path}: resample", least=0) not in _RESAMPLE:
         raise ValueError(f"{path}: resample={settings['resample']} is not supported, only 2 and 3")
     return {
         **_huggingface_size(path, settings),
-        "mean": list(settings["image_mean"]),
-        "std": list(settings["image_std"]),
+        "mean": fields.three(settings["image_mean"], f"{path}: image_mean", positive=False),
+        "std": fields.three(settings["image_std"], f"{path}: image_std"),
         "interpolation": _RESAMPLE[settings["resample"]],
         "convention": "transformers",
     }
 
 
 def _huggingface_size(path: Path, settings: Spec) -> Spec:
-    size = settings["size"]
-    size = {"shortest_edge": size} if isinstance(size, int) else size  # as older files write it
-    crop = settings.get("crop_size") if settings.get("do_center_crop") else None
-    crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
+    # Older files write one number.
+    size = _edges(settings["size"], ("shortest_edge",), f"{path}: size")
+    crops = settings.get("do_center_crop") and settings.get("crop_size") is not None
+    crop = _edges(settings["crop_size"], ("height", "width"), f"{path}: crop_size") if crops else None
     if set(size) == {"height", "width"} and crop in (None, size):
         return {"resolution": _square(path, size), "resize": "squash"}
-    if set(size) != {"shortest_edge"} or crop is None:
+    if set(size) != {"shortest_edge"} or crop is None or set(crop) != {"height", "width"}:
         raise ValueError(f"{path}: size={size} with crop_size={crop} is not supported")
     side = _square(path, crop)
     spec = {"resolution": side, "resize": "crop"}
     return spec if size["shortest_edge"] == side else {**spec, "shorter_side": size["shortest_edge"]}
+
+
+def _edges(value: Any, names: tuple[str, ...], where: str) -> dict[str, int]:
+    """Lengths of edges by name; a single number is that of each of `names`."""
+    if not isinstance(value, dict):
+        return dict.fromkeys(names, fields.whole(value, where))
+    return {name: fields.whole(edge, f"{where}.{name}") for name, edge in value.items() if edge is not None}
 
 
 def _square(path: Path, size: Mapping[str, int]) -> int:
@@ -97,23 +117,29 @@ def _open_clip(folder: Path, resolution: int | None) -> Spec:
     """By open_clip's `image_transform_v2`; the model's own image size comes before the file's."""
     path = folder / OPEN_CLIP
     content = read_json(path)
-    settings = _said(content.get("preprocess_cfg", {}))
-    vision = content.get("model_cfg", {}).get("vision_cfg", {})
-    size = resolution or vision.get("image_size") or settings.get("size", 224)
-    sides = set(size if isinstance(size, (list, tuple)) else [size])
-    if len(sides) != 1:
-        raise ValueError(f"{path}: images of {size} are not supported, only squares")
-    mode = settings.get("resize_mode", "shortest")
+    where = f"{path}: preprocess_cfg"
+    settings = _said(fields.part(content, "preprocess_cfg", f"{path}: "))
+    vision = fields.part(fields.part(content, "model_cfg", f"{path}: "), "vision_cfg", f"{path}: model_cfg.")
+    side = fields.square(resolution or vision.get("image_size") or settings.get("size", 224), f"{where}.size")
+    mode = fields.words(
+        settings.get("resize_mode", "shortest"), f"{where}.resize_mode", tuple(_OPEN_CLIP_RESIZE)
+    )
+    filters = ("bicubic", "bilinear", "random")
+    interpolation = fields.words(settings.get("interpolation", "bicubic"), f"{where}.interpolation", filters)
+    fields.words(settings.get("mode", "RGB"), f"{where}.mode", ("RGB",))
     spec = {
-        "resolution": sides.pop(),
+        "resolution": side,
         "resize": _OPEN_CLIP_RESIZE[mode],
-        "mean": _three(settings.get("mean", CLIP_MEAN)),
-        "std": _three(settings.get("std", CLIP_STD)),
+        "mean": fields.three(settings.get("mean", CLIP_MEAN), f"{where}.mean", positive=False),
+        "std": fields.three(settings.get("std", CLIP_STD), f"{where}.std"),
         # 'random' is for training: open_clip's own evaluation takes bicubic for it.
-        "interpolation": "bilinear" if settings.get("interpolation") == "bilinear" else "bicubic",
+        "interpolation": "bilinear" if interpolation == "bilinear" else "bicubic",
         "convention": "torchvision",
     }
-    return {**spec, "fill": settings.get("fill_color", 0)} if mode == "longest" else spec
+    if mode != "longest":
+        return spec
+    fill = fields.whole(settings.get("fill_color", 0), f"{where}.fill_color", least=0, most=255)
+    return {**spec, "fill": fill}
 
 
 def _openai(folder: Path, resolution: int | None) -> Spec:
@@ -231,7 +257,3 @@ def _needed(folder: Path, resolution: int | None) -> int:
 
 def _said(content: Mapping[str, Any]) -> Spec:
     return {key: value for key, value in content.items() if value is not None}
-
-
-def _three(value: Any) -> list[float]:
-    return [float(value)] * 3 if isinstance(value, (int, float)) else list(value)

@@ -14,16 +14,20 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.image import EvaluationView
 from vlp.configuration import completed, validate
-from vlp.interop import big_vision, huggingface, open_clip
+from vlp.interop import big_vision, fields, huggingface, open_clip
 from vlp.interop.files import read_weights
 from vlp.interop.images import preprocessing_of
 from vlp.interop.mapping import Entry, Tensors, flattened, nested, read
+from vlp.interop.reading import Reading, check_sizes, check_tokenizer
 from vlp.interop.resample import resampled
 from vlp.interop.text import tokenizer_of
 from vlp.interop.tokenizer_files import read_json
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
+
+LARGEST_LOG_SCALE = 13  # of the logit scale: beyond, a softmax of cosines is a maximum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +64,10 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
     folder = source if source.is_dir() else source.parent
     family = family_of(source)
     tensors = read_weights(source, unpickle=interop["unpickle"])
-    differences, tensors, unused = _settings(family, folder, tensors)
+    differences, reading, tensors, unused = _settings(family, folder, tensors)
     model = _model_config(differences)
     leaves = read(_entries(family, model, tensors), tensors, unused)
+    check_sizes(reading, leaves)
     leaves, image = resampled(
         leaves, model.image.to_dict(), interop["resolution"], interop["patch_size"], family
     )
@@ -71,6 +76,8 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
     model.logit_scale.max = max(model.logit_scale.max, float(math.ceil(math.exp(leaves["logit_scale"]))))
     length = len(leaves["text/position/embedding"])
     tokenizer = tokenizer_of(folder, family, length=length)
+    check_tokenizer(reading, tokenizer, leaves)
+    _set_limit(model, float(leaves["logit_scale"]))
     preprocessing = _preprocessing(folder, family, model, interop["resolution"])
     config = _config(source, model, tokenizer, preprocessing)
     return Imported(family, config, _variables(model, tokenizer, leaves), preprocessing, tokenizer)
@@ -96,19 +103,23 @@ def family_of(source: Path) -> str:
     return "huggingface_siglip2" if name.startswith(("Gemma", "Siglip2")) else "huggingface_siglip"
 
 
-def _settings(family: str, folder: Path, tensors: Tensors) -> tuple[dict[str, Any], Tensors, tuple[str, ...]]:
-    """Our settings, the tensors under the names of the table, and names that may be left over."""
+def _settings(
+    family: str, folder: Path, tensors: Tensors
+) -> tuple[dict[str, Any], Reading, Tensors, tuple[str, ...]]:
+    """Our settings, how texts are read, the tensors under the names of the table, and names that may be left over."""
     if family.startswith("huggingface"):
-        return huggingface.settings(read_json(folder / "config.json")), tensors, huggingface.UNUSED
+        config = read_json(folder / "config.json")
+        return huggingface.settings(config), huggingface.reading_of(config), tensors, huggingface.UNUSED
     if family == "big_vision":
         tensors = big_vision.unstacked(tensors)
-        return big_vision.settings(tensors), tensors, ()
+        return big_vision.settings(tensors), Reading(), tensors, ()
     if family == "openai":
         config = open_clip.openai_config(tensors)
     else:
-        config = read_json(folder / open_clip.CONFIG).get("model_cfg", {})
+        config = fields.part(read_json(folder / open_clip.CONFIG), "model_cfg", open_clip.WHERE)
     tracked = tuple(name for name in tensors if name.endswith(".num_batches_tracked"))
-    return open_clip.settings(config, tensors), tensors, (*open_clip.UNUSED, *tracked)
+    unused = (*open_clip.UNUSED, *tracked)
+    return open_clip.settings(config, tensors), open_clip.reading_of(config), tensors, unused
 
 
 def _entries(family: str, model: Any, tensors: Tensors) -> list[Entry]:
@@ -127,6 +138,24 @@ def _model_config(differences: Mapping[str, Any]) -> ConfigDict:
     return defaults
 
 
+def _set_limit(model: ConfigDict, log_scale: float) -> None:
+    """Keeps the model's own logit scale from being cut: a step clamps it to `logit_scale.max`, learned or not.
+
+    A model whose scale lies above CLIP's limit was trained without one (SigLIP's So400m: 112); its limit here is the
+    next power of ten, far from what it learns.
+
+    Raises:
+      ValueError: e to that power is no scale of cosines.
+    """
+    if not -LARGEST_LOG_SCALE <= log_scale <= LARGEST_LOG_SCALE:
+        raise ValueError(
+            f"logit_scale={log_scale:g} is the logarithm of no scale that cosines are multiplied by: it lies outside "
+            f"-{LARGEST_LOG_SCALE} to {LARGEST_LOG_SCALE}"
+        )
+    if log_scale > np.float32(math.log(model.logit_scale.max)):
+        model.logit_scale.max = 10.0 ** math.ceil(log_scale / math.log(10))
+
+
 def _preprocessing(folder: Path, family: str, model: Any, asked: int) -> dict[str, Any]:
     """How images become pixels, at the model's resolution.
 
@@ -138,6 +167,7 @@ def _preprocessing(folder: Path, family: str, model: Any, asked: int) -> dict[st
     if asked:
         spec = {**spec, "resolution": side}
         spec.pop("shorter_side", None)
+    EvaluationView(spec)  # it refuses what it cannot do
     if spec["resolution"] != side:
         raise ValueError(
             f"the preprocessor makes images of {spec['resolution']} pixels, but the model has positions for {side}: "
@@ -171,11 +201,7 @@ def _variables(model: Any, tokenizer: Tokenizer, leaves: Tensors) -> dict[str, A
     Raises:
       ValueError: a tensor of another shape than the config says, one too many or one too few.
     """
-    rows = len(leaves["text/embedding/embedding"])
-    if rows != tokenizer.vocabulary_size:
-        raise ValueError(
-            f"the tokenizer has {tokenizer.vocabulary_size} ids, but the model has {rows}: they do not fit"
-        )
+    rows = tokenizer.vocabulary_size
     abstract = nnx.eval_shape(
         lambda: DualEncoder(
             model, vocabulary_size=rows, length=tokenizer.length, compute=Compute(), rngs=nnx.Rngs(0)

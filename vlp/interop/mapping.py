@@ -12,6 +12,8 @@ from jaxtyping import Shaped
 
 Tensor = Shaped[np.ndarray, "..."]
 Tensors = dict[str, Tensor]
+VARIANCE = ".running_var"
+LARGEST = 1e6  # products of two such numbers, summed and squared, still are numbers in float32
 
 
 class Form(NamedTuple):
@@ -127,14 +129,40 @@ def read(entries: Iterable[Entry], tensors: Mapping[str, Tensor], unused: Sequen
       ValueError: a tensor of the table is not there, or one is there that the table does not name.
     """
     entries = list(entries)
-    wanted = [name for one in entries for name in _names(one)]
+    deepest = max((len(one.layers) for one in entries if one.layers is not None), default=0)
+    if deepest > len(tensors):
+        raise ValueError(f"the config has {deepest} layers, but the weights only {len(tensors)} tensors")
+    wanted = {name: None for one in entries for name in _names(one)}
     missing = [name for name in wanted if name not in tensors]
-    surplus = [name for name in tensors if name not in {*wanted, *unused}]
+    expected = {*wanted, *unused}
+    surplus = [name for name in tensors if name not in expected]
     if missing or surplus:
         raise ValueError(
             f"the weights do not fit their config: {_listed('missing', missing)}; {_listed('left over', surplus)}"
         )
+    _check_numbers({name: tensors[name] for name in wanted})
     return {path: tensor for one in entries for path, tensor in _read(one, tensors).items()}
+
+
+def _check_numbers(tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError where a tensor holds what no trained model does, and what makes embeddings of NaN."""
+    kinds = [name for name, tensor in tensors.items() if tensor.dtype.kind != "f"]
+    if kinds:
+        raise ValueError(f"weights are whole numbers, not floating-point ones: {_listed('in', kinds)}")
+    infinite = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
+    if infinite:
+        raise ValueError(f"weights hold numbers that are not finite: {_listed('in', infinite)}")
+    huge = [name for name, tensor in tensors.items() if np.abs(tensor).max(initial=0.0) > LARGEST]
+    if huge:
+        raise ValueError(
+            f"weights hold numbers above {LARGEST:g}, as no trained model does: {_listed('in', huge)}: is the file "
+            "damaged?"
+        )
+    negative = [
+        name for name, tensor in tensors.items() if name.endswith(VARIANCE) and tensor.min(initial=0.0) < 0
+    ]
+    if negative:
+        raise ValueError(f"{negative[0]} holds a negative variance: is the file damaged?")
 
 
 def _names(one: Entry) -> list[str]:
@@ -143,12 +171,18 @@ def _names(one: Entry) -> list[str]:
 
 
 def _read(one: Entry, tensors: Mapping[str, Tensor]) -> Tensors:
-    if one.layers is None:
-        return dict(zip(one.ours, one.form.read(*(tensors[name] for name in one.theirs)), strict=True))
-    layers = [
-        one.form.read(*(tensors[name.format(layer=layer)] for name in one.theirs)) for layer in one.layers
-    ]
-    return {path: np.stack(parts) for path, parts in zip(one.ours, zip(*layers, strict=True), strict=True)}
+    try:
+        if one.layers is None:
+            return dict(zip(one.ours, one.form.read(*(tensors[name] for name in one.theirs)), strict=True))
+        layers = [
+            one.form.read(*(tensors[name.format(layer=layer)] for name in one.theirs)) for layer in one.layers
+        ]
+        return {
+            path: np.stack(parts) for path, parts in zip(one.ours, zip(*layers, strict=True), strict=True)
+        }
+    except (ValueError, IndexError, TypeError, ZeroDivisionError):  # a shape that the form cannot take apart
+        shapes = "; ".join(f"{name} has shape {list(tensors[name].shape)}" for name in _names(one)[:8])
+        raise ValueError(f"the weights do not fit their config: {shapes}") from None
 
 
 def write(entries: Iterable[Entry], ours: Mapping[str, Tensor]) -> Tensors:
@@ -175,6 +209,22 @@ def _written(one: Entry, ours: Mapping[str, Tensor]) -> Iterable[tuple[str, Tens
     for place, layer in enumerate(one.layers):
         names = (name.format(layer=layer) for name in one.theirs)
         yield from zip(names, one.form.write(*(array[place] for array in arrays)), strict=True)
+
+
+def shape_of(tensors: Mapping[str, Tensor], name: str, dimensions: int) -> tuple[int, ...]:
+    """Returns the shape of a tensor.
+
+    Raises:
+      ValueError: there is none of that name, or it has another number of dimensions or no elements.
+    """
+    if name not in tensors:
+        raise ValueError(f"the weights have no {name}")
+    shape = tuple(tensors[name].shape)
+    if len(shape) != dimensions or 0 in shape:
+        raise ValueError(
+            f"{name} has shape {list(shape)}, and needs {dimensions} dimensions that are not empty"
+        )
+    return shape
 
 
 def _listed(what: str, names: Sequence[str], limit: int = 8) -> str:

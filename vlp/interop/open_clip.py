@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vlp.interop import mapping, timm
+from vlp.interop import fields, mapping, timm
 from vlp.interop.huggingface import layer, norm
-from vlp.interop.mapping import Entry, Tensors, entry
+from vlp.interop.mapping import Entry, Tensors, entry, shape_of
+from vlp.interop.reading import HIGHEST, Reading
 from vlp.models.sizes import RESNETS, convolution_size, tower_size
 
 Config = Mapping[str, Any]
@@ -33,6 +34,10 @@ IGNORED = {
 # Both of open_clip's places for the final norm before a class token's pooling compute the same; only 'avg' differs.
 HARMLESS = {"block_type": ("default", None), "final_ln_after_pool": (False,)}
 CONFIG = "open_clip_config.json"
+WHERE = f"{CONFIG}: "
+LISTS = ("layers", "image_size", "patch_size")  # a number, or one for each stage or side
+# What OpenAI's archives alone hold beside their weights.
+OPENAI_ONLY = {"input_resolution", "context_length", "vocab_size"}
 UNUSED = ("input_resolution", "context_length", "vocab_size", "attn_mask", "text.attn_mask")
 EPS = 1e-5
 
@@ -43,10 +48,10 @@ def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
     Raises:
       ValueError: a setting that our towers do not have, by name and value.
     """
-    vision = _said(config.get("vision_cfg", {}), VISION, "vision_cfg")
-    text = _said(config.get("text_cfg", {}), TEXT, "text_cfg")
+    vision = _said(fields.part(config, "vision_cfg", WHERE), VISION, "vision_cfg")
+    text = _said(fields.part(config, "text_cfg", WHERE), TEXT, "text_cfg")
     _said({key: value for key, value in config.items() if key not in MODEL}, {}, "model_cfg")
-    quick = bool(config.get("quick_gelu", False))
+    quick = fields.like(config.get("quick_gelu", False), False, f"{WHERE}quick_gelu")
     if vision["timm_model_name"]:
         image = timm.settings(vision)
     elif isinstance(vision["layers"], list | tuple):
@@ -54,21 +59,49 @@ def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
     else:
         image = _image(vision, quick)
     scalars = {"logit_bias": {"learn": True}} if "logit_bias" in tensors else {}
-    return {"embed_dim": config["embed_dim"], "image": image, "text": _text(text, quick), **scalars}
+    embed_dim = fields.whole(config.get("embed_dim"), f"{WHERE}embed_dim")
+    return {"embed_dim": embed_dim, "image": image, "text": _text(text, quick), **scalars}
+
+
+def reading_of(config: Config) -> Reading:
+    """How the text tower finds the end of a text, and for how many tokens and ids it is made.
+
+    Raises:
+      ValueError: as by `settings`.
+    """
+    text = _said(fields.part(config, "text_cfg", WHERE), TEXT, "text_cfg")
+    length, rows, pool = text["context_length"], text["vocab_size"], text["pool_type"]
+    if pool == "argmax":
+        return Reading(length, rows, HIGHEST, f"{WHERE}text_cfg.pool_type='argmax'")
+    if pool == "eos":
+        where = f"{WHERE}text_cfg.eos_id"
+        return Reading(length, rows, fields.whole(text["eos_id"], where, least=0), where)
+    return Reading(length, rows)
 
 
 def _said(given: Config, known: Config, where: str) -> dict[str, Any]:
+    given = {key: value for key, value in given.items() if value is not None}
     for key, value in given.items():
+        if key in known:
+            _check(key, value, known[key], f"{WHERE}{where}.{key}")
         # What is off is not missed.
-        if key in known or key in IGNORED or not value or value in HARMLESS.get(key, ()):
-            continue
-        raise ValueError(f"open_clip_config.json: {where}.{key}={value!r} is not supported")
+        elif key not in IGNORED and value and value not in HARMLESS.get(key, ()):
+            raise ValueError(f"{WHERE}{where}.{key}={value!r} is not supported")
     return {**known, **given}
+
+
+def _check(key: str, value: Any, default: Any, where: str) -> None:
+    if key in LISTS and isinstance(value, list):
+        for one in value:
+            fields.whole(one, where)
+    elif key != "eos_id":  # which may be 0
+        fields.like(value, default, where)
 
 
 def _image(vision: Config, quick: bool) -> dict[str, Any]:
     pools = {"tok": "class", "avg": "mean"}
-    side = _square(vision["image_size"], "image_size")
+    side = fields.square(vision["image_size"], f"{WHERE}vision_cfg.image_size")
+    patch_size = fields.square(vision["patch_size"], f"{WHERE}vision_cfg.patch_size")
     if vision["pool_type"] not in pools:
         raise ValueError(
             f"open_clip_config.json: vision_cfg.pool_type={vision['pool_type']!r} is not supported"
@@ -77,9 +110,9 @@ def _image(vision: Config, quick: bool) -> dict[str, Any]:
     return {
         "kind": "vit",
         **_size(vision, vision["width"] // vision["head_width"], quick, "vision_cfg"),
-        "patch_size": _square(vision["patch_size"], "patch_size"),
+        "patch_size": patch_size,
         "resolution": side,
-        "drop_rest": side % _square(vision["patch_size"], "patch_size") > 0,
+        "drop_rest": side % patch_size > 0,
         "position": "learned",
         "pool": pools[vision["pool_type"]],
         "registers": int(average),
@@ -102,7 +135,7 @@ def _resnet(vision: Config) -> dict[str, Any]:
         "width": width,
         "depth": 0,
         "heads": width * 32 // vision["head_width"],
-        "resolution": _square(vision["image_size"], "image_size"),
+        "resolution": fields.square(vision["image_size"], f"{WHERE}vision_cfg.image_size"),
         "pool": "attention",
         "norm": "batch",
         "projection": "biased",
@@ -131,9 +164,11 @@ def _text(text: Config, quick: bool) -> dict[str, Any]:
 
 
 def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
-    act, eps = dict(tower["act_kwargs"] or {}), dict(tower["norm_kwargs"] or {})
-    approximate = act.pop("approximate", "none")
-    norm_eps = eps.pop("eps", EPS)
+    act, eps = (dict(fields.part(tower, key, f"{WHERE}{where}.")) for key in ("act_kwargs", "norm_kwargs"))
+    approximate = fields.words(
+        act.pop("approximate", "none"), f"{WHERE}{where}.act_kwargs.approximate", ("none", "tanh")
+    )
+    norm_eps = fields.number(eps.pop("eps", EPS), f"{WHERE}{where}.norm_kwargs.eps")
     for name, rest in (("act_kwargs", act), ("norm_kwargs", eps)):
         if rest:
             raise ValueError(f"open_clip_config.json: {where}.{name}={tower[name]} is not supported")
@@ -148,13 +183,6 @@ def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
     }
 
 
-def _square(value: Any, name: str) -> int:
-    sides = set(value if isinstance(value, list | tuple) else [value])
-    if len(sides) != 1:
-        raise ValueError(f"open_clip_config.json: {name}={value} is not supported, only squares")
-    return int(sides.pop())
-
-
 def openai_config(tensors: Tensors) -> dict[str, Any]:
     """The `model_cfg` of one of OpenAI's archives, which say it by the shapes of their weights alone.
 
@@ -165,21 +193,27 @@ def openai_config(tensors: Tensors) -> dict[str, Any]:
         raise ValueError(
             "the weights have no config beside them, and are not named like those of OpenAI's archives"
         )
+    if not tensors.keys() >= OPENAI_ONLY:
+        raise ValueError(
+            f"the weights have no {CONFIG} beside them, and are not OpenAI's own, which hold "
+            f"{', '.join(sorted(OPENAI_ONLY))}: their shapes do not say whether the activation is GELU or QuickGELU, "
+            f"how many heads there are and how images are normalised. Put the model's {CONFIG} beside them"
+        )
     vision: dict[str, Any]
     if "visual.proj" in tensors:
-        width, _, _, patch_size = tensors["visual.conv1.weight"].shape
-        side = math.isqrt(len(tensors["visual.positional_embedding"]) - 1)
+        width, _, _, patch_size = shape_of(tensors, "visual.conv1.weight", 4)
+        side = math.isqrt(shape_of(tensors, "visual.positional_embedding", 2)[0] - 1)
         depth = _count(tensors, "visual.transformer.resblocks.")
         vision = {"layers": depth, "width": width, "patch_size": patch_size, "image_size": patch_size * side}
     else:
         stages = [_count(tensors, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)]
-        side = math.isqrt(len(tensors["visual.attnpool.positional_embedding"]) - 1)
-        width = tensors["visual.layer1.0.conv1.weight"].shape[0]
+        side = math.isqrt(shape_of(tensors, "visual.attnpool.positional_embedding", 2)[0] - 1)
+        width = shape_of(tensors, "visual.layer1.0.conv1.weight", 4)[0]
         vision = {"layers": stages, "width": width, "image_size": 32 * side}
-    width, embed_dim = tensors["text_projection"].shape
+    width, embed_dim = shape_of(tensors, "text_projection", 2)
     text = {
-        "context_length": len(tensors["positional_embedding"]),
-        "vocab_size": len(tensors["token_embedding.weight"]),
+        "context_length": shape_of(tensors, "positional_embedding", 2)[0],
+        "vocab_size": shape_of(tensors, "token_embedding.weight", 2)[0],
         "width": width,
         "heads": width // 64,
         "layers": _count(tensors, "transformer.resblocks."),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
-from vlp.interop.tokenizer_files import read_json, write_tokenizer
-from vlp.interop.tokenizer_json import CLIP_END, clip_json, gemma_json, t5_json
+from vlp.interop import fields
+from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, write_tokenizer
+from vlp.interop.tokenizer_json import CLIP_BEGIN, CLIP_END, clip_json, gemma_json, t5_json
 
 __all__ = ["FAMILIES", "tokenizer_of", "write_tokenizer"]
 
@@ -53,9 +55,11 @@ def _huggingface_siglip2(folder: Path, length: int | None) -> Tokenizer:
 
 def _open_clip(folder: Path, length: int | None) -> Tokenizer:
     """By `open_clip.get_tokenizer`: its own byte-pair encoding, or a Hugging Face tokenizer behind its cleaning."""
-    text = read_json(folder / "open_clip_config.json")["model_cfg"].get("text_cfg", {})
-    options = dict(text.get("tokenizer_kwargs", {}))
-    clean = "ftfy_" + options.pop("clean", "whitespace" if text.get("hf_tokenizer_name") else "lower")
+    path, where = folder / OPEN_CLIP, f"{OPEN_CLIP}: model_cfg."
+    text = fields.part(fields.part(read_json(path), "model_cfg", where), "text_cfg", where)
+    options = dict(fields.part(text, "tokenizer_kwargs", f"{where}text_cfg."))
+    clean = options.pop("clean", "whitespace" if text.get("hf_tokenizer_name") else "lower")
+    clean = "ftfy_" + fields.words(clean, f"{where}text_cfg.tokenizer_kwargs.clean")
     strip = options.pop("strip_sep_token", False)
     length = length or options.pop("context_length", None) or text.get("context_length", CLIP_LENGTH)
     if text.get("tokenizer_mode"):
@@ -83,8 +87,11 @@ def _big_vision(folder: Path, length: int | None) -> Tokenizer:
             f"{folder} has {len(found)} files *.model, and needs the one of the weights' vocabulary beside them: "
             f"{_SIGLIP_MODELS}"
         )
-    processor = SentencePieceProcessor(model_proto=found[0].read_bytes())
-    gemma = processor.id_to_piece(processor.eos_id()) == "<eos>"
+    try:
+        processor = SentencePieceProcessor(model_proto=found[0].read_bytes())
+    except RuntimeError as error:
+        raise ValueError(f"{found[0]} is no SentencePiece model: {error}") from None
+    gemma = processor.eos_id() >= 0 and processor.id_to_piece(processor.eos_id()) == "<eos>"
     return _load(
         "sentencepiece",
         found[0],
@@ -124,18 +131,36 @@ def _huggingface(
         **read_json(folder / "special_tokens_map.json", {}),
         **read_json(folder / "tokenizer_config.json", {}),
     }
-    name = settings.get("tokenizer_class", default).removesuffix("Fast")
+    name = fields.words(
+        settings.get("tokenizer_class") or default, f"{folder}: tokenizer_class"
+    ).removesuffix("Fast")
     if default == "Siglip2Tokenizer" and name == "GemmaTokenizer":
         name = default
-    if settings.get("padding_side", "right") != "right":
+    _check_sides(folder, settings)
+    said = settings.get("model_max_length")
+    if default and isinstance(said, int) and said < length:  # open_clip gives its own length to every call
         raise ValueError(
-            f"{folder}: padding_side='{settings['padding_side']}' is not supported, only 'right'"
+            f"{folder}: model_max_length={said} cuts texts that the model has {length} positions for: write the same "
+            "number in both places"
         )
     if name == "SiglipTokenizer" and (folder / "spiece.model").is_file():
         return _siglip(folder, length, settings)
-    data, padding = _pipeline(folder, name)
+    data, padding = _pipeline(folder, name, settings)
     special = _around(settings, padding, strip_end)
-    return _tokenizer_of_json(data, length, special_tokens=special, clean=clean)
+    try:
+        return _tokenizer_of_json(data, length, special_tokens=special, clean=clean)
+    except ValueError as error:
+        raise ValueError(f"the tokenizer in {folder}: {error}") from None
+
+
+def _check_sides(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError where texts are cut or padded on the left: by the settings, else by tokenizer.json."""
+    content = read_json(folder / "tokenizer.json", {})
+    for side, section in (("padding_side", "padding"), ("truncation_side", "truncation")):
+        direction = str(fields.part(content, section, f"{folder}/tokenizer.json: ").get("direction", "right"))
+        said = settings.get(side) or direction.lower()
+        if said != "right":
+            raise ValueError(f"{folder}: {side}={reprlib.repr(said)} is not supported, only 'right'")
 
 
 def _tokenizer_of_json(data: bytes, length: int, *, special_tokens: str, clean: str) -> Tokenizer:
@@ -155,36 +180,65 @@ def _siglip(folder: Path, length: int, settings: Mapping[str, Any]) -> Tokenizer
     return _load("siglip", folder / "spiece.model", length, special_tokens=special)
 
 
-def _pipeline(folder: Path, name: str) -> tuple[bytes, str]:
+def _pipeline(folder: Path, name: str, settings: Mapping[str, Any]) -> tuple[bytes, str]:
     """The tokenizer.json of what transformers builds for a class of tokenizers, and what it pads with."""
     path = folder / "tokenizer.json"
     if name == "CLIPTokenizer":
-        return clip_json(*_clip_vocabulary(folder)), CLIP_END
+        roles = {
+            "begin": ("bos_token", CLIP_BEGIN),
+            "end": ("eos_token", CLIP_END),
+            "unknown": ("unk_token", CLIP_END),
+        }
+        tokens = {role: _content(settings.get(key)) or usual for role, (key, usual) in roles.items()}
+        try:
+            vocabulary, merges = _clip_vocabulary(folder)
+            return clip_json(vocabulary, merges, **tokens), CLIP_END
+        except ValueError as error:
+            raise ValueError(f"the tokenizer in {folder}: {error}") from None
     if not path.is_file():
         raise ValueError(
             f"{folder} has no tokenizer.json, which a tokenizer of the class '{name}' needs here"
         )
     if name == "Siglip2Tokenizer":
-        return gemma_json(path.read_bytes()), "<pad>"
+        return gemma_json(read_json(path)), "<pad>"
     if name == "T5Tokenizer":
-        return t5_json(path.read_bytes()), "<pad>"
+        return t5_json(read_json(path)), "<pad>"
     return path.read_bytes(), ""
 
 
 def _clip_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     path, older = folder / "tokenizer.json", (folder / "vocab.json", folder / "merges.txt")
+    merges: Any
     if path.is_file():
-        content = read_json(path)
-        vocabulary, merges = content["model"]["vocab"], content["model"]["merges"]
-        vocabulary |= {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+        content, where = read_json(path), f"{path}: "
+        model = fields.part(content, "model", where)
+        vocabulary, merges = fields.part(model, "vocab", f"{where}model."), model.get("merges")
+        vocabulary = vocabulary | _added(content, where)
     elif all(file.is_file() for file in older):
         vocabulary = read_json(older[0])
         lines = older[1].read_text(encoding="utf-8").split("\n")
         merges = [line for line in lines if line and not line.startswith("#version")]
     else:
         raise ValueError(f"{folder} has neither tokenizer.json nor vocab.json and merges.txt")
-    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
-    return vocabulary, [(first, second) for first, second in pairs]
+    return vocabulary, _pairs(merges)
+
+
+def _added(content: Mapping[str, Any], where: str) -> dict[str, int]:
+    """The ids of tokens beside the vocabulary."""
+    tokens = content.get("added_tokens") or []
+    if not isinstance(tokens, list) or not all(isinstance(token, dict) for token in tokens):
+        raise fields.refused(f"{where}added_tokens", tokens, "a list of tokens")
+    named = ((token.get("content"), token.get("id")) for token in tokens)
+    return {fields.words(name, f"{where}added_tokens.content"): place for name, place in named}
+
+
+def _pairs(merges: Any) -> list[tuple[str, str]]:
+    lines = merges if isinstance(merges, list) else [merges]
+    pairs = [tuple(line.split(" ")) if isinstance(line, str) else line for line in lines]
+    for line, pair in zip(lines, pairs, strict=True):
+        if not isinstance(pair, (list, tuple)) or [type(piece) for piece in pair] != [str, str]:
+            raise ValueError(f"the merge {reprlib.repr(line)} is no pair of pieces")
+    return [(first, second) for first, second in pairs]
 
 
 def _around(settings: Mapping[str, Any], padding: str, strip_end: bool) -> str:
@@ -205,6 +259,8 @@ def _content(token: Any) -> str:
 
 def _text_length(folder: Path, default: int) -> int:
     """Ids in a row: as many as the model has text positions, else what the tokenizer says if it says anything."""
-    text = read_json(folder / "config.json", {}).get("text_config") or {}
+    text = fields.part(read_json(folder / "config.json", {}), "text_config", "config.json: ")
+    if positions := text.get("max_position_embeddings"):
+        return fields.whole(positions, "config.json: text_config.max_position_embeddings")
     said = read_json(folder / "tokenizer_config.json", {}).get("model_max_length", default)
-    return int(text.get("max_position_embeddings") or (said if said <= 100_000 else default))
+    return said if isinstance(said, int) and said <= 100_000 else default

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vlp.interop import mapping
+from vlp.interop import fields, mapping
 from vlp.interop.huggingface import layer, norm
 from vlp.interop.mapping import Entry, entry
 from vlp.models.sizes import tower_size
@@ -22,7 +22,8 @@ def settings(vision: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       ValueError: it is not one of SigLIP's, or is used otherwise than they are.
     """
-    name = vision["timm_model_name"]
+    name = fields.words(vision["timm_model_name"], "open_clip_config.json: vision_cfg.timm_model_name")
+    side = fields.square(vision["image_size"], "open_clip_config.json: vision_cfg.image_size")
     match = re.fullmatch(r"vit_(base|large|so400m)_patch(\d+)_siglip_(\d+)", name)
     if not match:
         raise ValueError(f"open_clip_config.json: vision_cfg.timm_model_name={name!r} is not supported")
@@ -35,8 +36,8 @@ def settings(vision: Mapping[str, Any]) -> dict[str, Any]:
         "kind": "vit",
         "size": SIZE[match[1]],
         "patch_size": int(match[2]),
-        "resolution": int(vision["image_size"]),
-        "drop_rest": int(vision["image_size"]) % int(match[2]) > 0,
+        "resolution": side,
+        "drop_rest": side % int(match[2]) > 0,
         "position": "learned",
         "pool": "attention",
         "project_query": True,

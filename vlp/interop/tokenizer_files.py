@@ -148,7 +148,10 @@ def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, An
         if missing is None:
             raise ValueError(f"{path.parent} has no {path.name}")
         return missing
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deeply
+        raise ValueError(f"{path} holds no JSON that can be read: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object")
     return content

@@ -9,6 +9,7 @@ from typing import Any, cast
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as Pipeline
 
+from input_pipeline.tokenizers.huggingface import check_vocabulary
 from input_pipeline.tokenizers.special import SpecialIds
 
 CLIP_BEGIN, CLIP_END = "<|startoftext|>", "<|endoftext|>"
@@ -18,18 +19,35 @@ _UNIGRAM = 1  # sentencepiece's TrainerSpec.ModelType
 _UPPER_TO_LOWER = [(chr(code), chr(code + 32)) for code in range(ord("A"), ord("Z") + 1)]
 
 
-def clip_json(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> bytes:
-    """CLIP's byte-pair encoding as `transformers.CLIPTokenizer` runs it: NFC, lower case, no repair of the text."""
-    pipeline = Pipeline(
-        models.BPE(
+def clip_json(
+    vocabulary: Mapping[str, int],
+    merges: Sequence[tuple[str, str]],
+    *,
+    begin: str = CLIP_BEGIN,
+    end: str = CLIP_END,
+    unknown: str = CLIP_END,
+) -> bytes:
+    """CLIP's byte-pair encoding as `transformers.CLIPTokenizer` runs it: NFC, lower case, no repair of the text.
+
+    Raises:
+      ValueError: a token is missing, or the merges are not those of the vocabulary.
+    """
+    check_vocabulary(vocabulary)
+    for name in (begin, end):
+        if name not in vocabulary:
+            raise ValueError(f"the vocabulary has no token {name}")
+    try:
+        model = models.BPE(
             dict(vocabulary),
             list(merges),
             continuing_subword_prefix="",
             end_of_word_suffix="</w>",
             fuse_unk=False,
-            unk_token=CLIP_END,
+            unk_token=unknown,
         )
-    )
+    except Exception as error:  # the library raises nothing more precise
+        raise ValueError(f"vocabulary and merges do not fit: {error}") from None
+    pipeline = Pipeline(model)
     pipeline.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
@@ -40,19 +58,19 @@ def clip_json(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) 
         ]
     )
     pipeline.decoder = decoders.ByteLevel()
-    pipeline.add_special_tokens([AddedToken(name, special=True) for name in (CLIP_BEGIN, CLIP_END)])
+    pipeline.add_special_tokens([AddedToken(name, special=True) for name in (begin, end)])
     pipeline.post_processor = processors.RobertaProcessing(
-        (CLIP_END, vocabulary[CLIP_END]),
-        (CLIP_BEGIN, vocabulary[CLIP_BEGIN]),
+        (end, vocabulary[end]),
+        (begin, vocabulary[begin]),
         trim_offsets=False,
         add_prefix_space=False,
     )
     return pipeline.to_str().encode()
 
 
-def gemma_json(data: bytes) -> bytes:
+def gemma_json(content: Mapping[str, Any]) -> bytes:
     """A Gemma tokenizer.json as SigLIP 2 reads it (`transformers.Siglip2Tokenizer`): lower-cased."""
-    content = json.loads(data)
+    content = dict(content)
     content["normalizer"] = {
         "type": "Sequence",
         "normalizers": [
@@ -69,9 +87,9 @@ def gemma_json(data: bytes) -> bytes:
     return _dumped(content)
 
 
-def t5_json(data: bytes) -> bytes:
+def t5_json(content: Mapping[str, Any]) -> bytes:
     """A T5 tokenizer.json as `transformers.T5Tokenizer` runs it since version 5, whatever else the file says."""
-    content = json.loads(data)
+    content = dict(content)
     content["normalizer"] = _precompiled(content.get("normalizer"))
     content["pre_tokenizer"] = {
         "type": "Sequence",
@@ -84,8 +102,9 @@ def t5_json(data: bytes) -> bytes:
 
 
 def _precompiled(normalizer: Any) -> Any:
-    parts = (normalizer or {}).get("normalizers", [normalizer] if normalizer else [])
-    return next((part for part in parts if part.get("type") == "Precompiled"), None)
+    parts = normalizer.get("normalizers", [normalizer]) if isinstance(normalizer, dict) else []
+    named = (part for part in (parts if isinstance(parts, list) else []) if isinstance(part, dict))
+    return next((part for part in named if part.get("type") == "Precompiled"), None)
 
 
 def sentencepiece_json(data: bytes, special: SpecialIds, clean: str) -> bytes:
