@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import main
@@ -73,3 +76,61 @@ def test_a_file_that_cannot_be_written_is_said_before_the_work(evaluate, run, ca
     (run / "evaluations").write_text("in the way")
     assert evaluate(f"--checkpoint={run}") == 2
     assert "evaluations cannot be made (File exists): say where with --output" in capsys.readouterr().err
+
+
+def test_figures_say_where_they_come_from(evaluate, run, data):
+    assert evaluate(f"--checkpoint={run}", "--config.data.max_bad_share=0.02") == 0
+    saved = json.loads((run / "evaluations" / "features.json").read_text())
+    origin = saved.pop("provenance")
+    assert all(isinstance(value, float) for value in saved.values()) and saved
+    assert (origin["checkpoint"], origin["step"]) == (str(run), 1)
+    assert origin["data"]["val"]["path"] == str(data) and origin["images"] == {"val": 69}
+    assert origin["skipped"] == {"val": {"undecodable": 1}}
+    assert origin["evaluators"] == {"geometry": {"sets": ["val"]}}
+    page = (run / "evaluations" / "features.html").read_text()
+    for words in ("val: 1 records could not be used (1 undecodable)", str(data), "69 images"):
+        assert words in page
+
+
+def test_records_left_out_are_said_and_too_many_refused(evaluate, run, capsys):
+    assert evaluate(f"--checkpoint={run}", "--config.data.max_bad_share=0.02") == 0
+    assert "val: 1 records could not be used (1 undecodable)" in capsys.readouterr().out
+    assert evaluate(f"--checkpoint={run}", "--config.data.max_bad_share=0.01") == 2
+    assert "1 of 70 records of evaluation set 'val'" in capsys.readouterr().err
+
+
+def test_figures_of_other_data_do_not_take_the_name_of_those_there(evaluate, run, data, tmp_path):
+    assert evaluate(f"--checkpoint={run}") == 0
+    before = (run / "evaluations" / "features.json").read_bytes()
+    other = shutil.copy(data, tmp_path / "other.parquet")
+    assert evaluate(f"--checkpoint={run}", f"--config.data.evaluation.val.path={other}") == 0
+    assert evaluate(f"--checkpoint={run}") == 0
+    assert (run / "evaluations" / "features.json").read_bytes() == before
+    names = {path.name for path in (run / "evaluations").glob("*.json")}
+    assert names == {"features.json", "features-val.json"}
+
+
+@pytest.mark.parametrize("config", ["", "--config=configs/eval/retrieval.py"])
+def test_data_at_source_are_evaluated_by_a_checkpoint(run, data, config, capsys):
+    arguments = ["--job=evaluate", f"--checkpoint={run}", f"--source={data}", *([config] if config else [])]
+    assert main.main(arguments) == 0
+    (figures,) = (run / "evaluations").glob("*.json")
+    assert figures.name == ("retrieval-some.json" if config else "quickstart-some.json")
+    saved = json.loads(figures.read_text())
+    assert saved.pop("provenance")["data"]["source"]["path"] == str(data)
+    assert {name.split("/")[1] for name in saved} == {"source"}
+    assert "retrieval/text_to_image/recall@1" in capsys.readouterr().out
+
+
+def test_a_set_that_does_not_fit_is_said_before_anything_is_encoded(run, data, tmp_path, capsys):
+    table = pq.read_table(data)
+    captions = pa.array([[]] * len(table), table.schema.field("captions").type)
+    table = table.set_column(table.column_names.index("captions"), "captions", captions)
+    pq.write_table(table, tmp_path / "mute.parquet")
+    arguments = [
+        f"--checkpoint={run}",
+        f"--source={tmp_path / 'mute.parquet'}",
+        "--config=configs/eval/retrieval.py",
+    ]
+    assert main.main(["--job=evaluate", *arguments]) == 2
+    assert "evaluation set 'source' has no captions" in capsys.readouterr().err

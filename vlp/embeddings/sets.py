@@ -44,12 +44,34 @@ class DumpedSets(Mapping[str, DumpedSet]):
         """
         if not (folder / "index.json").exists():
             raise ValueError(
-                f"{folder} has no index.json, which --job=embed leaves when all shards are there: run it to its end"
+                f"{folder} has no index.json, which --job=embed leaves when all shards are there: run it to its end. "
+                "To evaluate a checkpoint on the data that lie there, add --checkpoint=RUN"
             )
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self.folder, self._parts = folder, index["parts"]
         self._names = [part.removesuffix("/image") for part in self._parts if part.endswith("/image")]
         self._loaded: dict[str, DumpedSet] = {}
+        self.checkpoint: str = index["checkpoint"]
+
+    @property
+    def skipped(self) -> dict[str, dict[str, int]]:
+        """How many records were left out, by reason, of each set that was read and is not whole."""
+        found = {name: self._parts[f"{name}/image"]["skipped"] for name in self._loaded}
+        return {name: counts for name, counts in found.items() if counts}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many images each set has that was read."""
+        return {name: len(one.ids) for name, one in self._loaded.items()}
+
+    @property
+    def origins(self) -> dict[str, dict[str, str]]:
+        """Where each set lies that was read."""
+        return {name: self.origin(name) for name in self._loaded}
+
+    def origin(self, name: str) -> dict[str, str]:
+        """Where a set lies."""
+        return {"format": "embeddings", "path": str(self.folder / name)}
 
     def __getitem__(self, name: str) -> DumpedSet:
         if name not in self._loaded:

@@ -61,5 +61,8 @@ def _build(name: str, options: Mapping[str, Any], data: Mapping[str, EvaluationS
     if not options["sets"]:
         raise ValueError(f"{where} is on but its sets are empty: name one or more of data.evaluation")
     if missing := [one for one in options["sets"] if one not in data]:
-        raise ValueError(f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}")
+        raise ValueError(
+            f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}; say which, as "
+            f"--config.{where}.sets=\"('{next(iter(data), 'mine')}',)\""
+        )
     return kind(data=data, **{option: options[option] for option in options})

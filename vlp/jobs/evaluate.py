@@ -2,103 +2,115 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
-import vlp
 from vlp.checkpoint import is_step
-from vlp.configuration import ConfigError, validate
-from vlp.embeddings.sets import DumpedSets
-from vlp.evaluation import build_evaluators, evaluate, find, results_table
+from vlp.configuration import ConfigError
+from vlp.evaluation import build_evaluators, check, evaluate, find, results_table
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.comparison.runs import EVALUATIONS
 from vlp.evaluation.page.files import write_page
+from vlp.evaluation.provenance import PROVENANCE, about, left_out, provenance
 from vlp.jobs import JobOptions
+from vlp.jobs._evaluated import Evaluated, evaluated
 from vlp.jobs._place import place_of
-from vlp.parallel.mesh import data_mesh
 from vlp.processes.join import join
-from vlp.runs.data import EvaluationSets
 from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
 
 NEEDS = ()  # of embeddings at --source, the images need not be there
+
+LONGEST, MOST = 60, 1000  # letters of sets in a file's name; evaluations of one name
 
 
 def run(options: JobOptions) -> int:
     """Loads, evaluates, prints the table and writes it; of several processes all encode and the first one writes.
 
     Raises:
-      ConfigError: no checkpoint is named, or it holds no intact model, or no evaluator is on, or the figures cannot
-        be written where they belong.
+      ConfigError: no checkpoint is named, or it holds no intact model, or no evaluator is on, or one does not fit its
+        sets, or the figures cannot be written where they belong.
     """
     use_compilation_cache()
     with configuring():
         join(options.config.distributed)
-        model, config, sets = _evaluated(options)
-        evaluators = build_evaluators(config.evaluators, sets)
+        asked = evaluated(options)
+        evaluators = build_evaluators(asked.config.evaluators, asked.sets)
     if not evaluators:
         raise ConfigError(
             "no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true"
         )
-    output = _output(options, config.name)
-    remembering = RememberingEncoder(model)
+    output = _output(options, asked, {one.name: list(one.sets) for one in evaluators})
+    remembering = RememberingEncoder(asked.model)
     with configuring():
+        check(evaluators)
         results = evaluate(evaluators, remembering)
     findings = find(evaluators, remembering, results)
     if jax.process_index():
         return 0
-    write_results(output, results)
+    origin = provenance(evaluators, **asked.origin)
+    write_results(output, results, origin)
     print(results_table(results, findings.chance))
-    page = write_page(
-        output,
-        f"Evaluation of {config.name if options.source else model.config.name}",
-        {**_origin(options), "evaluators": ", ".join(one.name for one in evaluators)},
-        findings,
-    )
-    print(f"\nfigures: {output}   to look at: {page}")
+    page = write_page(output, f"Evaluation of {asked.name}", about(origin), findings)
+    print("\n".join(["", *left_out(origin["skipped"]), f"figures: {output}   to look at: {page}"]))
     return 0
 
 
-def _evaluated(options: JobOptions) -> tuple[Any, Any, Any]:
-    """What encodes, the config with the evaluators, and the sets they run on."""
-    if options.source:
-        dump = DumpedSets(Path(options.source))
-        return dump, options.config, dump
-    if not options.checkpoint:
-        raise ConfigError(
-            "--job=evaluate needs --checkpoint=PATH: a workdir, its checkpoints, or one step's folder; or "
-            "--source=FOLDER: what --job=embed left"
-        )
-    validate(options.config, ("evaluation",))
-    model = vlp.load(options.checkpoint, mesh=data_mesh())
-    config = options.config if options.config_argument else model.config
-    return model, config, EvaluationSets(config, model.preprocessing)
-
-
-def _output(options: JobOptions, name: str) -> Path:
+def _output(options: JobOptions, asked: Evaluated, sets: Mapping[str, list[str]]) -> Path:
     """The file of figures: --output, or beside what is evaluated. Tried before the work and not after it."""
     step = Path(options.checkpoint).name if options.checkpoint and is_step(Path(options.checkpoint)) else ""
-    file = f"{name}-{step}.json" if step else f"{name}.json"
+    own = f"-{_plain(Path(options.source).stem)}" if options.source and options.checkpoint else ""
+    name = f"{asked.config.name}{own}{f'-{step}' if step else ''}"
     if options.output and not options.output.endswith(".json"):
         raise ConfigError(
-            f"--output={options.output}: name the file of figures, such as {file}; a page and the outcomes of queries "
-            "go beside it"
+            f"--output={options.output}: name the file of figures, such as {name}.json; a page and the outcomes of "
+            "queries go beside it"
         )
-    place = Path(options.source) if options.source and not options.workdir_argument else place_of(options)
-    output = Path(options.output) if options.output else place / EVALUATIONS / file
+    beside = Path(options.source) if options.source and not options.checkpoint else None
+    place = beside if beside and not options.workdir_argument else place_of(options)
+    folder = Path(options.output).parent if options.output else place / EVALUATIONS
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"{output.parent} cannot be made ({error.strerror}): say where with --output"
-        ) from error
-    if not os.access(output.parent, os.W_OK):
-        raise ConfigError(f"{output.parent} cannot be written to: say where with --output=PATH/{file}")
-    return output
+        raise ConfigError(f"{folder} cannot be made ({error.strerror}): say where with --output") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{folder} cannot be written to: say where with --output=PATH/{name}.json")
+    return Path(options.output) if options.output else _free(folder, name, asked, sets)
 
 
-def _origin(options: JobOptions) -> dict[str, str]:
-    return {"embeddings": options.source} if options.source else {"checkpoint": options.checkpoint}
+def _free(folder: Path, name: str, asked: Evaluated, sets: Mapping[str, list[str]]) -> Path:
+    """NAME.json, or where that holds figures of other data, a name with the sets in it: nothing is overwritten but
+    what was measured on the same data."""
+    measured = {one: {own: asked.sets.origin(own) for own in names} for one, names in sets.items()}
+    entries = {own: origin for names in measured.values() for own, origin in names.items()}
+    called = "-".join(entries)[:LONGEST]
+    for tried in (name, f"{name}-{called}", *(f"{name}-{called}-{number}" for number in range(2, MOST))):
+        path = folder / f"{tried}.json"
+        if not path.exists() or _measured_on(path) == measured:
+            return path
+    raise ConfigError(
+        f"{folder} holds {MOST} evaluations called {name}: remove some, or say where with --output"
+    )
+
+
+def _measured_on(path: Path) -> dict[str, dict[str, Any]] | None:
+    """The data of each set of each evaluator behind a file of figures; None where it does not say."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))[PROVENANCE]
+        return {
+            name: {one: saved["data"].get(one) for one in settings["sets"]}
+            for name, settings in saved["evaluators"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _plain(name: str) -> str:
+    """A name as a part of a file's name."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("_.") or "data"

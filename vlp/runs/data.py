@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from input_pipeline.addresses import redacted
 from input_pipeline.evaluation_set import EvaluationSet, load_evaluation_set, reasons
 
 
@@ -39,8 +40,24 @@ class EvaluationSets(Mapping[str, EvaluationSet]):
 
     @property
     def skipped(self) -> dict[str, dict[str, int]]:
-        """Of each set that was loaded and left records out: how many, by reason."""
+        """How many records were left out, by reason, of each loaded set that is not whole."""
         return {name: reasons(one.skipped) for name, one in self._loaded.items() if one.skipped}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many images each loaded set has."""
+        return {name: len(one) for name, one in self._loaded.items()}
+
+    @property
+    def origins(self) -> dict[str, dict[str, Any]]:
+        """What says which data the loaded sets are, in plain values; addresses show no secrets."""
+        return {name: self.origin(name) for name in self._loaded}
+
+    def origin(self, name: str) -> dict[str, Any]:
+        """What says which data a set is; nothing is read."""
+        entry = self._config.data.evaluation[name]
+        kept = {key: entry[key] for key in ("format", "fraction", "keep_ids")}
+        return {**kept, "path": redacted(entry["path"]), "columns": dict(entry["columns"])}
 
     def __getitem__(self, name: str) -> EvaluationSet:
         if name not in self._loaded:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from input_pipeline.whole_files import write_whole
+from vlp.evaluation.provenance import PROVENANCE
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -127,10 +128,20 @@ def truncate_lines(path: Path, step: int) -> None:
     write_whole(path, b"".join(line + b"\n" for line in kept))
 
 
-def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
-    """Write final figures, flat names to numbers, sorted; the file is replaced whole, never half written."""
-    numbers = {name: _number(results[name]) for name in sorted(results)}
-    write_whole(Path(path), (json.dumps(numbers, indent=2) + "\n").encode())
+def write_results(
+    path: str | Path, results: Mapping[str, Any], provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write final figures, flat names to numbers, sorted; the file is replaced whole, never half written.
+
+    Args:
+      path: of the file.
+      results: figures by name.
+      provenance: where they come from, which becomes one more key, the last; None is none.
+    """
+    content: dict[str, Any] = {name: _number(results[name]) for name in sorted(results)}
+    if provenance is not None:
+        content[PROVENANCE] = provenance
+    write_whole(Path(path), (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _number(value: Any) -> int | float:

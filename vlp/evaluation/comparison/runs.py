@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from vlp.configuration import completed, flatten
 from vlp.evaluation.outcomes import read_outcomes
+from vlp.evaluation.provenance import PROVENANCE
 
 EVALUATIONS = "evaluations"  # the folder of a run that --job=evaluate writes into
 Curve = tuple[Int[np.ndarray, " steps"], Float[np.ndarray, " steps"]]
@@ -70,10 +71,19 @@ def read_run(path: str) -> Run:
         name=path,
         config=flatten(ConfigDict(completed(saved))) if saved else {},
         step=max([0, *logged, *kept]),
-        figures=_json(file) if file.exists() else {},
+        figures=read_figures(file) if file.exists() else {},
         outcomes=read_outcomes(file.with_suffix(".npz")),
         curves=curves,
     )
+
+
+def read_figures(file: Path) -> dict[str, float]:
+    """The figures of results.json or of an evaluation, without what says where they come from.
+
+    Raises:
+      ValueError: the file is not what its name says.
+    """
+    return {name: value for name, value in _json(file).items() if name != PROVENANCE}
 
 
 def _json(file: Path) -> dict[str, Any]:
