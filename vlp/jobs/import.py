@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import Checkpointer, Description, read_description
 from vlp.checkpoint.description import TOKENIZER
 from vlp.checkpoint.folders import complete_steps, remove
@@ -78,6 +79,5 @@ def _save(imported: Imported, source: Path, workdir: Path) -> None:
         checkpointer.close()
     except RuntimeError as error:  # what a full disk becomes
         raise ConfigError(f"{error}: make room, and give the same command again") from error
-    aside = workdir / f"{CONFIG}.saving"
-    aside.write_text(json.dumps(imported.config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    aside.replace(workdir / CONFIG)
+    text = json.dumps(imported.config, indent=1, sort_keys=True) + "\n"
+    write_whole(workdir / CONFIG, text.encode())
