@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from vlp.configuration.needs import evaluation_sets
 from vlp.evaluation.protocols import Evaluator
 
 PROVENANCE = "provenance"  # its key in a file of figures, whose other keys are figures
@@ -30,7 +31,7 @@ def provenance(evaluators: Sequence[Evaluator], **origin: Any) -> dict[str, Any]
     }
 
 
-def about(found: Mapping[str, Any]) -> dict[str, str]:
+def in_words(found: Mapping[str, Any]) -> dict[str, str]:
     """The same in words, for a page: of data and templates a line each, and whatever else is plain."""
     words = {name: str(value) for name, value in found.items() if isinstance(value, str | int)}
     sizes = found["images"]
@@ -62,16 +63,15 @@ def skipped_records(evaluators: Iterable[Evaluator]) -> dict[str, dict[str, int]
 
 
 def _gathered(evaluators: Iterable[Evaluator], what: str) -> dict[str, Any]:
-    """What the evaluators' data say of the sets that were read; mappings of a test or a user may say nothing."""
+    """What the evaluators' data say of the sets that they use; mappings of a test or a user may say nothing."""
     found: dict[str, Any] = {}
     for one in evaluators:
-        found |= getattr(one.data, what, {})
+        settings = _settings(one)
+        used = {*evaluation_sets(settings), settings.get("learned")}
+        found |= {name: value for name, value in getattr(one.data, what, {}).items() if name in used}
     return found
 
 
 def _settings(evaluator: Evaluator) -> dict[str, Any]:
-    return {
-        field.name: getattr(evaluator, field.name)
-        for field in fields(evaluator)  # type: ignore[arg-type]
-        if field.name not in _OF_RUNS
-    }
+    names = [field.name for field in fields(evaluator)]  # type: ignore[arg-type]
+    return {name: getattr(evaluator, name) for name in names if name not in _OF_RUNS}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from vlp.evaluation import Evaluator, chance_levels, results_table
+from vlp.evaluation.comparison.runs import read_figures
+from vlp.evaluation.provenance import left_out, skipped_records
 from vlp.jobs import JobOptions
 from vlp.models.families import family
 
@@ -29,26 +33,35 @@ def ablations(config: Any) -> list[str]:
 def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     """The table of results beside chance, where everything is, and two ablations to try."""
     workdir = options.workdir
-    results = (
-        json.loads((workdir / "results.json").read_text()) if (workdir / "results.json").exists() else {}
-    )
-    chance = chance_levels(evaluators)
-    ordered = {name: results[name] for name in chance if name in results}
-    table = results_table(ordered, chance) if ordered else "no evaluator was asked for"
-    page = ", to look at: results.html" if (workdir / "results.html").exists() else ""
-    given = f" --config={options.config_argument}" if options.config_argument else ""
+    results = read_figures(workdir / "results.json") if (workdir / "results.json").exists() else {}
+    chance = chance_levels(evaluators) if results else {}
+    table = results_table(_ordered(results, chance), chance) if results else "no evaluator was asked for"
+    given = f" --config={shlex.quote(options.config_argument)}" if options.config_argument else ""
     commands = [
-        f"  python main.py{given} --workdir={workdir}-{number} {ablation}"
+        f"  python main.py{given} --workdir={shlex.quote(f'{workdir}-{number}')} {ablation}"
         for number, ablation in enumerate(ablations(options.config), start=1)
     ]
+    skipped = left_out(skipped_records(evaluators))
     return "\n".join(
-        [
-            "",
-            table,
-            "",
-            f"figures: {workdir / 'results.json'}{page}   curves: {workdir / 'metrics.jsonl'}, "
-            f"tensorboard --logdir={workdir}   model: vlp.load({str(workdir)!r})",
-            "two ablations to try next:",
-            *commands,
-        ]
+        ["", table, "", *skipped, _places(workdir), "two ablations to try next:", *commands],
+    )
+
+
+def _ordered(results: Mapping[str, float], chance: Mapping[str, float]) -> dict[str, float]:
+    """The figures of an evaluator beside each other: first those that have a chance, in its order."""
+    known = [*(name for name in chance if name in results), *(name for name in results if name not in chance)]
+    evaluators = list(dict.fromkeys(name.partition("/")[0] for name in known))
+    return {
+        name: results[name]
+        for name in sorted(known, key=lambda name: evaluators.index(name.partition("/")[0]))
+    }
+
+
+def _places(workdir: Path) -> str:
+    """Where a run's files are, those that are there."""
+    page = ", to look at: results.html" if (workdir / "results.html").exists() else ""
+    figures = f"figures: {workdir / 'results.json'}{page}   " if (workdir / "results.json").exists() else ""
+    return (
+        f"{figures}curves: {workdir / 'metrics.jsonl'}, tensorboard --logdir={shlex.quote(str(workdir))}   "
+        f"model: vlp.load({str(workdir)!r})"
     )

@@ -17,7 +17,7 @@ from vlp.evaluation import build_evaluators, check, evaluate, find, results_tabl
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.comparison.runs import EVALUATIONS
 from vlp.evaluation.page.files import write_page
-from vlp.evaluation.provenance import PROVENANCE, about, left_out, provenance
+from vlp.evaluation.provenance import PROVENANCE, in_words, left_out, provenance
 from vlp.jobs import JobOptions
 from vlp.jobs._evaluated import Evaluated, evaluated
 from vlp.jobs._place import place_of
@@ -57,7 +57,7 @@ def run(options: JobOptions) -> int:
     origin = provenance(evaluators, **asked.origin)
     write_results(output, results, origin)
     print(results_table(results, findings.chance))
-    page = write_page(output, f"Evaluation of {asked.name}", about(origin), findings)
+    page = write_page(output, f"Evaluation of {asked.name}", in_words(origin), findings)
     print("\n".join(["", *left_out(origin["skipped"]), f"figures: {output}   to look at: {page}"]))
     return 0
 

@@ -18,6 +18,7 @@ from vlp.checkpoint import Checkpointer, Description, check_same_config, read_de
 from vlp.configuration import completed, to_dict
 from vlp.evaluation import find
 from vlp.evaluation.page.files import write_page
+from vlp.evaluation.provenance import in_words, provenance
 from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.runs.stage import Stage, open_stages
@@ -218,6 +219,7 @@ class Run:
         findings = find(final.evaluators, final.model, final.figures)
         if self.primary:
             about = {"config": self.config.name, "step": f"{self.config.steps:,} (the last)"}
+            about |= in_words(provenance(final.evaluators))
             write_page(self.workdir / "results.json", f"Results of {self.config.name}", about, findings)
 
     def hooks(
