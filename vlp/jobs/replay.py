@@ -21,7 +21,7 @@ from vlp.runs.stage import Stage
 from vlp.runs.startup import configuring
 from vlp.training.loop import Hook
 from vlp.training.path_rules import tree_paths
-from vlp.training.state import TrainState
+from vlp.training.state import TrainState, divide
 from vlp.training.throughput import StepTimer
 
 NEEDS = ()
@@ -47,11 +47,13 @@ def run(options: JobOptions) -> int:
         config = FrozenConfigDict(completed(read_description(folder).config))
     replayed = Run(config, workdir)
     state, batch = _before(replayed, folder, step)
-    (loss, (metrics, _)), gradients = replayed.stage_of(step).training.gradient(state, batch)
+    training = replayed.stage_of(step).training
+    (loss, (metrics, _)), gradients = training.gradient(state, batch)
+    trained, _ = divide(state.params, training.held)
     for name, value in {"loss": loss, **metrics}.items():
         print(f"{name:<40} {float(value):12.6g}")
     print(f"\n{'parameter':<64} {'|parameter|':>12} {'|gradient|':>12} {'not finite':>10}")
-    for name, *figures in layers(state.params, gradients):
+    for name, *figures in layers(trained, gradients):
         print(f"{name:<64} {figures[0]:12.4g} {figures[1]:12.4g} {figures[2]:10d}")
     return 0
 

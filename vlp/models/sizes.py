@@ -50,7 +50,7 @@ def tower_size(config: Any) -> TowerSize:
     Raises:
       ValueError: the name is unknown, a number is missing, or the heads do not divide the width.
     """
-    chosen = _numbers(config, ("width", "depth", "heads", "mlp_dim"))
+    chosen: dict[str, Any] = _numbers(config, ("width", "depth", "heads", "mlp_dim"))
     if chosen["width"] % chosen["heads"]:
         raise ValueError(
             f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"

@@ -147,23 +147,22 @@ class Run:
     def restored(self, folder: Path) -> tuple[TrainState, int]:
         """The state in a checkpoint's folder, as the stage that saved it has it, and the updates it has seen."""
         step = int(read_description(folder).progress["step"])
-        model, training, description = self.checkpointer.restore(
-            folder, *to_checkpoint(self.stage_of(step).training.abstract_state)
-        )
+        there = self.stage_of(step).training
+        model, training, description = self.checkpointer.restore(folder, *to_checkpoint(there.abstract_state))
         self.counters.restore(description.progress["data"])
         if "faults" in description.progress:  # checkpoints from before there were any have none
             self.faults.restore(description.progress["faults"])
         for rollback, saved in zip(self.rollbacks, description.progress.get("rollbacks", ()), strict=False):
             rollback.load(saved)
-        return from_checkpoint(model, training), step
+        return from_checkpoint(model, training, there.held), step
 
     def state_of(self, step: int) -> TrainState:
         """The state in the checkpoint of an earlier step of this run, as the stage under way has it."""
         with configuring():
             folder = self.checkpointer.intact(step)
-        abstract = to_checkpoint(self.stage_of(step).training.abstract_state)
-        model, training, _ = self.checkpointer.restore(folder, *abstract)
-        return self.stage.carried(from_checkpoint(model, training))
+        there = self.stage_of(step).training
+        model, training, _ = self.checkpointer.restore(folder, *to_checkpoint(there.abstract_state))
+        return self.stage.carried(from_checkpoint(model, training, there.held))
 
     def stage_of(self, step: int) -> Stage:
         """The stage that makes the update `step`; of step 0, the first."""

@@ -16,8 +16,8 @@ from vlp.models.variables import merged
 from vlp.objectives.base import Episode
 from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
-from vlp.training.optimizer import make_optimizer
-from vlp.training.state import Bounds, TrainState, create_state, parameter_bounds, split
+from vlp.training.optimizer import held_paths, make_optimizer
+from vlp.training.state import Bounds, TrainState, averaged, create_state, parameter_bounds, split
 from vlp.training.step import Gradient, make_gradient, make_train_step
 
 
@@ -28,6 +28,7 @@ class Training:
     Attributes:
       model_graphdef: structure of the dual encoder alone, for evaluation.
       bounds: intervals that parameters are clamped to after an update, by path.
+      held: slash-joined paths of the parameters that no step changes.
       abstract_state: shapes, dtypes and shardings of the state: what a checkpoint is restored into.
       initial_state: makes the state before the first step, in place on the mesh.
       train_step: jitted; donates the state.
@@ -40,6 +41,7 @@ class Training:
 
     model_graphdef: nnx.GraphDef
     bounds: Bounds
+    held: frozenset[str]
     abstract_state: PyTree
     initial_state: Any
     train_step: jax.stages.Wrapped
@@ -69,20 +71,23 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
     abstract = nnx.eval_shape(make_pretrainer)
     graphdef, abstract_params, _ = split(abstract)
     optimizer, schedule = make_optimizer(config.optimizer, config.steps, abstract_params)
-    ema_decay = config.optimizer.ema_decay
+    ema_decay, held = config.optimizer.ema_decay, held_paths(config.optimizer, abstract_params)
 
     def initial_state() -> TrainState:
         _, params, rest = split(make_pretrainer())
-        return create_state(params, rest, optimizer, ema=ema_decay > 0)
+        return create_state(params, rest, optimizer, ema=ema_decay > 0, held=held)
 
     shapes = jax.eval_shape(initial_state)
     shardings = state_shardings(shapes, mesh)
-    gradient = make_gradient(graphdef, seed=config.seed)
+    gradient = make_gradient(graphdef, seed=config.seed, held=held)
     bounds = parameter_bounds(abstract)
-    step = make_train_step(gradient, optimizer, schedule=schedule, bounds=bounds, ema_decay=ema_decay)
+    step = make_train_step(
+        gradient, optimizer, schedule=schedule, bounds=bounds, ema_decay=ema_decay, held=held
+    )
     return Training(
         model_graphdef=nnx.graphdef(abstract.model),
         bounds=bounds,
+        held=held,
         abstract_state=jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             shapes,
@@ -100,5 +105,4 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
 
 def model_variables(state: TrainState) -> PyTree:
     """The dual encoder's variables to evaluate: the running mean of its parameters where there is one."""
-    params = state.params if state.ema is None else state.ema
-    return merged(params["model"], state.rest.get("model", {}))
+    return merged(averaged(state)["model"], state.rest.get("model", {}))

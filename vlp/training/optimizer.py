@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
-from vlp.training.path_rules import match_tree, tree_paths
+from vlp.training.path_rules import match_paths, tree_paths
 from vlp.training.schedules import make_schedule
 
 
@@ -26,7 +24,8 @@ def make_optimizer(
 
     A parameter with learning-rate multiplier m and decay multiplier d moves by
     `-lr(n) * m * (scaled(gradient) + weight_decay * d * parameter)`, `scaled` being one of SCALINGS. Multiplier
-    m = 0 freezes it: a zero update, no decay, no moments, no part in the global norm.
+    m = 0 freezes it: a zero update, no decay, no moments, no part in the global norm. The step does not even ask for
+    its gradient (`held_paths`).
 
     Args:
         config: the `optimizer` branch of the configuration.
@@ -34,30 +33,24 @@ def make_optimizer(
         params: nested dict of float32 arrays or ShapeDtypeStructs; only paths and structure are used.
 
     Returns:
-        The transformation, whose `update` needs the parameters, and the schedule (learning rate by step).
+        The transformation, whose `update` needs the parameters, of which it may be given all or those that are trained;
+        and the schedule (learning rate by step).
 
     Raises:
         ValueError: an unknown name, a value out of range, or a rule that matches nothing.
     """
     _validate(config)
     schedule = make_schedule(config.schedule, config.learning_rate, steps)
-    rates = match_tree(
-        config.learning_rate_rules,
-        params,
-        default=Rate(),
-        convert=_rate,
-        name="optimizer.learning_rate_rules",
+    paths = tree_paths(params)
+    rates = _rates(config, paths)
+    multipliers = match_paths(
+        config.weight_decay_rules,
+        paths,
+        default=1.0,
+        convert=_multiplier,
+        name="optimizer.weight_decay_rules",
     )
-    decays = jax.tree.map(
-        lambda m: config.weight_decay * m,
-        match_tree(
-            config.weight_decay_rules,
-            params,
-            default=1.0,
-            convert=_multiplier,
-            name="optimizer.weight_decay_rules",
-        ),
-    )
+    decays = {path: config.weight_decay * m for path, m in zip(paths, multipliers, strict=True)}
     parts = [
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         SCALINGS[config.name](config, params),
@@ -65,8 +58,50 @@ def make_optimizer(
         *(_scaled(rate, schedule, config, mask) for rate, mask in _groups(rates) if rate != Rate()),
         optax.scale_by_learning_rate(schedule),
     ]
-    labels = jax.tree.map(lambda rate: "trained" if rate.multiplier else "frozen", rates)
+    labels = _by_path({path: "trained" if rate.multiplier else "frozen" for path, rate in rates.items()})
     return optax.partition({"trained": optax.chain(*parts), "frozen": optax.set_to_zero()}, labels), schedule
+
+
+def held_paths(config: Any, params: Any) -> frozenset[str]:
+    """Finds the parameters that no step changes: those whose learning-rate multiplier is 0.
+
+    Args:
+        config: the `optimizer` branch of the configuration.
+        params: as in `make_optimizer`.
+
+    Returns:
+        Their slash-joined paths.
+
+    Raises:
+        ValueError: nothing is left to train, or a rule cannot be read.
+    """
+    rates = _rates(config, tree_paths(params))
+    held = frozenset(path for path, rate in rates.items() if not rate.multiplier)
+    if len(held) == len(rates):
+        raise ValueError(
+            f"optimizer.learning_rate_rules='{config.learning_rate_rules}' freezes every parameter: leave one to train"
+        )
+    return held
+
+
+def _rates(config: Any, paths: Sequence[str]) -> dict[str, Rate]:
+    rates = match_paths(
+        config.learning_rate_rules,
+        paths,
+        default=Rate(),
+        convert=_rate,
+        name="optimizer.learning_rate_rules",
+    )
+    return dict(zip(paths, rates, strict=True))
+
+
+def _by_path(values: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """What makes a tree of the values of any tree's leaves, be it of all parameters or of some."""
+
+    def tree(params: Any) -> Any:
+        return jax.tree.unflatten(jax.tree.structure(params), [values[path] for path in tree_paths(params)])
+
+    return tree
 
 
 def updates_made(state: optax.OptState) -> jax.Array:
@@ -115,8 +150,7 @@ def _muon(config: Any, params: Any) -> optax.GradientTransformation:
         ),
         optax.stateless_with_tree_map(lambda update, _: 0.2 * math.sqrt(max(update.shape[-2:])) * update),
     )
-    hidden = [bool(HIDDEN_MATRIX.search(path)) for path in tree_paths(params)]
-    labels = jax.tree.unflatten(jax.tree.structure(params), ["muon" if one else "adam" for one in hidden])
+    labels = _by_path({path: "muon" if HIDDEN_MATRIX.search(path) else "adam" for path in tree_paths(params)})
     return optax.partition({"muon": orthogonal, "adam": _adam(config, params)}, labels)
 
 
@@ -168,10 +202,10 @@ def _multiplier(text: str) -> float:
     return value
 
 
-def _groups(values: Any) -> Iterator[tuple[Any, Any]]:
+def _groups(values: Mapping[str, Any]) -> Iterator[tuple[Any, Callable[[Any], Any]]]:
     """Each distinct value with the mask of the parameters that have it (optax masks are yes or no)."""
-    for value in sorted(set(jax.tree.leaves(values))):
-        yield value, jax.tree.map(functools.partial(operator.eq, value), values)
+    for value in sorted(set(values.values())):
+        yield value, _by_path({path: value == other for path, other in values.items()})
 
 
 def _validate(config: Any) -> None:

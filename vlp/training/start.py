@@ -7,6 +7,7 @@ import functools
 import logging
 import math
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -39,8 +40,16 @@ def start_from(checkpoint: str, state: TrainState) -> TrainState:
     rest = dict(state.rest)
     if "model" in rest:
         rest["model"] = _placed(arrays.get("rest", {}).get("model", {}), rest["model"], checkpoint)
-    ema = None if state.ema is None else jax.tree.map(lambda leaf: leaf.copy(), params)
+    ema = None if state.ema is None else _copied(params, state.ema)
     return dataclasses.replace(state, params=params, rest=rest, ema=ema)
+
+
+def _copied(params: PyTree, like: PyTree) -> PyTree:
+    """Copies of those parameters that another tree has."""
+    return {
+        name: _copied(params[name], value) if isinstance(value, Mapping) else params[name].copy()
+        for name, value in like.items()
+    }
 
 
 def check_bounds(params: PyTree, bounds: Bounds, where: str) -> None:
