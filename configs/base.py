@@ -63,6 +63,9 @@ def get_config() -> ConfigDict:
         "keep_last": 2,
         "keep_every": 0,  # also keep multiples of this step for ever; 0 = none
         "start": "",  # checkpoint or workdir whose model a fresh run starts from; '' = none
+        "start_image": "",  # whose image tower and its projection, ahead of `start`
+        "start_text": "",  # whose text tower and its projection
+        "start_new": "",  # regex of paths, as "^model/text_projection/", that they need not have, or not in this shape
     }
     config.log = {"every": 50, "tensorboard": True}
     config.profile = {"first": 0, "steps": 3}  # steps traced into the workdir's `profile`; first 0 = none

@@ -98,7 +98,7 @@ def test_it_begins_with_the_running_mean_of_the_model_it_started_from(source, tm
 def test_with_smaller_images_it_begins_with_what_the_model_makes_of_those(source, tmp_path, caplog):
     smaller = "--config.model.image.resolution=32"
     assert tune(source, tmp_path, smaller) == 0
-    assert "['image']['position']['embedding'] is resampled from 64 positions to 16" in caplog.text
+    assert "model/image/position/embedding is resampled from 64 positions to 16" in caplog.text
     line = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     assert line["loss"] == pytest.approx(first_loss(vlp.load(source), [*RUN, *STILL, smaller]), rel=1e-4)
 
@@ -106,10 +106,28 @@ def test_with_smaller_images_it_begins_with_what_the_model_makes_of_those(source
 def test_another_model_is_refused_by_name(source, tmp_path, capsys):
     assert tune(source, tmp_path, "--config.model.embed_dim=64") == 2
     error = capsys.readouterr().err
-    assert "['text_projection']['kernel']" in error and "config.json" in error
+    assert "model/text_projection/kernel" in error and "config.json" in error
     assert len(error.strip().splitlines()) == 1
 
 
 def test_what_is_not_there_is_refused(tmp_path, capsys):
     assert tune(tmp_path / "nothing", tmp_path / "run") == 2
     assert "there is no checkpoint or workdir at" in capsys.readouterr().err
+
+
+def test_a_text_tower_for_another_run_s_image_tower_leaves_it_as_it_was(source, tmp_path):
+    rules = "^model/image(_projection)?/ = 0"
+    settings = [
+        f"--config.checkpoint.start_image={source}",
+        f"--config.optimizer.learning_rate_rules={rules}",
+    ]
+    assert main.main([*RUN, "--config.steps=2", "--config.seed=5", *settings, f"--workdir={tmp_path}"]) == 0
+    there, here = (
+        load_model_arrays(find_checkpoint(workdir))["ema"]["model"] for workdir in (source, tmp_path)
+    )
+    for tower in ("image", "image_projection"):
+        pairs = zip(*(sorted(leaves(tree[tower])) for tree in (there, here)), strict=True)
+        for (path, wanted), (_, found) in pairs:
+            np.testing.assert_array_equal(found, wanted, err_msg=path)
+    assert not np.array_equal(there["text_projection"]["kernel"], here["text_projection"]["kernel"])
+    vlp.load(tmp_path)

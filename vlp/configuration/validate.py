@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -158,6 +159,21 @@ def _check_prototypes(config: ConfigDict) -> None:
         )
 
 
+def _check_start(config: ConfigDict) -> None:
+    settings = config.checkpoint
+    try:
+        re.compile(settings.start_new)
+    except re.error as error:
+        raise ConfigError(
+            f"checkpoint.start_new='{settings.start_new}' is no regular expression: {error}"
+        ) from error
+    if settings.start_new and not (settings.start or settings.start_image or settings.start_text):
+        raise ConfigError(
+            f"checkpoint.start_new='{settings.start_new}' has no meaning in a run that starts from nothing: set "
+            "checkpoint.start, start_image or start_text"
+        )
+
+
 def _check_rollback(config: ConfigDict) -> None:
     factor = config.rollback.factor
     if not factor:
@@ -239,6 +255,7 @@ CHECKS: tuple[Callable[[ConfigDict], None], ...] = (
     _check_image_data,
     _check_tokenizer,
     _check_prototypes,
+    _check_start,
     _check_rollback,
     _check_weights,
     _check_evaluators,

@@ -56,12 +56,14 @@ class Objective(nnx.Module):
       fields: the batch fields it reads; the data deliver these, or the config is refused.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value: a batch
         with another number than -1 (none) and those below it ends the run.
+      parts: names of its attributes that outlive training: modules that another run starts from, with the towers.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
         `vlp.training.episodes`.
     """
 
     fields: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({})
+    parts: tuple[str, ...] = ()
     episode: Episode | None = None
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):

@@ -31,7 +31,7 @@ from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
 from vlp.training.rollback import Rollback
 from vlp.training.signals import StopSignal
-from vlp.training.start import check_bounds, start_from
+from vlp.training.start import ORIGINS, check_bounds, start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak
 from vlp.training.writers import MetricsWriter, write_results
@@ -135,13 +135,14 @@ class Run:
         """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
         if self.newest is not None:
             return self.restored(self.newest)
-        checkpoint = self.config.checkpoint.start
-        if not checkpoint:
+        settings = self.config.checkpoint
+        origins = [f"checkpoint.{name}={settings[name]}" for name in ORIGINS if settings[name]]
+        if not origins:
             return self.stages[0].training.initial_state(), 0
         with configuring():  # what is given is a whole model
             training = self.stages[-1].training
-            state = start_from(checkpoint, training.initial_state())
-            check_bounds(state.params, training.bounds, f"checkpoint.start={checkpoint}")
+            state = start_from(settings, training.initial_state(), parts=training.parts)
+            check_bounds(state.params, training.bounds, origins[0])
             return state, 0
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:

@@ -35,6 +35,7 @@ class Training:
       gradient: jitted; what the step computes before its update, for looking at it.
       fields: batch fields the active objectives read.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
+      parts: paths of what objectives learn and want to outlive training.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
     """
@@ -48,6 +49,7 @@ class Training:
     gradient: Gradient
     fields: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]]
+    parts: tuple[str, ...]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
 
@@ -98,6 +100,9 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
         gradient=jax.jit(gradient),
         fields=abstract.fields,
         limits=abstract.limits,
+        parts=tuple(
+            f"objectives/{name}/{part}" for name, one in abstract.objectives.items() for part in one.parts
+        ),
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )

@@ -1,4 +1,4 @@
-"""A fresh run that starts from the model of another: fine-tuning, also of an imported one."""
+"""A fresh run that starts from what others have trained: a whole model, or towers from different checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import functools
 import logging
 import math
 import operator
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -15,33 +16,108 @@ import numpy as np
 from jaxtyping import PyTree
 
 from vlp.checkpoint import find_checkpoint, load_model_arrays
+from vlp.training.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState
 from vlp.training.switch import can_be_resampled, resampled
 
 ROUNDING = 1e-5  # of a logarithm in float32
+TOWER = re.compile(r"^model/(image|text)(_projection)?/")
+ORIGINS = ("start", "start_image", "start_text")  # settings that name a checkpoint
+
+Covers = Callable[[str], bool]  # whether a checkpoint is asked for the array of a path
 
 
-def start_from(checkpoint: str, state: TrainState) -> TrainState:
-    """A state before the first step, its towers those of a checkpoint: their running mean where it kept one.
+def start_from(settings: Mapping[str, str], state: TrainState, *, parts: Collection[str] = ()) -> TrainState:
+    """Puts trained arrays into a state before its first step: their running mean where a checkpoint kept one.
 
-    Objectives and the optimiser's state stay as they were initialised. Positions are resampled where images or texts
-    have another size than the checkpoint's.
+    The rest of the objectives and the optimiser's state stay as they were initialised. Positions are resampled where
+    images or texts have another size than the checkpoint's. A tower that the state does not have is not asked for.
 
     Args:
-      checkpoint: a workdir, its checkpoints, or one step's folder.
+      settings: `checkpoint` of the config: workdirs, checkpoints or a step's folder as `start` (the whole model, and
+        the parts of objectives that it has), `start_image` and `start_text` (a tower and its projection, ahead of
+        `start`); and `start_new`, a regular expression of the paths that need not be there, or may have another shape.
       state: the initial state, on its mesh.
+      parts: paths of what objectives want to outlive training, as 'objectives/<entry>/<part>'.
 
     Raises:
       ValueError: there is no intact checkpoint, or its model is another than the config's.
     """
-    arrays = load_model_arrays(find_checkpoint(checkpoint))
-    model = arrays.get("ema", arrays["params"])["model"]
-    params = {**state.params, "model": _placed(model, state.params["model"], checkpoint)}
-    rest = dict(state.rest)
-    if "model" in rest:
-        rest["model"] = _placed(arrays.get("rest", {}).get("model", {}), rest["model"], checkpoint)
-    ema = None if state.ema is None else _copied(params, state.ema)
-    return dataclasses.replace(state, params=params, rest=rest, ema=ema)
+    here = {"params": state.params, "rest": state.rest}
+    for setting in ORIGINS:
+        if settings[setting]:
+            origin = f"checkpoint.{setting}={settings[setting]}"
+            arrays = load_model_arrays(find_checkpoint(settings[setting]))
+            there = {"params": arrays.get("ema", arrays["params"]), "rest": arrays.get("rest", {})}
+            covers = _covers(setting, settings, parts)
+            here = {
+                kind: _placed(there[kind], tree, covers, settings["start_new"], origin)
+                for kind, tree in here.items()
+            }
+    ema = None if state.ema is None else _copied(here["params"], state.ema)
+    return dataclasses.replace(state, params=here["params"], rest=here["rest"], ema=ema)
+
+
+def _covers(setting: str, settings: Mapping[str, str], parts: Collection[str]) -> Covers:
+    """What the checkpoint of a setting is asked for."""
+
+    def covers(path: str) -> bool:
+        tower = TOWER.match(path)
+        own = f"start_{tower[1]}" if tower else ""
+        if setting != "start":
+            return own == setting
+        mine = path.startswith("model/") or any(path.startswith(f"{part}/") for part in parts)
+        return mine and not settings.get(own, "")
+
+    return covers
+
+
+def _placed(there: PyTree, here: PyTree, covers: Covers, new: str, origin: str) -> PyTree:
+    """The arrays of the checkpoint where those of the state are."""
+    wanted = {name: leaf for name, leaf in _named(here).items() if covers(name)}
+    found = {name: leaf for name, leaf in _named(there).items() if covers(name) and _known(name, wanted)}
+    for path, array in jax.tree_util.tree_leaves_with_path(here):
+        name = _joined(path)
+        if name in wanted and name in found:
+            found[name] = _resampled(path, found[name], array.shape)
+    differences = {name for name, _ in _shapes(found).items() ^ _shapes(wanted).items()}
+    entries = {_entry(name) for name in found}
+    fresh = {name for name in differences if name in wanted and _may_be_new(name, entries, new)}
+    refused = sorted(differences - fresh)
+    if refused:
+        raise ValueError(
+            f"{origin} holds another model than the config's `model`: they differ in {', '.join(refused[:8])}; start "
+            "from the config.json beside the checkpoint with --config=WORKDIR/config.json, or say with "
+            "checkpoint.start_new='REGEX' what may be new"
+        )
+    if fresh:
+        logging.warning("%s: %d arrays are new, such as %s", origin, len(fresh), min(fresh))
+
+    def leaf(path: tuple[Any, ...], leaf: Any) -> Any:
+        name = _joined(path)
+        if name not in wanted or name in fresh:
+            return leaf
+        return jax.device_put(found[name].astype(leaf.dtype), leaf.sharding)
+
+    return jax.tree_util.tree_map_with_path(leaf, here)
+
+
+def _known(name: str, wanted: Collection[str]) -> bool:
+    """Whether an array of the checkpoint can have a place: not that of a tower or a part that is not built here."""
+    tower = TOWER.match(name)
+    branch = f"model/{tower[1]}/" if tower else _entry(name)
+    return not branch or any(other.startswith(branch) for other in wanted)
+
+
+def _entry(name: str) -> str:
+    """Of an objective's array, the objective's path; '' of others."""
+    kind, *others = name.split("/")
+    return f"{kind}/{others[0]}/" if kind == "objectives" else ""
+
+
+def _may_be_new(name: str, entries: Collection[str], new: str) -> bool:
+    """Whether an array need not be in the checkpoint; a part need not be where its objective was not there at all."""
+    return bool(new and re.search(new, name)) or (bool(_entry(name)) and _entry(name) not in entries)
 
 
 def _copied(params: PyTree, like: PyTree) -> PyTree:
@@ -76,41 +152,22 @@ def check_bounds(params: PyTree, bounds: Bounds, where: str) -> None:
             )
 
 
-def _placed(there: PyTree, here: PyTree, checkpoint: str) -> PyTree:
-    """The arrays of the checkpoint where those of the state are."""
-    there = _resampled(there, here)
-    differences = sorted(_shapes(there).items() ^ _shapes(here).items())
-    if differences:
-        names = ", ".join(dict.fromkeys(name for name, _ in differences[:8]))
-        raise ValueError(
-            f"checkpoint.start={checkpoint} holds another model than the config's `model`: they differ in {names}; "
-            "start from the config.json beside the checkpoint with --config=WORKDIR/config.json"
-        )
-    flat = dict(_leaves(there))
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jax.device_put(flat[jax.tree_util.keystr(path)].astype(leaf.dtype), leaf.sharding),
-        here,
-    )
+def _resampled(path: tuple[Any, ...], table: Any, shape: tuple[int, ...]) -> Any:
+    """An array of the checkpoint; a table of positions for the size that the state has."""
+    if tuple(table.shape) == shape or not can_be_resampled(path, table.shape, shape):
+        return table
+    name = _joined(path)
+    logging.warning("checkpoint.start: %s is resampled from %d positions to %d", name, len(table), shape[0])
+    return np.asarray(resampled(path, table, shape))
 
 
-def _resampled(there: PyTree, here: PyTree) -> PyTree:
-    """The arrays of the checkpoint with positions for the sizes that the state has."""
-    wanted = _shapes(here)
-
-    def leaf(path: tuple[Any, ...], table: Any) -> Any:
-        name, shape = jax.tree_util.keystr(path), tuple(table.shape)
-        other = wanted.get(name, shape)
-        if shape == other or not can_be_resampled(path, shape, other):
-            return table
-        logging.warning("checkpoint.start: %s is resampled from %d positions to %d", name, shape[0], other[0])
-        return np.asarray(resampled(path, table, other))
-
-    return jax.tree_util.tree_map_with_path(leaf, there)
+def _joined(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _leaves(tree: PyTree) -> list[tuple[str, Any]]:
-    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+def _named(tree: PyTree) -> dict[str, Any]:
+    return dict(zip(tree_paths(tree), jax.tree.leaves(tree), strict=True))
 
 
-def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
-    return {path: tuple(leaf.shape) for path, leaf in _leaves(tree)}
+def _shapes(leaves: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(leaf.shape) for name, leaf in leaves.items()}
