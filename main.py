@@ -22,11 +22,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from vlp import configuration
 from vlp.configuration import ConfigError
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     """From the command line to a job's name and its options, config frozen. Touches no device."""
-    line = configuration.parse(arguments, OPTIONS)
+    line = configuration.parse(arguments, OPTIONS, _config_of_run)
     options = dict(line.options)
     jobs = available()
     if options["job"] not in jobs:
@@ -114,10 +115,23 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     )
 
 
+def _config_of_run(given: Mapping[str, str]) -> ConfigDict | None:
+    """The config of the run whose checkpoint is read: what flags change where no `--config` is given."""
+    if not given.get("checkpoint") or given.get("job", "train") == "train":
+        return None
+    from vlp.checkpoint import find_checkpoint, read_description
+
+    try:
+        saved = read_description(find_checkpoint(given["checkpoint"])).config
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return ConfigDict(configuration.completed(saved))
+
+
 def help_text(arguments: Sequence[str]) -> str:
     """What `--help` prints: this file's docstring, the jobs, the flags and every leaf of the config."""
     line = configuration.parse(arguments, OPTIONS)
-    leaves = configuration.flatten(line.config)
+    settings = configuration.settings_of(line.config)
     return "\n".join(
         [
             (__doc__ or "").rstrip(),
@@ -126,9 +140,22 @@ def help_text(arguments: Sequence[str]) -> str:
             "\nFlags:",
             *(f"  --{name:<20} {text}" for name, (_, text) in OPTIONS.items()),
             f"\nThe config, here that of {line.options['config']}; each of its leaves is a flag:",
-            *(f"  --config.{path}={value}" for path, value in leaves.items()),
+            *(
+                _described(path, value, settings)
+                for path, value in configuration.flatten(line.config).items()
+            ),
         ]
     )
+
+
+def _described(path: str, value: object, settings: Mapping[str, Any]) -> str:
+    """A line of `--help`: a leaf of the config, what it means and what it may be."""
+    line = f"  --config.{path}={value}"
+    setting = settings.get(path)
+    if setting is None:
+        return line
+    allowed = ", ".join(map(repr, setting.choices)) or setting.limits()
+    return f"{line:<62} {setting.meaning}{f' ({allowed})' if allowed else ''}".rstrip()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".sentinel"))
 # Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.
-FOR_ALL = ("input_pipeline.whole_files", "input_pipeline.addresses", "input_pipeline.views.class_names")
+FOR_ALL = ("input_pipeline.whole_files", "input_pipeline.kinds", "input_pipeline.addresses", "input_pipeline.views.class_names")
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 
 
@@ -123,8 +123,8 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         under(importer, "configs")
         and not under(imported, "configs", "ml_collections", *sys.stdlib_module_names)
     ),
-    "nothing but config files imports a config": lambda importer, imported: (
-        under(imported, "configs") and not under(importer, "configs")
+    "only config files and vlp.configuration import a config": lambda importer, imported: (
+        under(imported, "configs") and not under(importer, "configs", "vlp.configuration")
     ),
     "what runs before the devices start loads no jax": lambda importer, imported: (
         (

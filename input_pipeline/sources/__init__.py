@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from input_pipeline.kinds import SOURCES, find_kind
 from input_pipeline.records import Record
 from input_pipeline.sources.columns import did_you_mean
-
-# format -> the module and the class or function that opens it with (path, columns), imported when first used.
-FORMATS: Mapping[str, str] = {
-    "parquet": "input_pipeline.sources.parquet:ParquetSource",
-    "array_record": "input_pipeline.sources.array_record:ArrayRecordSource",
-    "webdataset": "input_pipeline.sources.webdataset:WebDatasetSource",
-    "tfds": "input_pipeline.sources.tfds:TfdsSource",
-    "folder": "input_pipeline.sources.folder:open_folder",
-    "csv": "input_pipeline.sources.table:CsvSource",
-    "jsonl": "input_pipeline.sources.table:JsonlSource",
-    "known": "input_pipeline.known:known_set",
-}
 
 
 @runtime_checkable
@@ -50,10 +38,6 @@ def open_source(config: Mapping[str, Any]) -> Source:
     for key in config:
         if key not in KEYS:
             raise ValueError(f"source key '{key}' is not one of {', '.join(KEYS)}{did_you_mean(key, KEYS)}")
-    name = config["format"]
-    if name not in FORMATS:
-        hint = did_you_mean(name, FORMATS)
-        raise ValueError(f"source format '{name}' is not one of {', '.join(FORMATS)}{hint}")
-    module, _, attribute = FORMATS[name].partition(":")
-    source_class = getattr(importlib.import_module(module), attribute)
-    return source_class(config["path"], dict(config.get("columns", {})))
+    source_class = find_kind(SOURCES, config["format"], "format")
+    opened: Source = source_class(config["path"], dict(config.get("columns", {})))
+    return opened

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.kinds import TOKENIZERS, find_kind
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tokenizers.base import Tokenizer, Tokens
 from input_pipeline.tokenizers.training import train_tokenizer
 
-__all__ = ["KINDS", "Tokenizer", "Tokens", "load_tokenizer", "tokenizer_from_bytes", "train_tokenizer"]
-
-# kind -> the module and class that runs it, imported when first used.
-KINDS: Mapping[str, str] = {
-    "sentencepiece": "input_pipeline.tokenizers.sentencepiece:SentencePieceTokenizer",
-    "clip": "input_pipeline.tokenizers.clip:ClipTokenizer",
-    "siglip": "input_pipeline.tokenizers.siglip:SiglipTokenizer",
-    "huggingface": "input_pipeline.tokenizers.huggingface:HuggingFaceTokenizer",
-}
+__all__ = ["Tokenizer", "Tokens", "load_tokenizer", "tokenizer_from_bytes", "train_tokenizer"]
 
 
 def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
@@ -68,10 +60,7 @@ def _build(kind: type[Tokenizer], data: bytes, settings: Mapping[str, Any]) -> T
 
 
 def _kind(name: str) -> type[Tokenizer]:
-    if name not in KINDS:
-        raise ValueError(f"tokenizer kind '{name}' is not one of {', '.join(KINDS)}")
-    module, _, attribute = KINDS[name].partition(":")
-    kind: type[Tokenizer] = getattr(importlib.import_module(module), attribute)
+    kind: type[Tokenizer] = find_kind(TOKENIZERS, name, "tokenizer.kind")
     return kind
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from configs import base
-from input_pipeline.sources import FORMATS
-from input_pipeline.tokenizers import KINDS
 from input_pipeline.tokenizers.cleaning import CLEANERS
 from input_pipeline.views.resize import RESIZE_MODES
 from input_pipeline.views.text import CHOICES as CAPTION_CHOICES
 from input_pipeline.views.text import LANGUAGES
 from vlp.configuration import needs
 from vlp.configuration.paths import PROJECT_ROOT
-from vlp.configuration.values import CHOICES
+from vlp.configuration.schema import settings_of
 from vlp.embeddings.store import FORMATS as SHARD_FORMATS
 from vlp.jobs import available
 from vlp.kernels.margins import MARGINS
@@ -27,7 +25,6 @@ def test_choices_are_those_of_the_code() -> None:
         "model.remat": ("none", *REMAT_POLICIES),
         "model.image.pool": IMAGE_POOLS,
         "model.text.pool": TEXT_POOLS,
-        "tokenizer.kind": KINDS,
         "tokenizer.clean": ("", *CLEANERS),
         "objectives.contrastive.kernel": CHUNKED,
         "objectives.contrastive.targets": TARGETS,
@@ -37,8 +34,10 @@ def test_choices_are_those_of_the_code() -> None:
         "data.text.choice": CAPTION_CHOICES,
         "embed.format": SHARD_FORMATS,
     }
-    assert {path: set(CHOICES[path]) for path in code} == {path: set(names) for path, names in code.items()}
-    assert set(needs.FORMATS) == set(FORMATS)
+    settings = settings_of(base.get_config())
+    assert {path: set(settings[path].choices) for path in code} == {
+        path: set(names) for path, names in code.items()
+    }
     assert base.get_config().data.text.languages == LANGUAGES
 
 

@@ -1,36 +1,12 @@
-"""A tiny config, a batch for it, and an objective with parameters and dice of its own."""
+"""A tiny config, and a batch for it."""
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from configs import base
-from vlp.kernels.loss import Loss
-from vlp.objectives import OBJECTIVES
-from vlp.objectives.base import Objective, ObjectiveOutput
-
-
-class Distraction(Objective):
-    """Pulls image embeddings towards a learned vector, with noise: learns, rolls dice, reads the same encodings."""
-
-    def __init__(self, config, *, model, rngs):
-        self.fields = ("image",)
-        self.centre = nnx.Param(jax.random.normal(rngs.params(), (16,)))
-
-    def __call__(self, encodings):
-        noise = jax.random.normal(encodings.key("distraction"), (16,))
-        cosines = encodings.image() @ (self.centre[...] + noise)
-        return ObjectiveOutput(Loss(-cosines.sum(), jnp.float32(len(cosines))), {"cosine": cosines.mean()})
-
-
-@pytest.fixture
-def distraction(monkeypatch):
-    """Registers the objective for one test."""
-    monkeypatch.setitem(OBJECTIVES, "distraction", Distraction)
 
 
 @pytest.fixture
@@ -44,7 +20,7 @@ def config():
     config.model.text.update(tiny)
     config.tokenizer.length = 6
     config.objectives.contrastive.weight = 1.0
-    config.objectives.distraction = {"weight": 0.0}
+    config.objectives.distraction = {"kind": "distraction:Distraction", "weight": 0.0}
     return config
 
 

@@ -13,9 +13,9 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType
 
+from configs.settings.kinds import kinds
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.objectives import OBJECTIVES
 from vlp.parallel.sharding import global_batch, state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
@@ -93,7 +93,7 @@ def outcome(config, shape):
 
 
 def test_the_table_has_every_objective():
-    assert set(SETTINGS) == set(OBJECTIVES)
+    assert set(SETTINGS) == set(kinds("objectives"))
 
 
 @pytest.mark.slow

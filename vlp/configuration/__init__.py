@@ -5,6 +5,7 @@ from vlp.configuration.devices import validate_devices
 from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
 from vlp.configuration.resolve import completed, resolve
+from vlp.configuration.schema import settings_of
 from vlp.configuration.stages import StagePlan, stage_config, stages
 from vlp.configuration.tree import flatten, to_dict
 from vlp.configuration.validate import validate
@@ -20,6 +21,7 @@ __all__ = [
     "parse",
     "parse_paths",
     "resolve",
+    "settings_of",
     "stage_config",
     "stages",
     "to_dict",

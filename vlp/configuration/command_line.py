@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +10,10 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from vlp.configuration import flag_types
+from vlp.configuration.entries import complete_entries
 from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
-from vlp.configuration.resolve import complete_entries
+from vlp.configuration.group_flags import OVERRIDE, apply_group_flags
 from vlp.configuration.tree import flatten
 
 # By the type of an option's default.
@@ -22,9 +22,16 @@ DEFINE: dict[type, Callable[..., Any]] = {
     int: flags.DEFINE_integer,
     str: flags.DEFINE_string,
 }
-# Groups whose names are the user's own: a flag may replace them whole, with a Python dict.
-_OPEN_GROUP = re.compile(r"data\.((sources|evaluation)(\.\w+\.columns)?|image_views|text_views|tables)")
-_OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
+# What people type -> the setting they mean.
+ALIASES = {
+    "lr": "optimizer.learning_rate",
+    "wd": "optimizer.weight_decay",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "warmup": "optimizer.schedule.warmup_steps",
+    "epochs": "steps",
+    "precision": "model.dtype",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,22 +51,31 @@ class CommandLine:
     positional: tuple[str, ...] = ()
 
 
-def parse(arguments: Sequence[str], options: Mapping[str, tuple[Any, str]]) -> CommandLine:
+def parse(
+    arguments: Sequence[str],
+    options: Mapping[str, tuple[Any, str]],
+    base: Callable[[Mapping[str, str]], ConfigDict | None] = lambda given: None,
+) -> CommandLine:
     """Parses the arguments that follow the program's name.
 
     Args:
       arguments: as in `sys.argv[1:]`; `--config.` flags may stand before `--config`.
       options: default (text, or False for a switch) and help text by name; 'config' among them.
+      base: what flags change where no `--config` is given, by the options that are; None = the default config.
 
     Raises:
       ConfigError: anything unknown, misspelt or of the wrong type.
     """
     flag_types.register()
-    spec, rest = _take_config(arguments, options["config"][0])
-    config = load_config(spec)
+    spec, rest = _take_config(arguments)
+    config = None if spec else base(_given(rest))
+    spec = spec or options["config"][0]
+    config = load_config(spec) if config is None else config
+    complete_entries(config)
+    rest = apply_group_flags(config, rest)
     complete_entries(config)
     before = flatten(config)
-    overrides = [match[1] for argument in rest if (match := _OVERRIDE.match(argument))]
+    overrides = [match[1] for argument in rest if (match := OVERRIDE.match(argument))]
     for path in overrides:
         _check_path(path, config, before)
     values = flags.FlagValues()
@@ -95,9 +111,9 @@ def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:
     return paths
 
 
-def _take_config(arguments: Sequence[str], default: str) -> tuple[str, list[str]]:
+def _take_config(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Splits `--config=FILE` off the arguments, so that it is known before the flags of its leaves."""
-    spec, rest = default, []
+    spec, rest = "", []
     remaining = iter(arguments)
     for argument in remaining:
         name, equals, value = argument.partition("=")
@@ -106,8 +122,18 @@ def _take_config(arguments: Sequence[str], default: str) -> tuple[str, list[str]
             continue
         spec = value if equals else next(remaining, "")
         if not spec:
-            raise ConfigError(f"--config needs a file, such as --config={default}")
+            raise ConfigError("--config needs a file, such as --config=configs/clip.py")
     return spec, rest
+
+
+def _given(arguments: Sequence[str]) -> dict[str, str]:
+    """The options that are written down, before anything is checked."""
+    found: dict[str, str] = {}
+    for place, argument in enumerate(arguments, start=1):
+        name, equals, value = argument.partition("=")
+        if name.startswith("-"):
+            found[name.lstrip("-")] = value if equals else "".join(arguments[place : place + 1])
+    return found
 
 
 def _unknown_flag(name: str, options: Iterable[str], leaves: Iterable[str]) -> ConfigError:
@@ -119,14 +145,14 @@ def _unknown_flag(name: str, options: Iterable[str], leaves: Iterable[str]) -> C
 
 def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> None:
     """Refuses a `--config.` flag that names no leaf of the config."""
-    if path in leaves or _OPEN_GROUP.fullmatch(path):
+    if path in leaves:
         return
     inside = [leaf for leaf in leaves if leaf.startswith(f"{path}.")]
     if inside:
         raise ConfigError(
             f"--config.{path} is a group: set one of its values, such as --config.{inside[0]}=..."
         )
-    near = nearest(path, leaves)
+    near = ALIASES.get(path.rpartition(".")[2]) or nearest(path, leaves)
     hint = f"the nearest is --config.{near}" if near else "`--help` lists every key"
     raise ConfigError(f"--config.{path}: the config has no such key; {hint}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ml_collections import ConfigDict
 
 from vlp.configuration.errors import ConfigError
+from vlp.configuration.parts import find_part
 from vlp.models.families import TOWERS, family
 
 
@@ -71,6 +72,7 @@ def _split_over_model(config: ConfigDict) -> Iterator[tuple[str, int]]:
         settings = config.model[tower]
         for name, count in family(tower, settings).split(settings).items():
             yield f"model.{tower}.{name}", count
-    discrimination = config.objectives.discrimination
-    if discrimination.weight:
-        yield "objectives.discrimination.classes", discrimination.classes
+    for name, entry in config.objectives.items():
+        if entry.weight:
+            for setting in find_part("objectives", entry.kind, f"objectives.{name}").model_axis:
+                yield f"objectives.{name}.{setting}", entry[setting]

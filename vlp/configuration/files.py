@@ -89,11 +89,11 @@ def _missing(path: Path) -> str:
     files = [
         file for folder in sorted(folders) for file in sorted(folder.glob("*.py")) if _holds_config(file)
     ]
-    names = {
+    names = sorted(
         str(file.relative_to(PROJECT_ROOT)) if file.is_relative_to(PROJECT_ROOT) else str(file)
         for file in files
-    }
-    near = nearest(str(path), names)
+    )
+    near = next((name for name in names if Path(name).stem == path.stem), "") or nearest(str(path), names)
     return f"there is no config file '{path}': " + (
         f"did you mean {near}?" if near else f"there is {', '.join(names)}"
     )
@@ -107,8 +107,9 @@ def _describe(error: Exception, path: Path) -> str:
     """What went wrong; for anything but a ValueError, which speaks for itself, also where."""
     if type(error) is ValueError:
         return str(error)
+    said = str(error).strip("\"'").partition(". Other fields present")[0].partition("\n")[0]
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
     ]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else 0)
-    return f"{type(error).__name__} in line {line}: {error}"
+    return f"{type(error).__name__} in line {line}: {said}"

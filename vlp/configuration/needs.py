@@ -7,15 +7,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vlp.configuration.errors import ConfigError, nearest
+from input_pipeline.kinds import SOURCES, TOKENIZERS, check_kind
+from vlp.configuration.errors import ConfigError
 from vlp.configuration.paths import find, looked_in
-
-FORMATS = ("parquet", "array_record", "webdataset", "tfds", "folder", "csv", "jsonl", "known")
 
 
 def _need_objectives(config: ConfigDict) -> None:
     if not any(settings.weight > 0 for settings in config.objectives.values()):
-        example = next(iter(config.objectives))
+        example = min(config.objectives)
         raise ConfigError(
             f"every objective has weight 0: switch one on, as --config.objectives.{example}.weight=1"
         )
@@ -47,7 +46,16 @@ def _check_label_shares(config: ConfigDict) -> None:
             )
 
 
+def check_named(known: Mapping[str, str], name: str, where: str) -> None:
+    """Refuses a name that is neither known nor a class of some package."""
+    try:
+        check_kind(known, name, where)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 def _need_tokenizer(config: ConfigDict) -> None:
+    check_named(TOKENIZERS, config.tokenizer.kind, "tokenizer.kind")
     path = config.tokenizer.path
     if not path or not find(path):
         hints = {
@@ -56,9 +64,8 @@ def _need_tokenizer(config: ConfigDict) -> None:
             "siglip": "give it the spiece.model of a SigLIP folder",
             "huggingface": "give it a tokenizer.json, or the folder of one",
         }
-        raise ConfigError(
-            f"tokenizer.path: there is no file '{path}'{looked_in(path)}; {hints[config.tokenizer.kind]}"
-        )
+        hint = hints.get(config.tokenizer.kind, "correct the path")
+        raise ConfigError(f"tokenizer.path: there is no file '{path}'{looked_in(path)}; {hint}")
     for name, source in config.data.sources.items():
         prefix = source.prefix_token
         if prefix and prefix not in config.tokenizer.prefix_tokens:
@@ -87,10 +94,8 @@ def _need_evaluation(config: ConfigDict) -> None:
 
 
 def _check_entry(entry: Any, where: str) -> None:
-    if entry.format not in FORMATS:
-        near = nearest(entry.format, FORMATS)
-        hint = f"; did you mean '{near}'?" if near else ""
-        raise ConfigError(f"{where}.format='{entry.format}' is not one of {', '.join(FORMATS)}{hint}")
+    if entry.format:
+        check_named(SOURCES, entry.format, f"{where}.format")
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
     # Addresses, ranges and data sets by name: only opening them shows whether they are there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -72,7 +72,7 @@ class Evaluator(Protocol):
     figures and of the same model, whose embeddings are remembered.
     """
 
-    name: ClassVar[str]
+    name: str
 
     if TYPE_CHECKING:  # a property that is there would be taken for the default of a dataclass's field
 

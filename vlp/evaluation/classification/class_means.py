@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
@@ -113,7 +113,7 @@ class ClassMeans(Evaluator):
     tasks: int = 10
     seed: int = 0
 
-    name: ClassVar[str] = "class_means"
+    name: str = "class_means"
 
     def __post_init__(self) -> None:
         if self.learned not in self.data:

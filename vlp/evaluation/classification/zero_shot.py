@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
@@ -100,7 +100,7 @@ class ZeroShot(Evaluator):
     nearest: int = 10
     alpha: float = 0.7
 
-    name: ClassVar[str] = "zero_shot"
+    name: str = "zero_shot"
 
     def __post_init__(self) -> None:
         naming_rule(self.labels)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
@@ -80,7 +80,7 @@ class VocabularyFreeRegions(CategorySearch):
     collages: int = 50
     grids: tuple[int, ...] = (2, 4, 8)
 
-    name: ClassVar[str] = "vocabulary_free_regions"
+    name: str = "vocabulary_free_regions"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -61,7 +61,7 @@ class Dense(Evaluator):
     collages: int = 200
     enlarge: bool = False
 
-    name: ClassVar[str] = "dense"
+    name: str = "dense"
 
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -104,7 +103,7 @@ class CategorySearch(Evaluator):
 class VocabularyFree(CategorySearch):
     """Semantic IoU, cluster accuracy and semantic similarity of the best name of each labelled image."""
 
-    name: ClassVar[str] = "vocabulary_free"
+    name: str = "vocabulary_free"
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -54,7 +54,7 @@ class Features(Evaluator):
     ridge_penalty: float = 1.0
     shots: tuple[int, ...] = (1, 5, 10)
 
-    name: ClassVar[str] = "features"
+    name: str = "features"
 
     def __post_init__(self) -> None:
         for option, known in (("parts", PARTS), ("train_sets", self.data), ("validation_sets", self.data)):

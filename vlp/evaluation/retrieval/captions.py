@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int, Int64
@@ -99,7 +98,7 @@ class Retrieval(Evaluator):
     folds: int = 1
     languages: tuple[str, ...] = ()
 
-    name: ClassVar[str] = "retrieval"
+    name: str = "retrieval"
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -61,7 +60,7 @@ class ComposedRetrieval(Evaluator):
     text_weight: float = 0.5
     prefix_token: str = ""
 
-    name: ClassVar[str] = "composed_retrieval"
+    name: str = "composed_retrieval"
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
@@ -69,7 +68,7 @@ class ImageRetrieval(Evaluator):
     sets: tuple[str, ...] = ()
     relevant: str = "label"
 
-    name: ClassVar[str] = "image_retrieval"
+    name: str = "image_retrieval"
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return {name: float(np.mean(values)) for name, values in self.outcomes(model).items()}

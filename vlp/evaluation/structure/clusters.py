@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 import jax
 import numpy as np
@@ -53,7 +52,7 @@ class Clusters(Evaluator):
     sets: tuple[str, ...] = ()
     iterations: int = 100
 
-    name: ClassVar[str] = "clusters"
+    name: str = "clusters"
 
     def check(self) -> None:
         for name in self.sets:

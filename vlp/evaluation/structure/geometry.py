@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -54,7 +53,7 @@ class Geometry(Evaluator):
     final: bool = False
     sets: tuple[str, ...] = ()
 
-    name: ClassVar[str] = "geometry"
+    name: str = "geometry"
 
     def check(self) -> None:
         for name in self.sets:

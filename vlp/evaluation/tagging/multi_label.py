@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int8, Int64
@@ -63,7 +63,7 @@ class MultiLabel(Evaluator):
     hierarchy: str = ""
     names: str = ""
 
-    name: ClassVar[str] = "multi_label"
+    name: str = "multi_label"
 
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)

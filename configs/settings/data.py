@@ -1,0 +1,101 @@
+"""What is read, and what a batch shows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from configs.settings.setting import Setting, count, natural, not_negative, positive_share, share
+
+# An entry of `data.sources` or `data.evaluation`.
+SOURCE = {
+    "format": Setting(
+        "", "parquet, array_record, webdataset, tfds, folder, csv, jsonl or known; '' = guessed"
+    ),
+    "path": Setting("", "file, folder, pattern or address"),
+    "weight": not_negative(1.0, "share in the mixture, relative to the others'"),
+    "columns": {},
+    "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
+    "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
+    "templates": Setting((), "of texts for its labels; () = those of data.text"),
+    "prefix": Setting("", "a text before its captions"),
+    "prefix_token": Setting("", "one of tokenizer.prefix_tokens, before its captions"),
+}
+
+IMAGE = {
+    "crop_scale": Setting((0.5, 1.0), "area of a training crop, as a share of the image"),
+    "crop_ratio": Setting((3 / 4, 4 / 3), "width of a training crop, relative to its height"),
+    "flip": Setting(False, "left and right, half of the time"),
+    # All off; when on, each rolls its own dice. input_pipeline/views/augmentations.py says what they do.
+    "color_jitter": Setting((0.0, 0.0, 0.0, 0.0), "brightness, contrast, saturation, hue"),
+    "color_jitter_probability": share(0.8, "of that"),
+    "grayscale": share(0.0, "probability"),
+    "blur": share(0.0, "probability"),
+    "solarize": share(0.0, "probability"),
+    "rand_augment": Setting((0, 9), "operations a picture, magnitude from 0 to 30"),
+    "resize": Setting("pad", "how an image becomes a square", choices=("squash", "crop", "pad")),
+    "mean": Setting((0.5, 0.5, 0.5), "of red, green and blue in [0, 1]"),
+    "std": Setting((0.5, 0.5, 0.5), "of red, green and blue in [0, 1]"),
+}
+
+TEXT = {
+    "choice": Setting("uniform", "of a record's captions", choices=("first", "uniform")),
+    "languages": Setting(("", "en"), "'' = language unknown; () = all"),
+    # "name=share,...", relative to what a record has; '*' is any other name, '' = they do not matter.
+    "kinds": Setting("", "shares of kinds of captions, as 'title=0.7,sentence=0.3'"),
+    "language_choice": Setting("", "shares of languages, as 'en=0.5,*=0.5', or 'uniform'"),
+    "sentences": Setting(False, "show one sentence of a caption, not all of it"),
+    "label_share": share(0.0, "how often a label is shown although there is a caption"),
+    "templates": Setting((), "of texts for labels, as ('a photo of a {}.',) or a .json file; () = none"),
+}
+
+SETTINGS = {
+    "image": IMAGE,
+    "text": TEXT,
+    "single_source_batches": Setting(False, "every global batch is of one source, drawn by weight"),
+    "workers": natural(0, "processes beside this one"),
+    "threads": count(2, "that load, in each process"),
+    "prefetch": count(4, "batches"),
+    "max_bad_share": share(0.05, "of unreadable records, above which training stops"),
+    "watchdog_seconds": natural(120, "without a batch, after which the loader's state is printed; 0 = never"),
+    "watchdog_reports": count(10, "of them in a row stop the run"),
+}
+
+# Groups of the user's own names, each of them with what an entry is.
+ENTRIES = {
+    "sources": "a group with a `path`",
+    "evaluation": "a group with a `path`",
+    "image_views": "{'count': 2, 'resolution': 0, and what differs from data.image}",
+    "text_views": "{'count': 2, and what differs from data.text}",
+    "tables": "{'path': parquet files with columns `id` and NAME, 'missing': 'skip' or 'fill'}",
+}
+
+
+def check(data: Any, config: Any, where: str) -> None:
+    """Statistics, crops and augmentations are what they say."""
+    image, where = data.image, f"{where}.image"
+    for name in ("mean", "std"):
+        if len(image[name]) != 3 or (name == "std" and min(image[name]) <= 0):
+            limit = "three positive numbers" if name == "std" else "three numbers"
+            raise ValueError(
+                f"{where}.{name}={image[name]} must be {limit}, for red, green and blue in [0, 1]"
+            )
+    for name, high in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
+        span = image[name]
+        if len(span) != 2 or not 0 < span[0] <= span[1] <= high:
+            limit = "0 < low <= high" + (" <= 1" if high == 1 else "")
+            raise ValueError(f"{where}.{name}={span} must be two numbers (low, high) with {limit}")
+    _check_augmentations(image, where)
+
+
+def _check_augmentations(image: Any, where: str) -> None:
+    strengths = image.color_jitter
+    if len(strengths) != 4 or min(strengths) < 0 or strengths[3] > 0.5:
+        raise ValueError(
+            f"{where}.color_jitter={strengths} must be four strengths of at least 0 (brightness, contrast, "
+            "saturation, hue), the hue's at most 0.5; SimCLR has (0.8, 0.8, 0.8, 0.2)"
+        )
+    if len(image.rand_augment) != 2 or image.rand_augment[0] < 0 or not 0 <= image.rand_augment[1] <= 30:
+        raise ValueError(
+            f"{where}.rand_augment={image.rand_augment} must be (operations, magnitude) with at least 0 "
+            "operations and a magnitude from 0 to 30, such as (2, 9)"
+        )

@@ -1,0 +1,9 @@
+"""How well k-means finds the classes."""
+
+from __future__ import annotations
+
+from configs.settings.setting import count
+
+CLASS = "vlp.evaluation.structure.clusters:Clusters"
+
+SETTINGS = {"sets": ("test",), "iterations": count(100, "of k-means, at most")}

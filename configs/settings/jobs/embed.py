@@ -1,0 +1,15 @@
+"""--job=embed."""
+
+from __future__ import annotations
+
+from configs.settings.setting import Setting, count
+
+SETTINGS = {
+    "sets": Setting((), "names in data.evaluation or data.sources; () = all of data.evaluation"),
+    "feature": Setting(
+        "image", "'both' = all captions of each record, beside its image", choices=("image", "text", "both")
+    ),
+    "format": Setting("npy", "of the shards; npy has a JSON file beside each", choices=("npy", "parquet")),
+    "shard_records": count(8192, "records of a shard"),
+    "batch_size": count(256, "images or texts encoded at a time by each process, on all its devices"),
+}

@@ -1,0 +1,116 @@
+"""The two towers and what joins them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from configs.settings.setting import Setting, count, natural, not_negative, positive, share_below_one
+
+ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu")
+PROJECTIONS = ("linear", "mlp")
+OWN_PROJECTIONS = ("", "linear", "biased", "mlp", "none")
+
+IMAGE = {
+    # Of convolutional towers nothing below `depth` has a meaning but the resolution and, for a resnet, `norm` and
+    # pool='attention' with its heads.
+    "kind": Setting("vit", "a family of vlp/models/families, or your own: package.module:Class"),
+    "size": Setting("S", "Ti ... So400m, R50 ..., B0 ..., by the family; '' = by the four numbers below"),
+    "width": natural(
+        0, "of tokens; of a convolutional tower: channels after the stem, which all others follow"
+    ),
+    "depth": natural(0, "blocks; of a convolutional tower: in each stage"),
+    "heads": natural(0, "of attention"),
+    "mlp_dim": natural(0, "hidden units of a block"),
+    "patch_size": count(16, "side of a patch, in pixels"),
+    "resolution": count(224, "side of an image, in pixels"),
+    "position": Setting("learned", "position embeddings", choices=("learned", "sincos2d")),
+    "pool": Setting("mean", "what becomes the image's output", choices=("class", "mean", "attention")),
+    "registers": natural(0, "tokens beside the patches"),
+    "patch_dropout": share_below_one(0.0, "share of the patches that training drops"),
+    # What other projects' models have; the defaults are what this one trains best.
+    "activation": Setting("gelu_tanh", "of the blocks", choices=ACTIVATIONS),
+    "norm_eps": positive(1e-6, "of layer norms"),
+    "pre_norm": Setting(False, "a norm before the first block (CLIP)"),
+    "patch_bias": Setting(True, "a bias of the patch embedding"),
+    "drop_rest": Setting(
+        False, "the resolution need not be a multiple of patch_size; what is beyond is not seen"
+    ),
+    "class_position": Setting(False, "positions for class token and registers, too"),
+    "project_query": Setting(
+        False, "of attention pooling: a linear layer between what is learned and the query"
+    ),
+    "projection": Setting(
+        "",
+        "'' = model.projection; biased = linear with a bias, none = the output itself",
+        choices=OWN_PROJECTIONS,
+    ),
+    "norm": Setting(
+        "group", "of a resnet; batch = CLIP's own, with constant statistics", choices=("group", "batch")
+    ),
+}
+
+TEXT = {
+    # bag: the mean of embedded words and n-grams, and an MLP of `width` and `mlp_dim`, for which nothing else has a
+    # meaning.
+    "kind": Setting("transformer", "a family of vlp/models/families, or your own: package.module:Class"),
+    "size": Setting("S", "Ti ... So400m; '' = by the four numbers below"),
+    "width": natural(0, "of tokens"),
+    "depth": natural(0, "blocks"),
+    "heads": natural(0, "of attention"),
+    "mlp_dim": natural(0, "hidden units of a block"),
+    "causal": Setting(True, "a token sees those before it alone"),
+    "pool": Setting(
+        "end", "what becomes the text's output", choices=("first", "end", "last", "mean", "attention")
+    ),
+    "attend_padding": Setting(False, "whatever stands behind a text is read as well"),
+    "ngrams": count(1, "of a bag: the longest run of tokens that has an embedding of its own"),
+    "buckets": count(65_536, "of a bag: rows that n-grams longer than 1 are hashed to"),
+    "activation": Setting("gelu_tanh", "of the blocks", choices=ACTIVATIONS),
+    "norm_eps": positive(1e-6, "of layer norms"),
+    "project_query": Setting(
+        False, "of attention pooling: a linear layer between what is learned and the query"
+    ),
+    "projection": Setting("", "'' = model.projection", choices=OWN_PROJECTIONS),
+}
+
+SETTINGS = {
+    "embed_dim": count(512, "of image and text embeddings"),
+    "projection": Setting(
+        "linear", "from towers to embeddings; mlp = two layers with a ReLU", choices=PROJECTIONS
+    ),
+    "dtype": Setting(
+        "float32", "of activations; parameters and losses are float32", choices=("float32", "bfloat16")
+    ),
+    "attention": Setting("auto", "which implementation", choices=("auto", "xla", "cudnn")),
+    "scan_blocks": Setting(
+        "auto", "one program for all blocks, or each its own", choices=("auto", "scan", "unroll")
+    ),
+    "remat": Setting("none", "what is computed again in the backward pass", choices=("none", "dots", "full")),
+    "micro_batch": natural(0, "examples whose activations are held at a time (GradCache); 0 = all"),
+    "logit_scale": {
+        "init": positive(1 / 0.07, "of cosines, at first"),
+        "min": not_negative(0.0, "that it is clamped to after an update, where it is learned"),
+        "max": positive(100.0, "that it is clamped to after an update, where it is learned"),
+        "learn": Setting(True, "whether it is learned"),
+    },
+    "logit_bias": {
+        "init": Setting(-10.0, "of the sigmoid kernel, at first"),
+        "learn": Setting(False, "whether there is one"),
+    },
+    "image": IMAGE,
+    "text": TEXT,
+}
+
+
+def check(model: Any, config: Any, where: str) -> None:
+    """The scale begins within its bounds."""
+    check_logit_scale(model.logit_scale, where)
+
+
+def check_logit_scale(scale: Any, where: str) -> None:
+    """A scale begins within its bounds."""
+    where = f"{where}.logit_scale.init={scale.init:g}"
+    if scale.init > scale.max:
+        raise ValueError(f"{where} is above its max={scale.max:g}: raise max")
+    if scale.init < scale.min:
+        raise ValueError(f"{where} is below its min={scale.min:g}: lower min")

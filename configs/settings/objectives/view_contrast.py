@@ -1,0 +1,14 @@
+"""Two views of the same image against those of others: SimCLR's part of SLIP."""
+
+from __future__ import annotations
+
+from configs.settings.setting import Setting, count, positive
+
+CLASS = "vlp.objectives.view_contrast:ViewContrast"
+
+SETTINGS = {
+    "view": Setting("strong", "a name of data.image_views with a count of 2"),
+    "temperature": positive(0.1, "of cosines"),
+    "hidden_width": count(4096, "of both hidden layers of the head"),
+    "output_width": count(256, "of the head"),
+}

@@ -1,0 +1,90 @@
+"""Groups of the config whose names are the user's own, and what an entry of them leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs.settings.data import ENTRIES, SOURCE
+from configs.settings.kinds import GROUPS, kinds
+from configs.settings.setting import Settings, defaults
+from vlp.configuration.errors import ConfigError, nearest
+from vlp.configuration.parts import find_part
+from vlp.configuration.values import problem
+
+SOURCES = ("data.sources", "data.evaluation")
+COMPLETED = (*GROUPS, *SOURCES)
+OPEN_GROUPS = (*GROUPS, *(f"data.{name}" for name in ENTRIES))
+
+
+def complete_entries(config: ConfigDict) -> None:
+    """Completes entries in place: before flags are read, so that each of their keys is one, and after.
+
+    Of each registered kind of objective and evaluator there is an entry of its name, off where nobody says more.
+
+    Raises:
+      ConfigError: an entry has an unknown kind or key, or a value of another type.
+    """
+    for where, entries in groups(config):
+        with entries.unlocked():
+            for kind in kinds(where) if where in GROUPS else ():
+                if kind not in entries:
+                    entries[kind] = ConfigDict()
+            for name, entry in entries.items():
+                if isinstance(entry, Mapping) and not isinstance(entry, ConfigDict):
+                    entries[name] = entry = ConfigDict(entry)
+                if not isinstance(entry, ConfigDict):
+                    raise ConfigError(f"{where}.{name}={entry!r} must be a group such as {_example(where)}")
+                _complete(entry, settings_of_entry(where, name, entry), f"{where}.{name}")
+
+
+def groups(config: Any) -> Iterator[tuple[str, Any]]:
+    """The groups whose entries are completed, by their paths."""
+    for where in COMPLETED:
+        outer, _, name = where.rpartition(".")
+        holder = config.get(outer, {}) if outer else config
+        if name in holder:
+            yield where, holder[name]
+
+
+def settings_of_entry(group: str, name: str, entry: Mapping[str, Any]) -> Settings:
+    """What an entry of a group can be told, by its kind.
+
+    Raises:
+      ConfigError: there is no such kind.
+    """
+    if group in SOURCES:
+        return SOURCE
+    kind = entry.get("kind", "") or name
+    return find_part(group, kind, f"{group}.{name}").settings
+
+
+def _complete(entry: ConfigDict, settings: Settings, where: str) -> None:
+    """Fills an entry up; what it says already stays, references included."""
+    if "kind" in entry and "kind" not in settings:  # a source's kind is its format
+        entry.unlock()
+        entry["format"] = entry["kind"]
+        del entry["kind"]
+    for key in entry:
+        if key not in settings:
+            near = nearest(key, settings)
+            hint = f"did you mean '{near}'?" if near else f"use {', '.join(settings)}"
+            raise ConfigError(f"{where}.{key}: there is no such key; {hint}")
+    with entry.unlocked(), entry.ignore_type():
+        for key, default in defaults(settings).items():
+            if key not in entry or (key == "kind" and not entry[key]):
+                entry[key] = default
+            elif isinstance(entry[key], ConfigDict) and settings[key]:
+                _complete(entry[key], settings[key], f"{where}.{key}")
+            elif said := problem(entry[key], default):
+                raise ConfigError(f"{where}.{key}={entry[key]!r} {said}")
+            elif type(entry[key]) is not type(default) and not isinstance(default, dict):
+                entry[key] = type(default)(entry[key])  # a whole number, or a list
+
+
+def _example(where: str) -> str:
+    if where in SOURCES:
+        return "{'path': PATH, 'format': 'parquet'}"
+    return "{'kind': 'contrastive', 'weight': 0.5}" if where == "objectives" else "{'kind': 'zero_shot'}"

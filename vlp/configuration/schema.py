@@ -1,0 +1,46 @@
+"""The settings that a config has, with their ranges and meanings: those of base.py and those of its entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from configs.base import PARTS, SETTINGS
+from configs.settings import run
+from configs.settings.kinds import GROUPS
+from configs.settings.setting import Setting, leaves
+from vlp.configuration.entries import groups, settings_of_entry
+from vlp.configuration.errors import ConfigError
+from vlp.configuration.parts import find_part
+
+
+def settings_of(config: Any) -> dict[str, Setting]:
+    """Every setting by its path.
+
+    Args:
+      config: with its entries complete.
+    """
+    found = dict(leaves(SETTINGS))
+    for where, entries in groups(config):
+        for name, entry in entries.items():
+            found |= leaves(settings_of_entry(where, name, entry), f"{where}.{name}")
+    return found
+
+
+def check_parts(config: Any) -> None:
+    """Checks what the settings of each part have to agree with.
+
+    Raises:
+      ConfigError: they do not; the message names the entry.
+    """
+    try:
+        run.check(config)
+        for name, part in PARTS.items():
+            if hasattr(part, "check"):
+                part.check(config[name], config, name)
+        for group in GROUPS:
+            for name, entry in config[group].items():
+                check = find_part(group, entry.kind, f"{group}.{name}").check
+                if check is not None:
+                    check(entry, config, f"{group}.{name}")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
