@@ -53,7 +53,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("float16", "'bfloat16'", "did you mean"),
     ),
     "missing data": (("--config.data.sources.quickstart.path=nowhere",), ("quickstart.path", "'nowhere'")),
-    "a source that is none": (("--config.data.sources={'mine': 3}",), ("data.sources.mine", "format, path")),
+    "a source that is none": (
+        ("--config.data.sources={'mine': 3}",),
+        ("data.sources.mine", "'format': 'parquet', 'path'"),
+    ),
 }
 
 

@@ -118,9 +118,8 @@ def test_views_of_a_config_file_can_be_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_source_is_refused(entry: str, message: str) -> None:
-    line = parse(f"--config.data.sources={{'mine': {entry}}}")
     with pytest.raises(ConfigError, match=message):
-        configuration.resolve(line.config)
+        parse(f"--config.data.sources={{'mine': {entry}}}")
 
 
 def test_it_is_known_whether_the_config_was_asked_for() -> None:

@@ -236,7 +236,7 @@ def test_evaluation_sets_that_nobody_uses_may_be_missing(config: ConfigDict) -> 
 
 
 def test_a_config_that_does_not_start_from_base_says_so() -> None:
-    with pytest.raises(ConfigError, match=r"the config has no model.projection: start .* from configs.base"):
+    with pytest.raises(ConfigError, match=r"the config has no name: start .* from configs.base"):
         validate(ConfigDict({"steps": 3}))
 
 

@@ -68,10 +68,13 @@ def test_due_are_periods_and_on_the_last_step_the_final_ones(evaluation_set) -> 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"knn": {"every": 1, "final": False}}, "no evaluator 'knn': take one of .*retrieval.*, zero_shot"),
+        (
+            {"knn": {"every": 1, "final": False}},
+            "evaluators.knn: there is no kind of evaluators 'knn'.* zero_shot",
+        ),
         (
             {"retrieval": {"depth": 3}},
-            "retrieval has no option 'depth': it takes every, final, folds, k, ",
+            "retrieval has no option 'depth': it takes kind, every, final, sets, k, ",
         ),
         ({"retrieval": {"sets": ()}}, "evaluators.retrieval is on but its sets are empty"),
         ({"retrieval": {"sets": ("vall",)}}, "asks for 'vall': data.evaluation has val, easy"),

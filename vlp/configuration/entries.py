@@ -33,8 +33,11 @@ def complete_entries(config: ConfigDict) -> None:
                 if kind not in entries:
                     entries[kind] = ConfigDict()
             for name, entry in entries.items():
+                if where in SOURCES and isinstance(entry, str):
+                    entry = {"path": entry}
                 if isinstance(entry, Mapping) and not isinstance(entry, ConfigDict):
-                    entries[name] = entry = ConfigDict(entry)
+                    with entries.ignore_type():
+                        entries[name] = entry = ConfigDict(entry)
                 if not isinstance(entry, ConfigDict):
                     raise ConfigError(f"{where}.{name}={entry!r} must be a group such as {_example(where)}")
                 _complete(entry, settings_of_entry(where, name, entry), f"{where}.{name}")
@@ -86,5 +89,5 @@ def _complete(entry: ConfigDict, settings: Settings, where: str) -> None:
 
 def _example(where: str) -> str:
     if where in SOURCES:
-        return "{'path': PATH, 'format': 'parquet'}"
+        return "{'format': 'parquet', 'path': PATH}"
     return "{'kind': 'contrastive', 'weight': 0.5}" if where == "objectives" else "{'kind': 'zero_shot'}"

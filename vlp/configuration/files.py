@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import re
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -107,7 +108,8 @@ def _describe(error: Exception, path: Path) -> str:
     """What went wrong; for anything but a ValueError, which speaks for itself, also where."""
     if type(error) is ValueError:
         return str(error)
-    said = str(error).strip("\"'").partition(". Other fields present")[0].partition("\n")[0]
+    # A locked ConfigDict says all that it holds.
+    said = re.sub(r"\. Other fields present: .*?(?=(\n|\\n)Did you mean|$)", ".", str(error), flags=re.DOTALL)
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
     ]

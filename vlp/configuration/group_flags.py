@@ -67,15 +67,10 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
         value = ast.literal_eval(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         value = None
-    named = [] if path.endswith(".columns") or name else [f"every value of {path}"]
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         example = EXAMPLES[group] if name else f"{{'mine': {EXAMPLES[group]}}}"
         raise ConfigError(
             f'--config.{path}={text[:200]} is no Python dict with names as keys, such as "{example}"'
-        )
-    if named and not all(isinstance(entry, dict) for entry in value.values()):
-        raise ConfigError(
-            f"--config.{path}: {named[0]} must be a dict, as in \"{{'mine': {EXAMPLES[group]}}}\""
         )
     return _plain(path, value)
 

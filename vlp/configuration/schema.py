@@ -22,7 +22,9 @@ def settings_of(config: Any) -> dict[str, Setting]:
     found = dict(leaves(SETTINGS))
     for where, entries in groups(config):
         for name, entry in entries.items():
-            found |= leaves(settings_of_entry(where, name, entry), f"{where}.{name}")
+            settings = settings_of_entry(where, name, entry)
+            said = {key: settings[key] for key in entry if key in settings}
+            found |= leaves(said, f"{where}.{name}")
     return found
 
 

@@ -37,11 +37,13 @@ def _active(config: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapp
 
 def _build(name: str, entry: Mapping[str, Any], data: Mapping[str, EvaluationSet]) -> Evaluator:
     where = f"evaluators.{name}"
+    part = find_part("evaluators", entry.get("kind", name), where)
+    if unknown := sorted(set(entry) - set(part.settings)):
+        raise ValueError(f"{where} has no option {unknown[0]!r}: it takes {', '.join(part.settings)}")
     if not entry["sets"]:
         raise ValueError(f"{where} is on but its sets are empty: name one or more of data.evaluation")
     if missing := [one for one in entry["sets"] if one not in data]:
         raise ValueError(f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}")
     options = {option: value for option, value in entry.items() if option != "kind"}
-    kind = find_part("evaluators", entry.get("kind", name), where).load()
-    evaluator: Evaluator = kind(name=name, data=data, **options)
+    evaluator: Evaluator = part.load()(name=name, data=data, **options)
     return evaluator

@@ -55,7 +55,7 @@ def tower_size(config: Any) -> TowerSize:
         raise ValueError(
             f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"
         )
-    style = {name: config[name] for name in ("activation", "norm_eps") if name in config}
+    style: dict[str, Any] = {name: config[name] for name in ("activation", "norm_eps") if name in config}
     return TowerSize(**chosen, **style)
 
 
