@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from configs.settings.setting import Setting, count, natural, not_negative
@@ -46,6 +47,9 @@ SETTINGS = {
         "keep_last": count(2, "of them stay"),
         "keep_every": natural(0, "also keep multiples of this step for ever; 0 = none"),
         "start": Setting("", "checkpoint or workdir whose model a fresh run starts from; '' = none"),
+        "start_image": Setting("", "whose image tower and its projection, ahead of `start`"),
+        "start_text": Setting("", "whose text tower and its projection"),
+        "start_new": Setting("", "regex of paths, as '^model/text_projection/', that they need not have"),
     },
     "log": {"every": count(50, "steps"), "tensorboard": Setting(True, "write events, too")},
     "profile": {
@@ -59,6 +63,7 @@ def check(config: Any) -> None:
     """Rollbacks, mesh and processes are possible."""
     _check_rollback(config)
     _check_mesh(config.mesh)
+    _check_start(config.checkpoint)
     settings = config.distributed
     if settings.coordinator and not settings.process < settings.processes:
         raise ValueError(
@@ -75,6 +80,19 @@ def _check_rollback(config: Any) -> None:
         )
     if factor and not config.checkpoint.every:
         raise ValueError(f"rollback.factor={factor} needs checkpoints to go back to: set checkpoint.every")
+
+
+def _check_start(checkpoint: Any) -> None:
+    new = checkpoint.start_new
+    try:
+        re.compile(new)
+    except re.error as error:
+        raise ValueError(f"checkpoint.start_new='{new}' is no regular expression: {error}") from error
+    if new and not (checkpoint.start or checkpoint.start_image or checkpoint.start_text):
+        raise ValueError(
+            f"checkpoint.start_new='{new}' has no meaning in a run that starts from nothing: set checkpoint.start, "
+            "start_image or start_text"
+        )
 
 
 def _check_mesh(mesh: Any) -> None:

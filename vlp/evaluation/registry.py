@@ -43,7 +43,10 @@ def _build(name: str, entry: Mapping[str, Any], data: Mapping[str, EvaluationSet
     if not entry["sets"]:
         raise ValueError(f"{where} is on but its sets are empty: name one or more of data.evaluation")
     if missing := [one for one in entry["sets"] if one not in data]:
-        raise ValueError(f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}")
+        raise ValueError(
+            f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}; say which, as "
+            f"--config.{where}.sets=\"('{next(iter(data), 'mine')}',)\""
+        )
     options = {option: value for option, value in entry.items() if option != "kind"}
     evaluator: Evaluator = part.load()(name=name, data=data, **options)
     return evaluator
