@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vlp.evaluation.tagging.figures import (
@@ -164,6 +166,72 @@ def test_open_images_files_are_read(tmp_path) -> None:
         read_hierarchy(str(tmp_path / "list.json"))
     with pytest.raises(ValueError, match="there is nothing at 'nowhere"):
         MultiLabel({}, sets=("val",), verified="nowhere.csv")
+
+
+IDS = ["000000000139", "1e5", "0x1F", "2020-01-01", "true", "007", "1.0", "NA", "null", "Ä "]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv", "labels.parquet"])
+def test_ids_and_labels_are_texts_whatever_they_look_like(tmp_path, name) -> None:
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        table = {"id": IDS, "label": IDS[::-1], "confidence": [1.0] * 9 + [None]}
+        pq.write_table(pa.table(table), path)
+    else:
+        comma = "," if path.suffix == ".csv" else "\t"
+        rows = [comma.join(("id", "label", "confidence"))]
+        rows += [comma.join(row) for row in zip(IDS, IDS[::-1], ["1"] * 9 + [""], strict=True)]
+        path.write_text("\n".join(rows), encoding="utf-8-sig")
+    expected = {one: {other.strip(): 1.0} for one, other in zip(IDS[:9], IDS[:0:-1], strict=True)}
+    found = read_verified(str(path))
+    assert {
+        one: {other.strip(): value for other, value in own.items()} for one, own in found.items()
+    } == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,dog,yes", "row 2: the confidence 'yes' is no number"),
+        (",dog,1", "row 2 has no id"),
+        ("a", "row 2 has no label"),
+    ],
+)
+def test_a_broken_row_of_verified_labels_is_named(tmp_path, row, message) -> None:
+    (tmp_path / "labels.csv").write_text(f"id,label,confidence\nb,dog,1\n{row}\n")
+    with pytest.raises(ValueError, match=message):
+        read_verified(str(tmp_path / "labels.csv"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "content", "message"),
+    [
+        (
+            "verified",
+            "id,label,confidence\n139,sun,1\n",
+            "ids of evaluation set 'val', which are such as 'id0'",
+        ),
+        (
+            "names",
+            "Sun,a sun\n",
+            "labels of evaluation set 'val', which are such as 'sun'; its own are such as 'Sun'",
+        ),
+        (
+            "hierarchy",
+            '{"LabelName": "a", "Subcategory": [{"LabelName": "Sun"}]}',
+            "labels of evaluation set 'val'",
+        ),
+    ],
+)
+def test_a_table_that_fits_nothing_of_a_set_is_refused(
+    tmp_path, evaluation_set, setting, content, message
+) -> None:
+    data = evaluation_set(4)
+    data.tags[:] = [["sun"]] * 4
+    (tmp_path / "table.csv").write_text(content)
+    evaluator = MultiLabel({"val": data}, sets=("val",), **{setting: str(tmp_path / "table.csv")})
+    with pytest.raises(ValueError, match=f"table.csv' knows none of the {message}"):
+        evaluator.check()
 
 
 def test_the_evaluator_scores_tags_by_name(model, evaluation_set) -> None:

@@ -37,7 +37,7 @@ def read_edges(path: str) -> list[tuple[str, str]]:
         raise ValueError(
             f"there is no label tree at '{path}'{looked_in(path)}: name a file of lines 'child TAB parent'"
         )
-    lines = files[0].read_text(encoding="utf-8").splitlines()
+    lines = files[0].read_text(encoding="utf-8-sig").splitlines()
     return [_edge(line, files[0], number) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -19,6 +19,7 @@ from vlp.evaluation.classification.label_metric import (
 )
 from vlp.evaluation.exhibits import Bars, Confusion, Exhibit
 from vlp.evaluation.figures import calibration_error, chance_within, mean_per_class, share_within
+from vlp.evaluation.fitting import check_fits
 from vlp.evaluation.naming.category_search import caption_centroids, nearest_captions
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.texts.captions import caption_files, read_captions
@@ -120,6 +121,12 @@ class ZeroShot(Evaluator):
         if self.metric not in ("", "paths", "names"):
             read_edges(self.metric)
 
+    def check(self) -> None:
+        for name in self.sets:
+            classes = self._classes(name)
+            if self.metric not in ("", "names"):
+                self._along_tree(classes)
+
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name in self.sets:
@@ -181,6 +188,9 @@ class ZeroShot(Evaluator):
         if self.metric == "names":
             names = encode_names(model, classes.names, self.templates or "plain", self.prefix_token)
             return embedding_distances(names)
+        return self._along_tree(classes)
+
+    def _along_tree(self, classes: Classes) -> Float64[np.ndarray, "classes classes"]:
         edges = path_edges(classes.labels) if self.metric == "paths" else read_edges(self.metric)
         return tree_distances(classes.labels, edges)
 
@@ -188,6 +198,8 @@ class ZeroShot(Evaluator):
         labels, rows, indices = labelled_classes(name, self.data[name].labels)
         names = naming_rule(self.labels)(labels)
         texts = texts_of_classes(labels, names, self._templates(), self._descriptions())
+        if self.descriptions:
+            check_fits(self.descriptions, self._descriptions(), {*labels, *names}, f"classes of set {name!r}")
         without = np.array([not own for own in texts])
         # Only the Fréchet mean can answer with a class that has no text.
         if without.all() or (without.any() and self.rule != "frechet"):

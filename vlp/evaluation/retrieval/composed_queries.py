@@ -38,18 +38,27 @@ def read_queries(path: Path, ids: Sequence[str]) -> list[ComposedQuery]:
     Raises:
         ValueError: a query without one of the three, or an image that the set does not have.
     """
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     try:
-        entries = json.loads(text) if text.lstrip().startswith("[") else [*map(json.loads, text.splitlines())]
-    except json.JSONDecodeError as error:
+        entries = (
+            json.loads(text)
+            if text.lstrip().startswith("[")
+            else [json.loads(line) for line in text.splitlines() if line.strip()]
+        )
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is neither a JSON list nor one JSON object a line: {error}") from error
     places = {identity: place for place, identity in enumerate(ids)}
     return [_read(entry, places, f"{path}, query {number}") for number, entry in enumerate(entries, start=1)]
 
 
-def _read(entry: Mapping[str, Any], places: Mapping[str, int], where: str) -> ComposedQuery:
+def _read(entry: Any, places: Mapping[str, int], where: str) -> ComposedQuery:
+    if not isinstance(entry, dict):
+        raise ValueError(
+            f"{where} is {entry!r}, not an object with {', '.join(names[0] for names in (REFERENCE, TEXT))}"
+        )
+
     def value(names: Sequence[str]) -> list[str]:
-        given = next((entry[name] for name in names if entry.get(name)), None)
+        given = next((entry[name] for name in names if entry.get(name) not in (None, "", [])), None)
         if given is None:
             raise ValueError(f"{where} has none of {', '.join(names)}: it has {', '.join(entry)}")
         return list(map(str, given)) if isinstance(given, list) else [str(given)]

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Int8, Int64
 
 from vlp.evaluation.classification.zero_shot import encode_names
 from vlp.evaluation.exhibits import Bars, Exhibit, Search, Searches
+from vlp.evaluation.fitting import check_fits
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.tagging import figures as figures_of
 from vlp.evaluation.tagging.verified_labels import (
@@ -131,6 +132,8 @@ class MultiLabel(Evaluator):
         tagged = {}
         for name in self.sets:
             data = self.data[name]
+            if verified is not None:
+                check_fits(self.verified, verified, data.ids, f"ids of evaluation set {name!r}")
             labels, targets = known_labels(
                 data.ids, data.tags, verified, hierarchy, min_images=self.min_images
             )
@@ -139,6 +142,10 @@ class MultiLabel(Evaluator):
                     f"evaluation set {name!r} has no tag of {self.min_images} images or more: lower "
                     f"evaluators.{self.name}.min_images or take it out of its sets"
                 )
+            if hierarchy is not None:
+                check_fits(self.hierarchy, hierarchy.labels, labels, f"labels of evaluation set {name!r}")
+            if self.names:
+                check_fits(self.names, called, labels, f"labels of evaluation set {name!r}")
             place = {label: at for at, label in enumerate(labels)}
             whole = all(label in place for label in data.labels)
             single = np.array([place[label] for label in data.labels]) if whole else None

@@ -5,8 +5,10 @@ The files are those of Open Images (arXiv 1811.00982), or anything written like 
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +46,11 @@ class Hierarchy:
             self._children.setdefault(node["LabelName"], set()).add(child["LabelName"])
             self._parents.setdefault(child["LabelName"], set()).add(node["LabelName"])
             self._add(child)
+
+    @property
+    def labels(self) -> set[str]:
+        """All that it knows."""
+        return {*self._parents, *self._children}
 
     def ancestors(self, label: str) -> set[str]:
         """Everything it is a kind of."""
@@ -99,24 +106,63 @@ def read_verified(path: str) -> dict[str, dict[str, float]]:
     """Confidences of labels by image id, from csv or parquet files with columns id, label and confidence (or
     ImageID, LabelName and Confidence); of a label that comes twice, the last counts.
 
-    Raises:
-        ValueError: no such file, or it lacks a column.
-    """
-    import pyarrow.csv
-    import pyarrow.parquet
+    Ids and labels are texts as they stand there: '000139' stays so. Where there is no confidence, nobody knows.
 
+    Raises:
+        ValueError: no such file, it lacks a column, or a row has no id, no label or a confidence that is no number.
+    """
     confidences: dict[str, dict[str, float]] = {}
     for file in label_files(path):
-        table = pyarrow.parquet.read_table(file) if file.suffix == ".parquet" else pyarrow.csv.read_csv(file)
-        names = [next((one for one in known if one in table.column_names), "") for known in _COLUMNS.values()]
-        if "" in names:
-            missing = " or ".join(list(_COLUMNS.values())[names.index("")])
-            raise ValueError(f"{file} has no column {missing}; it has {', '.join(table.column_names)}")
-        for identifier, label, confidence in zip(
-            *(table.column(name).to_pylist() for name in names), strict=True
-        ):
-            confidences.setdefault(str(identifier), {})[str(label)] = float(confidence)
+        rows = _parquet_rows(file) if file.suffix == ".parquet" else _csv_rows(file)
+        for number, (identifier, label, confidence) in enumerate(rows, start=1):
+            if not identifier or not label:
+                raise ValueError(f"{file}, row {number} has no {'label' if identifier else 'id'}")
+            try:
+                known = float(confidence)
+            except ValueError:
+                raise ValueError(
+                    f"{file}, row {number}: the confidence {confidence!r} is no number"
+                ) from None
+            if not math.isnan(known):
+                confidences.setdefault(identifier, {})[label] = known
     return confidences
+
+
+def _csv_rows(file: Path) -> Iterator[list[str]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.DictReader(lines, delimiter="\t" if file.suffix == ".tsv" else ",")
+        names = _columns(file, rows.fieldnames or ())
+        for row in rows:
+            identifier, label, confidence = ((row[name] or "").strip() for name in names)
+            yield [identifier, label, confidence or "nan"]
+
+
+def _parquet_rows(file: Path) -> Iterator[list[str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file} is not a readable parquet file: {error}") from None
+    names = _columns(file, table.column_names)
+    for name in names[:2]:
+        kind = table.schema.field(name).type
+        if not any(
+            is_it(kind) for is_it in (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+        ):
+            raise ValueError(f"{file}: column {name} holds {kind}, where ids and labels are texts")
+    for row in zip(*(table.column(name).to_pylist() for name in names), strict=True):
+        identifier, label, confidence = ("" if value is None else str(value) for value in row)
+        yield [identifier, label, confidence or "nan"]
+
+
+def _columns(file: Path, there: Sequence[str]) -> list[str]:
+    names = [next((one for one in known if one in there), "") for known in _COLUMNS.values()]
+    if "" in names:
+        missing = " or ".join(list(_COLUMNS.values())[names.index("")])
+        raise ValueError(f"{file} has no column {missing}; it has {', '.join(there)}")
+    return names
 
 
 def read_hierarchy(path: str) -> Hierarchy:
@@ -127,8 +173,8 @@ def read_hierarchy(path: str) -> Hierarchy:
     """
     file = label_files(path)[0]
     try:
-        return Hierarchy(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Hierarchy(json.loads(file.read_text(encoding="utf-8-sig")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file} is no tree of LabelName and Subcategory: {error!r}") from None
 
 
@@ -138,9 +184,7 @@ def read_label_names(path: str) -> dict[str, str]:
     Raises:
         ValueError: no such file.
     """
-    import csv
-
-    with label_files(path)[0].open(encoding="utf-8", newline="") as lines:
+    with label_files(path)[0].open(encoding="utf-8-sig", newline="") as lines:
         return {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1}
 
 

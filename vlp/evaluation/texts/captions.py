@@ -75,7 +75,7 @@ def _parquet(file: Path, column: str) -> Iterable[Any]:
 
 
 def _json_lines(file: Path, column: str) -> Iterator[Any]:
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -89,5 +89,5 @@ def _json_lines(file: Path, column: str) -> Iterator[Any]:
 
 
 def _lines(file: Path, _: str) -> Iterator[str]:
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8-sig") as lines:
         yield from lines

@@ -62,11 +62,21 @@ def naming_rule(name: str) -> NamingRule:
         raise ValueError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
     if not (files := find(name)):
         raise ValueError(f"there are no class names at '{name}'{looked_in(name)}: correct the path")
-    return functools.partial(_look_up, name, files[0].read_text(encoding="utf-8"))
+    return functools.partial(_look_up, name, files[0].read_text(encoding="utf-8-sig"))
+
+
+def _names(table: str, content: str) -> dict[str, str]:
+    try:
+        names = json.loads(content)["names"]
+        if names and all(isinstance(name, str) and name for name in names.values()):
+            return names
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise ValueError(f'{table} must hold {{"names": {{label: name}}}}, both texts')
 
 
 def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:
-    names: dict[str, str] = json.loads(content)["names"]
+    names = _names(table, content)
     numbered = {str(number): name for number, name in enumerate(names.values())}
     if strange := [label for label in labels if label not in names and label not in numbered]:
         raise ValueError(

@@ -22,7 +22,7 @@ def load_descriptions(path: str) -> dict[str, list[str]]:
             f"there are no descriptions at '{path}'{looked_in(path)}: --job=describe writes such a file"
         )
     try:
-        sentences = json.loads(files[0].read_text(encoding="utf-8"))
+        sentences = json.loads(files[0].read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{files[0]} is no JSON: {error}") from None
     if not isinstance(sentences, dict):
