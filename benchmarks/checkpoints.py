@@ -59,6 +59,7 @@ def train(arguments: list[str], workdir: str) -> dict[str, float]:
     flags.FLAGS.mark_as_parsed()
     start = time.perf_counter()
     run = Run(job.config, job.workdir)
+    run.open()
     built = time.perf_counter() - start
     if run.newest is None:
         run.train()

@@ -28,6 +28,10 @@ def redacted(text: str) -> str:
 def _without_secrets(address: str) -> str:
     scheme, _, rest = address.partition("://")
     place, question, query = rest.partition("?")
+    if "=" not in query and not scheme.lower().startswith(
+        "http"
+    ):  # of a bucket's path it stands for any letter
+        place, question, query = rest, "", ""
     host, slash, path = place.partition("/")
     if "@" in host:
         host = f"{_SECRET}@{host.rpartition('@')[2]}"

@@ -78,6 +78,14 @@ class Mixture:
         name = self.names[source]
         return Address(name, self._records[name][self._orders[source][visit]])
 
+    def shares(self) -> dict[str, tuple[int, float]]:
+        """Returns of each source how many records are used, and its share of all indices."""
+        total = sum(self._parts)
+        return {
+            name: (len(self._records[name]), part / total)
+            for name, part in zip(self.names, self._parts, strict=True)
+        }
+
     def another(self, source: str, dice: np.random.Generator) -> Address:
         """A random record of a source."""
         records = self._records[source]

@@ -45,6 +45,10 @@ class Stream:
         self.batch_size = batch_size
         self.records = {name: len(source) for name, source in examples.sources.items()}
 
+    def shares(self) -> dict[str, tuple[int, float]]:
+        """Returns of each source how many records are used, and its share of the stream."""
+        return self._examples.mixture.shares()
+
     def address(self, index: int) -> Address:
         """Which record a global index stands for (if that is bad, the index shows another)."""
         return self._examples.mixture.address(index)

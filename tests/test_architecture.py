@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.configuration",),
     ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages"),
 )
-LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".sentinel"))
+LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".lost", ".sentinel"))
 # Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.
 FOR_ALL = (
     "input_pipeline.whole_files",

@@ -34,6 +34,25 @@ def test_names_values_and_flag() -> None:
     assert "\n" not in words
 
 
+def test_of_many_a_few_are_named_and_the_rest_counted() -> None:
+    new = {**OLD, "optimizer": {f"setting_{number}": "x" * 500 for number in range(40)}}
+    with pytest.raises(ValueError) as error:
+        check_same_config(OLD, new)
+    words = str(error.value)
+    assert len(words) < 800 and "optimizer.learning_rate: 0.1 there, '(absent)' now" in words
+    assert "and 37 more)" in words and words.endswith("--allow_config_change=optimizer")
+
+
+def test_another_password_is_no_other_config() -> None:
+    address = "https://me:{}@host/a.tar?sig={}"
+    old = {**OLD, "k": [address.format("***", "")], "path": "https://***@host/a.tar?***"}
+    new = {**OLD, "k": (address.format("new", ""),), "path": address.format("secret", "abc")}
+    check_same_config(old, new)
+    with pytest.raises(ValueError) as error:
+        check_same_config(old, {**new, "path": address.format("secret", "abc").replace("a.tar", "b.tar")})
+    assert "secret" not in str(error.value) and "b.tar" in str(error.value)
+
+
 def test_an_allowed_branch_allows_its_leaves_only() -> None:
     new = {**OLD, "optimizer": {"learning_rate": 0.2, "name": "adamw"}}
     check_same_config(OLD, new, ["optimizer"])

@@ -20,6 +20,8 @@ from input_pipeline.addresses import file_name, is_address, redacted
         ("https://host/a@b/c.tar", "https://host/a@b/c.tar"),
         ("gs://bucket/{000..999}.tar", "gs://bucket/{000..999}.tar"),
         ("https://host/?.tar", "https://host/?***"),
+        ("gs://bucket/part-??.parquet", "gs://bucket/part-??.parquet"),
+        ("s3://key:se@bucket/part-?.tar?versionId=3", "s3://***@bucket/part-?***"),
         ("/data/a?b@c.tar", "/data/a?b@c.tar"),
     ],
 )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from vlp.processes.heartbeat import FOLDER, Sign, write
+from vlp.processes.heartbeat import FOLDER, Sign, state_of, write
 from vlp.processes.launcher import launcher
+from vlp.processes.lost import OUTSIDE, own_sign, settle
 from vlp.processes.sentinel import last_words
 
 ALONE = {"coordinator": "", "processes": 0, "process": 0}
@@ -71,6 +75,75 @@ def test_a_silent_process_of_another_host_is_lost_and_one_that_finished_is_not(t
     say(tmp_path, Sign(0, 3, socket.gethostname(), 1, 3, 5), far, far._replace(process=2, ended="finished"))
     words = last_words(tmp_path, 1, patience=0.1)
     assert "process 1 (pid 9 on far)" in words and "process 2" not in words
+
+
+def test_processes_of_an_earlier_launch_are_not_named(tmp_path):
+    here = socket.gethostname()
+    say(tmp_path, *(Sign(one, 4, here, 4_000_000 + one, 10, 5, "OSError: old") for one in range(4)))
+    say(tmp_path, Sign(0, 2, here, os.getpid(), 12, 1), Sign(1, 2, here, os.getppid(), 12, 1))
+    assert "was lost" not in last_words(tmp_path, os.getpid(), patience=0)
+    old = Sign(2, 3, here, 4_000_000, 10, 5, launch=7)
+    say(tmp_path, Sign(0, 3, here, os.getpid(), 12, 1, launch=8), old, old._replace(process=1))
+    assert "was lost" not in last_words(tmp_path, os.getpid(), patience=0)
+
+
+def test_a_process_that_has_not_begun_names_nobody(tmp_path):
+    here = socket.gethostname()
+    say(tmp_path, Sign(0, 2, here, os.getpid(), 9, 5, born="1"), Sign(1, 2, here, 4_000_000, 9, 5))
+    words = last_words(tmp_path, os.getpid(), patience=0)  # the same number, and another process
+    assert words.startswith("a process that had not begun to train has ended: it was ended from outside")
+
+
+def test_a_number_that_another_process_has_by_now_is_of_a_dead_one(tmp_path):
+    here = socket.gethostname()
+    say(tmp_path, Sign(0, 2, here, 1, 9, 5), Sign(1, 2, here, os.getpid(), 9, 5, born="1"))
+    assert f"process 1 (pid {os.getpid()} on" in last_words(tmp_path, 1, patience=0)
+
+
+def test_a_stopped_process_of_this_host_is_named(tmp_path):
+    here = socket.gethostname()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        other.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 30
+        while state_of(other.pid).letter != "T" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        say(tmp_path, Sign(0, 2, here, 1, 9, 5), Sign(1, 2, here, other.pid, 9, 5))
+        words = last_words(tmp_path, 1, patience=0)
+        other.kill()
+    assert f"process 1 (pid {other.pid} on {here}) was lost at step 9: it is stopped" in words
+
+
+PEER = "JaxRuntimeError: INTERNAL: Gloo AllReduce failed: Connection closed by peer"
+
+
+def test_who_went_first_is_named_by_all_and_names_nobody(tmp_path):
+    """Process 2 of 3 is killed; the others end because of it, and then look at each other."""
+    here = socket.gethostname()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as victim:
+        signs = [Sign(0, 3, here, os.getpid(), 9, 5), Sign(1, 3, here, os.getppid(), 9, 5)]
+        say(tmp_path, *signs, Sign(2, 3, here, victim.pid, 9, 5))
+        victim.kill()
+    settle(tmp_path, victim.pid)
+    say(tmp_path, signs[0]._replace(ended=PEER))
+    for pid in (os.getpid(), os.getppid()):
+        settle(tmp_path, pid)
+    words = [last_words(tmp_path, pid, patience=0) for pid in (os.getpid(), os.getppid(), victim.pid)]
+    assert all(f": process 2 (pid {victim.pid} on {here}) was lost at step 9" in one for one in words[:2])
+    assert all(one.count("was lost") == 1 for one in words[:2])
+    assert words[2].startswith("process 2 of 3 has ended: it was ended from outside")
+
+
+def test_on_several_hosts_the_first_waits_until_it_knows_that_the_others_live(tmp_path):
+    me = Sign(0, 2, socket.gethostname(), os.getpid(), 9, 5)
+    far = Sign(1, 2, "far", 9, 9, 5)
+    say(tmp_path, me, far)
+    settle(tmp_path, os.getpid())
+    beat = threading.Timer(0.2, say, (tmp_path, far._replace(beats=6)))
+    beat.start()
+    words = last_words(tmp_path, os.getpid(), patience=30)
+    beat.join()
+    assert words.startswith("process 0 of 2 has ended: it was ended from outside")
+    assert own_sign(tmp_path, os.getpid()).ended == OUTSIDE  # for the other host to read
 
 
 COMMAND = """

@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from vlp.training.writers import MetricsWriter, truncate_lines, write_results
+from vlp.training.writers import MetricsWriter, steps_with, truncate_lines, write_results
 
 
 def write_run(workdir: Path, first: int, last: int) -> MetricsWriter:
@@ -63,12 +63,24 @@ def test_a_run_from_scratch_forgets_an_earlier_one(tmp_path: Path) -> None:
     assert writer.metrics_path.read_bytes() == b""
 
 
-def test_a_broken_line_in_the_middle_is_reported_and_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "broken", ['{"ste', "5", '["step"]', '{"step": "2"}', '{"step": null}', "[" * 100_000, "\x00"]
+)
+def test_a_broken_line_in_the_middle_is_reported_and_kept(tmp_path: Path, broken: str) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"ste\n{"step": 3}\n')
+    path.write_text(f'{{"step": 1}}\n{broken}\n{{"step": 3}}\n')
     with pytest.raises(ValueError, match=r"metrics.jsonl:2 .*mend or remove"):
         truncate_lines(path, 5)
     assert path.read_text().count("\n") == 3
+    path.write_text(f'{{"step": 1}}\n{broken}')  # torn by a kill
+    truncate_lines(path, 5)
+    assert path.read_text() == '{"step": 1}\n'
+
+
+def test_steps_with_a_figure_of_an_evaluator_are_found(tmp_path: Path) -> None:
+    path = write_run(tmp_path, 1, 6).metrics_path
+    assert steps_with(path, ["retrieval", "zero_shot"]) == {2, 4, 6}
+    assert steps_with(path, ["zero"]) == steps_with(tmp_path / "none", ["zero_shot"]) == set()
 
 
 def test_lines_survive_a_killed_process(tmp_path: Path) -> None:

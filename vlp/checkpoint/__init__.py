@@ -2,7 +2,7 @@
 
 from vlp.checkpoint.checkpointer import Checkpointer
 from vlp.checkpoint.config_guard import check_same_config, config_differences
-from vlp.checkpoint.description import Description, read_description
+from vlp.checkpoint.description import Description, read_description, shown
 from vlp.checkpoint.folders import complete_steps, find_checkpoint, is_step, run_of
 from vlp.checkpoint.inference import load_model_arrays
 
@@ -17,4 +17,5 @@ __all__ = [
     "load_model_arrays",
     "read_description",
     "run_of",
+    "shown",
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vlp.checkpoint.description import shown
+
 _ABSENT = "(absent)"
+MOST = 5  # that are named
 
 
 def config_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -25,7 +28,7 @@ def check_same_config(old: Mapping[str, Any], new: Mapping[str, Any], allowed: S
       allowed: dotted paths that may differ; a branch such as 'optimizer' stands for all of its leaves.
 
     Raises:
-      ValueError: other leaves differ; the message names them with both values.
+      ValueError: other leaves differ; the message names a few of them with both values, and how many more there are.
     """
     refused = {
         path: pair
@@ -33,13 +36,25 @@ def check_same_config(old: Mapping[str, Any], new: Mapping[str, Any], allowed: S
         if not any(path == entry or path.startswith(f"{entry}.") for entry in allowed)
     }
     if refused:
-        changes = "; ".join(
-            f"{path}: {before!r} there, {after!r} now" for path, (before, after) in refused.items()
-        )
+        changes = [
+            f"{path}: {_words(before)} there, {_words(after)} now"
+            for path, (before, after) in refused.items()
+        ]
+        more = [f"and {len(changes) - MOST} more"] if len(changes) > MOST else []
         raise ValueError(
-            f"the workdir holds a run with another config ({changes}): use another --workdir, or allow the change "
-            f"with --allow_config_change={','.join(refused)}"
+            f"the workdir holds a run with another config ({'; '.join([*changes[:MOST], *more])}): use another "
+            f"--workdir, or allow the change with --allow_config_change={','.join(_branches(list(refused)))}"
         )
+
+
+def _branches(paths: list[str]) -> list[str]:
+    """The paths, or where they are many the branches that hold them."""
+    return paths if len(paths) <= MOST else list(dict.fromkeys(path.partition(".")[0] for path in paths))
+
+
+def _words(value: Any, longest: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -48,10 +63,5 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             leaves |= _flatten(value, f"{prefix}{name}.")
         else:
-            leaves[prefix + name] = _plain(value)
+            leaves[prefix + name] = shown(value)  # as a checkpoint has it: lists for tuples, and no secrets
     return leaves
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON gives it back: lists for tuples."""
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

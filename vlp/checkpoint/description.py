@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.addresses import redacted
 from vlp.checkpoint.names import DESCRIPTION, TOKENIZER
 
 FORMAT_VERSION = 1
@@ -32,11 +33,21 @@ class Description:
     progress: Mapping[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Writes two plain files that need no library to read."""
+        """Writes two plain files that need no library to read. Addresses in the config show no secrets."""
         fields = {name: value for name, value in vars(self).items() if name != "tokenizer"}
+        fields["config"] = shown(fields["config"])
         text = json.dumps({"format_version": FORMAT_VERSION, **fields}, indent=1, sort_keys=True)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         (folder / TOKENIZER).write_bytes(self.tokenizer)
+
+
+def shown(config: Any) -> Any:
+    """Returns a config, or a part of it, whose addresses show neither passwords nor signatures: files are passed on."""
+    if isinstance(config, Mapping):
+        return {key: shown(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [shown(value) for value in config]
+    return redacted(config) if isinstance(config, str) else config
 
 
 def read_description(folder: Path) -> Description:

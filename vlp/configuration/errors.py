@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from input_pipeline.addresses import redacted
+
 
 class ConfigError(ValueError):
     """A mistake in the configuration, or a limit of it that a run has reached: the value, the limit, what to do.
@@ -13,7 +15,7 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
+        super().__init__(redacted(" ".join(message.split())))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +26,8 @@ class Sign(NamedTuple):
       step: updates it has made.
       beats: grows as long as it lives; clocks of hosts differ and jump, so nobody reads them.
       ended: why it ended; '' while it runs.
+      launch: a number that all processes started together have, and those before them have not.
+      born: when it was started, as its host counts; a later process may have its pid. '' where that is not known.
     """
 
     process: int
@@ -36,6 +37,8 @@ class Sign(NamedTuple):
     step: int
     beats: int
     ended: str = ""
+    launch: int = 0
+    born: str = ""
 
 
 class Heartbeat:
@@ -43,10 +46,13 @@ class Heartbeat:
 
     every, at_end = 1, True
 
-    def __init__(self, workdir: Path, process: int, processes: int) -> None:
+    def __init__(self, workdir: Path, process: int, processes: int, launch: int = 0) -> None:
         """Begins with `with`; as a hook it learns of the steps."""
         self._path = workdir / FOLDER / f"{process}.json"
-        self._sign = Sign(process, processes, socket.gethostname(), os.getpid(), 0, 0)
+        pid = os.getpid()
+        self._sign = Sign(
+            process, processes, socket.gethostname(), pid, 0, 0, launch=launch, born=state_of(pid).born
+        )
         self._step, self._done = 0, threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -84,43 +90,33 @@ def write(path: Path, sign: Sign) -> None:
 
 
 def signs(workdir: Path) -> list[Sign]:
-    """The last sign of every process of the newest run, by index."""
+    """Returns the last sign of every process that ever gave one in a workdir, by index."""
     found = []
     for path in (workdir / FOLDER).glob("*.json"):
         try:
-            found.append(Sign(**json.loads(path.read_text())))
-        except (ValueError, TypeError, OSError):
-            continue  # being replaced
+            found.append(Sign(**json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError, OSError, RecursionError):
+            continue  # being replaced, or of another version
     return sorted(found)
 
 
-def lost(workdir: Path, pid: int, patience: float) -> list[Sign]:
-    """The processes of a run that are gone without having finished, as seen from one of its hosts.
+class State(NamedTuple):
+    """What a host knows of a process.
 
-    Args:
-      workdir: of the run.
-      pid: of the process that asks, on this host, which is not counted.
-      patience: seconds in which a living process of another host gives a sign.
+    Attributes:
+      letter: as /proc has it (T is stopped, Z dead and not yet taken leave of); '' where there is none of this pid, '?'
+        on a host without /proc.
+      born: when it was started, as the host counts.
     """
-    host = socket.gethostname()
-    others = [one for one in signs(workdir) if (one.host, one.pid) != (host, pid)]
-    # Of this host only who is gone already: the rest may go because of the one that asks.
-    if gone := [one for one in others if _is_gone(one)]:
-        return gone
-    silent = {one.process: one for one in others if one.host != host and not one.ended}
-    deadline = time.monotonic() + patience
-    while silent and time.monotonic() < deadline:
-        time.sleep(SECONDS / 4)
-        silent = {one.process: one for one in signs(workdir) if silent.get(one.process) == one}
-    return list(silent.values())
+
+    letter: str
+    born: str
 
 
-def _is_gone(sign: Sign) -> bool:
-    """Whether it ended with an error, or runs no longer on this host."""
-    if sign.ended or sign.host != socket.gethostname():
-        return sign.ended not in ("", "finished")
+def state_of(pid: int) -> State:
+    """Returns what this host knows of the process with a number."""
     try:
-        state = Path(f"/proc/{sign.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return Path("/proc/self").exists()
-    return state in "ZX"  # dead, and not yet taken leave of by what started it
+        return State("" if Path("/proc/self").exists() else "?", "")
+    return State(fields[0], fields[19])

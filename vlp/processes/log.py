@@ -8,7 +8,17 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from input_pipeline.addresses import redacted
+
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class Shown(logging.Formatter):
+    """A line in which addresses show no secrets: logs are passed on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats a record, its traceback as well."""
+        return redacted(super().format(record))
 
 
 @contextlib.contextmanager
@@ -21,13 +31,14 @@ def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("a", encoding="utf-8")
     in_file = logging.StreamHandler(stream)
-    in_file.setFormatter(logging.Formatter(FORMAT))
+    in_file.setFormatter(Shown(FORMAT))
     logger, root = logging.getLogger("vlp"), logging.getLogger()
     on_screen: list[logging.Handler] = (
         [] if root.handlers else [logging.StreamHandler()]
     )  # else warnings would go to the file alone
     for handler in on_screen:
         handler.setLevel(logging.WARNING)
+        handler.setFormatter(Shown())
     logger.setLevel(logging.INFO)
     logger.propagate = False  # the screen has the progress line
     logger.addHandler(in_file)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from vlp.configuration import ConfigError
-from vlp.processes.heartbeat import Sign, lost, signs
+from vlp.processes.heartbeat import Sign
 from vlp.processes.launcher import launcher
+from vlp.processes.lost import FOLLOWED, LOOKING, OUTSIDE, lost, own_sign, settle, speaks_of_others
 
 DONE = b"done"
 GRACE = 5.0  # seconds in which the others find the same mistake: the end of one would cut them off
+SETTLING = 1.0  # seconds in which the other processes of a host have written down that they have ended
 
 
 @contextlib.contextmanager
@@ -40,15 +42,25 @@ def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         if isinstance(error, ConfigError):
+            os.write(pipe, DONE)  # the same command would end in the same: nothing to go on with
             print(f"error: {error}", file=sys.stderr, flush=True)
             time.sleep(GRACE)
-        else:
+        elif not _has_followed(workdir, error):
             traceback.print_exception(error)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(2 if isinstance(error, ConfigError) else 1)
     os.write(pipe, DONE)
     os.close(pipe)
+
+
+def _has_followed(workdir: Path, error: BaseException) -> bool:
+    """Whether an error only says that another process has gone: the last words say so better, the log has it all."""
+    words = f"{type(error).__name__}: {error}"
+    own = own_sign(workdir, os.getpid())
+    return (
+        own is not None and speaks_of_others(words) and bool(lost(workdir, own._replace(ended=""), SETTLING))
+    )
 
 
 def _post(workdir: Path, patience: float) -> int:
@@ -65,33 +77,37 @@ def _post(workdir: Path, patience: float) -> int:
         os.read(reading, len(DONE)) == DONE
     )  # empty once the other end is closed by whatever end came
     if not ended_well:
+        settle(workdir, watched_pid)
+        time.sleep(SETTLING)
         print(last_words(workdir, watched_pid, patience), file=sys.stderr, flush=True)
     os._exit(0)
 
 
 def last_words(workdir: Path, pid: int, patience: float) -> str:
-    """What is said of a process that did not end by itself.
+    """Returns what is said of a process that did not end by itself.
 
     Args:
       workdir: of the run.
       pid: of the process that ended.
       patience: seconds to find out whether processes of other hosts still live.
     """
-    everybody = signs(workdir)
-    own = next((one for one in everybody if one.pid == pid), None)
-    gone = lost(workdir, pid, patience)
-    who = "; ".join(map(_described, gone)) or "it was ended from outside, or by what it printed above"
-    name = f"process {own.process} of {own.processes}" if own else "a process that had not begun to train"
-    return f"{name} has ended: {who}. {how_to_go_on(workdir)}"
+    own = own_sign(workdir, pid)
+    if own is None:
+        return f"a process that had not begun to train has ended: {OUTSIDE}. {how_to_go_on(workdir)}"
+    why = own.ended if own.ended not in ("", LOOKING, FOLLOWED) else OUTSIDE
+    who = "; ".join(map(_described, lost(workdir, own, patience))) or why
+    return f"process {own.process} of {own.processes} has ended: {who}. {how_to_go_on(workdir)}"
 
 
 def how_to_go_on(workdir: Path) -> str:
-    """What to do after a run was cut off."""
-    steps = [int(path.name) for path in (workdir / "checkpoints").glob("*") if path.name.isdigit()]
+    """Returns what to do after a run was cut off."""
+    names = [path.name for path in (workdir / "checkpoints").glob("*")]
+    steps = [int(name) for name in names if name.isascii() and name.isdigit()]
     there = f"from step {max(steps)}" if steps else "from the start, for it had saved nothing"
     return f"Start all processes again with the same command: the run goes on {there}"
 
 
 def _described(sign: Sign) -> str:
-    why = sign.ended or "it was ended from outside"
-    return f"process {sign.process} (pid {sign.pid} on {sign.host}) was lost at step {sign.step}: {why}"
+    return (
+        f"process {sign.process} (pid {sign.pid} on {sign.host}) was lost at step {sign.step}: {sign.ended}"
+    )

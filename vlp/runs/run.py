@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,24 @@ import jax
 from jax.sharding import Mesh
 
 from input_pipeline.records import Reason
-from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
+from input_pipeline.whole_files import write_whole
+from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description, shown
 from vlp.configuration import completed, to_dict
-from vlp.evaluation import find
+from vlp.evaluation import check, due, evaluate, find
+from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.page.files import write_page
 from vlp.evaluation.provenance import in_words, provenance
+from vlp.model import Model
+from vlp.processes.agreement import from_first
+from vlp.processes.claim import claimed
 from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
+from vlp.runs.first_words import first_line, warnings
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_variables
 from vlp.training.faults import Faults
-from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, FinalRound, Log
+from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
@@ -34,7 +41,7 @@ from vlp.training.signals import StopSignal
 from vlp.training.start import ORIGINS, check_bounds, start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak
-from vlp.training.writers import MetricsWriter, write_results
+from vlp.training.writers import MetricsWriter, steps_with, write_results
 
 ELSEWHERE = ("mesh", "distributed")  # settings of the machines: a run may go on on others
 HooksOf = Callable[[Stage, TrainState, StepTimer], Sequence[Hook]]
@@ -45,11 +52,13 @@ class Run:
 
     Attributes:
       stage: the one that is under way.
-      evaluate: its evaluators, once it is.
+      model: its model, once it is; others of the stage differ in weights alone.
+      newest: the checkpoint that the run goes on from, once it is open.
+      results: the latest figure of every evaluation.
     """
 
     def __init__(self, config: Any, workdir: Path, allowed_changes: Sequence[str] = ()):
-        """Builds everything; whatever contradicts itself is found here, before any step.
+        """Builds everything; what contradicts itself is found here, before any step. Touches no file of the workdir.
 
         Args:
           config: resolved, validated and frozen.
@@ -57,9 +66,9 @@ class Run:
           allowed_changes: config paths that may differ from those of the run that is there.
 
         Raises:
-          ConfigError: the config, the data or the workdir do not fit together.
+          ConfigError: the config and the data do not fit together.
         """
-        self.config, self.workdir = config, workdir
+        self.config, self.workdir, self.allowed_changes = config, workdir, (*ELSEWHERE, *allowed_changes)
         with configuring():
             self.mesh: Mesh = start_devices(self.config)
             self.stages: list[Stage] = open_stages(self.config, self.mesh)
@@ -68,11 +77,10 @@ class Run:
                 keep_last=self.config.checkpoint.keep_last,
                 keep_every=self.config.checkpoint.keep_every,
             )
-            self.newest = self.checkpointer.newest()
-            if self.newest is not None:
-                there = completed(read_description(self.newest).config)
-                check_same_config(there, to_dict(self.config), (*ELSEWHERE, *allowed_changes))
+        self.newest: Path | None = None
         self.stage = self.stages[0]
+        self.model: Model | None = None
+        self.results: dict[str, float] = {}
         self.primary = jax.process_index() == 0
         self.counters = DataCounters(
             self.config.data.max_bad_share,
@@ -86,50 +94,108 @@ class Run:
             if settings.factor
             else []
         )
-        self.evaluate: Evaluate | None = None
+
+    def open(self) -> None:
+        """Looks for what the workdir holds of this run: `newest` is its checkpoint to go on from, None in a fresh one.
+
+        What interrupted saves have left is removed and damaged checkpoints are set aside, so that the workdir has to be
+        this run's alone.
+
+        Raises:
+          ConfigError: the checkpoint is of another config, or all of them are damaged.
+        """
+        with configuring():
+            self.newest = self.checkpointer.newest()
+            if self.newest is not None:
+                there = completed(read_description(self.newest).config)
+                check_same_config(there, to_dict(self.config), self.allowed_changes)
 
     def train(self) -> str:
-        """Runs the steps that are left. Returns the name of the signal that stopped it before the last, or ''."""
-        config, workdir = self.config, self.workdir
-        state, start = self.starting_state()
-        process, processes = jax.process_index(), jax.process_count()
+        """Runs the steps that are left and the last evaluation.
+
+        Returns:
+          The name of the signal that stopped it before the last step, or ''.
+
+        Raises:
+          ConfigError: another run has the workdir or it cannot be written, its run has another config, or an evaluator
+            does not fit its sets: all before the first step.
+        """
+        process = jax.process_index()
         with ExitStack() as stack:
-            log = stack.enter_context(logging_to(workdir, process))
-            devices = (
-                f"{jax.local_device_count()} of {jax.device_count()} {jax.devices()[0].device_kind} devices"
-            )
-            log.info(
-                "process %d of %d, %s, mesh %s, from step %d",
-                process,
-                processes,
-                devices,
-                dict(self.mesh.shape),
-                start,
-            )
-            writer = stack.enter_context(
-                MetricsWriter(workdir, enabled=self.primary, tensorboard=config.log.tensorboard)
-            )
-            writer.truncate_to(start if self.newest is not None else -1)
-            if self.primary:
-                (workdir / "config.json").write_text(
-                    json.dumps(to_dict(config), indent=1, sort_keys=True) + "\n"
-                )
-            alive = stack.enter_context(Heartbeat(workdir, process, processes))
-            progress = stack.enter_context(Progress(config.steps, initial=start, enabled=self.primary))
+            with configuring():
+                check(self.stages[-1].evaluators)
+                stack.enter_context(claimed(self.workdir, process))
+            self.open()
+            log = stack.enter_context(logging_to(self.workdir, process))
             stop = stack.enter_context(StopSignal())
-            compilations = stack.enter_context(Compilations())
-            profile = Profile(config.profile.first, config.profile.steps, workdir / "profile")
-            lasting = (alive, compilations, FreezeGarbage(), profile)
-            hooks_of = functools.partial(self.hooks, lasting, writer, progress, compilations)
-            step = start
-            for info in self.steps(state, start, hooks_of, config.steps, stop.requested):
-                step = info.step
-            self.checkpointer.close()
-            progress.close()
-            if self.evaluate is not None and self.evaluate.final_round is not None:
-                self.leave_page(self.evaluate.final_round)
-            log.info("left after step %d of %d", step, config.steps)
+            step = self._train(stack, stop, log)
+            log.info("left after step %d of %d", step, self.config.steps)
         return stop.received.name if stop.received is not None else ""
+
+    def _train(self, stack: ExitStack, stop: StopSignal, log: logging.Logger) -> int:
+        """Training itself, in a workdir that is this run's. Returns the last step."""
+        config, workdir, process, processes = (
+            self.config,
+            self.workdir,
+            jax.process_index(),
+            jax.process_count(),
+        )
+        state, step = self.starting_state()
+        devices = f"{jax.local_device_count()} of {jax.device_count()} {jax.devices()[0].device_kind} devices"
+        where = (process, processes, devices, dict(self.mesh.shape), step)
+        log.info("process %d of %d, %s, mesh %s, from step %d", *where)
+        writer = stack.enter_context(
+            MetricsWriter(workdir, enabled=self.primary, tensorboard=config.log.tensorboard)
+        )
+        with configuring():
+            writer.truncate_to(step if self.newest is not None else -1)
+        if self.primary:
+            text = json.dumps(shown(to_dict(config)), indent=1, sort_keys=True)
+            write_whole(workdir / "config.json", (text + "\n").encode())
+        launch = from_first(random.SystemRandom().getrandbits(31))
+        alive = stack.enter_context(Heartbeat(workdir, process, processes, launch))
+        progress = stack.enter_context(Progress(config.steps, initial=step, enabled=self.primary))
+        self._say_what_for(progress, log)
+        compilations = stack.enter_context(Compilations())
+        profile = Profile(config.profile.first, config.profile.steps, workdir / "profile")
+        lasting = (alive, compilations, FreezeGarbage(), profile)
+        hooks_of = functools.partial(self.hooks, lasting, writer, progress, compilations)
+        for info in self.steps(state, step, hooks_of, config.steps, stop.requested):
+            step, state = info.step, info.state
+        self.checkpointer.close()
+        if step == config.steps:
+            self.last_round(state, writer)
+        return step
+
+    def _say_what_for(self, progress: Progress, log: logging.Logger) -> None:
+        """The first line: steps, pairs, and passes over the data."""
+        line = first_line(self.config, self.stage.stream)
+        progress.write(line)
+        log.info("%s", line)
+        for words in warnings(self.config, self.stage.stream) if self.primary else ():
+            logging.warning("%s", words)
+
+    def last_round(self, state: TrainState, writer: MetricsWriter) -> None:
+        """Evaluates the last state, whose checkpoint is there already, and leaves figures and a page.
+
+        The line in metrics.jsonl comes last: where it is, all is there, and a run that was cut off before it does this
+        again and leaves the same.
+        """
+        stage, steps = self.stages[-1], self.config.steps
+        active = due(stage.evaluators, steps, last=True)
+        done = self.primary and steps in steps_with(writer.metrics_path, [one.name for one in active])
+        if not active or from_first(int(done)):
+            return
+        state = stage.carried(state)
+        model = RememberingEncoder((self.model or stage.model(state)).with_variables(model_variables(state)))
+        figures = evaluate(active, model)
+        self.keep(figures)
+        findings = find(active, model, figures)  # all hosts encode, the first one writes
+        if self.primary:
+            about = {"config": self.config.name, "step": f"{steps:,} (the last)"}
+            about |= in_words(provenance(active))
+            write_page(self.workdir / "results.json", f"Results of {self.config.name}", about, findings)
+        writer.write_metrics(steps, figures)
 
     def starting_state(self) -> tuple[TrainState, int]:
         """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
@@ -153,6 +219,7 @@ class Run:
         self.counters.restore(description.progress["data"])
         if "faults" in description.progress:  # checkpoints from before there were any have none
             self.faults.restore(description.progress["faults"])
+        self.results = dict(description.progress.get("results", {}))
         for rollback, saved in zip(self.rollbacks, description.progress.get("rollbacks", ()), strict=False):
             rollback.load(saved)
         return from_checkpoint(model, training, there.held), step
@@ -209,18 +276,11 @@ class Run:
             if info.last:
                 return
 
-    def save_results(self, results: dict[str, float]) -> None:
+    def keep(self, figures: Mapping[str, float]) -> None:
         """Keeps results.json at the latest figures."""
+        self.results |= figures
         if self.primary:
-            write_results(self.workdir / "results.json", results)
-
-    def leave_page(self, final: FinalRound) -> None:
-        """The page of the last evaluation, once everything is saved; all hosts encode, the first one writes."""
-        findings = find(final.evaluators, final.model, final.figures)
-        if self.primary:
-            about = {"config": self.config.name, "step": f"{self.config.steps:,} (the last)"}
-            about |= in_words(provenance(final.evaluators))
-            write_page(self.workdir / "results.json", f"Results of {self.config.name}", about, findings)
+            write_results(self.workdir / "results.json", self.results)
 
     def hooks(
         self,
@@ -235,10 +295,11 @@ class Run:
         """What happens after the steps of a stage that begins with `state`, in this order: a checkpoint comes last,
         after all that it must vouch for."""
         config, model = self.config, stage.model(state)
-        self.evaluate = Evaluate(
+        self.model = model
+        evaluations = Evaluate(
             stage.evaluators,
             lambda state: model.with_variables(model_variables(state)),
-            self.save_results,
+            self.keep,
             writer,
             timer,
             steps=config.steps,
@@ -263,7 +324,7 @@ class Run:
                 compilations,
                 config.steps,
             ),
-            self.evaluate,
+            evaluations,
             Checkpoint(config.checkpoint.every, self.save, timer),
         ]
 
@@ -282,6 +343,7 @@ class Run:
             "data": self.counters.to_dict(),
             "faults": self.faults.to_dict(),
             "rollbacks": [rollback.to_dict() for rollback in self.rollbacks],
+            "results": self.results,
         }
         return Description(
             config=to_dict(self.config),

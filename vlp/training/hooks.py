@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from vlp.configuration import ConfigError
-from vlp.evaluation import Encoder, Evaluator, due, evaluate
-from vlp.evaluation.cache import RememberingEncoder
+from vlp.evaluation import Evaluator, due, evaluate
 from vlp.parallel.sharding import fetch
 from vlp.training.loop import StepInfo
 from vlp.training.observing import Compilations
@@ -69,41 +68,30 @@ def _of_objectives(values: Mapping[str, float]) -> dict[str, float]:
     return shown
 
 
-class FinalRound(NamedTuple):
-    """What a page is made of when training is over: the model's embeddings are remembered."""
-
-    evaluators: Sequence[Evaluator]
-    model: Encoder
-    figures: Mapping[str, float]
-
-
 @dataclasses.dataclass
 class Evaluate:
-    """Evaluators that are due, on the running mean of the weights where there is one."""
+    """Evaluators that are due, on the running mean of the weights where there is one.
+
+    After the last step it does nothing: that round comes once the last checkpoint is there (`vlp.runs.final_round`).
+    """
 
     evaluators: Sequence[Evaluator]
     model_of: Callable[[TrainState], Any]
-    keep: Callable[[dict[str, float]], None]
+    keep: Callable[[Mapping[str, float]], None]
     writer: MetricsWriter
     timer: StepTimer
     steps: int
-    results: dict[str, float] = dataclasses.field(default_factory=dict)
-    final_round: FinalRound | None = None
     every: int = 1
-    at_end: bool = True
+    at_end: bool = False
 
     def __call__(self, info: StepInfo) -> None:
-        """Runs what is due after this step and remembers the latest figures; of the last step, the whole round."""
-        last = info.step == self.steps
-        active = due(self.evaluators, info.step, last=last)
+        """Runs what is due after this step, and keeps its figures."""
+        active = due(self.evaluators, info.step) if info.step < self.steps else []
         if active:
-            model = RememberingEncoder(self.model_of(info.state))
             with self.timer.paused("evaluation"):
-                figures = evaluate(active, model)
+                figures = evaluate(active, self.model_of(info.state))
             self.writer.write_metrics(info.step, figures)
-            self.results |= figures
-            self.keep(self.results)
-            self.final_round = FinalRound(active, model, figures) if last else None
+            self.keep(figures)
 
 
 @dataclasses.dataclass

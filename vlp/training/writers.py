@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,10 +122,22 @@ def truncate_lines(path: Path, step: int) -> None:
     if not path.exists():
         return
     *complete, last = path.read_bytes().split(b"\n")
-    kept = [line for number, line in enumerate(complete, start=1) if _step_of(line, path, number) <= step]
-    if _is_whole(last) and json.loads(last)["step"] <= step:
-        kept.append(last)
+    steps = [_step_of(line) for line in complete]
+    if None in steps:
+        raise ValueError(
+            f"{path}:{steps.index(None) + 1} is not a JSON line with a step; mend or remove it, or use another workdir"
+        )
+    lines = [*zip(complete, steps, strict=True), (last, _step_of(last))]  # the last may be torn
+    kept = [line for line, its_step in lines if its_step is not None and its_step <= step]
     write_whole(path, b"".join(line + b"\n" for line in kept))
+
+
+def steps_with(path: Path, names: Iterable[str]) -> set[int]:
+    """Returns the steps that have a line with a figure of one of these evaluators; for files that were truncated."""
+    prefixes = tuple(f"{name}/" for name in names)
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    values = [json.loads(line) for line in lines]
+    return {line["step"] for line in values if any(name.startswith(prefixes) for name in line)}
 
 
 def write_results(
@@ -149,16 +161,10 @@ def _number(value: Any) -> int | float:
     return int(array) if array.dtype.kind in "iub" else float(array)
 
 
-def _step_of(line: bytes, path: Path, number: int) -> int:
-    if not _is_whole(line):
-        raise ValueError(
-            f"{path}:{number} is not a JSON line with a step; mend or remove it, or use another workdir"
-        )
-    return json.loads(line)["step"]
-
-
-def _is_whole(line: bytes) -> bool:
+def _step_of(line: bytes) -> int | None:
+    """The step of a JSON line; None where it is torn, or no object with a step."""
     try:
-        return "step" in json.loads(line)
-    except ValueError:
-        return False
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return step if isinstance(step, int) else None
