@@ -7,6 +7,8 @@ tokenizers/         text -> ids and mask
 shuffle, examples, host_batches, stream
                     the training stream, a pure function of (seed, global index)
 evaluation_set      an evaluation split in a fixed order
+whole_files, addresses, patterns
+                    leaves that know no data: writing, what of an address may be shown, paths that may be patterns
 prepare/            any source -> ArrayRecord shards, smaller and clean
 inspect/            what data is, what training will see of it, and how fast
 """

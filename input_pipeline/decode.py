@@ -1,6 +1,6 @@
 """Encoded bytes to RGB pixels, by content and never by name.
 
-What is read: JPEG, PNG, WebP, GIF, BMP, TIFF; of an animation the first frame. Transparency is flattened on
+What is read: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM; of an animation the first frame. Transparency is flattened on
 white, EXIF orientation is applied, 16-bit grey is scaled to 8 bits, CMYK becomes RGB. A damaged or truncated
 image is refused rather than padded with grey. Plain JPEGs, upright and in colour or grey, are decoded by
 libjpeg-turbo itself, without Pillow's detour over four bytes a pixel; all else by Pillow. Where both can, their
@@ -22,8 +22,9 @@ from PIL import Image, ImageOps
 from input_pipeline.records import BadRecord, Reason
 
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535  # as in a JPEG; what is longer is one pixel high, and costs a minute to resize
 Pixels = UInt8[np.ndarray, "height width 3"]
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 _ORIENTATION = 0x0112
 # The one limit is open_picture's own max_pixels, read from the header.
 Image.MAX_IMAGE_PIXELS = None
@@ -131,6 +132,8 @@ def _picture(pixels: Pixels) -> Picture:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise BadRecord(Reason.TOO_LARGE, f"{width}x{height} pixels are more than {max_pixels}")
+    if max(width, height) > MAX_SIDE:
+        raise BadRecord(Reason.TOO_LARGE, f"of {width}x{height} pixels, a side is over {MAX_SIDE}")
 
 
 def _plain_jpeg_size(data: bytes) -> tuple[int, int] | None:

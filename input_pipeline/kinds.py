@@ -16,6 +16,7 @@ SOURCES: Mapping[str, str] = {
     "folder": "input_pipeline.sources.folder:open_folder",
     "csv": "input_pipeline.sources.table:CsvSource",
     "jsonl": "input_pipeline.sources.table:JsonlSource",
+    "coco": "input_pipeline.sources.coco:CocoSource",
     "known": "input_pipeline.known:known_set",
 }
 

@@ -38,11 +38,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".lost", ".sentinel"))
 # Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.
-FOR_ALL = (
-    "input_pipeline.whole_files",
-    "input_pipeline.kinds",
-    "input_pipeline.addresses",
-    "input_pipeline.views.class_names",
+FOR_ALL = tuple(
+    f"input_pipeline.{leaf}"
+    for leaf in ("whole_files", "kinds", "addresses", "patterns", "views.class_names")
 )
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 

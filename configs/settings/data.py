@@ -9,11 +9,15 @@ from configs.settings.setting import Setting, count, natural, not_negative, posi
 # An entry of `data.sources` or `data.evaluation`.
 SOURCE = {
     "format": Setting(
-        "", "parquet, array_record, webdataset, tfds, folder, csv, jsonl or known; '' = guessed"
+        "", "parquet, array_record, webdataset, tfds, folder, csv, jsonl, coco or known; '' = guessed"
     ),
     "path": Setting("", "file, folder, pattern or address"),
     "weight": not_negative(1.0, "share in the mixture, relative to the others'"),
     "columns": {},
+    "image_folder": Setting(
+        "",
+        "where paths of images start, and what they may not leave; '' = the folder of the file with the paths",
+    ),
     "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
     "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
     "templates": Setting((), "of texts for its labels; () = those of data.text"),

@@ -9,6 +9,9 @@ from input_pipeline.kinds import SOURCES, find_kind
 from input_pipeline.records import Record
 from input_pipeline.sources.columns import did_you_mean
 
+# Formats whose records name image files, which may lie elsewhere.
+WITH_IMAGE_FILES = ("parquet", "folder", "csv", "jsonl", "coco")
+
 
 @runtime_checkable
 class Source(Protocol):
@@ -26,11 +29,16 @@ class Source(Protocol):
 
 
 # What an entry of data.sources may say; the stream reads those that `open_source` does not.
-KEYS = ("format", "path", "weight", "columns", "fraction", "keep_ids", "templates", "prefix", "prefix_token")
+KEYS = (
+    *("format", "path", "columns", "image_folder"),
+    *("weight", "fraction", "keep_ids", "templates", "prefix", "prefix_token"),
+)
 
 
 def open_source(config: Mapping[str, Any]) -> Source:
-    """Open {"format", "path", "columns"}; the other keys there may be say what to do with the records.
+    """Open {"format", "path", "columns", "image_folder"}; the other KEYS say what to do with the records.
+
+    Where there is no format, it is guessed from the path.
 
     Raises:
       ValueError: unknown key or format, missing path, or files that do not hold what the columns name.
@@ -38,6 +46,16 @@ def open_source(config: Mapping[str, Any]) -> Source:
     for key in config:
         if key not in KEYS:
             raise ValueError(f"source key '{key}' is not one of {', '.join(KEYS)}{did_you_mean(key, KEYS)}")
-    source_class = find_kind(SOURCES, config["format"], "format")
-    opened: Source = source_class(config["path"], dict(config.get("columns", {})))
+    name, path = config.get("format", ""), config["path"]
+    if not name:
+        from input_pipeline.sources.guess import guess
+
+        name, path = guess(path)
+    source_class = find_kind(SOURCES, name, "format")
+    options: dict[str, Any] = {}
+    if folder := config.get("image_folder", ""):
+        if name not in WITH_IMAGE_FILES and name in SOURCES:
+            raise ValueError(f"image_folder is of {', '.join(WITH_IMAGE_FILES)}, not of format '{name}'")
+        options["image_folder"] = folder
+    opened: Source = source_class(path, dict(config.get("columns", {})), **options)
     return opened

@@ -64,9 +64,13 @@ class ArrayRecordSource:
     def _read(self, index: int) -> bytes:
         file, place = self._shards.locate(index)
         try:
-            return _reader(file).read([place])[0]
-        except (RuntimeError, ValueError) as error:
+            file.check()
+            data: bytes = _reader(file).read([place])[0]
+        except (RuntimeError, ValueError, OSError) as error:
             raise BadRecord(Reason.UNREADABLE, f"record {place} of {file.path}: {error}") from None
+        if not data:
+            raise BadRecord(Reason.UNREADABLE, f"record {place} of {file.path} is empty")
+        return data
 
 
 def encode_record(record: Record) -> bytes:

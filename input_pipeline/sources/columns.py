@@ -19,7 +19,7 @@ _FIRST_SAMPLES = 16  # how many `check_columns` looks at
 class Columns:
     """The name of each field's column, JSON key, tar member extension or feature.
 
-    '' is none; 'a|b' is the first of them that is there; 'a/b' is key b inside a. `languages` has a language
+    '' is none; 'a|b' is the first of them that holds something; 'a/b' is key b inside a. `languages` has a language
     for each caption; without it they are in `language`, which is no column but the language itself.
     """
 
@@ -35,6 +35,9 @@ class Columns:
     source: str = "source"
     group: str = "concept"
     language: str = "en"
+
+
+_NO_COLUMNS = {field.name: "" for field in fields(Columns)}
 
 
 def resolve_columns(columns: Mapping[str, str], defaults: Columns) -> Columns:
@@ -67,17 +70,28 @@ def alternatives(columns: Columns) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def pick(sample: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """From a sample by the format's own names to its values by field."""
+    """From a sample by the format's own names to its values by field; what holds nothing is passed over."""
     values = {}
     for field, names in alternatives(columns):
         for name in names:
             value = sample.get(name)
             if value is None and "/" in name:
                 value = _inside(sample, name.split("/"))
-            if value is not None:
+            if not (value in (None, b"") if field == "image" else holds_nothing(value)):
                 values[field] = value
                 break
     return values
+
+
+def holds_nothing(value: Any) -> bool:
+    """Tells null, NaN, an empty or blank text, and a list or a group of nothing else from what has a content."""
+    if isinstance(value, str | bytes):
+        return not value or value.isspace()
+    if isinstance(value, list | tuple):
+        return all(map(holds_nothing, value))
+    if isinstance(value, Mapping):
+        return all(map(holds_nothing, value.values()))
+    return value is None or value != value
 
 
 def check_columns(
@@ -97,14 +111,16 @@ def check_columns(
       named: the fields whose names the user gave; the image is asked for always.
 
     Raises:
-      ValueError: a field that no sample has.
+      ValueError: a field that no sample has, or captions that are no texts but what holds them.
     """
     image = "image" if columns.image else "image_path"
-    wanted = {field for field, _ in alternatives(columns) if field in named or field == image}
+    names = dict(alternatives(columns))
+    wanted = {field for field in names if field in named or field == image}
     seen: dict[str, None] = {}
     for one in itertools.islice(_readable(sample, count), _FIRST_SAMPLES):
-        wanted -= pick(one, columns).keys()
-        seen |= dict.fromkeys(one)
+        _check_captions(where, one, columns)
+        wanted -= {field for field in wanted if any(_has(one, name) for name in names[field])}
+        seen |= dict.fromkeys(_keys(one))
         if not wanted:
             return
     if wanted and seen:
@@ -113,6 +129,36 @@ def check_columns(
             f"{where} has no '{getattr(columns, field)}' for {field}; it has {', '.join(seen)}. "
             f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
         )
+
+
+def _has(sample: Mapping[str, Any], name: str) -> bool:
+    """Whether a sample has a column, with or without content; one of a group only if some sample fills it."""
+    return name in sample or ("/" in name and not holds_nothing(_inside(sample, name.split("/"))))
+
+
+def _keys(sample: Mapping[str, Any]) -> Iterator[str]:
+    """How columns are written: the keys of a sample, and below those that hold groups `key/inner`."""
+    for key, value in sample.items():
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, Mapping) and len(first) <= _FIRST_SAMPLES:
+            yield from (f"{key}/{inner}" for inner in _keys(first))
+        else:
+            yield str(key)
+
+
+def _check_captions(where: str, sample: Mapping[str, Any], columns: Columns) -> None:
+    names = columns.captions.split("|")
+    for name in names:
+        value = _inside(sample, name.split("/"))
+        items = value if isinstance(value, list) and value else [value]
+        if not holds_nothing(value) and not all(isinstance(item, Mapping) for item in items):
+            return
+        if not holds_nothing(value) and not any(other.startswith(f"{name}/") for other in names):
+            keys = list(_keys(items[0]))
+            raise ValueError(
+                f"{where}: '{name}' for captions holds groups with {', '.join(keys)}, not texts: say which is the "
+                f"text, such as columns={{'captions': '{name}/{keys[0]}'}}"
+            )
 
 
 def _readable(sample: Callable[[int], Mapping[str, Any]], count: int) -> Iterator[Mapping[str, Any]]:
@@ -144,9 +190,19 @@ def make_record(
 
 def image_bytes(value: Any) -> bytes | None:
     """Encoded bytes, or those of Hugging Face's {bytes, path}; None for anything else."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         value = value.get("bytes")
     return value if isinstance(value, bytes) else None
+
+
+def image_path(values: Mapping[str, Any]) -> str:
+    """Where an image lies that is not in the values itself: their path, or that of {bytes, path} without bytes."""
+    for value in (values.get("image_path"), values.get("image")):
+        if isinstance(value, Mapping):
+            value = value.get("path")
+        if isinstance(value, str) and image_bytes(values.get("image")) is None:
+            return value
+    return ""
 
 
 def _inside(value: Any, keys: list[str]) -> Any:
@@ -201,4 +257,8 @@ def plain_name(value: Any) -> str:
         return value.strip()
     if isinstance(value, bytes):
         return decode_text(value).strip()
+    if (
+        isinstance(value, float) and value.is_integer()
+    ):  # whole numbers of a column with gaps, which become floats
+        value = int(value)
     return "" if value is None or value != value else str(value)  # NaN is none either

@@ -13,23 +13,24 @@ class OpenFile:
     """Reads at an offset without a position, so that threads share it; closed when nobody holds it any more."""
 
     def __init__(self, file: FileVersion) -> None:
-        self._descriptor = os.open(file.path, os.O_RDONLY)
+        self._descriptor, self._version = os.open(file.path, os.O_RDONLY), file
 
     def read(self, offset: int, length: int) -> bytes:
         """At most `length` bytes; fewer only at the end of the file.
 
         Raises:
-          BadRecord: the system cannot read there.
+          BadRecord: the system cannot read there, or the file is not what it was when its source was opened.
         """
         parts = []
         try:
+            self._version.check(os.fstat(self._descriptor))  # written over: other bytes at these places
             while length > 0 and (
                 part := os.pread(self._descriptor, length, offset)
             ):  # at most 2 GiB at a time
                 parts.append(part)
                 offset, length = offset + len(part), length - len(part)
         except OSError as error:
-            raise BadRecord(Reason.UNREADABLE, f"byte {offset}: {error}") from None
+            raise BadRecord(Reason.UNREADABLE, f"byte {offset} of {self._version.path}: {error}") from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __del__(self) -> None:
@@ -51,7 +52,5 @@ def open_file(file: FileVersion) -> OpenFile:
 
 @functools.lru_cache(OPEN_FILES)
 def _open(file: FileVersion) -> OpenFile:
-    status = os.stat(file.path)
-    if (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
-        raise OSError(f"{file.path} has changed since it was opened: start again")
+    file.check(os.stat(file.path))
     return OpenFile(file)

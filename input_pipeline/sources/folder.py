@@ -1,6 +1,7 @@
 """A folder of images: with a captions file, with a text file beside each image, or sorted into class folders.
 
-- `captions` or `metadata`, as .jsonl, .json, .csv or .tsv in the folder itself, is read as a table of its images.
+- `captions` or `metadata`, as .jsonl, .json, .csv, .tsv or .parquet in the folder itself, is read as a table of its
+  images.
 - Otherwise every image is a record. Its captions are in a .txt (one caption, whatever its lines) or .json file of
   the same name, and its label is the name of the top folder that it lies in. A .txt or .json without an image is
   a bad record; names that begin with a dot are passed over.
@@ -8,21 +9,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.sources import table
 from input_pipeline.sources.columns import (
     Columns,
     check_columns,
     make_record,
     pick,
+    plain_name,
     resolve_columns,
 )
-from input_pipeline.sources.paths import find_folder, read_beside
+from input_pipeline.sources.parquet import ParquetSource
+from input_pipeline.sources.paths import check_one_split, find_folder, read_beside, split_of
 from input_pipeline.sources.table import CsvSource, JsonlSource
 
 COLUMNS = Columns(
@@ -32,14 +37,16 @@ COLUMNS = Columns(
     label="label|category|folder",
     group="group|concept",
 )
-IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_ENDINGS = "jpg jpeg jpe jfif png webp gif bmp tif tiff avif heic heif jp2 jxl tga ppm pgm pbm pnm"
+IMAGES = frozenset(f".{ending}" for ending in _ENDINGS.split(" "))
 _SIDES = frozenset({".txt", ".json"})
-_Table = type[JsonlSource] | type[CsvSource]
+_Table = Callable[..., "JsonlSource | CsvSource | ParquetSource"]
 _TABLES: dict[str, _Table] = {
     ".jsonl": JsonlSource,
     ".json": JsonlSource,
     ".csv": CsvSource,
     ".tsv": CsvSource,
+    ".parquet": functools.partial(ParquetSource, defaults=table.COLUMNS),
 }
 
 
@@ -52,36 +59,44 @@ class _Entry(NamedTuple):
 
 
 def open_folder(
-    path: str, columns: Mapping[str, str] | None = None
-) -> FolderSource | JsonlSource | CsvSource:
+    path: str, columns: Mapping[str, str] | None = None, image_folder: str = ""
+) -> FolderSource | JsonlSource | CsvSource | ParquetSource:
     """The source of a folder, by what lies in it.
 
     Raises:
       ValueError: no such folder, or nothing in it.
     """
-    folder = find_folder(path)
-    for name in ("captions", "metadata"):
-        for suffix, table in _TABLES.items():
-            if (folder / (name + suffix)).is_file():
-                return table(str(folder / (name + suffix)), columns)
-    return FolderSource(path, columns)
+    file = table_of(find_folder(path))
+    if file is None:
+        return FolderSource(path, columns, image_folder)
+    return _TABLES[file.suffix.lower()](str(file), columns, image_folder=image_folder)
+
+
+def table_of(folder: Path) -> Path | None:
+    """The table of a folder's images, if there is one."""
+    files = {file.name.lower(): file for file in folder.iterdir()}
+    names = (name + suffix for name in ("captions", "metadata") for suffix in _TABLES)
+    return next((files[name] for name in names if name in files and files[name].is_file()), None)
 
 
 class FolderSource:
     """Records of the images below a folder, in the order of their paths."""
 
-    def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: str, columns: Mapping[str, str] | None = None, image_folder: str = "") -> None:
         """List the folder.
 
         Args:
           path: the folder.
           columns: keys of the .json files, or 'txt' and 'folder' for what comes from those.
+          image_folder: what links may not lead out of; '' = the folder itself.
 
         Raises:
-          ValueError: no such folder, or nothing in it.
+          ValueError: no such folder, nothing in it, or class folders of several splits.
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
         self._folder = find_folder(path)
+        self._root = find_folder(image_folder) if image_folder else self._folder
+        check_one_split(self._folder, _folders_with_images(self._folder))
         self._entries = list(_entries(self._folder))
         if not self._entries:
             raise ValueError(f"{self._folder} has no images in it: they end in {', '.join(sorted(IMAGES))}")
@@ -97,18 +112,30 @@ class FolderSource:
             raise IndexError(f"record {index} of {len(self)}")
         entry = self._entries[index]
         values = pick(self._sample(entry), self._columns)
-        image = read_beside(self._folder, entry.image) if entry.image else None
+        image = self._read(entry.image) if entry.image else None
         default_id = entry.image or entry.txt or entry.json
         return make_record(values, language=self._columns.language, default_id=default_id, image=image)
+
+    def ids(self) -> Iterator[str]:
+        """The id of every record where it is its path, which needs no reading; else of each that can be read."""
+        for entry in self._entries:
+            try:
+                own = plain_name(pick(self._sample(entry), self._columns).get("id")) if entry.json else ""
+                yield own or entry.image or entry.txt or entry.json
+            except BadRecord:
+                yield ""
+
+    def _read(self, name: str) -> bytes:
+        return read_beside(self._folder, name, self._root)
 
     def _sample(self, entry: _Entry) -> dict[str, Any]:
         folder, inside, _ = (entry.image or entry.txt or entry.json).partition("/")
         sample: dict[str, Any] = {"image": entry.image or None, "folder": folder if inside else None}
         if entry.txt:
-            sample["txt"] = read_beside(self._folder, entry.txt)
+            sample["txt"] = self._read(entry.txt)
         if entry.json:
             try:
-                content = json.loads(read_beside(self._folder, entry.json))
+                content = json.loads(self._read(entry.json))
             except (ValueError, RecursionError) as error:
                 raise BadRecord(Reason.UNREADABLE, f"{entry.json}: {error}") from None
             sample = (content if isinstance(content, dict) else {"json": content}) | sample
@@ -117,8 +144,9 @@ class FolderSource:
 
 def _entries(root: Path) -> Iterator[_Entry]:
     """Files that belong together: of one name in one folder. A second image of a name is a record of its own."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    seen = {os.path.realpath(root)}
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and _new(folder, name, seen))
         within = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if within == "." else f"{within}/"
         images: dict[str, list[str]] = {}
@@ -136,3 +164,20 @@ def _entries(root: Path) -> Iterator[_Entry]:
             side = sides.get(stem, {})
             for image in images.get(stem, [""]):
                 yield _Entry(image, side.get(".txt", ""), side.get(".json", ""))
+
+
+def _new(folder: str, name: str, seen: set[str]) -> bool:
+    """Whether a folder has not been walked yet, by any name: links may lead in circles."""
+    real = os.path.realpath(os.path.join(folder, name))
+    if real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def _folders_with_images(root: Path) -> list[str]:
+    """The folders directly below that have an image somewhere, if all of them are called as splits are."""
+    folders = [entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    if not all(split_of(folder.name) for folder in folders):
+        return []
+    return [folder.name for folder in folders if next(_entries(folder), None)]

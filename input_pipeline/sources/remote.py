@@ -2,7 +2,8 @@
 
 A file lands under another name and is renamed when it is complete; processes that want the same one wait for
 the first. What is in the cache is used without asking whether the original has changed: remove it to fetch anew.
-The folder is $VLP_DATA_CACHE, by default $XDG_CACHE_HOME/vlp/data.
+The folder is $VLP_DATA_CACHE, by default $XDG_CACHE_HOME/vlp/data. However long a file takes, it is fetched for as long
+as bytes come; a server that is silent for a minute is given up.
 """
 
 from __future__ import annotations
@@ -10,16 +11,26 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.addresses import file_name, redacted
 from input_pipeline.sources.cache import cache_folder
+from input_pipeline.whole_files import ASIDE, writing_whole
 
 _THREADS = 16
 _CHUNK = 1 << 22
+_CONNECT_SECONDS, _SILENT_SECONDS = 30.0, 60.0
+# Less than this in _SILENT_SECONDS counts as silence: a server that drips a byte now and then never ends.
+_FEWEST_BYTES = 1 << 14
+
+
+class _Silent(OSError):
+    """A server from which nothing comes any more."""
 
 
 def fetch_all(address: str, suffixes: Sequence[str]) -> tuple[Path, ...]:
@@ -31,28 +42,68 @@ def fetch_all(address: str, suffixes: Sequence[str]) -> tuple[Path, ...]:
       suffixes: such as ".tar".
 
     Raises:
-      ValueError: there is nothing, it cannot be fetched, or a package is missing.
+      ValueError: there is nothing, it cannot be fetched, or a package is missing. Passwords and signatures in the
+        address are not shown.
     """
     try:
         addresses = _addresses(address, suffixes)
         with ThreadPoolExecutor(_THREADS) as pool:
             return tuple(pool.map(_fetch, addresses))
-    except ImportError as error:
-        raise ValueError(f"{address}: this kind of address needs a package: {error}") from None
     except Exception as error:  # every file system of fsspec has errors of its own
-        raise ValueError(f"{address} cannot be fetched: {type(error).__name__}: {error}") from None
+        raise _refused(address, error) from None
+
+
+def listed(address: str) -> list[str]:
+    """The names of the files in a remote folder.
+
+    Raises:
+      ValueError: as by `fetch_all`.
+    """
+    try:
+        system, path = _file_system(address)
+        return [str(name).rsplit("/", 1)[-1] for name in system.ls(path, detail=False)]
+    except Exception as error:
+        raise _refused(address, error) from None
+
+
+def _refused(address: str, error: Exception) -> ValueError:
+    """What is wrong in one line, without secrets."""
+    shown, said = redacted(address), redacted(" ".join(str(error).split()))
+    if isinstance(error, ImportError):
+        return ValueError(f"{shown}: this kind of address needs a package: {said}")
+    if isinstance(error, TimeoutError):
+        said = f"no answer within {_SILENT_SECONDS:.0f} s: is the server up, and may this machine reach it?"
+    elif "Cannot connect" in said or isinstance(error, ConnectionError):
+        said += ": is a server running there, and is the port the right one?"
+    return ValueError(f"{shown} cannot be fetched: {type(error).__name__}: {said}")
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    import fsspec
+
+    options: dict[str, Any] = {}
+    if address.lower().startswith(("http://", "https://")):
+        import aiohttp
+
+        # Of its own, a fetch that takes five minutes is given up, however well it goes.
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=_CONNECT_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS
+        )
+        options["client_kwargs"] = {"timeout": timeout}
+    system, path = fsspec.core.url_to_fs(address, **options)
+    return system, str(path)
 
 
 def _addresses(address: str, suffixes: Sequence[str]) -> list[str]:
-    import fsspec
-
-    system, path = fsspec.core.url_to_fs(address)
+    system, path = _file_system(address)
     if "*" in address:
         found = system.glob(path)
-    elif address.split("?")[0].endswith(tuple(suffixes)):
+    elif file_name(address).lower().endswith(tuple(suffixes)):
         found = [path]
     elif system.isdir(path):
-        found = [name for name in system.ls(path, detail=False) if str(name).endswith(tuple(suffixes))]
+        found = [
+            name for name in system.ls(path, detail=False) if str(name).lower().endswith(tuple(suffixes))
+        ]
     else:
         found = [path]
     if not found:
@@ -63,24 +114,67 @@ def _addresses(address: str, suffixes: Sequence[str]) -> list[str]:
 def _fetch(address: str) -> Path:
     folder = Path(os.environ.get("VLP_DATA_CACHE") or cache_folder("data"))
     folder = folder / hashlib.sha256(address.encode()).hexdigest()[:24]
-    target = folder / (address.split("?")[0].rstrip("/").rsplit("/", 1)[-1] or "data")
+    target = folder / (file_name(address.rstrip("/")) or "data")
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
+            for left in folder.glob(f"*{ASIDE}"):  # by a process that was killed: the lock is ours
+                left.unlink(missing_ok=True)
             _copy(address, target)
     return target
 
 
 def _copy(address: str, target: Path) -> None:
-    import fsspec
-
-    aside = target.with_name(".incomplete")
-    with fsspec.open(address, "rb") as source, open(aside, "wb") as copy:
-        shutil.copyfileobj(source, copy, _CHUNK)
+    system, path = _file_system(address)
+    with system.open(path, "rb") as source, writing_whole(target) as copy:
+        _check_end(source)
+        for part in _parts(source):
+            copy.write(part)
         expected: Any = getattr(source, "size", None)
         if expected is not None and copy.tell() != expected:
             raise OSError(f"{copy.tell()} of {expected} bytes arrived")
-    aside.replace(target)
+
+
+def _check_end(source: Any) -> None:
+    """Refuses an HTTP answer of which nobody can tell whether it came whole."""
+    headers = getattr(getattr(source, "r", None), "headers", None)
+    if headers is not None and not {"Content-Length", "Transfer-Encoding"} & set(headers):
+        raise OSError(
+            "the server says neither how long the file is nor where it ends (no Content-Length), so a copy that "
+            "breaks off would pass for a whole one: fetch it by other means, and name the local file"
+        )
+
+
+def _parts(source: Any) -> Iterator[bytes]:
+    """What is read, part by part, by a thread that is left behind once nothing comes any more."""
+    arrived, began = 0, time.monotonic()
+    while part := _read(source):
+        yield part
+        arrived += len(part)
+        waited = time.monotonic() - began
+        if waited > _SILENT_SECONDS:
+            if arrived < _FEWEST_BYTES:
+                raise _Silent(f"only {arrived} bytes came in {waited:.0f} s: the server is stuck")
+            arrived, began = 0, time.monotonic()
+
+
+def _read(source: Any) -> bytes:
+    found: list[Any] = []
+
+    def read() -> None:
+        try:
+            found.append(source.read(_CHUNK))
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=read, name="fetch", daemon=True)
+    thread.start()
+    thread.join(2 * _SILENT_SECONDS)
+    if not found:
+        raise _Silent(f"nothing came for {2 * _SILENT_SECONDS:.0f} s: the server is stuck")
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return bytes(found[0])

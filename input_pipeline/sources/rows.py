@@ -1,12 +1,15 @@
-"""Where the rows of csv, tsv, JSON-lines and JSON files begin and end: (first byte, end, line number) of each."""
+"""Where the rows of csv, tsv, JSON-lines and JSON files begin and end: (first byte, end, line number) of each.
+
+Text is UTF-8 or, where the file begins with its mark, UTF-16. Lines end with a line feed, or in a file without any
+with a carriage return alone.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
+import codecs
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -14,20 +17,73 @@ from input_pipeline.records import decode_text
 from input_pipeline.sources.cache import Index
 from input_pipeline.sources.shards import FileVersion
 
-_BOM = b"\xef\xbb\xbf"
-_LONGEST_FIELD = 1 << 22  # of csv: a forgotten quote would swallow the rest of the file
+_MARKS = ((codecs.BOM_UTF8, ""), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_CHUNK = 1 << 20
+
+
+class Encoding(NamedTuple):
+    """How a file's text is stored.
+
+    Attributes:
+      mark: bytes of the mark that the file begins with.
+      name: 'utf-16-le', 'utf-16-be', or '' for UTF-8 and what is none.
+    """
+
+    mark: int
+    name: str
+
+    @property
+    def width(self) -> int:
+        """Bytes of a line feed."""
+        return 2 if self.name else 1
+
+    def text(self, data: bytes) -> str:
+        """Decodes a part of the file; nothing is an error."""
+        return data.decode(self.name, "replace") if self.name else decode_text(data)
+
+
+def encoding_of(file: FileVersion) -> Encoding:
+    """Reads a file's first bytes."""
+    with open(file.path, "rb") as stream:
+        start = stream.read(len(codecs.BOM_UTF8))
+    return next(
+        (Encoding(len(mark), name) for mark, name in _MARKS if start.startswith(mark)), Encoding(0, "")
+    )
+
+
+def raw_lines(file: FileVersion, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
+    """(first byte, bytes with the line's end) of every line behind the mark."""
+    with open(file.path, "rb") as stream:
+        stream.seek(encoding.mark)
+        feed = _line_end(stream, encoding)
+        stream.seek(encoding.mark)
+        position, rest = encoding.mark, b""
+        if feed == b"\n":
+            for line in stream:
+                yield position, line
+                position += len(line)
+            return
+        while chunk := stream.read(_CHUNK):
+            rest += chunk
+            *whole, rest = _split(rest, feed)
+            for line in whole:
+                yield position, line
+                position += len(line)
+        if rest:
+            yield position, rest
 
 
 def lines(file: FileVersion) -> Index:
     """The lines of a file that are not blank."""
-    places: list[tuple[int, int, int]] = []
-    with open(file.path, "rb") as stream:
-        position = _skip_mark(stream)
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                places.append((position, position + len(line), number))
-            position += len(line)
-    return _array(places)
+    encoding = encoding_of(file)
+    numbered = enumerate(raw_lines(file, encoding), 1)
+    return array(
+        [
+            (first, first + len(line), number)
+            for number, (first, line) in numbered
+            if line.replace(b"\0", b"").strip()
+        ]
+    )
 
 
 def json_elements(file: FileVersion) -> Index:
@@ -36,50 +92,56 @@ def json_elements(file: FileVersion) -> Index:
     Raises:
       ValueError: the file holds neither.
     """
+    encoding = encoding_of(file)
     with open(file.path, "rb") as stream:
-        mark = _skip_mark(stream)
-        text = stream.read().decode("latin-1")  # one letter a byte: JSON's own signs are ASCII
+        stream.seek(encoding.mark)
+        # One letter a byte, or of UTF-16 a letter for two: JSON's own signs are ASCII.
+        data = stream.read()
+    text = data.decode("latin-1") if not encoding.name else _units(data, encoding.name)
     try:
-        json_places = list(_elements(text))
+        places = list(_elements(text))
     except RecursionError:
         raise ValueError(f"{file.path}: the JSON is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"{file.path} is no JSON array of objects: {error}") from None
-    return _array([(mark + first, mark + end, line) for first, end, line in json_places])
+    mark, width = encoding.mark, encoding.width
+    return array([(mark + width * first, mark + width * end, line) for first, end, line in places])
 
 
-def csv_rows(file: FileVersion) -> Index:
-    """The rows of a csv or tsv file that are not blank, its header first; a quoted field may have line breaks."""
-    places: list[tuple[int, int, int]] = []
-    with open(file.path, "rb") as stream:
-        first, line = _skip_mark(stream), 1
-        source = (raw.decode("latin-1") for raw in iter(stream.readline, b""))
-        while True:
-            reader = _csv_reader(source, file)
-            try:
-                filled = any(next(reader))
-            except StopIteration:
-                return _array(places)
-            except csv.Error:
-                filled = True  # counted: reading the row fails again
-            end = stream.tell()
-            if filled:
-                places.append((first, end, line))
-            first, line = end, line + reader.line_num
+def array(places: list[tuple[int, int, int]]) -> Index:
+    """Places as an index."""
+    return np.array(places, np.int64).reshape(-1, 3)
 
 
-def csv_fields(file: FileVersion, row: bytes) -> list[str]:
-    """The fields of one row.
-
-    Raises:
-      csv.Error: a field is too long.
-    """
-    return next(_csv_reader(io.StringIO(decode_text(row), newline=""), file), [])
+def _units(data: bytes, name: str) -> str:
+    """UTF-16 as one letter for each two bytes, surrogates apart."""
+    order = "<u2" if name.endswith("le") else ">u2"
+    units = np.frombuffer(data[: len(data) // 2 * 2], order).astype("<u4")
+    return units.tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def _csv_reader(source: Iterator[str], file: FileVersion) -> Any:
-    csv.field_size_limit(_LONGEST_FIELD)
-    return csv.reader(source, delimiter="\t" if file.path.endswith(".tsv") else ",")
+def _line_end(stream: BinaryIO, encoding: Encoding) -> bytes:
+    """What lines end with: a carriage return only where the first part of the file has no line feed."""
+    start = stream.read(_CHUNK)
+    feed, back = (sign.encode(encoding.name or "ascii") for sign in "\n\r")
+    return back if _find(start, feed) < 0 <= _find(start, back) else feed
+
+
+def _find(data: bytes, sign: bytes, start: int = 0) -> int:
+    """Where a sign first stands from `start` on, at a multiple of its width; -1 where it does not."""
+    at = data.find(sign, start)
+    while at >= 0 and at % len(sign):
+        at = data.find(sign, at + 1)
+    return at
+
+
+def _split(data: bytes, sign: bytes) -> list[bytes]:
+    """Lines with their ends, and what is left behind the last."""
+    parts, start = [], 0
+    while (at := _find(data, sign, start)) >= 0:
+        parts.append(data[start : at + len(sign)])
+        start = at + len(sign)
+    return [*parts, data[start:]]
 
 
 def _elements(text: str) -> Iterator[tuple[int, int, int]]:
@@ -112,13 +174,3 @@ def _content(text: str, position: int) -> int:
     while text[position : position + 1] in (" ", "\t", "\r", "\n"):
         position += 1
     return position
-
-
-def _skip_mark(stream: BinaryIO) -> int:
-    """Pass over a byte-order mark; where the content begins."""
-    marked = stream.read(len(_BOM)) == _BOM
-    return stream.seek(len(_BOM) if marked else 0)
-
-
-def _array(places: list[tuple[int, int, int]]) -> Index:
-    return np.array(places, np.int64).reshape(-1, 3)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import stat
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
@@ -29,7 +30,22 @@ class FileVersion(NamedTuple):
     @classmethod
     def of(cls, path: Path) -> FileVersion:
         status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would block or never end
+            raise ValueError(f"{path} is no regular file")
         return cls(str(path.absolute()), status.st_size, status.st_mtime_ns)
+
+    def check(self, status: os.stat_result | None = None) -> None:
+        """Refuses the file where it is not what it was: other data would be read, or none.
+
+        Args:
+          status: of the file as it is now; it is asked for where None.
+
+        Raises:
+          OSError: it has changed, or it has gone.
+        """
+        status = status or os.stat(self.path)
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise OSError(f"{self.path} has changed since it was opened: start again")
 
 
 Found = list[tuple[FileVersion, int | str]]  # of each file the number of its records, or why it is refused
@@ -50,7 +66,7 @@ def examine(files: Sequence[Path], count: Callable[[FileVersion], int]) -> Found
             version = FileVersion.of(file)
             return version, count(version)
         except (ValueError, OSError) as error:
-            return FileVersion(str(file), 0, 0), str(error)
+            return FileVersion(str(file.absolute()), 0, 0), str(error)
 
     with ThreadPoolExecutor(min(THREADS, len(files))) as pool:
         found = list(pool.map(attempt, files))
@@ -75,6 +91,10 @@ class Shards:
 
     def __len__(self) -> int:
         return self._ends[-1]
+
+    def spans(self) -> Iterator[tuple[int, FileVersion]]:
+        """(the number of its first record, file) of each file."""
+        return zip([0, *self._ends], self._files, strict=False)
 
     def locate(self, index: int) -> tuple[FileVersion, int]:
         """The file of record `index`, and the record's place in it.

@@ -14,20 +14,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from input_pipeline.addresses import is_address, redacted
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import rows
 from input_pipeline.sources.cache import Index, cached_index
 from input_pipeline.sources.columns import (
     Columns,
+    alternatives,
     check_columns,
     image_bytes,
+    image_path,
     make_record,
     pick,
     plain_name,
     resolve_columns,
 )
+from input_pipeline.sources.csv_rows import csv_fields, csv_rows, dialect_of
 from input_pipeline.sources.files import open_file
-from input_pipeline.sources.paths import find_files, is_remote, read_beside
+from input_pipeline.sources.paths import find_files, find_folder, read_beside
 from input_pipeline.sources.shards import FileVersion, Shards, examine
 
 COLUMNS = Columns(
@@ -44,22 +48,25 @@ class _Table(abc.ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
 
-    def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: str, columns: Mapping[str, str] | None = None, image_folder: str = "") -> None:
         """Find the rows, or their index in the cache.
 
         Args:
           path: a file, a folder or a pattern.
           columns: names of columns or keys.
+          image_folder: where paths of images start, and what they may not leave; '' = the table's own folder,
+            and the one above it.
 
         Raises:
           ValueError: no such path, no readable file, or a name that the first rows do not have.
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
-        if is_remote(path):
+        if is_address(path):
             raise ValueError(
-                f"{path} names images that lie beside it, which are not fetched one by one: "
+                f"{redacted(path)} names images that lie beside it, which are not fetched one by one: "
                 "copy the folder here, or pack it into shards"
             )
+        self._images = find_folder(image_folder) if image_folder else None
         files = find_files(path, *self.suffixes)
         self._shards = Shards(examine(files, lambda file: len(self._places(file))))
         check_columns(path, self._sample, len(self), self._columns, columns or {})
@@ -71,11 +78,12 @@ class _Table(abc.ABC):
         sample = self._sample(index)
         values = pick(sample, self._columns)
         image = image_bytes(values.get("image"))
-        name = values.get("image_path")
-        if name and isinstance(name, str):
-            folder = Path(self._shards.locate(index)[0].path).parent
-            root = folder.parent if folder.parent != Path(folder.anchor) else folder
-            image = read_beside(folder, name, root)
+        if name := image_path(values):
+            folder = self._images or Path(self._shards.locate(index)[0].path).parent
+            above = self._images or folder.parent
+            image = read_beside(
+                folder, name, above if above != Path(folder.anchor) or self._images else folder
+            )
         return make_record(values, language=self._columns.language, default_id=str(index), image=image)
 
     def ids(self) -> Iterator[str]:
@@ -109,9 +117,9 @@ class JsonlSource(_Table):
     suffixes = (".jsonl", ".ndjson", ".json")
 
     def _places(self, file: FileVersion) -> Index:
-        if file.path.endswith(".json"):
-            return cached_index("json elements 1", 3, file, rows.json_elements)
-        return cached_index("lines 1", 3, file, rows.lines)
+        if file.path.lower().endswith(".json"):
+            return cached_index("json elements 2", 3, file, rows.json_elements)
+        return cached_index("lines 2", 3, file, rows.lines)
 
     def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
         value = json.loads(row)  # of a key that comes twice, the last value counts
@@ -121,22 +129,19 @@ class JsonlSource(_Table):
 
 
 class CsvSource(_Table):
-    """Rows below a header; commas between the fields, in .tsv files tabs."""
+    """Rows below a header; what separates their fields is found in it."""
 
     suffixes = (".csv", ".tsv")
 
-    def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
-        self._headers: dict[str, list[str]] = {}
-        super().__init__(path, columns)
-
     def _places(self, file: FileVersion) -> Index:
-        index = cached_index("csv rows 1", 3, file, rows.csv_rows)
-        if not len(index):
-            raise ValueError(f"{file.path} is empty: the first row names the columns")
-        first, end, _ = index[0].tolist()
-        if file.path not in self._headers:
-            self._headers[file.path] = rows.csv_fields(file, open_file(file).read(first, end - first))
-        return index[1:]
+        header = dialect_of(file).header
+        for _, names in alternatives(self._columns):
+            for name in names:
+                if header.count(name) > 1:
+                    raise ValueError(
+                        f"{file.path} has {header.count(name)} columns '{name}': give each a name of its own"
+                    )
+        return cached_index("csv rows 2", 3, file, csv_rows)
 
     def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
-        return dict(zip(self._headers[file.path], rows.csv_fields(file, row), strict=False))
+        return dict(csv_fields(file, row))

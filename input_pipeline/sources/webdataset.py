@@ -8,6 +8,8 @@ folder. A sample is then one read. Members stay in memory; links, devices and fo
   interleaved samples come out incomplete and are counted as bad, never mixed.
 - The keys of a .json member stand beside the other members, which come first where they share a name. A .json
   that cannot be parsed makes its sample a bad record.
+- The id of a record is its shard and its key, `00000/000000123`; of shards that share a name in several folders, with
+  these before it.
 - Damage is one bad record in its place, together with the sample it cuts into; reading goes on at the next
   header. Compressed archives are refused: they have no random access.
 """
@@ -17,7 +19,10 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Mapping
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +44,7 @@ from input_pipeline.sources.paths import find_files
 from input_pipeline.sources.shards import FileVersion, Shards, examine
 
 COLUMNS = Columns(
-    image="jpg|jpeg|png|webp|gif|bmp|tif|tiff",
+    image="jpg|jpeg|png|webp|gif|bmp|tif|tiff|jfif|jpe|avif|ppm|pgm|pbm|pnm",
     captions="captions|txt|caption|text",
     label="cls|label|category",
     group="group|concept",
@@ -62,7 +67,9 @@ class WebDatasetSource:
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
         self._wanted = frozenset(itertools.chain(*(names for _, names in alternatives(self._columns))))
-        self._shards = Shards(examine(find_files(path, ".tar"), lambda file: len(_places(file))))
+        files = find_files(path, ".tar")
+        self._names = _names(files)
+        self._shards = Shards(examine(files, lambda file: len(_places(file))))
         check_columns(path, lambda index: self._sample(index)[1], len(self), self._columns, columns or {})
 
     def __len__(self) -> int:
@@ -91,8 +98,16 @@ class WebDatasetSource:
                 sample[extension] = read(member.start, member.size)
             elif extension != "json":
                 sample.setdefault(extension, None)  # there, and not asked for
-        shard = file.path.rpartition("/")[2].removesuffix(".tar")
-        return f"{shard}/{key}", sample
+        return f"{self._names.get(file.path) or Path(file.path).stem}/{key}", sample
+
+
+def _names(files: Sequence[Path]) -> dict[str, str]:
+    """What shards are called in ids, where their own names are not enough: by the folders that tell them apart."""
+    counts = Counter(file.stem for file in files)
+    if max(counts.values()) == 1:
+        return {}
+    common = os.path.commonpath([file.absolute().parent for file in files])
+    return {str(file.absolute()): str(file.absolute().relative_to(common).with_suffix("")) for file in files}
 
 
 def _slice(data: bytes, first: int, offset: int, length: int) -> bytes:

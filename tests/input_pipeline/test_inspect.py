@@ -17,7 +17,6 @@ from input_pipeline.inspect.survey import spread, survey
 from input_pipeline.inspect.visits import visits
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.sources import open_source
-from input_pipeline.sources.guess import guess_format
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
 from input_pipeline.views.text import TextView
@@ -154,29 +153,3 @@ def test_the_advice_fits_the_figures(
     text = "\n".join(advice(delivered, needed, STAGE_TIMES, data, cores=cores, resolution=224))
     for part in expected:
         assert part in text
-
-
-def test_formats_are_guessed(tmp_path: Path) -> None:
-    for name, expected in {
-        "a.tar": "webdataset",
-        "b.tsv": "csv",
-        "gs://x/{000..100}.parquet": "parquet",
-    }.items():
-        assert guess_format(name) == expected
-    pictures = tmp_path / "pictures"
-    (pictures / "cat").mkdir(parents=True)
-    (pictures / "cat" / "1.JPG").touch()
-    assert guess_format(str(pictures)) == "folder"
-    (pictures / "list.csv").touch()
-    assert guess_format(str(pictures)) == "csv"
-    (pictures / "metadata.jsonl").touch()
-    assert guess_format(str(pictures)) == "folder"
-    assert guess_format("data/quickstart") == guess_format("data/quickstart/*.parquet") == "parquet"
-    (tmp_path / "x.array_record-00000-of-00001").touch()
-    assert guess_format(str(tmp_path)) == "array_record"
-    (tmp_path / "dataset_info.json").touch()
-    assert guess_format(str(tmp_path / "train")) == "tfds"
-    with pytest.raises(ValueError, match="name one of its splits"):
-        guess_format(str(tmp_path))
-    with pytest.raises(ValueError, match="no folder at"):
-        guess_format(str(tmp_path / "cat" / "nowhere"))

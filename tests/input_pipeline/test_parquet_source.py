@@ -121,7 +121,7 @@ def test_the_layout_of_hugging_face_is_read_by_default(tmp_path: Path, encode: C
     note = {"huggingface": json.dumps({"info": {"features": features}})}
     pq.write_table(table.replace_schema_metadata(note), tmp_path / "labels.parquet")
     source = ParquetSource(str(tmp_path / "labels.parquet"))
-    assert [record.label for record in map(source.__getitem__, range(3))] == ["dog", "cat", "-1"]
+    assert [record.label for record in map(source.__getitem__, range(3))] == ["dog", "cat", ""]
     path = write(tmp_path / "texts.parquet", image=images, text=["a", "b", "c"])
     assert [ParquetSource(path)[place].captions[0].text for place in range(3)] == ["a", "b", "c"]
     with pytest.raises(ValueError, match="no column 'captions' for captions; it has image, TEXT"):

@@ -90,7 +90,9 @@ def test_columns_name_keys_and_keys_inside_keys(pictures: Path) -> None:
     record = opened("jsonl", pictures / "a.jsonl", **columns)[0]
     assert record.image == b"a.jpg" and record.id == "0"
     assert [(caption.text, caption.kind) for caption in record.captions] == [("a", "x"), ("b", "y")]
-    with pytest.raises(ValueError, match=r"a\.jsonl has no 'file' for image_path; it has where, sentences"):
+    with pytest.raises(
+        ValueError, match=r"a\.jsonl has no 'file' for image_path; it has where/path, sentences/raw"
+    ):
         opened("jsonl", pictures / "a.jsonl", image_path="file")
 
 
@@ -127,7 +129,7 @@ def test_a_bad_row_names_its_line_and_costs_no_other(pictures: Path) -> None:
         with pytest.raises(BadRecord, match=rf"a\.jsonl, line {line}: "):
             source[index]
     (pictures / "a.csv").write_text(
-        'file_name,caption\nimages/a.jpg,x\nimages/b.jpg,"' + "y" * (1 << 22) + "\n"
+        'file_name,caption\nimages/a.jpg,x\nimages/b.jpg,"' + "y" * ((1 << 22) + 1) + "\n"
     )
     source = opened("csv", pictures / "a.csv")
     assert source[0].image == b"a.jpg"
@@ -181,3 +183,161 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             opened(kind, tmp_path / path)
+
+
+def table(
+    folder: Path, name: str, content: str | bytes, kind: str = "csv", **columns: str
+) -> list[str | None]:
+    """The captions of a table's rows, None for each that is bad."""
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    source = opened(kind, folder / name, **columns)
+    found: list[str | None] = []
+    for index in range(len(source)):
+        try:
+            record = source[index]
+            assert record.image is not None
+            found.append(record.captions[0].text if record.captions else "")
+        except BadRecord:
+            found.append(None)
+    return found
+
+
+A, B = "images/a.jpg", "images/b.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("tabs.csv", f"filepath\ttitle\n{A}\tone, two\n{B}\tthree\n", ["one, two", "three"]),
+        ("semicolons.csv", f"image;caption\n{A};one\n{B};two\n", ["one", "two"]),
+        ("commas.tsv", f"image,caption\n{A},one\n{B},two\n", ["one", "two"]),
+        ("blanks.csv", f'image, caption\n{A}, "one, a"\n{B}, two\n', ["one, a", "two"]),
+        ("empty_first.csv", f"image,caption,text\n{A},,one\n{B}, ,two\n", ["one", "two"]),
+        ("utf16.tsv", f"image\tcaption\n{A}\tça\n{B}\tb\u20ac\n".encode("utf-16"), ["ça", "b\u20ac"]),
+        ("utf16.csv", f"image,caption\r\n{A},\U0001f600\r\n".encode("utf-16"), ["\U0001f600"]),
+        ("big_endian.tsv", b"\xfe\xff" + f"image\tcaption\n{A}\t\u010a\u0a0d\n".encode("utf-16-be"), ["\u010a\u0a0d"]),
+        ("old_mac.csv", f'image,caption\r{A},one\r{B},"two"\r', ["one", "two"]),
+        ("too_many.csv", f'image,caption,label\n{A},A dog, sitting,dog\n{B},"A cat, b",cat\n', [None, "A cat, b"]),
+        ("too_few.csv", f"image,caption,label\n{A},one\n{B},two,cat\n", [None, "two"]),
+        ("open_quote.tsv", f'image\tcaption\n{A}\t"open\n{B}\ttwo\n{B}\t"three"\n', ['"open', "two", "three"]),
+        ("open_quote.csv", f'image,caption\n{A},"open\n{B},two\n{B},"three, 3"\n', [None, "two", "three, 3"]),
+        ("two_open.csv", f'image,caption\n{A},"open\n{B},two\n{B},"three\n', [None, "two", None]),
+        ("inches.tsv", f'image\tcaption\n{A}\t5" tv\n{B}\t7" tv\n', ['5" tv', '7" tv']),
+        ("inner.csv", f'image,caption\n{A},a "big" dog\n{B},"a ""big"" cat"\n', ['a "big" dog', 'a "big" cat']),
+        ("several_lines.csv", f'image,caption\n{A},"one\ntwo, 2"\n\n{B},three\n', ["one two, 2", "three"]),
+        ("several_lines.tsv", f'image\tcaption\n{A}\t"one\ntwo"\n{B}\tthree\n', ["one two", "three"]),
+        ("first_is_long.tsv", f'caption\timage\n"one\ntwo"\t{A}\nthree\t{B}\n', ["one two", "three"]),
+    ],
+)  # fmt: skip
+def test_csv_as_people_write_it(pictures: Path, name: str, content: str | bytes, expected: list[str]) -> None:
+    assert table(pictures, name, content) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("upper.JSON", '[{"image": "%s",\n"caption": "ça"}]'),
+        ("lines.JSONL", '{"image": "%s", "caption": "ça"}\n\n'),
+        ("group.jsonl", '{"image": {"bytes": null, "path": "%s"}, "caption": "ça"}'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_as_people_write_it(pictures: Path, name: str, content: str, encoding: str) -> None:
+    written = (content % A).encode(encoding)
+    columns = {"image": "image"} if name.startswith("group") else {}
+    assert table(pictures, name, written, "jsonl", **columns) == ["ça"]
+
+
+def test_errors_name_the_keys_that_are_there(pictures: Path) -> None:
+    row = json.dumps({"photo": {"file": A}, "sentences": [{"raw": "a", "tokens": ["a"]}]})
+    with pytest.raises(
+        ValueError, match=r"it has photo/file, sentences/raw, sentences/tokens\. Name the right one"
+    ):
+        table(pictures, "a.jsonl", row, "jsonl")
+    with pytest.raises(
+        ValueError,
+        match=r"'sentences' for captions holds groups with raw, tokens.*'captions': 'sentences/raw'",
+    ):
+        table(pictures, "a.jsonl", row, "jsonl", image_path="photo/file", captions="sentences")
+    with pytest.raises(ValueError, match="2 columns 'caption': give each a name of its own"):
+        table(pictures, "b.csv", f"image,caption,caption\n{A},one,two\n")
+
+
+def test_ids_and_labels_are_texts(pictures: Path) -> None:
+    (pictures / "a.csv").write_text(f"id,image,label\n000000000139,{A},007\n1e3,{B},true\n")
+    (pictures / "b.jsonl").write_text(
+        "\n".join(json.dumps({"id": i, "image": A, "label": n}) for i, n in (("000139", "01"), (139, 7.0)))
+    )
+    found = [opened("csv", pictures / "a.csv")[i] for i in range(2)]
+    assert [(r.id, r.label) for r in found] == [("000000000139", "007"), ("1e3", "true")]
+    found = [opened("jsonl", pictures / "b.jsonl")[i] for i in range(2)]
+    assert [(r.id, r.label) for r in found] == [("000139", "01"), ("139", "7")]
+
+
+def test_images_elsewhere_are_read_where_the_source_says_so(pictures: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "lists" / "of" / "mine"
+    elsewhere.mkdir(parents=True)
+    rows = "".join(f"{name},x\n" for name in (pictures / A, A))
+    (elsewhere / "a.csv").write_text(f"filepath,title\n{rows}")
+    source = opened("csv", elsewhere / "a.csv")
+    with pytest.raises(BadRecord, match=f"image_folder, such as '{pictures / 'images'}'"):
+        source[0]
+    entry = {"format": "csv", "path": str(elsewhere / "a.csv"), "image_folder": str(pictures)}
+    assert [open_source(entry)[i].image for i in range(2)] == [b"a.jpg"] * 2
+    with pytest.raises(
+        ValueError, match="image_folder is of parquet, folder, csv, jsonl, coco, not of format"
+    ):
+        open_source({**entry, "format": "webdataset"})
+    with pytest.raises(ValueError, match="no folder at /nowhere"):
+        open_source({**entry, "image_folder": "/nowhere"})
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_table_that_is_written_over_is_refused(pictures: Path, kind: str) -> None:
+    path = pictures / f"a.{kind}"
+
+    def write(letter: str) -> None:
+        ids = [f"{letter}{i}" for i in range(20)]
+        rows = [json.dumps({"id": name, "image": A}) for name in ids]
+        path.write_text(
+            "\n".join(rows if kind == "jsonl" else ["id,image", *(f"{name},{A}" for name in ids)])
+        )
+
+    write("a")
+    source = open_source({"format": kind, "path": str(path)})
+    assert source[3].id == "a3"
+    write("b")
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(BadRecord, match=rf"a\.{kind} has changed since it was opened: start again"):
+        source[15]
+
+
+def test_every_ending_of_a_picture_is_one_and_links_to_folders_are_counted(
+    pictures: Path, tmp_path: Path
+) -> None:
+    names = ["c.jfif", "d.jpe", "e.AVIF", "f.ppm"]
+    for name in names:
+        (pictures / "images" / name).write_bytes(b"x")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "z.jpg").write_bytes(b"z")
+    os.symlink(tmp_path / "store", pictures / "linked")
+    os.symlink(pictures, pictures / "images" / "circle")
+    source = opened("folder", pictures)
+    assert [source[i].id for i in range(6)] == [f"images/{name}" for name in ("a.jpg", "b.jpg", *names)]
+    assert len(source) == 7 and list(source.ids())[6] == "linked/z.jpg"  # type: ignore[attr-defined]
+    with pytest.raises(BadRecord, match=r"linked/z\.jpg lies outside .*image_folder, such as '.*store'"):
+        source[6]
+    entry = {"format": "folder", "path": str(pictures), "image_folder": str(tmp_path)}
+    assert (open_source(entry)[6].image, open_source(entry)[6].label) == (b"z", "linked")
+
+
+def test_a_parquet_table_of_a_folder_is_read(pictures: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"file_name": [A, B], "text": ["one", "two"]}), pictures / "metadata.parquet")
+    source = opened("folder", pictures)
+    assert [(source[i].image, source[i].captions[0].text) for i in range(2)] == [
+        (b"a.jpg", "one"),
+        (b"b.jpg", "two"),
+    ]

@@ -11,6 +11,9 @@ from input_pipeline.kinds import SOURCES, TOKENIZERS, check_kind
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.paths import find, looked_in
 
+# What FOLDER/SPLIT may end in where the files of the folder begin with their split.
+SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+
 
 def _need_objectives(config: ConfigDict) -> None:
     if not any(settings.weight > 0 for settings in config.objectives.values()):
@@ -98,8 +101,9 @@ def _check_entry(entry: Any, where: str) -> None:
         check_named(SOURCES, entry.format, f"{where}.format")
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
-    # Addresses, ranges and data sets by name: only opening them shows whether they are there.
+    # Addresses, ranges, splits and data sets by name: only opening them shows whether they are there.
     elsewhere = any(sign in entry.path for sign in ("://", "{")) or entry.format in ("tfds", "known")
+    elsewhere |= entry.path.rsplit("/", 1)[-1].lower() in SPLITS
     if not elsewhere and not find(entry.path):
         raise ConfigError(
             f"{where}.path: there is nothing at '{entry.path}'{looked_in(entry.path)}: correct the path"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
+
+from input_pipeline.patterns import matches
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 def find(path: str) -> list[Path]:
     """What a file, folder or glob pattern stands for: in the working directory, else in the project's root."""
-    for root in (Path.cwd(), PROJECT_ROOT):
-        found = sorted(glob.glob(str(root / Path(path).expanduser()), recursive=True))
-        if found:
-            return [Path(match) for match in found]
-    return []
+    roots = (Path.cwd(), PROJECT_ROOT)
+    return next((found for root in roots if (found := matches(root / Path(path).expanduser()))), [])
 
 
 def looked_in(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from input_pipeline.sources.guess import guess_format
+from input_pipeline.sources.guess import guess
 from vlp.configuration import validate
 from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
@@ -21,5 +21,6 @@ def asked_sources(options: JobOptions) -> dict[str, dict[str, Any]]:
         sources = options.config.data.sources.to_dict()
         return {name: source for name, source in sources.items() if source["weight"] > 0}
     with configuring():
-        entry = {"format": guess_format(options.source), "path": options.source, "weight": 1.0, "columns": {}}
+        found = guess(options.source)
+        entry = {"format": found.format, "path": found.path, "weight": 1.0, "columns": {}}
     return {"source": entry}
