@@ -21,7 +21,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.name = config.name.replace("clip", "protoclip", 1)
     small = clip.parse(argument).runlocal
     config.batch_size = 16 if small else 512
-    config.objectives.prototypes.weight = 1.0
+    config.objectives.prototypes.update(weight=1.0, last_bias=True)
     config.model.logit_scale.min = 1.0
     if small:
         config.steps = 12

@@ -20,7 +20,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
     config.name = config.name.replace("clip", "slip")
     config.update(batch_size=4096, steps=91_500)
-    config.objectives.view_contrast.weight = 1.0
+    config.objectives.view_contrast.update(weight=1.0, last_bias=True)
     config.model.logit_scale.min = 1.0
     config.optimizer.update(learning_rate=3e-3, eps=1e-8, weight_decay=0.1)
     config.optimizer.schedule.update(warmup_steps=3660, final=1 / 300)

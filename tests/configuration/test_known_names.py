@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from configs import base
+from configs.settings.objectives import contrastive
 from input_pipeline.tokenizers.cleaning import CLEANERS
 from input_pipeline.views.resize import RESIZE_MODES
 from input_pipeline.views.text import CHOICES as CAPTION_CHOICES
@@ -12,6 +13,7 @@ from vlp.configuration.paths import PROJECT_ROOT
 from vlp.configuration.schema import settings_of
 from vlp.embeddings.store import FORMATS as SHARD_FORMATS
 from vlp.jobs import available
+from vlp.kernels import KERNELS, REGRESSIONS
 from vlp.kernels.margins import MARGINS
 from vlp.models.compute import REMAT_POLICIES
 from vlp.models.pooling import IMAGE_POOLS, TEXT_POOLS
@@ -26,7 +28,8 @@ def test_choices_are_those_of_the_code() -> None:
         "model.image.pool": IMAGE_POOLS,
         "model.text.pool": TEXT_POOLS,
         "tokenizer.clean": ("", *CLEANERS),
-        "objectives.contrastive.kernel": CHUNKED,
+        "objectives.contrastive.kernel": {**KERNELS, **REGRESSIONS},
+        "objectives.discrimination.kernel": KERNELS,
         "objectives.contrastive.targets": TARGETS,
         "objectives.discrimination.margin_kind": MARGINS,
         "optimizer.schedule.name": schedules.NAMES,
@@ -38,6 +41,7 @@ def test_choices_are_those_of_the_code() -> None:
     assert {path: set(settings[path].choices) for path in code} == {
         path: set(names) for path, names in code.items()
     }
+    assert set(contrastive.CHUNKED) == set(CHUNKED)
     assert base.get_config().data.text.languages == LANGUAGES
 
 

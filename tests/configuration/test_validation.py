@@ -53,7 +53,9 @@ ALLOWED: list[dict[str, Any]] = [
      "optimizer.schedule.cooldown_steps": 60},
     {"model.logit_scale.init": 100.0},
     {"model.logit_scale.init": 1.0, "model.logit_scale.min": 1.0},
-    {"objectives.contrastive.label_smoothing": 0.1},
+    {"objectives.contrastive.label_smoothing": 0.1, "objectives.contrastive.chunk": 8},
+    {"objectives.contrastive.kernel": "sigmoid", "objectives.contrastive.chunk": 8},
+    {"objectives.contrastive.kernel": "squared_error"},
     {"objectives.grouping.weight": 0.0, "objectives.prototypes.weight": 0.0, "objectives.prototypes.clusters": 10**6},
 ]  # fmt: skip
 
@@ -77,6 +79,18 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"objectives.contrastive.kernel": "sigmoid", "objectives.contrastive.label_smoothing": 0.1},
         r"contrastive.label_smoothing=0.1 is for kernel='softmax'",
+    ),
+    (
+        {"objectives.discrimination.label_smoothing": 0.1},
+        r"discrimination.label_smoothing=0.1 is for kernel='softmax', .*'separated' set it to 0",
+    ),
+    (
+        {"objectives.contrastive.kernel": "joint", "objectives.contrastive.chunk": 8},
+        r"contrastive.chunk=8 is for kernels softmax, sigmoid, not for 'joint'",
+    ),
+    (
+        {"objectives.contrastive.kernel": "squared_error", "objectives.contrastive.targets": "text"},
+        r"contrastive.targets='text' asks .*kernel='squared_error' .*use targets='pair'",
     ),
     (
         {**EPISODES, "objectives.prototypes.episode_size": 12_900},

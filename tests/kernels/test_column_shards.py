@@ -12,7 +12,8 @@ from jax.sharding import AxisType, PartitionSpec
 
 from vlp.kernels.log_sum_exp import log_sum_exp, merge
 from vlp.kernels.separated import joint, separated
-from vlp.kernels.softmax import softmax
+from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
+from vlp.kernels.softmax import reverse_softmax, softmax, softmax_in
 
 
 def test_chunks_merge_to_the_whole(x64):
@@ -34,7 +35,8 @@ def test_chunks_merge_to_the_whole(x64):
 
 
 KERNELS = {"softmax": softmax, "smoothed": functools.partial(softmax, label_smoothing=0.1)}
-KERNELS |= {"separated": separated, "joint": joint}
+KERNELS |= {"softmax_in": softmax_in, "reverse": reverse_softmax, "separated": separated, "joint": joint}
+KERNELS |= {"sigmoid": sigmoid, "asymmetric": asymmetric_sigmoid}
 
 
 @pytest.mark.parametrize("name", KERNELS)

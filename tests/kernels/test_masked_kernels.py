@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vlp.kernels import REGRESSIONS
 from vlp.kernels.ranking import ranking
 from vlp.kernels.separated import joint, separated, separated_sides
 from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
-from vlp.kernels.softmax import softmax
+from vlp.kernels.softmax import reverse_softmax, softmax, softmax_in
 
 
 def softmax_row(positive, negative):
@@ -39,11 +40,26 @@ def asymmetric_row(positive, negative, clip=0.05):
     return np.log1p(np.exp(-positive)).sum() - (shifted**4 * np.log(1 - shifted)).sum()
 
 
-def ranking_row(positive, negative, hardest=False):
+def softmax_in_row(positive, negative):
     if not len(positive):
         return None
-    violations = [max(0, 0.2 - positive.min() + n) for n in negative]
-    return max(violations) if hardest else sum(violations)
+    return np.log(np.exp(np.concatenate([positive, negative])).sum()) - np.log(np.exp(positive).sum())
+
+
+def reverse_row(positive, negative):
+    if not len(positive):
+        return None
+    scores = np.concatenate([positive, negative])
+    likely = np.exp(scores) / np.exp(scores).sum()
+    wanted = np.r_[np.full(len(positive), 1 / len(positive)), np.zeros(len(negative))] + 1e-8
+    return (likely * np.log(likely / wanted)).sum()
+
+
+def ranking_row(positive, negative, hardest=False, every=False):
+    if not len(positive):
+        return None
+    behind = [[max(0, 0.2 - p + n) for n in negative] for p in (positive if every else [positive.min()])]
+    return sum(max(row, default=0.0) if hardest else sum(row) for row in behind)
 
 
 CASES = {
@@ -52,7 +68,14 @@ CASES = {
     "joint": (joint, joint_row),
     "sigmoid": (sigmoid, sigmoid_row),
     "asymmetric": (asymmetric_sigmoid, asymmetric_row),
+    "softmax_in": (softmax_in, softmax_in_row),
+    "reverse": (reverse_softmax, reverse_row),
     "ranking": (ranking, ranking_row),
+    "every": (functools.partial(ranking, every_positive=True), functools.partial(ranking_row, every=True)),
+    "every_hardest": (
+        functools.partial(ranking, every_positive=True, hardest=True),
+        functools.partial(ranking_row, every=True, hardest=True),
+    ),
     "hardest": (functools.partial(ranking, hardest=True), functools.partial(ranking_row, hardest=True)),
 }
 EVERY_KERNEL = pytest.mark.parametrize("name", CASES)
@@ -111,6 +134,48 @@ def test_asymmetric_without_settings_is_the_plain_sigmoid(cells, x64):
     scores, targets, mask = (jnp.asarray(a) for a in cells)
     plain = asymmetric_sigmoid(scores, targets, mask=mask, negative_focus=0.0, clip=0.0)
     assert float(plain.total) == pytest.approx(float(sigmoid(scores, targets, mask=mask).total), rel=1e-12)
+
+
+def test_held_focusing_weights_have_the_same_value_and_the_gradient_of_the_logarithms_alone(x64):
+    scores = np.random.default_rng(3).normal(size=(4, 5))
+    targets = np.random.default_rng(4).random((4, 5)) < 0.4
+
+    def loss(scores, **settings):
+        return asymmetric_sigmoid(
+            scores, jnp.asarray(targets, float), positive_focus=1.0, negative_focus=2.0, **settings
+        ).total
+
+    (value, gradient), (same, held) = (
+        jax.value_and_grad(functools.partial(loss, focus_gradient=flag))(jnp.asarray(scores))
+        for flag in (True, False)
+    )
+    p = 1 / (1 + np.exp(-scores))
+    q = np.maximum(p - 0.05, 0)
+    expected = np.where(targets, -(1 - p) * (1 - p), np.where(q > 0, q**2 / (1 - q) * p * (1 - p), 0))
+    assert float(value) == pytest.approx(float(same), rel=1e-14)
+    np.testing.assert_allclose(held, expected, rtol=1e-10, atol=1e-14)
+    assert np.abs(np.asarray(gradient - held)).max() > 0.01
+
+
+@EVERY_KERNEL
+def test_half_precision_scores_and_targets_are_summed_in_float32(name):
+    """Targets in bfloat16 as well, so that nothing else lifts the sums out of it."""
+    dice = np.random.default_rng(5)
+    scores = jnp.asarray(dice.normal(size=(64, 65)), jnp.bfloat16)
+    targets = jnp.asarray(dice.random((64, 65)) < 0.1, jnp.bfloat16)
+    loss = CASES[name][0](scores, targets)
+    exact = CASES[name][0](scores.astype(jnp.float32), targets.astype(jnp.float32))
+    assert loss.total.dtype == loss.weight.dtype == jnp.float32
+    assert float(loss.total) == pytest.approx(float(exact.total), rel=1e-6)
+
+
+@pytest.mark.parametrize("kernel", REGRESSIONS.values(), ids=list(REGRESSIONS))
+def test_half_precision_rows_are_summed_in_float32(kernel):
+    dice = np.random.default_rng(6)
+    rows, wanted = (jnp.asarray(dice.normal(size=(300, 7)), jnp.bfloat16) for _ in range(2))
+    exact = kernel(rows.astype(jnp.float32), wanted.astype(jnp.float32))
+    assert kernel(rows, wanted).total.dtype == jnp.float32
+    assert float(kernel(rows, wanted).total) == pytest.approx(float(exact.total), rel=1e-6)
 
 
 def test_a_small_sigmoid_loss_keeps_its_digits_in_float32():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vlp.kernels.sampling import sample_columns, sample_dimensions
+from vlp.kernels.sampling import columns_to_keep, sample_columns, sample_dimensions
 
 draw = jax.jit(sample_columns, static_argnums=(2, 3))
 
@@ -20,6 +20,28 @@ def test_every_label_is_kept_and_the_rest_is_uniform():
     assert (counts[[3, 7, 19]] == 200).all()
     others = np.delete(counts, [3, 7, 19])
     assert abs(others - 200 * 5 / 17).max() < 4.5 * np.sqrt(200 * 5 / 17 * 12 / 17)
+
+
+def test_padding_and_other_shards_labels_keep_no_column_of_their_own():
+    labels = jnp.asarray([[2, -1, 20, 21, -7]])  # none of them the last column
+    drawn = np.stack([draw(jax.random.key(seed), labels, 20, 4) for seed in range(100)])
+    counts = np.bincount(drawn.ravel(), minlength=20)
+    assert counts[2] == 100 and counts[19] < 50 and counts[0] < 50 and counts[13] < 50
+
+
+@pytest.mark.parametrize(
+    ("columns", "rate", "labels", "kept"),
+    [
+        (100, 0.1, 4, 10),
+        (100, 0.1, 30, 30),
+        (100, 0.1, 300, 100),
+        (100, 0.001, 0, 1),
+        (7, 0.5, 1, 3),
+        (5, 1.0, 1, 5),
+    ],
+)
+def test_a_step_keeps_its_share_or_as_many_as_it_has_labels(columns, rate, labels, kept):
+    assert columns_to_keep(columns, rate, labels) == kept
 
 
 def test_more_labels_than_places_keeps_labels_only():

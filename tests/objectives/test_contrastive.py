@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from configs import base
 from vlp.models.compute import Compute
+from vlp.objectives.contrastive import Contrastive
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
@@ -27,12 +29,16 @@ def gradients_of(config, batch):
     return value, metrics, gradients
 
 
-def numpy_losses(pretrainer, batch):
+def logits_of(pretrainer, batch):
     model = pretrainer.model
     pixels = (np.asarray(batch["image"], np.float32) / 255 - 0.5) / 0.5
     image = np.asarray(model.encode_pixels(pixels), np.float64)
     text = np.asarray(model.encode_text(batch["text"], batch["text_mask"]), np.float64)
-    logits = np.exp(float(model.logit_scale[...])) * image @ text.T
+    return np.exp(float(model.logit_scale[...])) * image @ text.T
+
+
+def numpy_losses(pretrainer, batch):
+    logits = logits_of(pretrainer, batch)
     rows = [np.log(np.exp(z).sum(axis=1)) - np.diag(z) for z in (logits, logits.T)]
     return rows[0].mean(), rows[1].mean()
 
@@ -102,11 +108,109 @@ def test_two_objectives_share_one_encoding_and_add_up(config, batch, monkeypatch
     )
 
 
+@pytest.mark.parametrize("chunk", [0, 3])
+def test_smoothed_targets_give_every_column_its_part(config, batch, chunk):
+    config.model.image.patch_dropout = 0.0
+    config.objectives.contrastive.update(label_smoothing=0.2, direction=0.75, chunk=chunk)
+    pretrainer = pretrainer_of(config)
+    rows = []
+    logits = logits_of(pretrainer, batch)
+    for one in (logits, logits.T):
+        likely = one - np.log(np.exp(one).sum(axis=1, keepdims=True))
+        targets = 0.8 * np.eye(8) + 0.2 / 8
+        rows.append(-(targets * likely).sum(axis=1).mean())
+    loss, _ = pretrainer(batch, jax.random.key(0), jnp.int32(0))
+    assert float(loss) == pytest.approx(0.75 * rows[0] + 0.25 * rows[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [0, 2])
+def test_accuracy_is_the_share_of_rows_whose_best_column_matches(chunk):
+    """Row 1's best column is row 0's: of the rows two are right, of the columns all."""
+    rows = jnp.asarray([[1.0, 0, 0], [0.8, 0.6, 0], [0, 0, 1]])
+    columns = jnp.eye(3)
+    config = base.get_config().objectives.contrastive
+    config.unlock()
+    config.chunk = chunk
+    output = Contrastive(config, model=None, rngs=None)(GivenPairs(rows, columns))
+    assert float(output.metrics["accuracy"]) == pytest.approx(2 / 3)
+    cosines = np.asarray(rows @ columns.T)
+    assert float(output.metrics["positive_cosine"]) == pytest.approx(np.diag(cosines).mean())
+    negative = (cosines.sum() - np.trace(cosines)) / 6
+    assert float(output.metrics["negative_cosine"]) == pytest.approx(negative)
+
+
+class GivenPairs:
+    """Encodings that are what they are."""
+
+    def __init__(self, images, texts):
+        self.image, self.text, self.batch = lambda view: images, lambda view: texts, {}
+
+    def logit_scale(self):
+        return jnp.float32(10.0)
+
+    def logit_bias(self):
+        return jnp.float32(0.0)
+
+
+def of_pairs(kernel, **settings):
+    config = base.get_config().objectives.contrastive
+    config.unlock()
+    config.update(kernel=kernel, direction=0.75, **settings)
+    dice = np.random.default_rng(3)
+    images, texts = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in dice.normal(size=(2, 4, 6)))
+    pairs = GivenPairs(jnp.asarray(images, jnp.float32), jnp.asarray(texts, jnp.float32))
+    objective = Contrastive(config, model=None, rngs=None)
+    return float(objective(pairs).loss.mean()), 10 * images @ texts.T, images, texts
+
+
+def test_every_kernel_is_a_flag_away():
+    own = np.eye(4, dtype=bool)
+
+    def both(row_loss):
+        return sum(
+            share * np.mean([row_loss(row[own[i]], row[~own[i]]) for i, row in enumerate(z)])
+            for z, share in ((scores, 0.75), (scores.T, 0.25))
+        )
+
+    loss, scores, *_ = of_pairs("softmax_in")
+    assert loss == pytest.approx(both(lambda p, n: np.log(np.exp(np.r_[p, n]).sum()) - p[0]), rel=1e-5)
+    loss, *_ = of_pairs("joint")
+    assert loss == pytest.approx(both(lambda p, n: np.log1p(np.exp(n - p).sum())), rel=1e-5)
+    loss, *_ = of_pairs("separated")
+    assert loss == pytest.approx(
+        both(lambda p, n: np.log1p(np.exp(-p).sum()) + np.log1p(np.exp(n).sum())), rel=1e-5
+    )
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+    asymmetric = {"positive_focus": 1.0, "negative_focus": 2.0, "clip": 0.1, "focus_gradient": False}
+    loss, *_ = of_pairs("asymmetric_sigmoid", asymmetric=asymmetric)
+
+    def focused(p, n):
+        q = np.maximum(sigmoid(n) - 0.1, 0)
+        return -(sigmoid(-p) * np.log(sigmoid(p))).sum() - (q**2 * np.log(1 - q)).sum()
+
+    assert loss == pytest.approx(both(focused), rel=1e-5)
+    loss, *_ = of_pairs("reverse_softmax")
+
+    def reverse(p, n):
+        likely = np.exp(np.r_[p, n]) / np.exp(np.r_[p, n]).sum()
+        return (likely * np.log(likely / (np.r_[1.0, 0, 0, 0] + 1e-8))).sum()
+
+    assert loss == pytest.approx(both(reverse), rel=1e-5)
+    loss, _, images, texts = of_pairs("squared_error")
+    assert loss == pytest.approx(((images - texts) ** 2).mean(), rel=1e-5)
+    loss, *_ = of_pairs("absolute_error")
+    assert loss == pytest.approx(np.abs(images - texts).mean(), rel=1e-5)
+    loss, *_ = of_pairs("cosine_distance")
+    assert loss == pytest.approx(1 - (images * texts).sum(axis=1).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("kernel", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("targets", ["pair", "text"])
 def test_tile_by_tile_is_the_same_loss(config, batch, kernel, targets):
     config.model.logit_bias.learn = kernel == "sigmoid"
     config.objectives.contrastive.update(kernel=kernel, targets=targets, direction=0.75)
+    if kernel == "softmax":
+        config.objectives.contrastive.label_smoothing = 0.1
     batch["text_id"] = jnp.asarray(
         [[0, 1], [0, 1], [1, 1], [0, 2], [0, 2], [0, 2], [3, 3], [4, 4]], jnp.int32
     )

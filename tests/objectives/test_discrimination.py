@@ -66,10 +66,61 @@ def test_margin_softmax_over_single_labels(config, batch):
 
 
 def test_sampled_negatives_keep_every_positive_and_cost_nothing_elsewhere(config, batch):
-    batch["cluster_ids"] = batch["cluster_ids"] % 6  # six classes have labels, all of which stay
+    batch["cluster_ids"] = (
+        batch["cluster_ids"][:, :1] % 6
+    )  # at most six of 24 classes have labels; twelve stay
     config.objectives.discrimination.update(rate=0.5, feature_rate=0.5)
     pretrainer, sampled, metrics = run(config, batch)
     assert metrics["discrimination/kept"] == 1.0
     config.objectives.discrimination.rate = 1.0
     assert sampled < run(config, batch)[1]  # fewer negatives, a smaller loss
     assert pretrainer.objectives["discrimination"].fields == ("image", "cluster_ids")
+
+
+def loss_of(config, batch, **settings):
+    config.objectives.discrimination.update(settings)
+    pretrainer, loss, _ = run(config, batch)
+    return loss, *cosines_and_targets(pretrainer, batch)
+
+
+def per_row(cosines, targets, row_loss, scale=8.0):
+    rows = zip(scale * cosines, targets, strict=True)
+    return np.mean([row_loss(row[positive], row[~positive]) for row, positive in rows])
+
+
+def test_every_kernel_is_a_flag_away(config, batch):
+    loss, cosines, targets = loss_of(config, batch, kernel="joint", margin_kind="cosine", margin=0.0)
+    pairs = lambda p, n: np.log1p(np.exp(n[None] - p[:, None]).sum())  # noqa: E731
+    assert loss == pytest.approx(per_row(cosines, targets, pairs), rel=1e-5)
+    loss, *_ = loss_of(config, batch, kernel="sigmoid")
+    cells = lambda p, n: np.log1p(np.exp(-p)).sum() + np.log1p(np.exp(n)).sum()  # noqa: E731
+    assert loss == pytest.approx(per_row(cosines, targets, cells), rel=1e-5)
+    loss, *_ = loss_of(config, batch, kernel="softmax_in")
+    together = lambda p, n: np.log(np.exp(np.r_[p, n]).sum()) - np.log(np.exp(p).sum())  # noqa: E731
+    assert loss == pytest.approx(per_row(cosines, targets, together), rel=1e-5)
+    loss, *_ = loss_of(config, batch, kernel="softmax", label_smoothing=0.24)
+    smoothed = lambda p, n: (  # noqa: E731
+        np.log(np.exp(np.r_[p, n]).sum()) - 0.76 * p.mean() - 0.24 * np.r_[p, n].mean()
+    )
+    assert loss == pytest.approx(per_row(cosines, targets, smoothed), rel=1e-5)
+
+
+def test_margins_are_flags_and_similar_negatives_can_be_dropped(config, batch):
+    loss, cosines, targets = loss_of(config, batch, kernel="joint", margin_kind="circle", margin=0.25)
+    weights = np.maximum(np.where(targets, 1.25 - cosines, cosines + 0.25), 0)
+    circled = weights * (cosines - np.where(targets, 0.75, 0.25))
+    pairs = lambda p, n: np.log1p(np.exp(n[None] - p[:, None]).sum())  # noqa: E731
+    assert loss == pytest.approx(per_row(circled, targets, pairs), rel=1e-5)
+    limit = float(np.sort(cosines[~targets])[-10] - 1e-4)
+    loss, *_ = loss_of(config, batch, margin_kind="cosine", margin=0.0, drop_above=limit)
+    dropped = np.where(~targets & (cosines > limit), 0.0, cosines)
+    assert (dropped != cosines).sum() == 10
+    assert loss == pytest.approx(per_row(dropped, targets, pairs), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["angle", "angle_straight_through"])
+def test_an_angular_margin_has_the_same_value_with_either_gradient(config, batch, kind):
+    loss, cosines, targets = loss_of(config, batch, margin_kind=kind, margin=0.3)
+    moved = np.where(targets, np.cos(np.arccos(cosines) + 0.3), cosines)
+    sides = lambda p, n: np.log1p(np.exp(-p).sum()) + np.log1p(np.exp(n).sum())  # noqa: E731
+    assert loss == pytest.approx(per_row(moved, targets, sides), rel=1e-5)

@@ -11,7 +11,7 @@ from flax import nnx
 from vlp.encodings import Encodings
 from vlp.models.compute import Compute
 from vlp.pretrainer import Pretrainer
-from vlp.training.state import split
+from vlp.training.state import parameter_bounds, split
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -22,9 +22,11 @@ def evaluate(config):
     config.objectives.contrastive.weight = 0.0
     config.model.image.patch_dropout = 0.0
 
-    def run(name, batch, read, step=0, **settings):
+    def run(name, batch, read, step=0, before=lambda objective: None, **settings):
         config.objectives[name].update(weight=1.0, **settings)
-        graphdef, params, rest = split(Pretrainer(config, vocabulary_size=50, compute=Compute()))
+        pretrainer = Pretrainer(config, vocabulary_size=50, compute=Compute())
+        before(pretrainer.objectives[name])
+        graphdef, params, rest = split(pretrainer)
 
         @jax.jit
         def compute(batch):
@@ -98,6 +100,52 @@ def test_self_distillation_is_cross_entropy_over_pairs_of_different_crops(evalua
     assert float(metrics["centre_norm"]) == pytest.approx(np.linalg.norm(centre), rel=1e-3)
 
 
+def test_self_distillation_takes_the_centre_from_the_teachers_scores(evaluate):
+    def read(objective, encodings):
+        crops = [encodings.image_tower(name).pooled for name in ("global_crops", "local_crops")]
+        return [objective.head(x) for x in crops]
+
+    def set_centre(objective):
+        objective.centre[...] = jnp.asarray(centre, jnp.float32)
+
+    centre = 0.05 * np.random.default_rng(8).normal(size=32)
+    batch = {"global_crops": pixels(4, 2, 16, 16), "local_crops": pixels(4, 3, 8, 8)}
+    sizes = {"hidden_width": 16, "bottleneck_width": 8, "prototypes": 32, "centre_momentum": 0.8}
+    loss, metrics, (whole, parts) = evaluate(
+        "self_distillation", batch, read, before=set_centre, temperature=0.2, **sizes
+    )
+    targets = np.exp(log_softmax((whole - centre) / 0.04))
+    student = log_softmax(np.concatenate([whole, parts], axis=1) / 0.2)
+    pairs = [(i, j) for i in range(2) for j in range(5) if i != j]
+    expected = np.mean([-(targets[:, i] * student[:, j]).sum(axis=-1) for i, j in pairs])
+    assert loss == pytest.approx(expected, rel=1e-4)
+    moved = 0.8 * centre + 0.2 * whole.reshape(-1, 32).mean(axis=0)
+    assert float(metrics["centre_norm"]) == pytest.approx(np.linalg.norm(moved), rel=1e-4)
+    assert float(metrics["momentum"]) == pytest.approx(0.996)
+
+
+@pytest.mark.slow
+def test_prototypes_of_the_head_learn_nothing_in_the_frozen_steps(config):
+    config.objectives.contrastive.weight = 0.0
+    sizes = {"hidden_width": 16, "bottleneck_width": 8, "prototypes": 32, "frozen_steps": 2}
+    config.objectives.self_distillation.update(weight=1.0, **sizes)
+    graphdef, params, rest = split(Pretrainer(config, vocabulary_size=50, compute=Compute()))
+    batch = {"global_crops": pixels(4, 2, 16, 16), "local_crops": pixels(4, 2, 8, 8)}
+
+    @jax.jit
+    def gradient(step):
+        def loss(params):
+            return nnx.merge(graphdef, params, rest, copy=True)(batch, jax.random.key(0), step)[0]
+
+        return jax.value_and_grad(loss)(params)
+
+    found = [jax.device_get(gradient(jnp.int32(step))) for step in (1, 2)]
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    heads = [gradients["objectives"]["self_distillation"]["head"] for _, gradients in found]
+    assert [bool(np.abs(head["prototypes"]).max() > 0) for head in heads] == [False, True]
+    assert all(np.abs(head["mlp"]["layers"][0]["kernel"]).max() > 0 for head in heads)
+
+
 def test_grouping_contrasts_captions_of_one_image_with_the_patches_they_pick(evaluate):
     def read(objective, encodings):
         return encodings.text("captions"), encodings.patches("image")
@@ -105,33 +153,48 @@ def test_grouping_contrasts_captions_of_one_image_with_the_patches_they_pick(eva
     dice = np.random.default_rng(0)
     batch = {
         "image": pixels(4, 16, 16),
-        "captions": jnp.asarray(dice.integers(4, 50, (4, 3, 6), np.int32)),
-        "captions_mask": jnp.ones((4, 3, 6), bool),
+        "captions": jnp.asarray(dice.integers(4, 50, (4, 12, 6), np.int32)),
+        "captions_mask": jnp.ones((4, 12, 6), bool),
     }
     loss, metrics, (texts, patches) = evaluate("grouping", batch, read)
-    losses = []
+    losses, left_out = [], 0
     for own_texts, own_patches in zip(texts, patches, strict=True):
         for k, text in enumerate(own_texts):
             strengths = own_patches @ text
             strengths = (strengths - strengths.min()) / (strengths.max() - strengths.min())
+            left_out += ((strengths < 1 / 16) & (strengths > 0)).sum()
             strengths[strengths < 1 / 16] = 0.0
             pooled = unit((strengths / strengths.sum()) @ own_patches)
             losses.append(-log_softmax(own_texts @ pooled / 0.07)[k])
+    assert left_out  # or any threshold up to 1/16 would do
     assert loss == pytest.approx(np.mean(losses), rel=1e-4)
     assert 0 <= float(metrics["accuracy"]) <= 1 and float(metrics["logit_scale"]) == pytest.approx(1 / 0.07)
 
 
-@pytest.mark.parametrize("hardest", [True, False])
-def test_ranking_puts_pairs_ahead_by_a_margin(evaluate, batch, hardest):
+def test_grouping_keeps_its_own_scale_between_its_limits(config):
+    config.objectives.contrastive.weight = 0.0
+    config.objectives.grouping.update(weight=1.0, logit_scale={"init": 20.0, "min": 2.0, "max": 50.0})
+    pretrainer = nnx.eval_shape(lambda: Pretrainer(config, vocabulary_size=50, compute=Compute()))
+    bounds = parameter_bounds(pretrainer)[("objectives", "grouping", "logit_scale")]
+    assert bounds == pytest.approx((np.log(2.0), np.log(50.0)))
+
+
+@pytest.mark.parametrize(
+    ("hardest", "direction", "positives"),
+    [(True, 0.5, "lowest"), (False, 0.5, "lowest"), (False, 1.0, "sum"), (True, 0.25, "sum")],
+)
+def test_ranking_puts_pairs_ahead_by_a_margin(evaluate, batch, hardest, direction, positives):
     def read(objective, encodings):
         return encodings.image(), encodings.text()
 
     ids = np.array([0, 1, 2, 3, 4, 5, 6, 0])
     batch["text_id"] = jnp.asarray(np.stack([ids, ids], axis=1), jnp.int32)
-    loss, _, (images, texts) = evaluate("ranking", batch, read, hardest=hardest, margin=0.3, targets="text")
-    same, losses = ids[:, None] == ids[None, :], []
-    for cosines in (images @ texts.T, texts @ images.T):
+    settings = {"hardest": hardest, "direction": direction, "positives": positives}
+    loss, _, (images, texts) = evaluate("ranking", batch, read, margin=0.3, targets="text", **settings)
+    same, expected = ids[:, None] == ids[None, :], 0.0
+    for cosines, share in ((images @ texts.T, direction), (texts @ images.T, 1 - direction)):
         for row, positive in zip(cosines, same, strict=True):
-            short = np.maximum(0.3 - row[positive].min() + row[~positive], 0.0)
-            losses.append(short.max() if hardest else short.sum())
-    assert loss == pytest.approx(np.mean(losses), rel=1e-5)
+            wanted = row[positive] if positives == "sum" else [row[positive].min()]
+            behind = [np.maximum(0.3 - one + row[~positive], 0.0) for one in wanted]
+            expected += share * sum(one.max() if hardest else one.sum() for one in behind) / 8
+    assert loss == pytest.approx(expected, rel=1e-5)

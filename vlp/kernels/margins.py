@@ -5,6 +5,7 @@ All take cosines before they are scaled and return what to scale.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -74,8 +75,10 @@ def circle(
     return jax.lax.stop_gradient(weights) * (cosines - jnp.where(matches, 1.0 - margin, margin))
 
 
-# Of the cosine or of the angle between a row and the column it matches.
+# Of the cosine or of the angle between a row and the column it matches; of either side's distance from its place.
 MARGINS: dict[str, Callable[..., Float[Array, "rows columns"]]] = {
     "cosine": additive_cosine,
     "angle": additive_angle,
+    "angle_straight_through": functools.partial(additive_angle, straight_through=True),
+    "circle": circle,
 }

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from vlp.kernels.log_sum_exp import sum_across
 from vlp.kernels.loss import Loss
 from vlp.kernels.precision import widen
 
@@ -15,6 +16,7 @@ def sigmoid(
     targets: Float[Array, "rows columns"],
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
+    axis_name: str | None = None,
 ) -> Loss:
     """Binary cross-entropy of every cell, summed over a row's columns and counted by rows.
 
@@ -25,6 +27,7 @@ def sigmoid(
       scores: already scaled, with the bias added.
       targets: in [0, 1].
       mask: which cells take part; all by default. What takes no part may hold any finite number.
+      axis_name: of `shard_map`, where devices share out the columns; every device then gets the whole loss.
 
     Returns:
       The sum over cells, in float32 or wider, and the number of rows for which any cell takes part. Blocks of columns
@@ -32,7 +35,7 @@ def sigmoid(
     """
     scores, targets = widen(scores, targets)
     cells = targets * jax.nn.softplus(-scores) + (1.0 - targets) * jax.nn.softplus(scores)
-    return _by_rows(cells, mask)
+    return _by_rows(cells, mask, axis_name)
 
 
 def asymmetric_sigmoid(
@@ -43,6 +46,8 @@ def asymmetric_sigmoid(
     positive_focus: float = 0.0,
     negative_focus: float = 4.0,
     clip: float = 0.05,
+    focus_gradient: bool = True,
+    axis_name: str | None = None,
 ) -> Loss:
     """`sigmoid` with easy cells weighed down: the asymmetric loss (arXiv 2009.14119, equations 4 to 7), for tagging.
 
@@ -56,10 +61,14 @@ def asymmetric_sigmoid(
       positive_focus: gamma+ of the paper.
       negative_focus: gamma- of the paper.
       clip: probability below which a negative is done with.
+      focus_gradient: whether the weights are differentiated, too. Public code, and RAM++'s (arXiv 2310.15200), takes
+        them as constants: False.
+      axis_name: as for `sigmoid`.
     """
     scores, targets = widen(scores, targets)
     log_yes, log_no = jax.nn.log_sigmoid(scores), jax.nn.log_sigmoid(-scores)
-    positive = -jnp.exp(positive_focus * log_no) * log_yes
+    held = (lambda weight: weight) if focus_gradient else jax.lax.stop_gradient
+    positive = -held(jnp.exp(positive_focus * log_no)) * log_yes
     if clip:
         probability = jnp.maximum(jax.nn.sigmoid(scores) - clip, 0.0)
         # log_no is zero where the probability is, so that any weight will do: one with a finite slope.
@@ -69,10 +78,13 @@ def asymmetric_sigmoid(
         )
     else:
         weight = jnp.exp(negative_focus * log_yes)
-    return _by_rows(targets * positive - (1.0 - targets) * weight * log_no, mask)
+    return _by_rows(targets * positive - (1.0 - targets) * held(weight) * log_no, mask, axis_name)
 
 
-def _by_rows(cells: Float[Array, "rows columns"], mask: Bool[Array, "#rows #columns"] | None) -> Loss:
+def _by_rows(
+    cells: Float[Array, "rows columns"], mask: Bool[Array, "#rows #columns"] | None, axis_name: str | None
+) -> Loss:
     """The sum of the cells that take part, and the number of rows that have any."""
     counts = jnp.broadcast_to(True if mask is None else mask, cells.shape)
-    return Loss(jnp.where(counts, cells, 0.0).sum(), counts.any(axis=1).sum(dtype=cells.dtype))
+    rows = sum_across(counts.sum(axis=1, dtype=cells.dtype), axis_name) > 0
+    return Loss(sum_across(jnp.where(counts, cells, 0.0).sum(), axis_name), rows.sum(dtype=cells.dtype))

@@ -1,4 +1,4 @@
-"""The softmax kernel: cross-entropy over the columns with one, many or soft targets."""
+"""Softmax kernels: what a row's softmax over the columns should be, and how far from it that is."""
 
 from __future__ import annotations
 
@@ -48,4 +48,53 @@ def softmax(
     # Relative to the maximum: the difference of two large numbers would cost the digits of a small loss.
     relative = jnp.where(counts, scores, 0.0) - state.maximum[:, None]
     losses = state.log_total() - sum_across((weights * relative).sum(axis=1), axis_name)
+    return Loss(jnp.where(has_positive, losses, 0.0).sum(), has_positive.sum(dtype=scores.dtype))
+
+
+def softmax_in(
+    scores: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    *,
+    mask: Bool[Array, "#rows #columns"] | None = None,
+    axis_name: str | None = None,
+) -> Loss:
+    """-log of the probability that each row's softmax gives to all of its positives together.
+
+    SupCon's "in" form without its constant (arXiv 2004.11362, equation 3) and MIL-NCE (arXiv 1912.06430, equation 2):
+    one positive that is found is enough. With one positive a row it is `softmax`, whose arguments and result it has.
+    """
+    scores, targets = widen(scores, targets)
+    counts = jnp.broadcast_to(True if mask is None else mask, scores.shape)
+    everything = across(log_sum_exp(scores, counts), axis_name)
+    positive = across(log_sum_exp(scores, counts & (targets > 0)), axis_name)
+    has_positive = positive.total > 0
+    # Both relative to their own maximum, which differ little where the loss is small.
+    losses = everything.log_total() - positive.log_total() + (everything.maximum - positive.maximum)
+    return Loss(jnp.where(has_positive, losses, 0.0).sum(), has_positive.sum(dtype=scores.dtype))
+
+
+def reverse_softmax(
+    scores: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    *,
+    mask: Bool[Array, "#rows #columns"] | None = None,
+    epsilon: float = 1e-8,
+    axis_name: str | None = None,
+) -> Loss:
+    """KL divergence of each row's softmax p from its targets q: the sum over columns of p (log p - log(q + epsilon)).
+
+    The other way round than `softmax`, so that probability on a column that does not match costs log(1 / epsilon): CMPM
+    (Zhang and Lu 2018, Deep Cross-Modal Projection Learning, equation 5), whose code divides q by its length and not by
+    its sum. Arguments and result are those of `softmax`.
+    """
+    scores, targets = widen(scores, targets)
+    counts = jnp.broadcast_to(True if mask is None else mask, scores.shape)
+    targets = jnp.where(counts, targets, 0.0)
+    mass = sum_across(targets.sum(axis=1), axis_name)
+    has_positive = mass > 0
+    wanted = jnp.log(targets / jnp.where(has_positive, mass, 1.0)[:, None] + epsilon)
+    state = across(log_sum_exp(scores, counts), axis_name)
+    likely = jnp.where(counts, scores, 0.0) - state.maximum[:, None] - state.log_total()[:, None]
+    cells = jnp.where(counts, jnp.exp(likely) * (likely - wanted), 0.0)
+    losses = sum_across(cells.sum(axis=1), axis_name)
     return Loss(jnp.where(has_positive, losses, 0.0).sum(), has_positive.sum(dtype=scores.dtype))

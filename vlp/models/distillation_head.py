@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
@@ -33,7 +34,17 @@ class DistillationHead(nnx.Module):
         self.prototypes = nnx.Param(init(rngs.params(), (prototypes, widths[-1])))
         self.compute = compute
 
-    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch prototypes"]:
-        """Scores in [-1, 1], in float32."""
-        rows, columns = (unit(v).astype(self.compute.dtype) for v in (self.mlp(x), self.prototypes[...]))
+    def __call__(
+        self, x: Float[Array, "*batch inputs"], *, frozen: bool | Bool[Array, ""] = False
+    ) -> Float[Array, "*batch prototypes"]:
+        """Scores in [-1, 1], in float32.
+
+        Args:
+          x: a tower's pooled output.
+          frozen: whether the prototypes are held constant, as DINO has it in its first epoch. Weight decay would not
+            change them then: only their direction counts.
+        """
+        prototypes = self.prototypes[...]
+        prototypes = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
+        rows, columns = (unit(v).astype(self.compute.dtype) for v in (self.mlp(x), prototypes))
         return jnp.matmul(rows, columns.T, preferred_element_type=jnp.float32)

@@ -23,6 +23,7 @@ class MlpHead(nnx.Module):
         compute: Compute,
         rngs: nnx.Rngs,
         batch_norm: bool = False,
+        last_bias: bool = False,
         activation: Callable[[Array], Array] = jax.nn.relu,
     ):
         """Builds the layers.
@@ -33,11 +34,13 @@ class MlpHead(nnx.Module):
           rngs: where initial values come from.
           batch_norm: whether hidden layers are normalised over the global batch (SLIP, ProtoCLIP); their running
             statistics are state that trains and is saved with the model.
+          last_bias: whether the last layer has a bias also behind batch norms, whose layers need none.
           activation: of the hidden layers.
         """
-        pairs = list(itertools.pairwise(widths))
+        biases = [not batch_norm] * (len(widths) - 2) + [not batch_norm or last_bias]
+        pairs = zip(itertools.pairwise(widths), biases, strict=True)
         self.layers = nnx.List(
-            [linear(a, b, std=a**-0.5, compute=compute, rngs=rngs, use_bias=not batch_norm) for a, b in pairs]
+            [linear(a, b, std=a**-0.5, compute=compute, rngs=rngs, use_bias=bias) for (a, b), bias in pairs]
         )
         norms = [nnx.BatchNorm(width, momentum=0.9, rngs=rngs) for width in widths[1:-1] if batch_norm]
         self.norms, self.activation = nnx.List(norms), activation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +12,11 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
-from vlp.kernels import KERNELS
+from vlp.kernels import REGRESSIONS
 from vlp.kernels.directions import mix
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.kernels import configured_kernel
 from vlp.objectives.scorers import Scores
 from vlp.objectives.targets import TARGETS, same_id
 from vlp.parallel.contrastive import Contrast, chunked_sigmoid, chunked_softmax
@@ -34,21 +34,23 @@ class Contrastive(Objective):
     CLIP (arXiv 2103.00020, section 2.3): softmax kernel, pairs match. ALIGN (2102.05918): with label smoothing 0.1.
     ConVIRT (2010.00747, equation 4): direction 0.75. UniCL (2204.03610): equal labels match, or equal texts where there
     is none. SigLIP (2303.15343): sigmoid kernel and a bias. DreamLIP (2403.17007): a text view with several captions,
-    each contrasted by itself, and the mean of their losses; so are several image views.
+    each contrasted by itself, and the mean of their losses; so are several image views. A kernel of `REGRESSIONS` takes
+    pairs alone, each side once for a constant (BYOL, 2006.07733, without its predictor and teacher).
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
         """Takes its settings.
 
         Args:
-          config: `objectives.contrastive`: `kernel` and `targets` (names), `direction` (share of image-to-text in the
-            loss), `label_smoothing`, the fields `image_view` and `text_view`, and `chunk`.
+          config: `objectives.contrastive`: `kernel` and `targets` (names), what `configured_kernel` reads, `direction`
+            (share of image-to-text in the loss), the fields `image_view` and `text_view`, and `chunk`.
           model: unused, as is `rngs`: it learns nothing of its own.
           rngs: unused.
         """
         del model, rngs
         self.kernel, self.chunk, self.direction = config.kernel, config.chunk, config.direction
-        self.options = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
+        self.smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
+        self.loss = REGRESSIONS.get(config.kernel) or configured_kernel(config)
         self.image_view, self.text_view = config.image_view, config.text_view
         self.field = TARGETS[config.targets]
         texts = (self.text_view, f"{self.text_view}_mask")
@@ -71,11 +73,15 @@ class Contrastive(Objective):
     def _contrast(self, scores: Scores, ids: Int[Array, "batch words"] | None) -> Contrast:
         if self.chunk:
             both = None if ids is None else (ids, ids)
-            return CHUNKED[self.kernel](*scores, chunk=self.chunk, ids=both, **self.options)
+            return CHUNKED[self.kernel](*scores, chunk=self.chunk, ids=both, **self.smoothing)
         ids = jnp.arange(len(scores.rows)) if ids is None else ids
-        logits, targets = scores.logits(), same_id(ids, ids)
-        kernel = functools.partial(KERNELS[self.kernel], **self.options)
-        return Contrast(kernel(logits, targets), kernel(logits.T, targets.T), match_metrics(scores, targets))
+        targets = same_id(ids, ids)
+        metrics = match_metrics(scores, targets)
+        if self.kernel in REGRESSIONS:
+            rows, columns = scores.rows, scores.columns
+            return Contrast(self.loss(rows, columns), self.loss(columns, rows), metrics)
+        logits = scores.logits()
+        return Contrast(self.loss(logits, targets), self.loss(logits.T, targets.T), metrics)
 
 
 def _one_by_one(embeddings: Float[Array, "batch *count width"]) -> Float[Array, "count batch width"]:

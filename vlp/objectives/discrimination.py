@@ -10,11 +10,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vlp.encodings import Encodings
-from vlp.kernels import KERNELS
 from vlp.kernels.loss import Loss
-from vlp.kernels.margins import MARGINS
+from vlp.kernels.margins import MARGINS, drop_similar_negatives
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.kernels import configured_kernel
 from vlp.parallel.class_table import check_split, class_loss
 
 
@@ -23,8 +23,10 @@ class Discrimination(Objective):
 
     MLCD (arXiv 2407.17331): `separated` kernel, the 8 nearest of a million cluster centres as labels, a tenth of the
     others as negatives. Its loss was never released; scale and margin are unverified, and with scale 1 it saturates.
+    MLC, which it is derived from and compared with: `joint`; with margin kind 'circle' the circle loss (2002.10857).
     UNICOM (2304.05884): `softmax` kernel, one label, an angular margin, and half of the dimensions a step. The gradient
-    is the margin's own; the public code's is the plain cosine's. MOFI (2306.07952): `softmax` over entities.
+    is the margin's own; the public code's is the plain cosine's ('angle_straight_through'). MOFI (2306.07952):
+    `softmax` over entities. Tagging: `sigmoid`, or RAM++'s `asymmetric_sigmoid` (2310.15200).
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
@@ -32,8 +34,10 @@ class Discrimination(Objective):
 
         Args:
           config: `objectives.discrimination`: `labels` (the field of class numbers, several a row or one, -1 = none),
-            `classes`, `image_view`, `kernel` and `margin_kind` (names), `scale`, `margin`, `rate` and `feature_rate`
-            (shares of the table's rows and columns that take part in a step), `chunk` (rows scored at a time).
+            `classes`, `image_view`, `kernel` and `margin_kind` (names), what `configured_kernel` reads, `scale`,
+            `margin`, `drop_above` (cosine from which on a negative counts as an unlabelled positive), `rate` and
+            `feature_rate` (shares of the table's rows and columns that take part in a step), `chunk` (rows scored at
+            a time).
           model: for the width of its embeddings.
           rngs: of the centres' initial values.
 
@@ -46,8 +50,8 @@ class Discrimination(Objective):
         self.image_view, self.labels = config.image_view, config.labels
         self.fields = (self.image_view, self.labels)
         self.limits = {self.labels: ("classes", config.classes)}
-        self.kernel, self.scale = config.kernel, config.scale
-        self.margin_kind, self.margin = config.margin_kind, config.margin
+        self.kernel, self.scale, self.drop_above = configured_kernel(config), config.scale, config.drop_above
+        self.margin = functools.partial(MARGINS[config.margin_kind], margin=config.margin)
         self.sampling = {name: config[name] for name in ("chunk", "rate", "feature_rate")}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
@@ -69,5 +73,6 @@ class Discrimination(Objective):
         targets: Float[Array, "rows columns"],
         axis_name: str | None,
     ) -> Loss:
-        margin = functools.partial(MARGINS[self.margin_kind], margin=self.margin)
-        return KERNELS[self.kernel](self.scale * margin(cosines, targets), targets, axis_name=axis_name)
+        if self.drop_above:
+            cosines = drop_similar_negatives(cosines, targets, self.drop_above)
+        return self.kernel(self.scale * self.margin(cosines, targets), targets, axis_name=axis_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -57,9 +58,10 @@ class Prototypes(Objective):
         self.fields = ("image", "text", "text_mask", *([self.teacher] if self.teacher else []))
         self.episode = Episode(config.episode_size, config.clusters, config.iterations)
         key, widths = rngs.params(), (model.embed_dim, config.head_width, config.dim)
+        make_head = functools.partial(MlpHead, widths, compute=model.compute, batch_norm=True)
         self.heads = nnx.Dict(
             {
-                name: MlpHead(widths, compute=model.compute, rngs=nnx.Rngs(params=key), batch_norm=True)
+                name: make_head(rngs=nnx.Rngs(params=key), last_bias=config.last_bias)
                 for name in ("image", "text")
             }
         )

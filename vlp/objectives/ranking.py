@@ -21,26 +21,35 @@ from vlp.objectives.targets import TARGETS, same_id
 class Ranking(Objective):
     """A pair's cosine has to be ahead of the others' by a margin: of all of them, or of the hardest one alone.
 
-    The sum is DeViSE's and VSE0's, the hardest negative VSE++'s (arXiv 1707.05612, equations 5 and 6).
+    The sum is DeViSE's and VSE0's, the hardest negative VSE++'s (arXiv 1707.05612, equations 5 and 6). DeViSE (Frome et
+    al. 2013, equation 1) looks from images to texts alone: direction 1.
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
         """Takes its settings.
 
         Args:
-          config: `objectives.ranking`: `margin`, `hardest`, and `targets` (a name).
+          config: `objectives.ranking`: `margin`, `hardest`, `positives` ('lowest' asks the lowest of several, 'sum'
+            each of them), `direction` (share of image-to-text), and `targets` (a name).
           model: unused, as is `rngs`: it learns nothing of its own.
           rngs: unused.
         """
         del model, rngs
-        self.kernel = functools.partial(ranking, margin=config.margin, hardest=config.hardest)
+        every = config.positives == "sum"
+        self.kernel = functools.partial(
+            ranking, margin=config.margin, hardest=config.hardest, every_positive=every
+        )
+        self.direction = config.direction
         self.field = TARGETS[config.targets]
         self.fields = ("image", "text", "text_mask", *([self.field] if self.field else []))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean of image to text and text to image (the paper has their sum: twice this)."""
+        """The mean over rows, mixed of image to text and text to image.
+
+        VSE++'s released code sums over rows and both directions: 2 x batch times this at direction 0.5.
+        """
         scores = Scores(encodings.image(), encodings.text(), jnp.float32(1.0), jnp.float32(0.0))
         ids = encodings.batch[self.field] if self.field else jnp.arange(len(scores.rows))[:, None]
         targets = same_id(ids, ids)
-        loss = both_directions(self.kernel, scores.logits(), targets)
+        loss = both_directions(self.kernel, scores.logits(), targets, direction=self.direction)
         return ObjectiveOutput(loss, match_metrics(scores, targets))

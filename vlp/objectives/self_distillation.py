@@ -44,7 +44,7 @@ class SelfDistillation(Objective):
             config.teacher_temperature,
             config.first_temperature,
         )
-        self.temperature_steps = config.temperature_steps
+        self.temperature_steps, self.frozen_steps = config.temperature_steps, config.frozen_steps
         self.global_view, self.local_view = self.fields = (config.global_view, config.local_view)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
@@ -55,7 +55,8 @@ class SelfDistillation(Objective):
         follow(self.teacher_tower, encodings.model.image, momentum)
         follow(self.teacher_head, self.head, momentum)
         crops = [encodings.image_tower(view).pooled for view in (self.global_view, self.local_view)]
-        scores = self.head(jnp.concatenate(crops, axis=1)).swapaxes(0, 1)
+        frozen = step < self.frozen_steps
+        scores = self.head(jnp.concatenate(crops, axis=1), frozen=frozen).swapaxes(0, 1)
         teacher_tower = encodings.through(self.teacher_tower, self.global_view)
         teacher_scores = self.teacher_head(teacher_tower.pooled).swapaxes(0, 1)
         sharpness = linear_to(step, self.first_temperature, self.teacher_temperature, self.temperature_steps)

@@ -29,13 +29,15 @@ class ViewContrast(Objective):
         """Builds the head.
 
         Args:
-          config: `objectives.view_contrast`: the field `view` (two views an example), `temperature`, `hidden_width`
-            and `output_width` of the head.
+          config: `objectives.view_contrast`: the field `view` (two views an example), `temperature`, and
+            `hidden_width`, `output_width` and `last_bias` of the head.
           model: for the width and the dtype of its image tower.
           rngs: initial values of the head.
         """
         widths = (model.image.width, config.hidden_width, config.hidden_width, config.output_width)
-        self.head = MlpHead(widths, compute=model.image.compute, rngs=rngs, batch_norm=True)
+        self.head = MlpHead(
+            widths, compute=model.image.compute, rngs=rngs, batch_norm=True, last_bias=config.last_bias
+        )
         self.view, self.temperature = config.view, config.temperature
         self.fields = (self.view,)
 

@@ -14,6 +14,7 @@ SETTINGS = {
     "iterations": count(20, "of k-means"),
     "dim": count(128, "of the heads' outputs"),
     "head_width": count(2048, "of the heads' hidden layer"),
+    "last_bias": Setting(False, "of the heads' last layer"),
     "temperature": not_negative(0.01, "of the targets; 0 = hard ones"),
     "back_translation": Setting(True, "prototypes from the means of the other modality's features"),
     "teacher": Setting("", "a name of data.tables that holds embeddings; '' = none"),

@@ -12,6 +12,7 @@ SETTINGS = {
     "hidden_width": count(2048, "of both hidden layers of the head"),
     "bottleneck_width": count(256, "of the layer before the prototypes"),
     "prototypes": Setting(65_536, "columns of the head's last layer", at_least=2),
+    "frozen_steps": natural(0, "at first, in which the head's last layer learns nothing; DINO: an epoch's"),
     "temperature": positive(0.1, "of the student"),
     "teacher_temperature": positive(0.04, "of the teacher"),
     "first_temperature": positive(0.04, "of the teacher at step 0"),

@@ -11,4 +11,5 @@ SETTINGS = {
     "temperature": positive(0.1, "of cosines"),
     "hidden_width": count(4096, "of both hidden layers of the head"),
     "output_width": count(256, "of the head"),
+    "last_bias": Setting(False, "of the head's last layer"),
 }
