@@ -11,7 +11,7 @@ import pytest
 from vlp.clustering import KMeans, cluster, kmeans, nearest_centres, sharded
 from vlp.parallel.mesh import make_mesh
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared/reference/golden/kmeans_faiss_seed0.npz"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "kmeans_faiss_seed0.npz"
 ONE, EIGHT, SPLIT_CENTRES = (
     {"data": 1, "fsdp": 1},
     {"data": 4, "fsdp": 2},
@@ -52,7 +52,6 @@ def multiply_in(monkeypatch, dtype):
     monkeypatch.setattr(sharded, "product_dtype", lambda platform: dtype)
 
 
-@pytest.mark.skipif(not GOLDEN.exists(), reason=f"there are no golden vectors at {GOLDEN}")
 def test_it_is_faiss_lloyd(monkeypatch):
     multiply_in(monkeypatch, jnp.bfloat16)
     golden = np.load(GOLDEN)
@@ -227,3 +226,41 @@ def test_more_nearest_centres_than_there_are_is_an_error():
 def test_first_centres_of_another_shape_are_an_error():
     with pytest.raises(ValueError, match=r"initial centres \(3, 2\) are not \(k, dim\) = \(4, 2\)"):
         cluster(np.zeros((5, 2), np.float32), KMeans(k=4), mesh(ONE), initial=np.zeros((3, 2), np.float32))
+
+
+def test_an_empty_cluster_takes_half_of_the_largest_whatever_their_order():
+    for counts in ([9, 3, 0], [3, 9, 0], [0, 3, 9]):
+        centres = np.asarray([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]], np.float32)
+        before, (empty, largest) = centres.copy(), (counts.index(0), counts.index(9))
+        kmeans.split_largest(centres, np.array(counts))
+        np.testing.assert_allclose(
+            centres[largest], before[largest] * [1 + 1 / 1024, 1 - 1 / 1024], rtol=1e-7
+        )
+        np.testing.assert_allclose(centres[empty], before[largest] * [1 - 1 / 1024, 1 + 1 / 1024], rtol=1e-7)
+        other = counts.index(3)
+        np.testing.assert_array_equal(centres[other], before[other])
+
+
+def test_halves_are_split_again_by_what_they_hold():
+    """12 points: 6 and 6, then the first half again; 4 of another cluster stay whole until it is their turn."""
+    centres = np.asarray([[8.0], [1.0], [0.0], [0.0], [0.0]], np.float32)
+    kmeans.split_largest(centres, np.array([12, 4, 0, 0, 0]))
+    assert (np.abs(centres[[0, 2, 3, 4], 0] - 8) < 0.1).all() and centres[1, 0] == 1.0
+
+
+def test_spherical_centres_have_length_one_also_right_after_a_split():
+    points = blobs(count=100, dim=4, places=2)
+    far = -points[:1] * 1e3
+    initial = np.concatenate([points[:2], far, far * 2])
+    found = cluster(points, KMeans(k=4, iterations=1, spherical=True), mesh(ONE), initial=initial)
+    assert found.empty[0] >= 1
+    np.testing.assert_allclose(np.linalg.norm(found.centres, axis=1), 1, atol=1e-7)
+
+
+def test_it_says_whether_it_converged_and_stops_there():
+    points = np.repeat(np.asarray([[0.0, 0.0], [10.0, 0.0]], np.float32), 5, axis=0)
+    found = cluster(points, KMeans(k=2, iterations=9), mesh(ONE), initial=points[[0, 9]] + np.float32(0.1))
+    assert found.converged and len(found.objective) == 2
+    short = cluster(points, KMeans(k=2, iterations=1), mesh(ONE), initial=points[[0, 9]] + np.float32(0.1))
+    assert not short.converged and short.objective == found.objective[:1]
+    assert found.objective[1] == pytest.approx(0.0, abs=1e-6)

@@ -13,7 +13,7 @@ from vlp.models.compute import Compute, resolve_compute
 from vlp.models.positions import resampled, sincos2d
 from vlp.models.sizes import SIZES, tower_size
 from vlp.models.text import TextTransformer
-from vlp.models.vision import VisionTransformer, patchify
+from vlp.models.vision import VisionTransformer, kept_patches, patchify
 
 TINY = {"size": "", "width": 16, "depth": 2, "heads": 2, "mlp_dim": 32}
 IMAGE = {
@@ -87,6 +87,22 @@ def test_patch_dropout_keeps_a_different_share_each_time_and_nothing_is_dropped_
     assert first.tokens.shape == (3, 4, 16)
     np.testing.assert_array_equal(first.pooled, again.pooled)
     assert not np.allclose(first.pooled, other.pooled)
+
+
+def test_each_example_of_a_batch_keeps_patches_of_its_own():
+    kept = np.asarray(kept_patches(jax.random.key(0), 64, 16, 0.75))
+    assert kept.shape == (64, 4) and all(len(set(row)) == 4 for row in kept)
+    assert len({tuple(row) for row in kept}) > 50
+    # Uniformly: each of 16 patches about 64 * 4 / 16 times.
+    assert np.bincount(kept.ravel(), minlength=16).min() > 4
+
+
+def test_equal_images_of_a_batch_are_seen_through_different_patches():
+    tower = vision(patch_dropout=0.75)
+    same = jnp.broadcast_to(jax.random.normal(jax.random.key(2), (1, 16, 16, 3)), (4, 16, 16, 3))
+    pooled = np.asarray(tower(same, jax.random.key(0)).pooled)
+    assert np.abs(pooled[1:] - pooled[0]).max(axis=1).min() > 1e-3
+    np.testing.assert_allclose(tower(same).pooled, np.repeat(tower(same[:1]).pooled, 4, axis=0), atol=1e-6)
 
 
 def test_a_kept_patch_keeps_its_position(pixels):
