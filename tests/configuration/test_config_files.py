@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 from configs import base
 from configs.common import parse_arg
 from configs.eval.known_set import KNOWN, RETRIEVAL
+from input_pipeline.views.class_names import naming_rule
 from vlp import configuration
 from vlp.configuration import flatten
 from vlp.configuration.entries import OPEN_GROUPS
-from vlp.evaluation.texts.class_names import naming_rule
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from input_pipeline.views.class_names import category_names
 from vlp.evaluation.classification.zero_shot import ZeroShot, zero_shot_chance
 from vlp.evaluation.exhibits import Bars, Confusion
-from vlp.evaluation.texts.class_names import category_names
 from vlp.evaluation.texts.class_texts import class_embeddings
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 

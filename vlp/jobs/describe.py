@@ -9,8 +9,8 @@ from typing import Any
 
 from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
+from input_pipeline.views.class_names import naming_rule
 from vlp.configuration import ConfigError
-from vlp.evaluation.texts.class_names import naming_rule
 from vlp.evaluation.texts.descriptions import characteristic_tags, describe
 from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.classification.classifier import Answers, Classifier, classify
 from vlp.evaluation.classification.label_metric import (
     embedding_distances,
@@ -23,7 +24,7 @@ from vlp.evaluation.fitting import check_fits
 from vlp.evaluation.naming.category_search import caption_centroids, nearest_captions
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.texts.captions import caption_files, read_captions
-from vlp.evaluation.texts.class_names import labelled_classes, naming_rule
+from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.evaluation.texts.class_texts import class_embeddings, pooled, texts_of_classes
 from vlp.evaluation.texts.descriptions import load_descriptions
 from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
+from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.dense.collages import Collages, check_collages, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.region_figures import mean_per_label, soft_jaccard
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
@@ -19,7 +20,7 @@ from vlp.evaluation.naming.figures import chance_word_iou, word_iou
 from vlp.evaluation.naming.vocabulary_free import CategorySearch
 from vlp.evaluation.protocols import Encoder
 from vlp.evaluation.texts.captions import read_captions
-from vlp.evaluation.texts.class_names import labelled_classes, naming_rule
+from vlp.evaluation.texts.class_names import labelled_classes
 
 SHOWN, NAMES_SHOWN = 6, 4
 

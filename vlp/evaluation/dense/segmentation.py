@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.classification.zero_shot import encode_names
 from vlp.evaluation.dense.collages import (
     QUADRANTS,
@@ -25,7 +26,7 @@ from vlp.evaluation.dense.collages import (
 from vlp.evaluation.dense.figures import Areas, areas, mean_iou, patch_accuracy, pointing
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.texts.class_names import labelled_classes, naming_rule
+from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 SHOWN = 6

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vlp.evaluation.texts.class_names import category_name, category_names, naming_rule
+from input_pipeline.views.class_names import category_name, category_names, naming_rule
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""From the labels of a data set to names that fit into a prompt."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import TypeAlias
+
+from input_pipeline.sources.paths import find_files
+
+NamingRule: TypeAlias = Callable[[Sequence[str]], list[str]]
+
+
+def category_name(label: str) -> str:
+    """Read a category path from its narrowest part: 'furniture/living room' is 'living room, furniture'.
+
+    The wider parts stay, because a narrow one alone ('office', 'music', 'other') may belong to several.
+    """
+    parts = (re.sub(r"[-_\s]+", " ", part).strip() for part in reversed(label.split("/")))
+    return ", ".join(part for part in parts if part)
+
+
+def category_names(labels: Sequence[str]) -> list[str]:
+    """`category_name` of distinct labels; those that would share a name, or have none, keep their label."""
+    names = [category_name(label) for label in labels]
+    count = Counter(names)
+    return [name if name and count[name] == 1 else label for name, label in zip(names, labels, strict=True)]
+
+
+def verbatim_names(labels: Sequence[str]) -> list[str]:
+    """Labels that already are names."""
+    return list(labels)
+
+
+_RULES: dict[str, NamingRule] = {"category": category_names, "verbatim": verbatim_names}
+_FOLDER = resources.files("input_pipeline.views") / "names"
+
+
+def naming_rule(name: str) -> NamingRule:
+    """The rule of that name, from distinct labels to as many class names.
+
+    Beside 'category' and 'verbatim', the name of a table in names/ ('imagenet', by WordNet id), or the path of a .json
+    of that form: {"names": {label: name}}. A label of a table may also be the class's number, from 0.
+
+    Raises:
+        ValueError: no such rule or table.
+    """
+    if name in _RULES:
+        return _RULES[name]
+    tables = {file.name.removesuffix(".json"): file for file in _FOLDER.iterdir()}
+    if name in tables:
+        return functools.partial(_look_up, name, tables[name].read_text(encoding="utf-8"))
+    if not name.endswith(".json"):
+        known = ", ".join(sorted({*_RULES, *tables}))
+        raise ValueError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
+    try:
+        file = find_files(name, ".json")[0]
+    except ValueError as error:
+        raise ValueError(f"there are no class names at '{name}': {error}") from None
+    return functools.partial(_look_up, name, file.read_text(encoding="utf-8-sig"))
+
+
+def _names(table: str, content: str) -> dict[str, str]:
+    try:
+        names = json.loads(content)["names"]
+        if names and all(isinstance(name, str) and name for name in names.values()):
+            return names
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise ValueError(f'{table} must hold {{"names": {{label: name}}}}, both texts')
+
+
+def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:
+    names = _names(table, content)
+    numbered = {str(number): name for number, name in enumerate(names.values())}
+    if strange := [label for label in labels if label not in names and label not in numbered]:
+        raise ValueError(
+            f"label {strange[0]!r} is no class of {table}: its labels are such as {next(iter(names))!r}, or numbers"
+        )
+    return [names.get(label, numbered.get(label, "")) for label in labels]
