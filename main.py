@@ -33,6 +33,7 @@ from vlp import configuration
 from vlp.configuration import ConfigError
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import JobOptions, available
+from vlp.jobs._disk import in_one_line
 from vlp.processes.sentinel import watched
 
 OPTIONS = {  # name: (default, help)
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         job, options = prepare(arguments)
         # Libraries that define flags of their own (grain) may now read the defaults.
         flags.FLAGS.mark_as_parsed()
-        with watched(options.config.distributed, options.workdir):
+        with watched(options.config.distributed, options.workdir), in_one_line():
             return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -112,6 +113,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         suggest=options["suggest"],
         allow_config_change=configuration.parse_paths(options["allow_config_change"], config),
         paths=line.positional,
+        arguments=tuple(arguments),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +12,7 @@ from ml_collections import FrozenConfigDict
 
 from configs import quickstart
 from vlp.jobs import JobOptions
-from vlp.jobs._report import closing_words
+from vlp.jobs._report import closing_words, command
 
 
 @pytest.fixture
@@ -65,6 +65,28 @@ def test_only_files_that_are_there_are_named_and_paths_can_be_pasted(options):
     assert f"--logdir={shlex.quote(str(options.workdir))}" in words
     commands = [shlex.split(line) for line in words.splitlines() if "main.py" in line]
     assert [command[2] for command in commands] == [f"--workdir={options.workdir}-{n}" for n in (1, 2)]
+
+
+def test_ablations_are_the_command_that_was_given_and_one_flag_more(options):
+    given = (
+        "--config=configs/clip.py:model=vit_b16",
+        "--config.data.sources={'a': {'path': '/my data/a.tar'}}",
+        "--workdir=my run",
+        "--config.optimizer.learning_rate=1e-3",
+        "--config.distributed.process=0",
+        "--allow_config_change=steps",
+        "-config.steps=9",
+    )
+    words = closing_words(replace(options, arguments=given), [])
+    commands = [shlex.split(line) for line in words.splitlines() if "main.py" in line]
+    kept = ["python", "main.py", *given[:2], given[3], given[6]]
+    assert [one[:-2] for one in commands] == [kept, kept]
+    assert command(given, "--config.optimizer.learning_rate=2e-3").count("learning_rate") == 1
+    secret = "--config.data.sources={'a': {'path': 'https://me:secret@host/a.tar'}}"
+    assert "secret" not in command([secret])
+
+
+def test_figures_are_named_where_they_are(options):
     (options.workdir / "results.json").write_text('{"a/val/b": 1.0}')
     assert f"figures: {options.workdir / 'results.json'}" in closing_words(options, [])
 

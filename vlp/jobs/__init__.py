@@ -33,6 +33,7 @@ class JobOptions:
       suggest: whether to try variants of the config that fit them.
       allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
       paths: what stood on the command line besides flags.
+      arguments: the command line as it was given.
     """
 
     config: FrozenConfigDict
@@ -49,6 +50,7 @@ class JobOptions:
     suggest: bool = False
     allow_config_change: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

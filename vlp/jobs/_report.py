@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.addresses import redacted
 from vlp.evaluation import Evaluator, chance_levels, results_table
 from vlp.evaluation.comparison.runs import read_figures
 from vlp.evaluation.provenance import left_out, skipped_records
@@ -36,15 +37,31 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     results = read_figures(workdir / "results.json") if (workdir / "results.json").exists() else {}
     chance = chance_levels(evaluators) if results else {}
     table = results_table(_ordered(results, chance), chance) if results else "no evaluator was asked for"
-    given = f" --config={shlex.quote(options.config_argument)}" if options.config_argument else ""
     commands = [
-        f"  python main.py{given} --workdir={shlex.quote(f'{workdir}-{number}')} {ablation}"
+        f"  {command(options.arguments, f'--workdir={workdir}-{number}', ablation)}"
         for number, ablation in enumerate(ablations(options.config), start=1)
     ]
     skipped = left_out(skipped_records(evaluators))
     return "\n".join(
         ["", table, "", *skipped, _places(workdir), "two ablations to try next:", *commands],
     )
+
+
+def command(given: Sequence[str], *changes: str) -> str:
+    """Returns the command line that was given with some flags more, as a shell takes it; addresses show no secrets.
+
+    Args:
+      given: the arguments.
+      changes: flags, each in the place of the same one that was given.
+    """
+    # Where the processes are, and what may change in a workdir, is said of the run that was.
+    gone = (
+        "--allow_config_change=",
+        "--config.distributed.",
+        *(change.partition("=")[0] + "=" for change in changes),
+    )
+    kept = [argument for argument in given if not f"--{argument.lstrip('-')}".startswith(gone)]
+    return redacted(shlex.join(["python", "main.py", *kept, *changes]))
 
 
 def _ordered(results: Mapping[str, float], chance: Mapping[str, float]) -> dict[str, float]:

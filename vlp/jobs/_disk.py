@@ -1,0 +1,64 @@
+"""One line for what a disk refuses: it is full, read-only, or keeps a folder from this user."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+
+from vlp.configuration import ConfigError
+
+REFUSALS = {
+    errno.ENOSPC: "make room, or write elsewhere",
+    errno.EDQUOT: "make room, or write elsewhere",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or write elsewhere",
+    errno.EROFS: "write elsewhere",
+    errno.EACCES: "ask for the right to, or take another place",
+    errno.EPERM: "ask for the right to, or take another place",
+    errno.ENOTDIR: "a file is where a folder would have to be: take another place",
+}
+# Libraries of their own languages (TensorStore, ArrayRecord) pass on the system's words.
+_WORDS = {
+    errno.ENOSPC: re.compile(r"No space left on device|ENOSPC", re.I),
+    errno.EDQUOT: re.compile(r"Disk quota exceeded|EDQUOT", re.I),
+    errno.EFBIG: re.compile(r"File too large|EFBIG"),
+    errno.EROFS: re.compile(r"Read-only file system|EROFS", re.I),
+}
+LONGEST = 400
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Around a job: what a disk refuses becomes a ConfigError, whatever library met it.
+
+    Raises:
+      ConfigError: names the file where the error does, the reason, and what to do.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        number = None if isinstance(error, ConfigError) else _refusal(error)
+        if number is None:
+            raise
+        raise ConfigError(f"{_sentence(error)}: {REFUSALS[number]}") from error
+
+
+def _refusal(error: BaseException) -> int | None:
+    """The number of the system's refusal that an error or one of its causes is about."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in REFUSALS:
+            return cause.errno
+        for number, words in _WORDS.items():
+            if not isinstance(cause, OSError) and words.search(str(cause)):
+                return number
+        cause = cause.__cause__
+    return None
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
