@@ -1,9 +1,12 @@
-r"""A known set that you have, by name: evaluated as in publications, with their prompts. Nothing is downloaded.
+r"""Known sets that you have, by name: evaluated as in publications, with their prompts. Nothing is downloaded.
 
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:cifar100
 python main.py --job=evaluate --checkpoint=RUN \
   --config=configs/eval/known_set.py:imagenet,format=folder,path=/data/imagenet/val
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:coco_karpathy,path=/data/coco
+python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:cifar100,imagenet,pets
+
+Of several sets each is measured by an entry of its own, with its own prompts, in one run.
 
 It is read from TFDS's folder (TFDS_DATA_DIR), where it was prepared with file_format="array_record", or from a folder
 with a folder a class, named as its label (ImageNet's: n01440764). Sets to retrieve in, and CIFAR with format=known, are
@@ -11,6 +14,8 @@ read as they are when one has downloaded them: docs/data.md says what is looked 
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -64,32 +69,40 @@ XM3600_LANGUAGES = (
 def get_config(argument: str = "imagenet") -> ConfigDict:
     names = dict.fromkeys([*KNOWN, *RETRIEVAL], False)
     arg = parse_arg(argument, format="", path="", split="", **names)
-    chosen = [name for name in names if arg[name]]
-    if len(chosen) > 1:
-        raise ValueError(f"name one set, not {' and '.join(chosen)}")
-    name = chosen[0] if chosen else "imagenet"
+    chosen = [name for name in names if arg[name]] or ["imagenet"]
     config = base.get_config()
-    config.name = name
-    with config.unlocked():
-        config.data.evaluation[name] = _entry(name, arg)
-    if name in KNOWN:
-        _, templates, labels = KNOWN[name]
-        config.evaluators.zero_shot.update(final=True, sets=(name,), templates=templates, labels=labels)
-    elif name == "gpr1200":
-        config.evaluators.image_retrieval.update(final=True, sets=(name,))
-    else:
-        # COCO's 1K figures are means over five folds of its 5K test images.
-        config.evaluators.retrieval.update(
-            final=True, sets=(name,), folds=5 if name == "coco_karpathy" else 1
-        )
-        if name == "xm3600":
-            config.evaluators.retrieval.languages = XM3600_LANGUAGES
+    config.name = "_".join(chosen) if len(chosen) < 4 else "known_sets"
+    with config.data.evaluation.unlocked():
+        for name in chosen:
+            config.data.evaluation[name] = _set(name, arg, alone=len(chosen) == 1)
+    for name in chosen:
+        settings = _evaluator(name)
+        entry = settings["kind"] if len(chosen) == 1 else f"{settings['kind']}_{name}"
+        if entry in config.evaluators:
+            config.evaluators[entry].update(settings)
+        else:
+            config.evaluators[entry] = settings
     return config
 
 
-def _entry(name: str, arg: ConfigDict) -> dict[str, str]:
+def _evaluator(name: str) -> dict[str, Any]:
+    """What a set is measured by, with its own prompts, names, folds or languages."""
+    run: dict[str, Any] = {"final": True, "sets": (name,)}
+    if name in KNOWN:
+        _, templates, labels = KNOWN[name]
+        return {"kind": "zero_shot", **run, "templates": templates, "labels": labels}
+    if name == "gpr1200":
+        return {"kind": "image_retrieval", **run}
+    # COCO's 1K figures are means over five folds of its 5K test images.
+    languages = XM3600_LANGUAGES if name == "xm3600" else ()
+    return {"kind": "retrieval", **run, "folds": 5 if name == "coco_karpathy" else 1, "languages": languages}
+
+
+def _set(name: str, arg: ConfigDict, alone: bool) -> dict[str, str]:
+    """Where a set lies: the path is its own where it is alone, else the folder of all of them."""
+    path = arg.path if alone or not arg.path else f"{arg.path}/{name}"
     kind = arg.format or ("tfds" if name in KNOWN else "known")
     if kind != "known":
-        return {"format": kind, "path": arg.path or KNOWN[name][0]}
+        return {"format": kind, "path": path or KNOWN[name][0]}
     split = f":{arg.split}" if arg.split else ""
-    return {"format": kind, "path": f"{name}{split}={arg.path or RETRIEVAL.get(name, f'data/{name}')}"}
+    return {"format": kind, "path": f"{name}{split}={path or RETRIEVAL.get(name, f'data/{name}')}"}

@@ -1,4 +1,4 @@
-"""The kinds of objectives and evaluators that there are, each with all of its settings."""
+"""The kinds of objectives, evaluators and hooks that there are, each with all of its settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from configs.settings.setting import Setting, Settings, defaults
 
-GROUPS = ("objectives", "evaluators")
+GROUPS = ("objectives", "evaluators", "hooks")
 
 
 @functools.cache

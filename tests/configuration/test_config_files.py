@@ -62,8 +62,20 @@ def test_known_sets_have_prompts_and_names() -> None:
         config = configuration.resolve(configuration.load_config(f"configs/eval/known_set.py:{name}"))
         configuration.validate(config, needs=("evaluation",))
         assert config.evaluators.retrieval.final != config.evaluators.image_retrieval.final
-    with pytest.raises(configuration.ConfigError, match="name one set, not cifar10 and pets"):
-        configuration.load_config("configs/eval/known_set.py:pets,cifar10")
+
+
+def test_several_known_sets_have_their_own_prompts_in_one_run() -> None:
+    spec = "configs/eval/known_set.py:pets,imagenet,coco_karpathy,path=/data"
+    config = configuration.resolve(configuration.load_config(spec))
+    configuration.validate(config, needs=())
+    run = {name: item for name, item in config.evaluators.items() if item.final}
+    assert {name: item.kind for name, item in run.items()} == {
+        "zero_shot_pets": "zero_shot",
+        "zero_shot_imagenet": "zero_shot",
+        "retrieval_coco_karpathy": "retrieval",
+    }
+    assert run["zero_shot_pets"].templates == "pets" and run["zero_shot_imagenet"].templates == "openai_80"
+    assert config.data.evaluation.pets.path == "/data/pets"
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

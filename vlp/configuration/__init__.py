@@ -1,5 +1,6 @@
 """Resolve, validate, freeze: everything that happens to a config before a device is touched. Loads no JAX."""
 
+from configs.settings.setting import Setting
 from vlp.configuration.command_line import CommandLine, parse, parse_paths
 from vlp.configuration.devices import validate_devices
 from vlp.configuration.errors import ConfigError, nearest, unknown
@@ -13,6 +14,7 @@ from vlp.configuration.validate import validate
 __all__ = [
     "CommandLine",
     "ConfigError",
+    "Setting",
     "StagePlan",
     "completed",
     "flatten",

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import re
+import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -70,6 +71,10 @@ def _module(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ConfigError(f"--config={path} is not a Python file: config files end in .py")
     module = importlib.util.module_from_spec(spec)
+    # Modules beside a config file can be named in it; at the end of the path they hide no other.
+    folder = str(path.resolve().parent)
+    if folder not in sys.path and not path.resolve().is_relative_to(PROJECT_ROOT):
+        sys.path.append(folder)
     spec.loader.exec_module(module)
     return module
 

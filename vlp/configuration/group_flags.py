@@ -19,6 +19,7 @@ _GROUP = re.compile(rf"({_GROUPS})(\.\w+)?|({'|'.join(map(re.escape, SOURCES))})
 EXAMPLES = {
     "objectives": "{'kind': 'contrastive', 'weight': 0.5}",
     "evaluators": "{'kind': 'zero_shot', 'final': True, 'sets': ('val',)}",
+    "hooks": "{'kind': 'package.module:Class', 'every': 100}",
     "data.sources": "{'path': '/data/cc12m', 'format': 'webdataset'}",
     "data.evaluation": "{'path': '/data/val.parquet', 'format': 'parquet'}",
     "data.image_views": "{'count': 2}",

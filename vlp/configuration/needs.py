@@ -102,7 +102,8 @@ def _check_entry(entry: Any, where: str) -> None:
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
     # Addresses, ranges, splits and data sets by name: only opening them shows whether they are there.
-    elsewhere = any(sign in entry.path for sign in ("://", "{")) or entry.format in ("tfds", "known")
+    named = entry.format in ("tfds", "known") or ":" in entry.format  # what a path means is theirs to say
+    elsewhere = named or any(sign in entry.path for sign in ("://", "{"))
     elsewhere |= entry.path.rsplit("/", 1)[-1].lower() in SPLITS
     if not elsewhere and not find(entry.path):
         raise ConfigError(

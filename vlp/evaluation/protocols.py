@@ -80,16 +80,15 @@ class Evaluator(Protocol):
         def data(self) -> Mapping[str, EvaluationSet]:
             """All sets there are, by name."""
 
-    @property
-    def every(self) -> int: ...
+        @property
+        def every(self) -> int: ...
 
-    @property
-    def final(self) -> bool: ...
+        @property
+        def final(self) -> bool: ...
 
-    @property
-    def sets(self) -> Sequence[str]:
-        """Names of the sets it measures on."""
-        return ()
+        @property
+        def sets(self) -> Sequence[str]:
+            """Names of the sets it measures on."""
 
     def check(self) -> None:
         """Refuses sets that lack what the figures are made of, such as captions or labels, before there is a model.

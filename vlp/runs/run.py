@@ -18,6 +18,7 @@ from input_pipeline.records import Reason
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description, shown
 from vlp.configuration import completed, to_dict
+from vlp.configuration.parts import find_part
 from vlp.evaluation import check, due, evaluate, find
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.page.files import write_page
@@ -315,6 +316,7 @@ class Run:
             self.faults,
             *self.rollbacks,
             *stage.episodes(timer),
+            *self.hooks_from_outside(),
             Log(
                 config.log.every,
                 writer,
@@ -326,6 +328,14 @@ class Run:
             ),
             evaluations,
             Checkpoint(config.checkpoint.every, self.save, timer),
+        ]
+
+    def hooks_from_outside(self) -> list[Hook]:
+        """What the config adds: each is given its settings and this run, and may add to the step's metrics."""
+        return [
+            find_part("hooks", entry.kind, f"hooks.{name}").load()(entry, run=self)
+            for name, entry in sorted(self.config.hooks.items())
+            if entry.every
         ]
 
     def save(self, info: StepInfo) -> None:

@@ -1,0 +1,81 @@
+"""docs/extending.md as it is written: parts of a user's own folder are trained with, checked, shown and restored."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = re.compile(r"`(\w+\.py)`[^\n]*\n+```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the page tells to write."""
+    folder = tmp_path_factory.mktemp("mine")
+    files = dict(FILE.findall((ROOT / "docs/extending.md").read_text(encoding="utf-8")))
+    assert set(files) == {"spread.py", "gap.py", "stripes.py", "watch.py", "striped.py"}
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "main.py"), "--config=striped.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_parts_of_a_users_own_folder_are_trained_with(folder: Path) -> None:
+    done = run(folder, "--workdir=run", "--config.objectives.spread.sharpness=2.5")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
+    last = {name: value for line in lines for name, value in line.items()}
+    assert {"spread/potential", "contrastive/loss", "second/loss"} <= set(last)
+    assert [line["watch/pairs"] for line in lines if "watch/pairs" in line] == [16, 32, 48, 64]
+    results = json.loads((folder / "run/results.json").read_text())
+    assert 0 < results["gap/stripes/distance"] < 2 and "retrieval/stripes/text_to_image/recall@1" in results
+    config = json.loads((folder / "run/config.json").read_text())
+    assert config["objectives"]["spread"] == {"kind": "spread:Spread", "weight": 0.1, "sharpness": 2.5}
+    # A model of it is read where none of these files is.
+    code = f"import vlp; print(vlp.load({str(folder / 'run')!r}).encode_text(['red and blue stripes']).shape)"
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert elsewhere.stdout.strip() == "(1, 128)", elsewhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--config.objectives.spread.sharpness=0", "spread.sharpness=0.0 must be above 0"),
+        ("--config.objectives.spread.sharpnes=1", "the nearest is --config.objectives.spread.sharpness"),
+        ("--config.objectives.more={'kind': 'spread:Spred'}", "spread has no 'Spred'"),
+        ("--config.objectives.more={'kind': 'sprad:Spread'}", "there is no module 'sprad' to import"),
+        ("--config.evaluators.more={'kind': 'gap:Gap', 'caption': 2}", "did you mean 'captions'"),
+        (
+            "--config.data.sources.more={'format': 'stripe:Stripes', 'path': '3'}",
+            "there is no module 'stripe'",
+        ),
+    ],
+)
+def test_a_wrong_entry_of_a_users_own_kind_is_one_line(folder: Path, flag: str, message: str) -> None:
+    done = run(folder, "--workdir=wrong", flag)
+    assert done.returncode == 2 and message in done.stderr
+    assert done.stderr.count("\n") == 1 and not (folder / "wrong").exists()
+
+
+def test_help_tells_what_a_users_own_settings_mean(folder: Path) -> None:
+    shown = run(folder, "--help").stdout
+    assert re.search(r"--config.objectives.spread.sharpness=3.0 +of the Gaussian \(above 0\)", shown)
