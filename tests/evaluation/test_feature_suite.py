@@ -177,3 +177,60 @@ def test_geometry_is_what_its_formulas_say(data):
         f"geometry/test/{name}"
         for name in ("modality_gap", "alignment", "uniformity/image", "uniformity/text")
     }
+
+
+def few(counts, seed=0):
+    """Embeddings of as many images a class as are given, and many to test on."""
+    rng, places = np.random.default_rng(seed), np.random.default_rng(1).normal(size=(len(counts), 64))
+
+    def made(labels):
+        return unit(places[labels] + 1.2 * rng.normal(size=(len(labels), 64))).astype(np.float32), labels
+
+    return made(np.repeat(np.arange(len(counts)), counts)), made(np.repeat(np.arange(len(counts)), 40))
+
+
+@pytest.mark.parametrize("counts", [[4] * 20, [1 + place % 4 for place in range(20)], [5] * 20])
+def test_a_penalty_is_chosen_on_examples_not_fitted_to_however_few_a_class_has(data, counts):
+    (rows, labels), (asked, right) = few(counts)
+    for name, images, classes in (("train", rows, labels), ("test", asked, right)):
+        names = [f"class {place}" for place in classes]
+        data[name] = replace(
+            data["test"], images=images, labels=names, tags=[["a"] if p % 2 else ["b"] for p in classes]
+        )
+    evaluator, model = suite(data, parts=("linear_probe", "tags")), Rows()
+    reached = evaluator(model)["features/test/linear_probe/top1"]
+    best = max(
+        LogisticRegression(C=c, max_iter=2000).fit(rows, labels).score(asked, right)
+        for c in (0.01, 1, 100, 1e4)
+    )
+    assert reached > best - 0.12
+    probe, tags = evaluator.remarks(model)
+    assert (
+        probe.startswith("features/test/linear_probe: penalty ")
+        and "1e+06" not in probe
+        and "held out" in tags
+    )
+    assert ("20 of 100 examples, held out" if min(counts) == 5 else "examples in ") in probe
+
+
+def test_a_penalty_at_the_edge_of_the_search_is_said(data, monkeypatch):
+    """Of a search that finds the last place the best, and of one that does not."""
+    for best, words in ((0, "the lowest of the search, and a better one may lie beyond"), (48, "held out")):
+        monkeypatch.setattr(
+            "vlp.evaluation.probes.suite.search_penalty", lambda _, best=best: {24: 0.5, best: 1.0}
+        )
+        (remark,) = suite(data, parts=("tags",)).remarks(Rows())
+        assert remark.endswith(words)
+
+
+def test_without_two_examples_of_any_class_nothing_is_chosen_and_that_is_said(data):
+    rows = np.eye(6, dtype=np.float32)
+    data["train"] = replace(data["test"], images=rows[:4], labels=list("abcd"), tags=[[]] * 4)
+    (remark,) = suite(data, parts=("linear_probe",)).remarks(Rows())
+    assert "penalty 1, which nothing chose: no class has two examples; name validation_sets" in remark
+
+
+def test_a_validation_set_of_other_classes_is_refused(data, labelled_set):
+    data["val"] = replace(labelled_set(20, 3), labels=["elsewhere"] * 20)
+    with pytest.raises(ValueError, match="the validation set of 'test' has none of the 4 classes"):
+        suite(data, validation_sets=("val",)).check()

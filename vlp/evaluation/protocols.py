@@ -68,7 +68,7 @@ class Evaluator(Protocol):
     """Figures of a model on some sets, named `<evaluator>/<set>/<figure>`.
 
     `every` is a period in steps (0 = never during training), `final` asks for a run after the last step. An
-    evaluator inherits from this class and so need not have outcomes or exhibits. Those are asked for after the
+    evaluator inherits from this class and so need not have outcomes, remarks or exhibits. Those are asked for after the
     figures and of the same model, whose embeddings are remembered.
     """
 
@@ -109,6 +109,10 @@ class Evaluator(Protocol):
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
         """For figures that are means over queries: the value of each query, from which intervals are made."""
         return {}
+
+    def remarks(self, model: Encoder) -> Sequence[str]:
+        """Sentences that a reader of the figures should not miss, such as how a setting was chosen."""
+        return ()
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         """What a reader wants to see: the confusion of classes, queries with what they found, score maps."""

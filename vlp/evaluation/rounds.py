@@ -22,12 +22,14 @@ class Findings:
       chance: what a model that knows nothing reaches, under the same names.
       outcomes: the value of every query, for figures that are means over queries.
       exhibits: by the name of their evaluator.
+      remarks: on how figures came about.
     """
 
     figures: Mapping[str, float]
     chance: Mapping[str, float]
     outcomes: Mapping[str, Float[np.ndarray, " queries"]]
     exhibits: Mapping[str, Sequence[Exhibit]]
+    remarks: Sequence[str] = ()
 
 
 def due(evaluators: Iterable[Evaluator], step: int, *, last: bool = False) -> list[Evaluator]:
@@ -63,6 +65,7 @@ def find(evaluators: Sequence[Evaluator], model: Encoder, figures: Mapping[str, 
         chance_levels(evaluators),
         {name: values for one in evaluators for name, values in one.outcomes(shared).items()},
         {one.name: list(one.exhibits(shared)) for one in evaluators},
+        [remark for one in evaluators for remark in one.remarks(shared)],
     )
 
 

@@ -54,11 +54,15 @@ def run(options: JobOptions) -> int:
     findings = find(evaluators, remembering, results)
     if jax.process_index():
         return 0
-    origin = provenance(evaluators, **asked.origin)
+    origin = {**provenance(evaluators, **asked.origin), "remarks": list(findings.remarks)}
     write_results(output, results, origin)
     print(results_table(results, findings.chance))
     page = write_page(output, f"Evaluation of {asked.name}", in_words(origin), findings)
-    print("\n".join(["", *left_out(origin["skipped"]), f"figures: {output}   to look at: {page}"]))
+    print(
+        "\n".join(
+            ["", *findings.remarks, *left_out(origin["skipped"]), f"figures: {output}   to look at: {page}"]
+        )
+    )
     return 0
 
 

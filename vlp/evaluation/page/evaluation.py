@@ -11,7 +11,7 @@ from vlp.evaluation.page.figures import draw_figures, figures_key
 from vlp.evaluation.page.html import Markup, element, join
 from vlp.evaluation.page.pictures import MOST_BYTES, MOST_PICTURES, SIDE, Album
 from vlp.evaluation.page.searches import draw_score_maps, draw_searches
-from vlp.evaluation.page.tables import draw_bars, draw_table
+from vlp.evaluation.page.tables import draw_bars, draw_table, note
 from vlp.evaluation.rounds import Findings
 
 
@@ -24,10 +24,10 @@ def evaluation_page(title: str, about: Mapping[str, str], findings: Findings) ->
         intervals = any(figure in findings.outcomes for figure in findings.figures)
         key = figures_key(intervals=intervals)
         sections[0] = sections[0]._replace(content=join([key, sections[0].content]))
-    note = f"Pictures have {SIDE} pixels at most; there is room for {MOST_PICTURES} of them"
-    note += f" and {MOST_BYTES / 1e6:.0f} MB"
-    note += f", and {album.left_out:,} were left out." if album.left_out else "."
-    return document(title, about, sections, note)
+    footer = f"Pictures have {SIDE} pixels at most; there is room for {MOST_PICTURES} of them"
+    footer += f" and {MOST_BYTES / 1e6:.0f} MB"
+    footer += f", and {album.left_out:,} were left out." if album.left_out else "."
+    return document(title, about, sections, footer)
 
 
 def _evaluators(figures: Mapping[str, float]) -> list[str]:
@@ -37,6 +37,7 @@ def _evaluators(figures: Mapping[str, float]) -> list[str]:
 def _evaluator(name: str, findings: Findings, album: Album) -> Markup:
     own = {figure: value for figure, value in findings.figures.items() if figure.partition("/")[0] == name}
     parts = [draw_figures(_in_words(name), own, findings.chance, findings.outcomes)] if own else []
+    parts += [note(remark) for remark in findings.remarks if remark.startswith(f"{name}/")]
     exhibits = findings.exhibits.get(name, ())
     if len(exhibits) > 2:
         parts.append(

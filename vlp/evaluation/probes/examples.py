@@ -7,23 +7,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from vlp.evaluation.probes.few_shot import rank_in_class
+from vlp.evaluation.probes.folds import Folds, folds_of, last
 from vlp.evaluation.protocols import Encoder, EvaluationSet
 
-HELD_OUT = 5  # one of so many is validated on, where there is no set for it
 Rows = Float[np.ndarray, "n dim"]
 NONE: Rows = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
 class _Examples:
-    """Rows of a training set, of a validation set behind it, and of a test set."""
+    """Rows of a training set, of a validation set behind it, and of a test set; `folds` say where to choose on."""
 
     train_sets: tuple[tuple[EvaluationSet, Int[np.ndarray, " chosen"]], ...]
     test_set: tuple[EvaluationSet, Int[np.ndarray, " chosen"]]
-    held_out: Bool[np.ndarray, " train"]
+    folds: Folds
     train: Rows
     test: Rows
+
+    @property
+    def held_out(self) -> Bool[np.ndarray, " train"]:
+        """The examples that some fold holds out."""
+        return self.folds >= 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def class_examples(
     """The labelled images of all three; classes are those of the training set.
 
     Raises:
-      ValueError: the training set has fewer than two classes, or the test set none of them.
+      ValueError: the training set has fewer than two classes, or another set none of them.
     """
     names = sorted({label for label in train.labels if label})
     if len(names) < 2:
@@ -68,14 +72,15 @@ def class_examples(
     chosen = _labelled(test, number)
     if not len(chosen):
         raise ValueError(f"evaluation set {name!r} has none of the {len(names)} classes of its training set")
+    if validation is not None and not len(fitted[1][1]):
+        raise ValueError(
+            f"the validation set of {name!r} has none of the {len(names)} classes of its training set"
+        )
     labels = [np.array([number[one.labels[row]] for row in rows], np.int64) for one, rows in fitted]
-    held_out = (
-        _behind(labels) if validation is not None else rank_in_class(labels[0], 0) % HELD_OUT == HELD_OUT - 1
-    )
     return ClassExamples(
         tuple(fitted),
         (test, chosen),
-        held_out,
+        folds_of(labels[0]) if validation is None else last(labels),
         NONE,
         NONE,
         names,
@@ -92,12 +97,10 @@ def tag_examples(train: EvaluationSet, validation: EvaluationSet | None, test: E
     chosen = _tagged(test)
     targets = [_indicators(one, rows, number) for one, rows in fitted]
     any_class = np.zeros(len(targets[0]), np.int64)
-    held_out = (
-        _behind(targets) if validation is not None else rank_in_class(any_class, 0) % HELD_OUT == HELD_OUT - 1
-    )
+    folds = folds_of(any_class) if validation is None else last(targets)
     test_targets = _indicators(test, chosen, number)
     return TagExamples(
-        tuple(fitted), (test, chosen), held_out, NONE, NONE, names, np.concatenate(targets), test_targets
+        tuple(fitted), (test, chosen), folds, NONE, NONE, names, np.concatenate(targets), test_targets
     )
 
 
@@ -120,7 +123,3 @@ def _indicators(
     for place, row in enumerate(rows):
         targets[place, [number[tag] for tag in one.tags[row] if tag in number]] = True
     return targets
-
-
-def _behind(parts: list[np.ndarray]) -> Bool[np.ndarray, " train"]:
-    return np.arange(sum(map(len, parts))) >= len(parts[0])

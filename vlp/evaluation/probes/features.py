@@ -32,7 +32,7 @@ class Features(Evaluator):
         sets: to measure on.
         train_sets: to train on, one for each of `sets`, or one for all.
         validation_sets: to choose penalties on, likewise, and then to train on as well; () = every fifth training
-          example of each class, or of all for tags.
+          example of each class, or of all for tags; of classes with too few for that, all in five folds.
         parts: of the suite, of PARTS.
         neighbours: that vote.
         temperature: of their votes.
@@ -106,6 +106,15 @@ class Features(Evaluator):
                         for place, score in sorted(answers.searched.items())
                     ]
                     yield Table(f"{name}: search for the penalty of {answers.part}", head, rows)
+
+    def remarks(self, model: Encoder) -> list[str]:
+        """How penalties were chosen."""
+        return [
+            f"{self.name}/{name}/{answers.part}: {answers.remark}"
+            for name in self.sets
+            for answers in self._answers(model, name)
+            if answers.remark
+        ]
 
     @cached_property
     def _found(self) -> LatestModel:

@@ -35,3 +35,8 @@ def search_penalty(score: Callable[[int], float]) -> dict[int, float]:
 def best_place(scores: dict[int, float]) -> int:
     """The place of the highest score; of equal ones the highest penalty, which is the simplest classifier."""
     return max(scores, key=lambda place: (scores[place], place))
+
+
+def at_edge(scores: dict[int, float]) -> str:
+    """'lowest' or 'highest' where the best place is the end of the range: the best penalty may lie beyond; else ''."""
+    return {0: "lowest", STEPS_PER_DECADE * DECADES: "highest"}.get(best_place(scores), "") if scores else ""
