@@ -24,7 +24,7 @@ from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
 from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import Tokenizer
-from input_pipeline.watchdog import Watchdog, prepare_worker
+from input_pipeline.watchdog import Watchdog, worker_preparation
 
 PAIRS = ("image", "text", "text_mask")
 
@@ -95,7 +95,7 @@ class Stream:
             if not flags.FLAGS.is_parsed():  # grain reads absl flags, which only an absl app has parsed
                 flags.FLAGS.mark_as_parsed()
             options = grain.MultiprocessingOptions(workers, per_worker_buffer_size=prefetch or 1)
-            batches = batches.mp_prefetch(options, worker_init_fn=prepare_worker)
+            batches = batches.mp_prefetch(options, worker_init_fn=worker_preparation())
         return (watchdog or Watchdog()).watched(iter(batches), rows.activity)
 
     def host_batches(self, start: int = 0, process_index: int = 0, process_count: int = 1) -> HostBatches:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from input_pipeline.activity import Activity, Doing
@@ -107,10 +108,18 @@ class Watchdog:
                     )
 
 
-def prepare_worker(index: int, count: int) -> None:
-    """In a new worker: lets the watchdog ask for the stacks of its threads."""
-    del index, count
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+def worker_preparation() -> Callable[[int, int], None]:
+    """Returns what a new worker does first: finds this package, and lets the watchdog ask for stacks."""
+    folder = str(Path(__file__).resolve().parents[__name__.count(".")])
+
+    # A function inside a function is pickled whole and not by name: where the program was started, another package may
+    # have our name, and the worker looks there first.
+    def prepare(index: int, count: int) -> None:
+        del index, count
+        sys.path.insert(0, folder)
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+    return prepare
 
 
 def _draw(batches: Any, ready: queue.Queue[Batch | BaseException], stop: threading.Event) -> None:
@@ -169,7 +178,9 @@ def _account(waited: float, doing: Sequence[Doing], workers: Sequence[BaseProces
     for worker in workers:
         lines.append(f"  loader process {worker.pid} is {'alive' if worker.is_alive() else 'dead'}")
         if worker.pid and worker.is_alive():
-            os.kill(worker.pid, signal.SIGUSR1)  # its stacks follow on standard error: see `prepare_worker`
+            os.kill(
+                worker.pid, signal.SIGUSR1
+            )  # its stacks follow on standard error: see `worker_preparation`
     lines += _stacks()
     lines.append(_advice(waited, doing))
     return "\n".join(lines)

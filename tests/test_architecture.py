@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.objectives",),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
     ("vlp.configuration",),
-    ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages"),
+    ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages", "vlp.beside"),
 )
 LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".lost", ".sentinel"))
 # Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.
@@ -131,7 +131,7 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
     ),
     "what runs before the devices start loads no jax": lambda importer, imported: (
         (
-            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", *LAUNCH)
+            importer in ("main", "vlp", "vlp.jobs", "vlp.huge_pages", "vlp.beside", *LAUNCH)
             or under(importer, "vlp.configuration", "vlp.models.families")
             or importer in ("vlp.models.sizes", "vlp.models.flops")
         )

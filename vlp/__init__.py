@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vlp.beside import pin
+
 if TYPE_CHECKING:
     from vlp.configuration import Setting
     from vlp.model import Model, load
 
 __version__ = "0.1.0"
 __all__ = ["Model", "Setting", "__version__", "load"]
+
+pin()
 
 
 def __getattr__(name: str) -> Any:

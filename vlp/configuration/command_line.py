@@ -67,10 +67,10 @@ def parse(
       ConfigError: anything unknown, misspelt or of the wrong type.
     """
     flag_types.register()
-    spec, rest = _take_config(arguments)
-    config = None if spec else base(_given(rest))
-    spec = spec or options["config"][0]
-    config = load_config(spec) if config is None else config
+    named, rest = _take_config(arguments)
+    config = None if named else base(_given(rest))
+    spec = named or options["config"][0]
+    config = load_config(spec, own=not named) if config is None else config
     complete_entries(config)
     rest = apply_group_flags(config, rest)
     complete_entries(config)

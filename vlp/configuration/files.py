@@ -18,9 +18,14 @@ from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import PROJECT_ROOT, find
 
 
-def load_config(spec: str) -> ConfigDict:
+def load_config(spec: str, *, own: bool = False) -> ConfigDict:
     """Runs `get_config` of a file such as `configs/clip.py` or `configs/clip.py:model=vit_b16,runlocal`; or reads the
     config.json of a workdir.
+
+    Args:
+      spec: the file, and after a colon what it takes.
+      own: whether it is the project's even where the working directory has one of the same name: no file of the
+        working directory is run that nobody has named.
 
     Returns:
       The config, locked: its values can change, its keys cannot.
@@ -29,7 +34,8 @@ def load_config(spec: str) -> ConfigDict:
       ConfigError: no such file, an argument it does not take, or a mistake in the file.
     """
     name, _, argument = spec.partition(":")
-    path = next((found for found in find(name) if found.is_file()), None)
+    found = [PROJECT_ROOT / name] if own else find(name)
+    path = next((file for file in found if file.is_file()), None)
     if path is None:
         raise ConfigError(_missing(Path(name)))
     if path.suffix == ".json" and not argument:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from input_pipeline.patterns import matches
-
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+from vlp.beside import ROOT as PROJECT_ROOT
 
 
 def find(path: str) -> list[Path]:
