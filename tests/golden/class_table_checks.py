@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from contrastive_checks import pairs, softmax_loss
+from given import Given, made
 from golden_vectors import Golden, unit, value_and_gradients
 
 from vlp.kernels.margins import additive_angle, additive_cosine, drop_similar_negatives
 from vlp.kernels.separated import joint, separated, separated_sides
 from vlp.kernels.softmax import softmax
+from vlp.objectives.discrimination import Discrimination
 from vlp.objectives.targets import any_id, same_id
 
 # PartialFC reports no row's loss above -log(1e-30), and differentiates as if it did.
@@ -25,10 +27,30 @@ def reported(scores, targets):
     return jnp.minimum(rows, HIGHEST_ROW_LOSS).mean()
 
 
+def discriminated(embeddings, table, labels, **settings):
+    """The objective on embeddings and a whole table, five rows at a time."""
+    settings = {"classes": len(table), "rate": 1.0, "chunk": 5, **settings}
+    objective = made(Discrimination, "discrimination", width=table.shape[1], **settings)
+    objective.class_centres[...] = table
+    return objective(Given({"image": embeddings}, cluster_ids=labels)).loss.mean()
+
+
 def partial_fc(golden: Golden) -> None:
     inputs = golden.inputs("embeddings", "weight")
     labels, classes, dimensions = golden.inputs("labels", "sampled_class_ids", "sampled_feature_dims")
     targets = same_id(labels, classes)
+    kinds = {"cosine": golden.number("m3_cos"), "angle_straight_through": golden.number("m2_arc")}
+    kind = max(kinds, key=lambda name: kinds[name])
+    assert not min(kinds.values()), "one margin of two"
+    # What was sampled is the table; where a label stands in it is its number.
+    numbers = jnp.argmax(targets, axis=1).astype(jnp.int32)
+
+    def through_the_objective(embeddings, weight):
+        return discriminated(
+            embeddings[:, dimensions], weight[classes][:, dimensions], numbers[:, None], kernel="softmax",
+            margin_kind=kind, margin=kinds[kind], scale=golden.number("s"),
+            drop_above=max(golden.number("interclass_filter"), 0.0),
+        )  # fmt: skip
 
     def scores(embeddings, weight):
         cosines = unit(embeddings[:, dimensions]) @ unit(weight[classes][:, dimensions]).T
@@ -38,10 +60,8 @@ def partial_fc(golden: Golden) -> None:
             cosines = additive_angle(cosines, targets, golden.number("m2_arc"), straight_through=True)
         return golden.number("s") * additive_cosine(cosines, targets, golden.number("m3_cos"))
 
-    def loss(*inputs):
-        return softmax(scores(*inputs), targets).mean()
-
-    gradients = value_and_gradients(loss, inputs, 2)[1]
+    value, gradients = value_and_gradients(through_the_objective, inputs, 2)
+    golden.losses(value, jax.jit(lambda *a: softmax(scores(*a), targets).mean())(*inputs))
     golden.losses(jax.jit(lambda *a: reported(scores(*a), targets))(*inputs), golden["loss_per_rank"].mean())
     golden.gradients(gradients[0], golden["grad_embeddings_as_returned"] / golden["world_size"])
     golden.gradients(gradients[1], golden["grad_weight"])
@@ -80,6 +100,9 @@ MLCD_SETTINGS = {
     "s16_cos03_sampled": (16.0, 0.3, True),
 }
 
+# Each is two more programs to compile.
+THROUGH_THE_OBJECTIVE = ("s64", "s16_cos03_sampled")
+
 
 def mlcd(golden: Golden) -> None:
     inputs = golden.inputs("embeddings", "weight")
@@ -98,6 +121,8 @@ def mlcd(golden: Golden) -> None:
     kernels = (separated, joint, positive_side)
     functions = [jax.jit(jax.value_and_grad(functools.partial(loss, k), argnums=(0, 1))) for k in kernels]
     for tag, (scale, margin, sampled) in MLCD_SETTINGS.items():
+        if tag in THROUGH_THE_OBJECTIVE:
+            _mlcd_through_the_objective(golden, inputs, labels, kept, tag)
         mask = kept if sampled else jnp.ones_like(kept)
         (whole, pairwise, positive) = (function(*inputs, scale, margin, mask) for function in functions)
         expected = (golden[f"{tag}_mlcd_grad_{name}"] for name in ("embeddings", "weight"))
@@ -106,6 +131,28 @@ def mlcd(golden: Golden) -> None:
         golden.losses(whole[0] - positive[0], golden[f"{tag}_mlcd_neg"])
         golden.losses(pairwise[0], golden[f"{tag}_mlc_loss"])
         golden.gradients(pairwise[1][0], golden[f"{tag}_mlc_grad_embeddings"])
+
+
+def _mlcd_through_the_objective(golden, inputs, labels, kept, tag):
+    scale, margin, sampled = MLCD_SETTINGS[tag]
+    classes = np.flatnonzero(golden["kept_class_mask"]) if sampled else np.arange(len(kept))
+    numbers = np.full(len(kept), -1, np.int32)
+    numbers[classes] = np.arange(len(classes))
+    settings = {"scale": scale, "margin": margin, "margin_kind": "cosine"}
+
+    def loss(embeddings, weight, kernel):
+        return discriminated(
+            embeddings, weight[classes], jnp.asarray(numbers)[labels], kernel=kernel, **settings
+        )
+
+    expected = (golden[f"{tag}_mlcd_grad_{name}"] for name in ("embeddings", "weight"))
+    golden.differentiated(
+        functools.partial(loss, kernel="separated"), inputs, golden[f"{tag}_mlcd_loss"], *expected
+    )
+    expected = golden[f"{tag}_mlc_grad_embeddings"]
+    golden.differentiated(
+        functools.partial(loss, kernel="joint"), inputs, golden[f"{tag}_mlc_loss"], expected
+    )
 
 
 def axlearn_losses(golden: Golden) -> None:

@@ -7,23 +7,42 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from given import Given, made
 from golden_vectors import Golden, unit, value_and_gradients
 
-from vlp.kernels.directions import both_directions
 from vlp.kernels.distillation import soft_targets
-from vlp.kernels.sigmoid import sigmoid
-from vlp.kernels.softmax import softmax
-from vlp.objectives.targets import not_self, other_view, same_id
+from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
+from vlp.kernels.softmax import reverse_softmax, softmax
+from vlp.models.micro_batch import micro_batched
+from vlp.objectives.contrastive import Contrastive
+from vlp.objectives.targets import same_id
+from vlp.objectives.view_contrast import ViewContrast
 
 
 def pairs(rows: int) -> jax.Array:
     return same_id(jnp.arange(rows), jnp.arange(rows))
 
 
-def softmax_loss(image, text, scale, bias=0.0, smoothing=0.0, direction=0.5):
-    kernel = functools.partial(softmax, label_smoothing=smoothing)
-    scores = scale * image @ text.T + bias
-    return both_directions(kernel, scores, pairs(len(image)), direction=direction).mean()
+CHUNK = 3  # of the same losses tile by tile
+
+
+def contrasted(image, text, scale, bias=0.0, ids=None, **settings):
+    """The objective on embeddings; with ids, equal ones match."""
+    targets = {} if ids is None else {"targets": "label"}
+    objective = made(Contrastive, "contrastive", **targets, **settings)
+    batch = {} if ids is None else {"label_id": ids}
+    return objective(Given({"image": image, "text": text}, scale=scale, bias=bias, **batch)).loss.mean()
+
+
+def softmax_loss(image, text, scale, bias=0.0, smoothing=0.0, direction=0.5, chunk=0):
+    settings = {"label_smoothing": smoothing, "direction": direction, "chunk": chunk}
+    return contrasted(image, text, scale, bias, **settings)
+
+
+def with_and_without_tiles(golden, loss, inputs, value, *gradients):
+    """The whole score matrix at once, and a few rows of it at a time."""
+    golden.differentiated(loss, inputs, value, *gradients)
+    golden.differentiated(functools.partial(loss, chunk=CHUNK), inputs, value, *gradients)
 
 
 def one_sided_softmax_loss(image, text, scale):
@@ -34,14 +53,15 @@ def one_sided_softmax_loss(image, text, scale):
     return (forth + back) / 2
 
 
-def sigmoid_loss(image, text, scale, bias):
-    return sigmoid(scale * image @ text.T + bias, pairs(len(image))).mean()
+def sigmoid_loss(image, text, scale, bias, chunk=0):
+    return contrasted(image, text, scale, bias, kernel="sigmoid", chunk=chunk)
 
 
 def clip_openclip(golden: Golden) -> None:
     inputs = golden.inputs("image_features", "text_features", "logit_scale", "logit_bias")
     names = ("image_features", "text_features", "logit_scale")
-    golden.differentiated(softmax_loss, inputs[:3], golden["loss"], *(golden[f"grad_{n}"] for n in names))
+    expected = [golden[f"grad_{name}"] for name in names]
+    with_and_without_tiles(golden, softmax_loss, inputs[:3], golden["loss"], *expected)
     golden.losses(softmax_loss(*inputs), golden["loss_with_bias"])
     gradients = jax.grad(softmax_loss, argnums=(0, 3))(*inputs)
     golden.gradients(gradients[0], golden["grad_image_features_with_bias"])
@@ -76,7 +96,8 @@ def clip_openclip_dist4(golden: Golden) -> None:
 def siglip_openclip(golden: Golden) -> None:
     names = ("image_features", "text_features", "logit_scale", "logit_bias")
     inputs = golden.inputs(*names)
-    golden.differentiated(sigmoid_loss, inputs, golden["loss"], *(golden[f"grad_{name}"] for name in names))
+    expected = [golden[f"grad_{name}"] for name in names]
+    with_and_without_tiles(golden, sigmoid_loss, inputs, golden["loss"], *expected)
 
     def chunked(image, text, scale, bias):
         rows = [slice(start, start + 5) for start in range(0, len(image), 5)]
@@ -122,10 +143,10 @@ def _per_device(golden, loss, inputs, variant, loss_name, scalars):
 
 
 def two_view_loss(first, second, temperature):
-    """NT-Xent over 2B rows, each looking for its other view among all but itself."""
-    rows = unit(jnp.concatenate([first, second]))
-    targets, mask = other_view(len(first)), not_self(len(rows))
-    return softmax(rows @ rows.T / temperature, targets, mask=mask).mean()
+    """NT-Xent over 2B rows, each looking for its other view among all but itself; what the head gives is given."""
+    objective = made(ViewContrast, "view_contrast", temperature=temperature, hidden_width=4, output_width=4)
+    objective.head = lambda x: x
+    return objective(Given({"strong": jnp.stack([first, second], axis=1)})).loss.mean()
 
 
 def slip_loss(image, text, scale, first, second, *, weight, temperature):
@@ -167,12 +188,12 @@ def unicl_itra(golden: Golden) -> None:
     targets = same_id(ids, ids)
     np.testing.assert_array_equal(targets, golden["targets"])
 
-    def loss(image, text, scale, direction=0.5):
-        scores = scale * unit(image) @ unit(text).T
-        return both_directions(softmax, scores, targets, direction=direction).mean()
+    def loss(image, text, scale, **settings):
+        return contrasted(unit(image), unit(text), scale, ids=ids[:, None], **settings)
 
     inputs = golden.inputs(*names)
-    golden.differentiated(loss, inputs, golden["loss"], *(golden[f"grad_{name}"] for name in names))
+    expected = [golden[f"grad_{name}"] for name in names]
+    with_and_without_tiles(golden, loss, inputs, golden["loss"], *expected)
     golden.losses(loss(*inputs, direction=1.0), golden["loss_i2t"])
 
 
@@ -193,11 +214,7 @@ def gradcache(golden: Golden) -> None:
     names = ("Wx1", "Wx2", "Wy1", "Wy2")
 
     def encoded(rows, first, second, chunk):
-        @jax.checkpoint
-        def encode(part):
-            return jnp.tanh(part @ first.T) @ second.T
-
-        return jax.lax.map(encode, rows.reshape(-1, chunk, rows.shape[1])).reshape(len(rows), -1)
+        return micro_batched(lambda part: jnp.tanh(part @ first.T) @ second.T, chunk, rows)
 
     def embeddings(x1, x2, y1, y2):
         chunks = golden.number("chunk_x"), golden.number("chunk_y")
@@ -221,11 +238,11 @@ def align(golden: Golden) -> None:
     names = ("image_features", "text_features", "temperature")
     smoothing, inputs = golden.number("label_smoothing"), golden.inputs(*names)
 
-    def loss(image, text, temperature, direction=0.5):
-        return softmax_loss(image, text, 1 / temperature, smoothing=smoothing, direction=direction)
+    def loss(image, text, temperature, **settings):
+        return softmax_loss(image, text, 1 / temperature, smoothing=smoothing, **settings)
 
     expected = [golden[f"grad_{name}_of_sum"] / 2 for name in names]
-    golden.differentiated(loss, inputs, golden["loss_mean"], *expected)
+    with_and_without_tiles(golden, loss, inputs, golden["loss_mean"], *expected)
     golden.losses(2 * loss(*inputs), golden["loss_sum"])
     golden.losses(loss(*inputs, direction=1.0), golden["loss_i2t"])
     golden.losses(loss(*inputs, direction=0.0), golden["loss_t2i"])
@@ -234,14 +251,54 @@ def align(golden: Golden) -> None:
 def convirt(golden: Golden) -> None:
     inputs, temperature = golden.inputs("image_features", "text_features"), golden.number("temperature")
 
-    def loss(image, text, direction):
-        return softmax_loss(image, text, 1 / temperature, direction=direction)
+    def loss(image, text, direction, chunk=0):
+        return softmax_loss(image, text, 1 / temperature, direction=direction, chunk=chunk)
 
     weighted = functools.partial(loss, direction=golden.number("lam"))
     expected = golden["grad_image_features"], golden["grad_text_features"]
-    golden.differentiated(weighted, inputs, golden["loss"], *expected)
+    with_and_without_tiles(golden, weighted, inputs, golden["loss"], *expected)
     golden.losses(loss(*inputs, direction=1.0), golden["loss_i2t"])
     golden.losses(loss(*inputs, direction=0.0), golden["loss_t2i"])
+
+
+def plip_cmpm(golden: Golden) -> None:
+    """Embeddings projected onto the other side's directions; the code divides targets by their length."""
+    (labels,), epsilon = golden.inputs("labels"), golden.number("epsilon")
+    targets = same_id(labels, labels)
+    number = targets.sum(axis=1)
+
+    def one(rows, columns):
+        scores = rows @ unit(columns).T
+        loss = reverse_softmax(scores, targets, epsilon=epsilon).mean()
+        # Where they match log q is 1/2 log n higher in the code than by the sum: known, and taken away.
+        likely = jax.nn.softmax(scores, axis=1)
+        return loss - ((likely * targets).sum(axis=1) * jnp.log(number) / 2).mean()
+
+    inputs = golden.inputs("image_embeddings", "text_embeddings")
+    expected = golden["cmpm_grad_image"], golden["cmpm_grad_text"]
+    golden.differentiated(lambda x, y: one(x, y) + one(y, x), inputs, golden["cmpm_loss"], *expected)
+
+
+def rampp_asl(golden: Golden) -> None:
+    logits, alignment = golden.inputs("tag_logits", "alignment_logits")
+    targets = jnp.asarray(golden["tag_targets"], golden.dtype)
+    # (scores, targets, focus of negatives and of positives, clip, whether focus has a gradient)
+    cases = {
+        "tag": (logits, targets, 7.0, 0.0, 0.05, False),
+        "tag_full_gradient": (logits, targets, 7.0, 0.0, 0.05, True),
+        "alignment": (alignment, jnp.eye(len(alignment), dtype=golden.dtype), 4.0, 0.0, 0.05, False),
+        "default": (logits, targets, 4.0, 1.0, 0.05, False),
+        "bce": (logits, targets, 0.0, 0.0, 0.0, True),
+    }
+    for name, (scores, wanted, *settings) in cases.items():
+        named = zip(("negative_focus", "positive_focus", "clip", "focus_gradient"), settings, strict=True)
+        kernel = functools.partial(asymmetric_sigmoid, targets=wanted, **dict(named))
+        golden.differentiated(
+            lambda scores, kernel=kernel: kernel(scores).total,
+            [scores],
+            golden[f"{name}_loss"],
+            golden[f"{name}_grad"],
+        )
 
 
 CHECKS = {
@@ -254,6 +311,8 @@ CHECKS = {
     "siglip_bigvision": siglip_bigvision,
     "siglip_openclip": siglip_openclip,
     "siglip_openclip_dist4": siglip_openclip_dist4,
+    "plip_cmpm": plip_cmpm,
+    "rampp_asl": rampp_asl,
     "slip": slip,
     "slip_dist4": slip_dist4,
     "unicl_itra": unicl_itra,

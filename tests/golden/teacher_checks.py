@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from contrastive_checks import pairs, softmax_loss
+from flax import nnx
+from given import Given, Same, made
 from golden_vectors import Golden, unit, value_and_gradients
 
 from vlp.kernels.directions import both_directions
@@ -15,6 +17,8 @@ from vlp.kernels.margins import circle
 from vlp.kernels.prototypes import cluster_means, prototype_targets
 from vlp.kernels.separated import joint
 from vlp.kernels.softmax import softmax
+from vlp.objectives.prototypes import Prototypes
+from vlp.objectives.self_distillation import SelfDistillation
 from vlp.objectives.targets import same_id
 
 
@@ -34,8 +38,32 @@ def dino(golden: Golden) -> None:
         golden.losses(value, golden["loss_per_rank"][rank])
         golden.gradients(gradient[0].reshape(-1, student.shape[2]), golden["grad_student_per_rank"][rank])
     golden.losses(loss(student, targets), golden["loss_per_rank"].mean())
+    if golden.dtype == jnp.float32:  # the schedules of an objective are float32
+        _dino_through_the_objective(golden, student, teacher, centre[0])
     after = moving_centre(centre[0], teacher, golden.number("center_momentum"))
     golden.gradients(after, golden["center_after"][0])
+
+
+def _dino_through_the_objective(golden, student, teacher, centre):
+    """The head's scores are given, and its teacher has already followed."""
+    temperatures = {
+        name: golden.number("teacher_temp") for name in ("teacher_temperature", "first_temperature")
+    }
+    columns = student.shape[-1]
+    objective = made(
+        SelfDistillation, "self_distillation", hidden_width=4, bottleneck_width=4, prototypes=columns,
+        temperature=golden.number("student_temp"), centre_momentum=golden.number("center_momentum"), **temperatures,
+    )  # fmt: skip
+    objective.head, objective.teacher_head, objective.teacher_tower = Same(), Same(), nnx.Dict()
+    objective.centre[...] = centre
+    views = {
+        "global_crops": student[:2].swapaxes(0, 1),
+        "local_crops": student[2:].swapaxes(0, 1),
+        "teacher/global_crops": teacher.reshape(2, -1, columns).swapaxes(0, 1),
+    }
+    output = objective(Given(views))
+    golden.losses(output.loss.mean(), golden["loss_per_rank"].mean())
+    golden.gradients(objective.centre[...], golden["center_after"][0])
 
 
 def protoclip(golden: Golden) -> None:
@@ -70,6 +98,54 @@ def protoclip(golden: Golden) -> None:
     expected = golden["nopbt_soft001_grad_zi"], golden["nopbt_soft001_grad_zt"]
     inputs = [zi, zt, scale, 0.01, False]
     golden.differentiated(loss, inputs, golden["nopbt_soft001_loss_proto"], *expected)
+    if golden.dtype == jnp.float32:  # unit rows in float32 are normalised again, which float64 would see
+        for tag, settings in (
+            ("soft001", {"temperature": 0.01}),
+            ("soft01", {"temperature": 0.1}),
+            ("hard", {"temperature": 0.0}),
+            ("nopbt_soft001", {"temperature": 0.01, "back_translation": False}),
+        ):
+            _protoclip_through_the_objective(golden, [zi, zt, scale], tag, settings)
+
+
+def _protoclip_through_the_objective(golden, inputs, tag, settings):
+    """The batch is the fifth of an episode of thirteen, at its second turn; what the heads give is given."""
+    images, texts = golden.inputs("img_centroids", "text_centroids")
+    rows, size = len(inputs[0]), 13 * len(inputs[0])
+    names = ("image", "text")
+
+    def whole(*arrays, fill):
+        """Up to whole batches, with examples that are in no cluster."""
+        padded = [
+            jnp.pad(x, ((0, size - len(x)), *[(0, 0)] * (x.ndim - 1)), constant_values=fill) for x in arrays
+        ]
+        return dict(zip(names, padded, strict=True))
+
+    seen = whole(*golden.inputs("episode_img_features", "episode_text_features"), fill=0.0)
+    kept = whole(*golden.inputs("episode_img_labels", "episode_text_labels"), fill=-1)
+    batch = dict(zip(names, golden.inputs("batch_img_labels", "batch_text_labels"), strict=True))
+
+    def loss(zi, zt, scale):
+        objective = made(
+            Prototypes, "prototypes", width=zi.shape[1], episode_size=size, clusters=len(images),
+            dim=zi.shape[1], head_width=4, **settings,
+        )  # fmt: skip
+        objective.heads = {name: Same() for name in names}
+        objective.remember(seen, {"image": images, "text": texts}, kept)
+        for name, labels in batch.items():
+            remembered = objective.labels[name]
+            remembered[...] = remembered[...].at[4 * rows : 5 * rows].set(labels)
+        objective.log_scale[...] = jnp.log(scale)
+        return objective(Given({"image": zi, "text": zt}, step=13 + 4)).loss.mean()
+
+    value, gradients = value_and_gradients(loss, inputs, 3)
+    golden.losses(value, golden[f"{tag}_loss_proto"])
+    for gradient, rows_in, name in zip(gradients, inputs, ("zi", "zt"), strict=False):
+        # Of rows that are normalised, what a gradient has along them is nothing.
+        whole, along = golden[f"{tag}_grad_{name}"], np.asarray(rows_in)
+        golden.gradients(gradient, whole - (whole * along).sum(axis=1, keepdims=True) * along)
+    if f"{tag}_grad_scale" in golden.arrays:
+        golden.gradients(gradients[2], golden[f"{tag}_grad_scale"])
 
 
 def _translated(golden, clusters):

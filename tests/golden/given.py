@@ -1,0 +1,66 @@
+"""Objectives on recorded embeddings: what stands in for the towers, and an objective made of its settings."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from configs import base
+from vlp.models.compute import Compute
+from vlp.objectives.base import Objective
+
+
+class Given:
+    """Encodings that were computed elsewhere; an objective asks for them by the names of its views."""
+
+    def __init__(
+        self, views: dict[str, Any], *, scale: Any = 1.0, bias: Any = 0.0, step: int = 0, **batch: Any
+    ):
+        self.views, self.scale, self.offset, self.batch = views, scale, bias, batch
+        self.step, self.model = jnp.int32(step), SimpleNamespace(image=nnx.Dict())
+
+    def image(self, view: str = "image") -> Any:
+        return self.views[view]
+
+    def text(self, view: str = "text") -> Any:
+        return self.views[view]
+
+    image_features, text_features = image, text
+
+    def image_tower(self, view: str) -> Any:
+        return SimpleNamespace(pooled=self.views[view])
+
+    def through(self, tower: Any, view: str) -> Any:
+        del tower
+        return SimpleNamespace(pooled=self.views[f"teacher/{view}"])
+
+    def logit_scale(self) -> Any:
+        return jnp.asarray(self.scale)
+
+    def logit_bias(self) -> Any:
+        return jnp.asarray(self.offset)
+
+    def key(self, name: str) -> jax.Array:
+        del name
+        return jax.random.key(0)
+
+
+class Same(nnx.Module):
+    """A head that gives what it gets."""
+
+    def __call__(self, x: Any, **_: Any) -> Any:
+        return x
+
+
+def made(objective: type[Objective], kind: str, *, width: int = 4, **settings: Any) -> Any:
+    """An objective of its default settings and these; towers and joint space are of one width."""
+    config = base.get_config().objectives[kind].copy_and_resolve_references()
+    config.unlock()
+    config.update(settings)
+    tower = nnx.Dict(width=width, compute=Compute())
+    model = SimpleNamespace(embed_dim=width, compute=Compute(), image=tower)
+    return objective(config, model=model, rngs=nnx.Rngs(0))
