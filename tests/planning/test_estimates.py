@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from configs import base
 from vlp.configuration import resolve
 from vlp.planning.chips import CHIPS
-from vlp.planning.compile import CompiledStep
+from vlp.planning.compile import TOO_LARGE, CompiledStep, refused_memory
 from vlp.planning.estimate import estimate
 from vlp.planning.program import Collective, Program
+from vlp.planning.report import misfit, plan_report, what_would_fit
 from vlp.planning.suggest import fsdp_sizes, ranked, rungs, trials
 from vlp.planning.topology import Topology
 
@@ -75,3 +78,62 @@ def test_every_mesh_climbs_until_something_fits_and_the_fastest_comes_first():
         (1, "none"), (1, "dots"), (1, "full"), (4, "none"), (4, "dots"), (16, "none")
     ]  # fmt: skip
     assert [one.flags["mesh.fsdp"] for one in ranked(tried) if one.fits] == [16, 4, 1]
+
+
+NEW = (
+    "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory required for HLO "
+    "temporaries (6.29T) exceeds available HBM (15.75G). HLO module: jit_train_step."
+)
+OLD = (
+    "RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space hbm. Used 485.00G of "
+    "15.75G hbm. Exceeded hbm capacity by 469.25G."
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (OLD, "does not fit: needs 485 of 15.75 GiB per chip"),
+        (NEW, "does not fit: needs 6,441 of 15.75 GiB per chip"),
+        (
+            "RESOURCE_EXHAUSTED: Out of memory\n while compiling",
+            "does not fit: the compiler says RESOURCE_EXHAUSTED: Out",
+        ),
+    ],
+)
+def test_what_the_compiler_refuses_is_by_how_much_it_is_too_large(words: str, line: str):
+    assert TOO_LARGE.search(words) and not TOO_LARGE.search("INTERNAL: a chbm bug")
+    step = dataclasses.replace(compiled(None), refusal=words, **refused_memory(words))
+    assert misfit(step, step.limit).startswith(line)
+    config = resolve(base.get_config())
+    assert line in plan_report(config, V5E, step, estimate(config, step, V5E), step.limit)
+
+
+def test_what_would_fit_leaves_out_what_is_in_use_and_what_cannot_help():
+    config, step = resolve(base.get_config()), compiled(None)
+    ways = what_would_fit(config, step, 2**30)
+    assert "remat=full" in ways and "a mesh.fsdp above 4" in ways
+    assert f"micro_batch={config.batch_size // 2} or less" in ways
+    config.model.remat, config.model.micro_batch = "full", 64
+    ways = what_would_fit(config, dataclasses.replace(step, mesh={"data": 1, "fsdp": 16, "model": 1}), 2**30)
+    assert "remat" not in ways and "mesh.fsdp" not in ways and "micro_batch=32 or less" in ways
+    ways = what_would_fit(config, dataclasses.replace(step, held={"parameters": 2**31}), 2**30)
+    assert ways.startswith("2.00 GiB are held from step to step alone") and "micro_batch" not in ways
+
+
+def test_a_trial_that_cannot_be_compiled_is_passed_over():
+    config = resolve(base.get_config())
+
+    def attempt(variant):
+        if variant.mesh.fsdp == 4:
+            raise ValueError("fsdp=4 does not divide")
+        step = compiled(None)
+        return step, estimate(config, step, V5E), True
+
+    assert {trial.flags["mesh.fsdp"] for trial in trials(config, 16, attempt)} == {1, 16}
+
+    def never(variant):
+        raise ValueError(f"fsdp={variant.mesh.fsdp}")
+
+    with pytest.raises(ValueError, match="fsdp=1"):
+        list(trials(config, 16, never))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from input_pipeline.tables import load_table
 from input_pipeline.tokenizers import load_tokenizer
+from input_pipeline.whole_files import write_whole
+from vlp.checkpoint import shown
 from vlp.configuration import ConfigError, to_dict
 from vlp.jobs import JobOptions
 from vlp.planning.compile import CompiledStep, FieldShapes, compile_step
 from vlp.planning.estimate import Estimate, estimate
-from vlp.planning.report import plan_report, trial_line
+from vlp.planning.report import misfit, plan_report, trial_line
 from vlp.planning.suggest import Trial, ranked, trials
 from vlp.planning.topology import LOCAL, Topology, open_topology
 from vlp.runs.startup import configuring, use_compilation_cache
@@ -85,8 +88,10 @@ class Planner:
             tried.append(trial)
         best, *others = ranked(tried)
         if not best.fits:
+            least = min(tried, key=lambda one: one.step.needed or math.inf)
             raise ConfigError(
-                f"nothing that was tried fits {self.topology.name}: use more chips, a smaller batch_size or "
+                f"nothing that was tried fits {self.topology.name}. The nearest "
+                f"{misfit(least.step, self.limit(least.step))}: use more chips, a smaller batch_size or "
                 "--config.optimizer.momentum_dtype=bfloat16"
             )
         print("\nranked, the fastest first")
@@ -99,7 +104,6 @@ class Planner:
     def write(self, plans: list[Trial]) -> None:
         """All figures as JSON, for scripts."""
         path = Path(self.options.output or self.options.workdir / "plan.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
         rows = [
             {
                 "flags": plan.flags,
@@ -112,6 +116,6 @@ class Planner:
             }
             for plan in plans
         ]
-        figures = {"config": to_dict(self.config), "topology": self.topology.name, "plans": rows}
-        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        figures = {"config": shown(to_dict(self.config)), "topology": self.topology.name, "plans": rows}
+        write_whole(path, (json.dumps(figures, indent=1) + "\n").encode())
         print(f"figures: {path}")

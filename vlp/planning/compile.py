@@ -30,6 +30,14 @@ WITHOUT_SPARSE_CORES: dict[str, str | bool] = {
     "xla_tpu_enable_sparse_core_collective_offload_all_gather": "false"
 }
 
+# How compilers say that a program needs more memory than there is, by their age.
+TOO_LARGE = re.compile(r"\bhbm|HbmOom|out of memory|RESOURCE_EXHAUSTED", re.I)
+_SIZE = r"([\d.]+[KMGT]?B?)"
+NEEDED_OF = (
+    re.compile(rf"Used {_SIZE} of {_SIZE} hbm", re.I),
+    re.compile(rf"required for HLO temporaries \({_SIZE}\) exceeds available HBM \({_SIZE}\)", re.I),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class CompiledStep:
@@ -42,7 +50,8 @@ class CompiledStep:
       held: what stays from step to step, by kind, as the arrays' sizes say.
       arguments: what the compiler allots for it and the batch.
       temporaries: activations, gradients and what else lives within a step.
-      needed: arguments, temporaries and program together, at the worst moment.
+      needed: arguments, temporaries and program together, at the worst moment; where it was refused, what the compiler
+        names of them.
       limit: what the compiler may use, where it refused to go beyond.
       program: costs of a run; None where it did not compile or cannot be read.
       stand_in: whether they are of a program compiled a second time, to be readable.
@@ -91,7 +100,7 @@ def compile_step(
         try:
             compiled, refusal = lowered.compile(), ""
         except jax.errors.JaxRuntimeError as error:
-            if "hbm" not in str(error):
+            if not TOO_LARGE.search(str(error)):
                 raise
             compiled, refusal = None, str(error)
         program, stand_in = read_costs(lowered, compiled) if compiled else (None, False)
@@ -102,7 +111,7 @@ def compile_step(
         fields=training.fields,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
         held=held_bytes(training, batch),
-        **(_memory(compiled) if compiled else _refused(refusal)),
+        **(_memory(compiled) if compiled else refused_memory(refusal)),
         program=program,
         stand_in=stand_in,
         links={members: _dimensions(members, mesh) for members in groups},
@@ -166,11 +175,18 @@ def _memory(compiled: Any) -> dict[str, Any]:
     }
 
 
-def _refused(refusal: str) -> dict[str, Any]:
-    """From 'Used 30.90G of 15.75G hbm'."""
-    found = re.search(r"Used ([\d.]+)G of ([\d.]+)G hbm", refusal)
-    needed, limit = (int(float(found[place]) * 2**30) if found else None for place in (1, 2))
+def refused_memory(refusal: str) -> dict[str, Any]:
+    """Returns needed and available memory, as the compiler's words have it."""
+    found = next((match for form in NEEDED_OF if (match := form.search(refusal))), None)
+    needed, limit = map(_bytes_of, found.groups()) if found else (None, None)
     return {"arguments": None, "temporaries": None, "needed": needed, "limit": limit}
+
+
+def _bytes_of(size: str) -> int:
+    """From '30.90G'."""
+    return int(
+        float(size.rstrip("KMGTB")) * 2 ** (10 * "BKMGT".index(size[-1] if size[-1] in "KMGT" else "B"))
+    )
 
 
 def read_costs(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[Program | None, bool]:

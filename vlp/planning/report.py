@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from vlp.configuration import stages
@@ -23,7 +24,7 @@ def plan_report(
         f"{config.name} on {topology.name}: {topology.chips:,} x {topology.devices[0].device_kind}, "
         f"{topology.hosts:,} host(s); mesh {mesh}"
     )
-    parts = [title, *_model(config, step, estimate), *_memory(step, limit), *_collectives(step)]
+    parts = [title, *_model(config, step, estimate), *_memory(config, step, limit), *_collectives(step)]
     return "\n".join([*parts, *_times(topology, estimate), ""])
 
 
@@ -66,14 +67,37 @@ def _stages(config: Any, step: CompiledStep) -> list[str]:
     ]
 
 
-def _memory(step: CompiledStep, limit: int | None) -> list[str]:
+def misfit(step: CompiledStep, limit: int | None) -> str:
+    """Returns by how much a step that was refused is too large: 'does not fit: needs 485 of 15.75 GiB per chip'."""
+    if step.needed and limit:
+        return f"does not fit: needs {step.needed / GIB:,.4g} of {limit / GIB:.4g} GiB per chip"
+    return f"does not fit: the compiler says {' '.join(step.refusal.split())[:200]}"
+
+
+def what_would_fit(config: Any, step: CompiledStep, limit: int | None) -> str:
+    """Returns the settings that need less memory and are not in use yet, those that help most first."""
+    held = sum(step.held.values())
+    split, model = step.mesh["fsdp"], config.model
+    if limit and held > limit:
+        ways = [f"{_size(held)} are held from step to step alone: more chips"]
+        ways += [f"a mesh.fsdp above {split}"] * (step.mesh["data"] > 1)
+        ways += ["--config.optimizer.momentum_dtype=bfloat16"]
+        return ", ".join(ways)
+    ways = ["--config.model.remat=full"] if model.remat != "full" else []
+    size = (model.micro_batch or config.batch_size) // 2
+    ways += [f"--config.model.micro_batch={size} or less"] if size else []
+    ways += [f"a mesh.fsdp above {split}"] * (step.mesh["data"] > 1)
+    return ", ".join([*ways, "a smaller batch_size", "more chips"]) + "; --suggest tries them"
+
+
+def _memory(config: Any, step: CompiledStep, limit: int | None) -> list[str]:
     seconds = f"{step.seconds:,.0f} s"
-    if step.refusal:
-        wanted = f"needs {_size(step.needed)}" if step.needed else "does not fit"
-        may = f" of {_size(limit)}" if limit else ""
+    if step.refusal or (step.needed or 0) > (limit or math.inf):
         head = [
-            f"\nmemory of a device: DOES NOT FIT: the compiler says, after {seconds}, that it {wanted}{may}",
-            "  ways out: --config.model.remat=full, a larger mesh.fsdp, --config.model.micro_batch, or --suggest",
+            f"\nmemory of a device (compiler, after {seconds})",
+            f"  {misfit(step, limit)}",
+            f"  what would: {what_would_fit(config, step, limit)}",
+            "  from step to step, by the arrays' sizes:",
         ]
     else:
         needed, arguments, temporaries = step.needed or 0, step.arguments or 0, step.temporaries or 0

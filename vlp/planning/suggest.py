@@ -36,8 +36,11 @@ def trials(config: Any, devices: int, attempt: Attempt) -> Iterator[Trial]:
       config: the whole resolved config; the size of its model axis stays.
       devices: of the topology.
       attempt: compiles a config, estimates it and says whether it fits.
+
+    Raises:
+      ValueError: not one of them can be compiled; says why the first cannot.
     """
-    model = max(1, config.mesh.model)
+    model, refused, found = max(1, config.mesh.model), list[ValueError](), False
     for fsdp in fsdp_sizes(devices // model):
         for remat, micro_batch in rungs(config.batch_size):
             flags = {
@@ -48,10 +51,17 @@ def trials(config: Any, devices: int, attempt: Attempt) -> Iterator[Trial]:
             }
             variant = ConfigDict(config).copy_and_resolve_references()
             variant.update_from_flattened_dict(flags)
-            trial = Trial(flags, *attempt(variant))
+            try:
+                trial = Trial(flags, *attempt(variant))
+            except ValueError as error:  # such a mesh or part does not divide the batch or the model
+                refused.append(error)
+                continue
+            found = True
             yield trial
             if trial.fits:
                 break
+    if not found:
+        raise refused[0]
 
 
 def fsdp_sizes(devices: int) -> list[int]:
