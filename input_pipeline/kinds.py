@@ -1,32 +1,59 @@
-"""The kinds of sources and tokenizers by name, and classes of anybody's package. Imports nothing until one is used."""
+"""The kinds of sources and tokenizers by name, and classes of anybody's package. Imports nothing until one is used.
+
+A file of `sources` or `tokenizers` says itself what it brings: `FORMATS` or `KINDS`, names to classes or functions; a
+source the endings of its files, too: `SUFFIXES`, endings to formats. What may lie beside other data, as the table that was
+written when shards were made, says `ALSO_BESIDE = True`.
+"""
 
 from __future__ import annotations
 
+import ast
 import difflib
-from collections.abc import Mapping
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-# format -> the class or function that opens it with (path, columns).
-SOURCES: Mapping[str, str] = {
-    "parquet": "input_pipeline.sources.parquet:ParquetSource",
-    "array_record": "input_pipeline.sources.array_record:ArrayRecordSource",
-    "webdataset": "input_pipeline.sources.webdataset:WebDatasetSource",
-    "tfds": "input_pipeline.sources.tfds:TfdsSource",
-    "folder": "input_pipeline.sources.folder:open_folder",
-    "csv": "input_pipeline.sources.table:CsvSource",
-    "jsonl": "input_pipeline.sources.table:JsonlSource",
-    "coco": "input_pipeline.sources.coco:CocoSource",
-    "known": "input_pipeline.known:known_set",
-}
+_SAID = re.compile(r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE) = (\{[^}]*\}|True)$", re.MULTILINE)
 
-# kind -> the class that runs it.
-TOKENIZERS: Mapping[str, str] = {
-    "sentencepiece": "input_pipeline.tokenizers.sentencepiece:SentencePieceTokenizer",
-    "clip": "input_pipeline.tokenizers.clip:ClipTokenizer",
-    "siglip": "input_pipeline.tokenizers.siglip:SiglipTokenizer",
-    "huggingface": "input_pipeline.tokenizers.huggingface:HuggingFaceTokenizer",
-}
+
+@functools.cache
+def sources() -> Mapping[str, str]:
+    """What opens each format with (path, columns), as module:name."""
+    said = (*_said("sources"), *_said("known"))
+    return {
+        name: f"{module}:{target}"
+        for module, file in said
+        for name, target in file.get("FORMATS", {}).items()
+    }
+
+
+@functools.cache
+def suffixes() -> Mapping[str, str]:
+    """The format of files by their endings; in a folder with several kinds of them the first is meant."""
+    said = sorted((file for _, file in _said("sources")), key=lambda file: "ALSO_BESIDE" in file)
+    return {suffix: form for file in said for suffix, form in file.get("SUFFIXES", {}).items()}
+
+
+@functools.cache
+def tokenizers() -> Mapping[str, str]:
+    """The class of each kind of tokenizer, as module:name."""
+    return {
+        name: f"{module}:{target}"
+        for module, file in _said("tokenizers")
+        for name, target in file.get("KINDS", {}).items()
+    }
+
+
+def _said(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of each file of a folder of the input pipeline, its module's name and what it says of itself."""
+    for file in sorted((Path(__file__).parent / folder).glob("*.py")):
+        names = _SAID.findall(file.read_text(encoding="utf-8"))
+        if names:
+            module = f"{__package__}.{folder}.{file.stem}".removesuffix(".__init__")
+            yield module, {name: ast.literal_eval(value) for name, value in names}
 
 
 def check_kind(known: Mapping[str, str], name: str, what: str) -> None:
@@ -45,7 +72,7 @@ def find_kind(known: Mapping[str, str], name: str, what: str) -> Any:
     """Imports the class, or function, of a known name or of `package.module:Class`.
 
     Args:
-      known: SOURCES or TOKENIZERS.
+      known: `sources()` or `tokenizers()`.
       name: what the config says.
       what: where it says it, for errors.
 

@@ -9,7 +9,7 @@ from configs.settings.setting import Setting, natural
 CLEANERS = ("", "none", "lower", "ascii_lower", "ftfy_whitespace", "ftfy_lower", "ftfy_canonicalize")
 
 SETTINGS = {
-    "kind": Setting("sentencepiece", "sentencepiece, clip, siglip or huggingface"),
+    "kind": Setting("sentencepiece", "of input_pipeline/tokenizers, or your own package.module:Class"),
     "path": Setting("data/quickstart/tokenizer.model", "its file or folder"),
     "length": Setting(32, "tokens per caption; longer captions are cut", at_least=3),
     "vocabulary_size": natural(0, "0 = take it from the file, else checked against the file"),

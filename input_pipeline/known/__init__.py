@@ -14,6 +14,8 @@ from input_pipeline.known import layouts
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
 
+FORMATS = {"known": "known_set"}
+
 
 @dataclass(frozen=True)
 class KnownSet:

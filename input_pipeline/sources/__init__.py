@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from input_pipeline.kinds import SOURCES, find_kind
+from input_pipeline.kinds import find_kind, sources
 from input_pipeline.records import Record
 from input_pipeline.sources.columns import did_you_mean
 
@@ -51,10 +51,10 @@ def open_source(config: Mapping[str, Any]) -> Source:
         from input_pipeline.sources.guess import guess
 
         name, path = guess(path)
-    source_class = find_kind(SOURCES, name, "format")
+    source_class = find_kind(sources(), name, "format")
     options: dict[str, Any] = {}
     if folder := config.get("image_folder", ""):
-        if name not in WITH_IMAGE_FILES and name in SOURCES:
+        if name not in WITH_IMAGE_FILES and name in sources():
             raise ValueError(f"image_folder is of {', '.join(WITH_IMAGE_FILES)}, not of format '{name}'")
         options["image_folder"] = folder
     opened: Source = source_class(path, dict(config.get("columns", {})), **options)

@@ -23,6 +23,9 @@ from input_pipeline.sources.example_proto import Values, decode_example, encode_
 from input_pipeline.sources.paths import find_files
 from input_pipeline.sources.shards import OPEN_FILES, FileVersion, Shards, examine
 
+FORMATS = {"array_record": "ArrayRecordSource"}
+SUFFIXES = {".array_record": "array_record"}
+
 COLUMNS = Columns(label="label", group="group")
 # A record's extras: numbers, and lists of numbers.
 _NUMBER, _NUMBERS = "extra/", "extras/"

@@ -16,6 +16,8 @@ from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_tex
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files, find_folder, find_path, read_beside
 
+FORMATS = {"coco": "CocoSource"}
+
 NAMES = "captions_*.json"
 
 

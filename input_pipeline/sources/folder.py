@@ -30,6 +30,8 @@ from input_pipeline.sources.parquet import ParquetSource
 from input_pipeline.sources.paths import check_one_split, find_folder, read_beside, split_of
 from input_pipeline.sources.table import CsvSource, JsonlSource
 
+FORMATS = {"folder": "open_folder"}
+
 COLUMNS = Columns(
     id="id",
     image="image",

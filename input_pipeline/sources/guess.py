@@ -8,24 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.addresses import file_name, is_address, redacted
+from input_pipeline.kinds import suffixes
 from input_pipeline.sources.coco import NAMES, is_coco
 from input_pipeline.sources.csv_rows import dialect_of
 from input_pipeline.sources.folder import IMAGES, table_of
 from input_pipeline.sources.paths import check_one_split, find_folder, find_path, has_suffix, is_split
 from input_pipeline.sources.shards import FileVersion
 from input_pipeline.sources.table import COLUMNS
-
-# The first that a folder has wins: beside shards lies what was known when they were made, and beside pictures the
-# table that lists them.
-_SUFFIXES = {
-    ".array_record": "array_record",
-    ".tar": "webdataset",
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "csv",
-}
 
 
 class Guess(NamedTuple):
@@ -58,7 +47,7 @@ def guess(path: str) -> Guess:
 
 def _of_name(name: str) -> str:
     return next(
-        (form for suffix, form in _SUFFIXES.items() if has_suffix(name.rsplit("/", 1)[-1], (suffix,))), ""
+        (form for suffix, form in suffixes().items() if has_suffix(name.rsplit("/", 1)[-1], (suffix,))), ""
     )
 
 
@@ -99,7 +88,7 @@ def _of_files(folder: Path, pictures: bool = False, one_split: bool = True) -> s
       one_split: refuse files of several splits.
     """
     files = [file for file in sorted(folder.iterdir()) if not file.is_dir()]
-    for suffix, form in _SUFFIXES.items():
+    for suffix, form in suffixes().items():
         found = [file for file in files if has_suffix(file.name, (suffix,))]
         if found and (not pictures or _names_images(found[0], form)):
             if one_split:
@@ -155,13 +144,13 @@ def _format_of_address(address: str) -> str:
     shown, scheme = redacted(address), address.partition("://")[0].lower()
     if scheme in ("http", "https"):
         raise ValueError(
-            f"{shown} names no file of a known kind ({', '.join(_SUFFIXES)}), and a folder cannot be listed over "
+            f"{shown} names no file of a known kind ({', '.join(suffixes())}), and a folder cannot be listed over "
             f"{scheme}: name its files, with a range such as {shown.rstrip('/')}/{{00000..00099}}.tar, or the format"
         )
     from input_pipeline.sources.remote import listed
 
     names = listed(address)
-    for suffix, form in _SUFFIXES.items():
+    for suffix, form in suffixes().items():
         if found := [name for name in names if has_suffix(name, (suffix,))]:
             check_one_split(Path(shown), found, suffix)
             return form
@@ -169,7 +158,7 @@ def _format_of_address(address: str) -> str:
 
 
 def _unknown(where: str) -> str:
-    known = ", ".join([*_SUFFIXES, ".json", "pictures"])
+    known = ", ".join([*suffixes(), ".json", "pictures"])
     return (
         f"{where} holds no known data ({known}): give a file, or name the format in "
         "--config.data.sources={'mine': {'format': ..., 'path': ...}}"

@@ -32,6 +32,10 @@ from input_pipeline.sources.parquet_size import read_row_group
 from input_pipeline.sources.paths import find_files, find_folder, read_beside
 from input_pipeline.sources.shards import FileVersion, Shards, examine
 
+FORMATS = {"parquet": "ParquetSource"}
+SUFFIXES = {".parquet": "parquet"}
+ALSO_BESIDE = True
+
 COLUMNS = Columns(
     captions="captions|caption|text|txt",
     label="label|category",

@@ -34,6 +34,10 @@ from input_pipeline.sources.files import open_file
 from input_pipeline.sources.paths import find_files, find_folder, read_beside
 from input_pipeline.sources.shards import FileVersion, Shards, examine
 
+FORMATS = {"csv": "CsvSource", "jsonl": "JsonlSource"}
+SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
+ALSO_BESIDE = True
+
 COLUMNS = Columns(
     image="",
     image_path="image|image_path|file_name|filename|filepath|path|file",

@@ -22,6 +22,8 @@ from input_pipeline.sources.columns import (
     resolve_columns,
 )
 
+FORMATS = {"tfds": "TfdsSource"}
+
 COLUMNS = Columns(
     id="id|image/id|image_id|file_name|image/filename",
     captions="captions/text|captions|caption|text|title",

@@ -43,6 +43,9 @@ from input_pipeline.sources.files import open_file
 from input_pipeline.sources.paths import find_files
 from input_pipeline.sources.shards import FileVersion, Shards, examine
 
+FORMATS = {"webdataset": "WebDatasetSource"}
+SUFFIXES = {".tar": "webdataset"}
+
 COLUMNS = Columns(
     image="jpg|jpeg|png|webp|gif|bmp|tif|tiff|jfif|jpe|avif|ppm|pgm|pbm|pnm",
     captions="captions|txt|caption|text",

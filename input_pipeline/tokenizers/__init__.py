@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.kinds import TOKENIZERS, find_kind
+from input_pipeline.kinds import find_kind, tokenizers
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tokenizers.base import Tokenizer, Tokens
 from input_pipeline.tokenizers.training import train_tokenizer
@@ -60,7 +60,7 @@ def _build(kind: type[Tokenizer], data: bytes, settings: Mapping[str, Any]) -> T
 
 
 def _kind(name: str) -> type[Tokenizer]:
-    kind: type[Tokenizer] = find_kind(TOKENIZERS, name, "tokenizer.kind")
+    kind: type[Tokenizer] = find_kind(tokenizers(), name, "tokenizer.kind")
     return kind
 
 

@@ -12,6 +12,8 @@ from input_pipeline.records import clean_text
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import SpecialIds
 
+KINDS = {"clip": "ClipTokenizer"}
+
 MERGES = 48_894  # CLIP reads that many lines of its file; with them there are 49,408 ids
 _SPLIT = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 _REMEMBERED = 100_000  # words

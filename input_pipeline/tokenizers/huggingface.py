@@ -10,6 +10,8 @@ from typing import Any
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import Found, named_specials, special_ids
 
+KINDS = {"huggingface": "HuggingFaceTokenizer"}
+
 _PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
 _SPARSEST = 16  # ids up to so many times the number of tokens: the library counts through all of them
 

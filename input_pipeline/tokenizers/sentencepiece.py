@@ -7,6 +7,8 @@ import sentencepiece
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import SpecialIds, named_specials, special_ids
 
+KINDS = {"sentencepiece": "SentencePieceTokenizer"}
+
 PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 LONGEST_PIECE = 16  # characters
 

@@ -9,6 +9,8 @@ from input_pipeline.tokenizers.cleaning import encodable
 from input_pipeline.tokenizers.sentencepiece import SentencePieceTokenizer
 from input_pipeline.tokenizers.special import SpecialIds, named_specials, special_ids
 
+KINDS = {"siglip": "SiglipTokenizer"}
+
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _SPACE = "\u2581"  # SentencePiece's
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from input_pipeline.kinds import SOURCES, TOKENIZERS, check_kind
+from input_pipeline.kinds import check_kind, sources, tokenizers
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.paths import find, looked_in
 
@@ -58,7 +58,7 @@ def check_named(known: Mapping[str, str], name: str, where: str) -> None:
 
 
 def _need_tokenizer(config: ConfigDict) -> None:
-    check_named(TOKENIZERS, config.tokenizer.kind, "tokenizer.kind")
+    check_named(tokenizers(), config.tokenizer.kind, "tokenizer.kind")
     path = config.tokenizer.path
     if not path or not find(path):
         hints = {
@@ -98,7 +98,7 @@ def _need_evaluation(config: ConfigDict) -> None:
 
 def _check_entry(entry: Any, where: str) -> None:
     if entry.format:
-        check_named(SOURCES, entry.format, f"{where}.format")
+        check_named(sources(), entry.format, f"{where}.format")
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
     # Addresses, ranges, splits and data sets by name: only opening them shows whether they are there.
