@@ -73,6 +73,10 @@ class Examples:
             f"source '{address.source}': {_ATTEMPTS} records in a row are unusable, the last one: {detail}"
         )
 
+    def show(self, source: str, record: int, dice: Dice) -> Sequence[Any]:
+        """What a record would show at global index 0; raises BadRecord where it cannot be used."""
+        return self._show(Address(source, record), 0, dice)
+
     def _show(self, address: Address, index: int, dice: Dice) -> Sequence[Any]:
         visit = Visit(
             self.sources[address.source][address.record],

@@ -140,12 +140,12 @@ class SourceId:
 
 @dataclass(frozen=True)
 class TableValue:
-    """NAME int32 or float32 [b] or [b, n]: what a side table says of the record's id."""
+    """NAME int32 or float32 [b] or [b, n]: what a side table says of the record."""
 
     table: Table
 
     def show(self, visit: Visit) -> np.ndarray:
-        return self.table[visit.record.id]
+        return self.table.of(visit.source, visit.record.id)
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
         batch[self.table.name] = np.stack(shown)

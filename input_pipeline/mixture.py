@@ -86,6 +86,10 @@ class Mixture:
             for name, part in zip(self.names, self._parts, strict=True)
         }
 
+    def records(self, source: str) -> Sequence[int]:
+        """The records of a source that are used."""
+        return self._records[source]
+
     def another(self, source: str, dice: np.random.Generator) -> Address:
         """A random record of a source."""
         records = self._records[source]

@@ -17,11 +17,12 @@ from absl import flags
 from input_pipeline.activity import Activity
 from input_pipeline.catalogue import Catalogue
 from input_pipeline.examples import Examples
-from input_pipeline.fields import Batch
+from input_pipeline.fields import Batch, TableValue
+from input_pipeline.first_look import check_examples
 from input_pipeline.host_batches import HostBatches
 from input_pipeline.mixture import Address, Mixture
 from input_pipeline.records import BadRecord
-from input_pipeline.sources import open_source
+from input_pipeline.sources import Source, open_source
 from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.watchdog import Watchdog, worker_preparation
@@ -44,6 +45,9 @@ class Stream:
         self._examples, self._wanted, self._seed = examples, tuple(wanted), seed
         self.batch_size = batch_size
         self.records = {name: len(source) for name, source in examples.sources.items()}
+        tables = [field.table for field in examples.fields if isinstance(field, TableValue)]
+        # The least and the greatest value of each field of integers that a side table delivers.
+        self.bounds = {table.name: found for table in tables if (found := table.bounds())}
 
     def shares(self) -> dict[str, tuple[int, float]]:
         """Returns of each source how many records are used, and its share of the stream."""
@@ -144,14 +148,15 @@ def make_stream(
       fields: names of the arrays to deliver. What is not asked for is not computed.
 
     Raises:
-      ValueError: a source cannot be opened, a field cannot be delivered, or a value is out of its range.
+      ValueError: a source cannot be opened or none of its records used, a field cannot be delivered, or a value is
+        out of its range. What concerns one source names it.
     """
     if batch_size < 1 or seed < 0:
         raise ValueError(f"batch_size {batch_size} must be at least 1 and seed {seed} at least 0")
     used = {
         name: entry for name, entry in sorted(data["sources"].items()) if _positive(name, entry["weight"])
     }
-    sources = {name: open_source(entry) for name, entry in used.items()}
+    sources = {name: _opened(name, entry) for name, entry in used.items()}
     mixture = Mixture(
         {name: entry_records(sources[name], name, entry) for name, entry in used.items()},
         {name: entry["weight"] for name, entry in used.items()},
@@ -160,7 +165,15 @@ def make_stream(
     )
     catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places)
     examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
+    check_examples(examples, seed)
     return Stream(examples, fields, batch_size=batch_size, seed=seed)
+
+
+def _opened(name: str, entry: Mapping[str, Any]) -> Source:
+    try:
+        return open_source(entry)
+    except ValueError as error:
+        raise ValueError(f"source '{name}': {error}") from None
 
 
 def _positive(name: str, weight: float) -> bool:

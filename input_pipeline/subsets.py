@@ -9,6 +9,7 @@ from typing import Any
 from input_pipeline.records import BadRecord
 from input_pipeline.shuffle import shuffled
 from input_pipeline.sources import Source
+from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tables import read_parquet
 
@@ -46,6 +47,13 @@ def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequen
     )
 
 
+def spread(count: int, wanted: int) -> list[int]:
+    """`wanted` numbers below `count`, evenly spread; all of them if wanted is 0 or more than there are."""
+    if not 0 < wanted < count:
+        return list(range(count))
+    return [place * count // wanted for place in range(wanted)]
+
+
 @dataclass(frozen=True)
 class Share(Sequence[int]):
     """The first `size` items of a fixed random order over all."""
@@ -69,7 +77,7 @@ def read_ids(path: str) -> frozenset[str]:
     file = find_files(path, ".parquet")[0]
     if file.suffix != ".parquet":
         return frozenset(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines())))
-    return frozenset(map(str, read_parquet(path, "id").column("id").to_pylist()))
+    return frozenset(filter(None, map(plain_name, read_parquet(path, "id").column("id").to_pylist())))
 
 
 def _with_ids(source: Source, wanted: frozenset[str]) -> Sequence[int]:

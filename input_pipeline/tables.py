@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt64
 
 from input_pipeline.records import BadRecord, Reason
+from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
 
 
@@ -30,33 +31,79 @@ def _digest(text: str) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One value for each of many ids, all of one shape and dtype: 8 bytes an id beside the values.
+    """One value for each of many records, all of one shape and dtype: 10 bytes a record beside the values.
+
+    A record is named by its id or, in a table with the column `source`, by its source's name in `data.sources` and
+    its id: ids of several data sets need not differ.
 
     Attributes:
       name: of the batch field.
-      hashes: of the ids, sorted.
+      hashes: of what names a record, sorted.
       values: in the order of the hashes; int32 or float32.
-      fill: whether an id without a value gets -1 (integers) or 0 (floats); else its record is bad.
+      fill: whether a record without a value gets -1 (integers) or 0 (floats); else it is bad.
+      by_source: whether the source is part of the name.
+      example: the name of one record, for errors.
     """
 
     name: str
     hashes: UInt64[np.ndarray, " n"]
     values: Shaped[np.ndarray, "n ..."]
     fill: bool
+    by_source: bool
+    example: str
+    _claims: Shaped[np.ndarray, " n"] = field(init=False, repr=False)
 
-    def __getitem__(self, identifier: str) -> Shaped[np.ndarray, ...]:
-        """The value of a record's id.
+    def __post_init__(self) -> None:
+        # Of a table without sources: which source asked for a value first. Another that asks for it is a mistake.
+        object.__setattr__(self, "_claims", np.zeros(0 if self.by_source else len(self.hashes), np.uint16))
+
+    def of(self, source: str, identifier: str) -> Shaped[np.ndarray, ...]:
+        """Returns the value of a record.
 
         Raises:
           BadRecord: there is none, and missing ones are to be skipped.
+          ValueError: records of two sources have this id, and the table does not say which of them it means.
         """
-        wanted = np.uint64(hash64(identifier))
-        place = int(self.hashes.searchsorted(wanted))
-        if place < len(self.hashes) and self.hashes[place] == wanted:
+        place = self.place(source, identifier)
+        if place is not None:
+            self._claim(place, source, identifier)
             return self.values[place]
         if not self.fill:
-            raise BadRecord(Reason.NOT_IN_TABLE, f"record '{identifier}' is not in data.tables.{self.name}")
+            raise BadRecord(
+                Reason.NOT_IN_TABLE,
+                f"record '{identifier}' of source '{source}' is not in data.tables.{self.name}",
+            )
         return np.full(self.values.shape[1:], -1 if self.values.dtype == np.int32 else 0, self.values.dtype)
+
+    def place(self, source: str, identifier: str) -> int | None:
+        """The row of a record; None where there is none."""
+        wanted = np.uint64(hash64(_key(source, identifier) if self.by_source else identifier))
+        place = int(self.hashes.searchsorted(wanted))
+        return place if place < len(self.hashes) and self.hashes[place] == wanted else None
+
+    def bounds(self) -> tuple[int, int] | None:
+        """The least and the greatest of integer values, such as class numbers; None of other tables."""
+        if self.values.dtype != np.int32 or not self.values.size:
+            return None
+        return int(self.values.min()), int(self.values.max())
+
+    def _claim(self, place: int, source: str, identifier: str) -> None:
+        if self.by_source:
+            return
+        own = 1 + hash64(source) % 65535
+        if not self._claims[place]:
+            self._claims[place] = own
+        elif self._claims[place] != own:
+            raise ambiguous(self.name, identifier)
+
+
+def ambiguous(table: str, identifier: str) -> ValueError:
+    """What to say where records of two sources have an id of a table that knows no sources."""
+    return ValueError(
+        f"data.tables.{table}: records of two sources have the id '{identifier}', and the table does not say which "
+        "of them it means: give it a column `source` with their names in data.sources, as --job=cluster does for "
+        "several sources, or name a column of ids that differ in their `columns`"
+    )
 
 
 def load_table(name: str, config: Mapping[str, Any]) -> Table:
@@ -65,10 +112,10 @@ def load_table(name: str, config: Mapping[str, Any]) -> Table:
     Args:
       name: of the batch field, and of the value column unless `column` names another.
       config: {"path", "column", "missing"}: parquet files with the column `id` and one of numbers, or of lists
-        of numbers of one length; `missing` is 'skip' (default) or 'fill'.
+        of numbers of one length, and perhaps `source`; `missing` is 'skip' (default) or 'fill'.
 
     Raises:
-      ValueError: the files or the values are not like this, or an id stands there twice.
+      ValueError: the files or the values are not like this, a number is not finite, or an id stands there twice.
     """
     where = f"data.tables.{name}"
     unknown = set(config) - {"path", "column", "missing"}
@@ -78,16 +125,25 @@ def load_table(name: str, config: Mapping[str, Any]) -> Table:
     if missing not in ("skip", "fill"):
         raise ValueError(f"{where}.missing='{missing}' is not one of skip, fill")
     try:
-        ids, values = _read(config.get("path", ""), column)
+        sources, ids, values = _read(config.get("path", ""), column)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    hashes = np.fromiter(map(hash64, ids), np.uint64, len(ids))
+    keys = [_key(*pair) for pair in zip(sources, ids, strict=True)] if sources else ids
+    hashes = np.fromiter(map(hash64, keys), np.uint64, len(keys))
     order = np.argsort(hashes)
     hashes = hashes[order]
     twice = np.flatnonzero(hashes[1:] == hashes[:-1])
     if len(twice):
-        raise ValueError(f"{where}: the id '{ids[order[twice[0]]]}' has two values: keep one row an id")
-    return Table(name, hashes, values[order], missing == "fill")
+        row = order[twice[0]]
+        of = f" of source '{sources[row]}'" if sources else ""
+        advice = "" if sources else ", or say in a column `source` of which entry of data.sources each is"
+        raise ValueError(f"{where}: the id '{ids[row]}'{of} has two values: keep one row an id{advice}")
+    example = f"'{ids[0]}'" + (f" of source '{sources[0]}'" if sources else "")
+    return Table(name, hashes, values[order], missing == "fill", bool(sources), example)
+
+
+def _key(source: str, identifier: str) -> str:
+    return f"{source}\0{identifier}"
 
 
 def read_parquet(path: str, *columns: str) -> Any:
@@ -112,12 +168,29 @@ def read_parquet(path: str, *columns: str) -> Any:
     return pa.concat_tables(parts)
 
 
-def _read(path: str, column: str) -> tuple[list[str], Shaped[np.ndarray, "n ..."]]:
-    """Ids and values of the rows that have both."""
-    table = read_parquet(path, "id", column).drop_null().combine_chunks()
+def _read(path: str, column: str) -> tuple[list[str], list[str], Shaped[np.ndarray, "n ..."]]:
+    """Sources (none where the table has no such column), ids and values of the rows that have all of them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with_source = [pq.read_schema(file).names.count("source") for file in find_files(path, ".parquet")]
+    except (pa.ArrowException, OSError):
+        with_source = []  # which `read_parquet` says better
+    names = ["id", column, *(["source"] if any(with_source) and column != "source" else [])]
+    table = read_parquet(path, *names).drop_null().combine_chunks()
     if not len(table):
         raise ValueError(f"there is no row with both 'id' and '{column}'")
-    return list(map(str, table.column("id").to_pylist())), _array(table.column(column).chunk(0), column)
+    ids = list(map(plain_name, table.column("id").to_pylist()))
+    sources = list(map(plain_name, table.column("source").to_pylist())) if "source" in names else []
+    values = _array(table.column(column).chunk(0), column)
+    finite = np.isfinite(values).reshape(len(values), -1).all(1)
+    if not finite.all():
+        raise ValueError(
+            f"column '{column}' has {int((~finite).sum())} rows with NaN or infinity, the first of id "
+            f"'{ids[int(np.argmin(finite))]}': leave them out, or make them finite"
+        )
+    return sources, ids, values
 
 
 def _array(values: Any, column: str) -> Shaped[np.ndarray, "n ..."]:

@@ -16,6 +16,7 @@ from input_pipeline.prepare.fingerprint import Seen, fingerprint
 from input_pipeline.prepare.header import read_header
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source
+from input_pipeline.subsets import spread
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.text import TextView
 
@@ -89,13 +90,6 @@ def survey(
     figures |= _pictures(list(looks.values())) if looks else {}
     figures |= {"captions": _captions([looks[number] for number in good], tokenizer.length)} if good else {}
     return Survey(figures, tuple(good), tuple(looks))
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """`wanted` numbers below `count`, evenly spread; all of them if wanted is 0 or more than there are."""
-    if not 0 < wanted < count:
-        return list(range(count))
-    return [place * count // wanted for place in range(wanted)]
 
 
 def _look(source: Source, view: TextView, tokenizer: Tokenizer, number: int) -> Look | BadRecord:

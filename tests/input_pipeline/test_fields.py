@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from input_pipeline.fields import HOST_FIELDS, Batch
-from input_pipeline.records import Reason
+from input_pipeline.records import BadRecord, Reason
 from input_pipeline.stream import make_stream
+from input_pipeline.tables import load_table
 from input_pipeline.tokenizers import Tokenizer
 
 Draw = Callable[..., Batch]
@@ -201,3 +202,113 @@ def test_what_cannot_be_delivered_is_an_error_that_helps(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         draw(field, **data)
+
+
+def two_sources(labelled: Path, other: Path | None = None, **second: Any) -> dict[str, Any]:
+    """Two sources of which the second is by default the first once more: all of their ids are the same."""
+    one = {"format": "parquet", "path": str(labelled), "weight": 1.0}
+    return {"a": one, "b": {**one, "path": str(other or labelled), **second}}
+
+
+def write_table(path: Path, **columns: Any) -> dict[str, dict[str, str]]:
+    pq.write_table(pa.table(columns), path)
+    return {"x": {"path": str(path)}}
+
+
+NINE = [f"data/{i}" for i in range(9)]
+
+
+def test_a_table_with_sources_tells_equal_ids_apart(draw: Draw, labelled: Path, tmp_path: Path) -> None:
+    names = ["a"] * 9 + ["b"] * 9
+    tables = write_table(tmp_path / "t.parquet", source=names, id=NINE * 2, x=list(range(18)))
+    batch = draw("x", batch_size=36, sources=two_sources(labelled), tables=tables)
+    source, record = batch["own"].T
+    np.testing.assert_array_equal(batch["x"], 9 * source + record)
+    assert set(source.tolist()) == {0, 1}
+    table = load_table("x", tables["x"])
+    assert table.bounds() == (0, 17)
+    with pytest.raises(BadRecord, match=r"record 'data/0' of source 'c' is not in data\.tables\.x"):
+        table.of("c", "data/0")
+
+
+def test_a_table_without_sources_is_refused_where_ids_repeat(
+    draw: Draw, labelled: Path, tmp_path: Path, write_parquet: Callable[..., Path]
+) -> None:
+    tables = write_table(tmp_path / "t.parquet", id=NINE, x=list(range(9)))
+    for fill in ("skip", "fill"):
+        tables["x"]["missing"] = fill
+        with pytest.raises(
+            ValueError, match=r"data\.tables\.x: records of two sources have the id 'data/0'.*`source`"
+        ):
+            draw("x", sources=two_sources(labelled), tables=tables)
+    other = write_parquet(4, "other")
+    ids = [*NINE, *(f"other/{i}" for i in range(4))]
+    tables = write_table(tmp_path / "t.parquet", id=ids, x=list(range(13)))
+    assert set(draw("x", batch_size=36, sources=two_sources(labelled, other), tables=tables)["x"]) == set(
+        range(13)
+    )
+
+
+def test_what_the_first_look_cannot_see_is_found_when_it_is_read(tmp_path: Path) -> None:
+    table = load_table("x", write_table(tmp_path / "t.parquet", id=["1", "2"], x=[1, 2])["x"])
+    assert table.of("a", "1") == table.of("a", "1") == 1 and table.of("b", "2") == 2
+    with pytest.raises(ValueError, match="records of two sources have the id '1'"):
+        table.of("b", "1")
+
+
+def test_a_table_that_fits_nothing_is_refused(draw: Draw, labelled: Path, tmp_path: Path) -> None:
+    tables = write_table(tmp_path / "t.parquet", id=[0, 139], x=[1, 2])
+    with pytest.raises(
+        ValueError, match=r"source 'a': none of 9 records .*not_in_table.*ids there are such as '0'"
+    ):
+        draw("x", tables=tables)
+    tables["x"]["missing"] = "fill"
+    with pytest.raises(
+        ValueError, match=r"no value for any of 9 records looked at, such as 'data/8' of source 'a'"
+    ):
+        draw("x", tables=tables)
+    tables = write_table(tmp_path / "t.parquet", source=["other"] * 9, id=NINE, x=list(range(9)))
+    with pytest.raises(ValueError, match="ids there are such as 'data/0' of source 'other'"):
+        draw("x", tables=tables)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_numbers_of_a_table_are_finite(draw: Draw, tmp_path: Path, bad: float) -> None:
+    for values, row in (([[1.0, 2.0], [3.0, bad]], "b"), ([1.0, bad], "b"), ([bad, bad], "a")):
+        tables = write_table(tmp_path / "t.parquet", id=["a", "b"], x=values)
+        with pytest.raises(
+            ValueError, match=rf"data\.tables\.x: .* NaN or infinity, the first of id '{row}'"
+        ):
+            draw("x", tables=tables)
+
+
+def test_bounds_are_those_of_integers(tmp_path: Path) -> None:
+    def bounds(values: Any) -> tuple[int, int] | None:
+        return load_table("x", write_table(tmp_path / "t.parquet", id=["a", "b"], x=values)["x"]).bounds()
+
+    assert (
+        bounds([[3, -7], [255, 0]]) == (-7, 255) and bounds([5, 4]) == (4, 5) and bounds([5.0, 4.0]) is None
+    )
+
+
+def test_sources_of_which_nothing_can_be_used_are_refused_at_once(
+    draw: Draw, labelled: Path, tmp_path: Path, encode: Callable[..., bytes]
+) -> None:
+    for number in range(3):
+        (tmp_path / "classes" / "cat").mkdir(parents=True, exist_ok=True)
+        pixels = np.full((9, 9, 3), 80 * number, np.uint8)
+        (tmp_path / "classes" / "cat" / f"{number}.png").write_bytes(encode(pixels))
+    folder = {"format": "folder", "path": str(tmp_path / "classes"), "weight": 1.0}
+    advice = r"source 'b': none of 3 .*3 no_caption.*labels, such as 'cat'.*sources\.b\.templates="
+    with pytest.raises(ValueError, match=advice):
+        draw(*PAIR, sources={**two_sources(labelled), "b": folder})
+    draw(*PAIR, sources={"b": {**folder, "templates": ("a {}",)}})
+    draw("image", sources={"b": folder})
+    with pytest.raises(ValueError, match=r"source 'b': none of 9 .*name the column of captions"):
+        draw("text", sources=two_sources(labelled, columns={"captions": "", "label": ""}))
+    for file in (tmp_path / "classes" / "cat").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"none of 3 records looked at can be used \(3 undecodable\)"):
+        draw("image", sources={"b": folder})
+    with pytest.raises(ValueError, match="source 'b': there is no file"):
+        draw("image", sources=two_sources(labelled, tmp_path / "nowhere.parquet"))

@@ -13,10 +13,11 @@ from PIL import Image
 from input_pipeline.inspect.advice import advice
 from input_pipeline.inspect.contact_sheet import TILE, contact_sheet
 from input_pipeline.inspect.stages import STAGES, delivered_per_second, stage_seconds
-from input_pipeline.inspect.survey import spread, survey
+from input_pipeline.inspect.survey import survey
 from input_pipeline.inspect.visits import visits
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.sources import open_source
+from input_pipeline.subsets import spread
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
 from input_pipeline.views.text import TextView

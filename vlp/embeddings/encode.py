@@ -90,6 +90,10 @@ class Records:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
+    def source_of(self, index: int) -> str:
+        """The name of the source of record `index`."""
+        return list(self.sources)[int(np.searchsorted(self._ends, index, side="right"))]
+
     def __getitem__(self, index: int) -> Shown | Reason:
         """Record `index`, or why it cannot be used."""
         part = int(np.searchsorted(self._ends, index, side="right"))

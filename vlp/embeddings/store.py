@@ -114,6 +114,10 @@ class Embeddings:
         """The ids of the records, one a row."""
         return itertools.chain.from_iterable(notes.ids for notes in self._notes)
 
+    def records(self) -> Iterator[int]:
+        """Which records of the data the rows are of."""
+        return itertools.chain.from_iterable(notes.records for notes in self._notes)
+
     def notes(self) -> Notes:
         """Of all rows."""
         whole = Notes(skipped=self.skipped)

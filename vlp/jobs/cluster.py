@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -49,13 +50,14 @@ def run(options: JobOptions) -> int:
     with configuring():
         join(options.config.distributed)
         mesh = make_mesh(validate_devices(options.config, jax.device_count()))
-        embeddings = _embed(options, settings.feature, output)
+        embeddings, records = _embed(options, settings.feature, output)
         found = _cluster(embeddings, settings, mesh, output)
     assigned = nearest_centres(embeddings, found.centres, settings.nearest, kmeans_settings(settings), mesh)
     if jax.process_index():
         deque(assigned, maxlen=0)  # all take part in the search; the first writes what it finds
         return 0
-    written, repeated = _write_tables(embeddings, found, settings, (ids for ids, _ in assigned), output)
+    nearest = (ids for ids, _ in assigned)
+    written, repeated = _write_tables(embeddings, records, found, settings, nearest, output)
     summary = {
         "settings": settings.to_dict(),
         "records": written,
@@ -67,11 +69,12 @@ def run(options: JobOptions) -> int:
     }
     write_whole(output / "clusters.json", (json.dumps(summary, indent=2) + "\n").encode())
     print(f"{settings.k} clusters of {written} records, {_left_out(embeddings, repeated)}; in {output}:")
-    print("  centres.npy, clusters.parquet (id, cluster_ids), clusters.json")
+    columns = "source, id" if len(records.sources) > 1 else "id"
+    print(f"  centres.npy, clusters.parquet ({columns}, cluster_ids), clusters.json")
     return 0
 
 
-def _embed(options: JobOptions, feature: str, output: Path) -> Embeddings:
+def _embed(options: JobOptions, feature: str, output: Path) -> tuple[Embeddings, Records]:
     folder = find_checkpoint(options.checkpoint)
     model = vlp.load(folder, mesh=local_mesh())
     data = options.config.data if options.config_argument else model.config.data
@@ -90,7 +93,7 @@ def _embed(options: JobOptions, feature: str, output: Path) -> Embeddings:
         embed(records, model, folder, threads=data.threads, process=process, report=bar.update)
     if process[1] > 1:
         multihost_utils.sync_global_devices("all embeddings are written")
-    return require_rows(Embeddings(folder))
+    return require_rows(Embeddings(folder)), records
 
 
 def _cluster(embeddings: Embeddings, settings: Any, mesh: Mesh, output: Path) -> Clustering:
@@ -111,27 +114,49 @@ def kmeans_settings(settings: Any) -> KMeans:
 
 
 def _write_tables(
-    embeddings: Embeddings, found: Clustering, settings: Any, nearest: Iterator[np.ndarray], output: Path
+    embeddings: Embeddings,
+    records: Records,
+    found: Clustering,
+    settings: Any,
+    nearest: Iterator[np.ndarray],
+    output: Path,
 ) -> tuple[int, int]:
     """Writes centres and tables; returns how many records they have and how many came with an id seen before."""
     _write_array(output / "centres.npy", found.centres)
-    counts = _write_table(output / "clusters.parquet", "cluster_ids", embeddings, nearest)
+    names = _Names(embeddings, records)
+    counts = _write_table(output / "clusters.parquet", "cluster_ids", names, nearest)
     if settings.write_embeddings:
         count, step = embeddings.shape[0], settings.chunk_points
         rows = (embeddings[start : start + step] for start in range(0, count, step))
-        _write_table(output / "embeddings.parquet", "embedding", embeddings, rows)
+        _write_table(output / "embeddings.parquet", "embedding", names, rows)
     return counts
 
 
-def _write_table(
-    path: Path, name: str, embeddings: Embeddings, chunks: Iterable[np.ndarray]
-) -> tuple[int, int]:
-    """A side table: `id`, and a list a record. Of records with the same id the first is kept."""
-    ids, seen, total, writer = embeddings.ids(), set[str](), 0, None
+class _Names:
+    """What the rows of embeddings are called: by ids and, where there are several sources, by these as well."""
+
+    def __init__(self, embeddings: Embeddings, records: Records) -> None:
+        self.columns = ("source", "id") if len(records.sources) > 1 else ("id",)
+        self._embeddings, self._records = embeddings, records
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        if self.columns == ("id",):
+            return zip(self._embeddings.ids(), strict=True)
+        return zip(
+            map(self._records.source_of, self._embeddings.records()), self._embeddings.ids(), strict=True
+        )
+
+
+def _write_table(path: Path, name: str, names: _Names, chunks: Iterable[np.ndarray]) -> tuple[int, int]:
+    """A side table: what names a record, and a list. Of records with the same name the first is kept."""
+    named, seen, total, writer = iter(names), set[tuple[str, ...]](), 0, None
     with writing_whole(path) as file:
         for rows in chunks:
             total += len(rows)
-            table = _unseen(name, _take(ids, len(rows)), rows, seen)
+            new, kept = _unseen(list(itertools.islice(named, len(rows))), rows, seen)
+            columns = {column: [one[place] for one in new] for place, column in enumerate(names.columns)}
+            table = pa.table({column: pa.array(values, pa.string()) for column, values in columns.items()})
+            table = table.append_column(name, _lists(kept))
             writer = writer or pq.ParquetWriter(file, table.schema)
             writer.write_table(table)
         assert writer is not None  # there is at least one record
@@ -139,26 +164,26 @@ def _write_table(
     return len(seen), total - len(seen)
 
 
-def _unseen(name: str, ids: list[str], rows: np.ndarray, seen: set[str]) -> pa.Table:
-    """The rows whose id is not among those seen, which it joins."""
-    first = {one: number for number, one in reversed([*enumerate(ids)]) if one not in seen}
+def _unseen(
+    names: list[tuple[str, ...]], rows: np.ndarray, seen: set[tuple[str, ...]]
+) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    """The names that are not among those seen, which they join, and their rows."""
+    first = {one: number for number, one in reversed([*enumerate(names)]) if one not in seen}
     new = sorted(first.values())
     seen.update(first)
-    kept = rows[new]
-    offsets = np.arange(len(kept) + 1, dtype=np.int32) * kept.shape[1]
-    lists = pa.ListArray.from_arrays(offsets, pa.array(kept.reshape(-1)))
-    return pa.table({"id": pa.array([ids[number] for number in new], pa.string()), name: lists})
+    return [names[number] for number in new], rows[new]
 
 
-def _take(ids: Iterator[str], count: int) -> list[str]:
-    return [next(ids) for _ in range(count)]
+def _lists(rows: np.ndarray) -> pa.ListArray:
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+    return pa.ListArray.from_arrays(offsets, pa.array(rows.reshape(-1)))
 
 
 def _left_out(embeddings: Embeddings, repeated: int) -> str:
     parts = [f"{count} {reason}" for reason, count in sorted(embeddings.skipped.items())]
     if repeated:
         parts.append(
-            f"{repeated} with an id that came before (name a column of unique ids in the source's columns)"
+            f"{repeated} with an id that came before in their source (name a column of unique ids in its columns)"
         )
     return f"left out: {', '.join(parts)}" if parts else "none left out"
 

@@ -10,11 +10,11 @@ from input_pipeline.inspect.advice import advice
 from input_pipeline.inspect.contact_sheet import contact_sheet
 from input_pipeline.inspect.report import survey_table
 from input_pipeline.inspect.stages import delivered_per_second, stage_seconds
-from input_pipeline.inspect.survey import spread, survey
+from input_pipeline.inspect.survey import survey
 from input_pipeline.inspect.visits import Row, visits
 from input_pipeline.sources import open_source
 from input_pipeline.stream import make_stream
-from input_pipeline.subsets import entry_records
+from input_pipeline.subsets import entry_records, spread
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.views.text import TextView
 from vlp.jobs import JobOptions

@@ -20,6 +20,28 @@ def preprocessing_spec(config: Any) -> dict[str, Any]:
     }
 
 
+def check_classes(objectives: Mapping[str, Any], bounds: Mapping[str, tuple[int, int]]) -> None:
+    """Refuses class numbers of side tables that an objective has no classes for; -1 is no class.
+
+    Args:
+      objectives: of the config; those concerned name a batch field `labels` and how many `classes` there are.
+      bounds: the least and the greatest number of each side table, by its field.
+
+    Raises:
+      ValueError: says which table holds what, and how many classes there are.
+    """
+    for name, settings in objectives.items():
+        field, classes = settings.get("labels"), settings.get("classes")
+        if settings.weight > 0 and classes and field in bounds:
+            low, high = bounds[field]
+            if low < -1 or high >= classes:
+                raise ValueError(
+                    f"data.tables.{field} holds class {high if high >= classes else low}, but "
+                    f"objectives.{name}.classes={classes} are 0 to {classes - 1}: use the table that belongs to "
+                    f"them, or set --config.objectives.{name}.classes={high + 1}"
+                )
+
+
 class EvaluationSets(Mapping[str, EvaluationSet]):
     """The config's evaluation sets by name, each loaded when it is first asked for."""
 

@@ -16,7 +16,7 @@ from vlp.configuration import StagePlan, stages
 from vlp.evaluation import Evaluator, build_evaluators
 from vlp.model import Model
 from vlp.parallel.hosts import batch_part
-from vlp.runs.data import EvaluationSets, preprocessing_spec
+from vlp.runs.data import EvaluationSets, check_classes, preprocessing_spec
 from vlp.training.build import Training, build_training, model_variables
 from vlp.training.episodes import Episodes
 from vlp.training.model_flops import forward_flops
@@ -48,6 +48,7 @@ class Stage:
             seed=self.config.seed,
             fields=self.training.fields,
         )
+        check_classes(self.config.objectives, self.stream.bounds)
         sets = EvaluationSets(self.config, self.preprocessing)
         self.evaluators: list[Evaluator] = build_evaluators(self.config.evaluators, sets)
 
