@@ -191,3 +191,76 @@ def test_every_encoder_gives_the_same_rows_in_uneven_batches_on_three_devices(ch
     ):
         expected = getattr(model, encode)(inputs)
         np.testing.assert_allclose(getattr(other, encode)(inputs), expected, atol=2e-5)
+
+
+def test_a_string_is_one_class_and_one_template(model, encoded):
+    one = model.zero_shot(encoded[:2], ["cat", "dog"], templates=["an icon of a {}"])
+    np.testing.assert_array_equal(
+        model.zero_shot(encoded[:2], ["cat", "dog"], templates="an icon of a {}"), one
+    )
+    assert model.zero_shot(encoded[0], "cat").tolist() == [[1.0]]
+    braces = model.zero_shot(encoded[0], ["a {b} c", "dog"])  # a name is put in as it is
+    assert braces.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "templates", "message"),
+    [
+        ("cat", "a cat", "the template 'a cat' has no {} to put a class name into"),
+        ([], "a {}", "class_names is empty"),
+        ("cat", (), "templates is empty"),
+        ([1], "a {}", r"class_names\[0\] is 1, not a string"),
+        (None, "a {}", "class_names is None: give a string or a list of strings"),
+    ],
+)
+def test_classes_that_are_none_are_refused(model, encoded, names, templates, message):
+    with pytest.raises(ValueError, match=message):
+        model.zero_shot(encoded[0], names, templates)
+
+
+@pytest.mark.parametrize("texts", [[1], [["a", "b"]], 7, None, b"bytes", [b"bytes"], ["a", None]])
+def test_texts_that_are_none_are_refused_in_one_sentence(model, texts):
+    with pytest.raises(ValueError, match=r"^texts(\[\d\])? is .*: give a (string or a )?list of strings$"):
+        model.encode_text(texts)
+
+
+def test_open_files_and_iterators_are_images_too(model, encoded, tmp_path):
+    expected = model.encode_image(encoded[:2])
+    (tmp_path / "0.img").write_bytes(encoded[0])
+    np.testing.assert_allclose(model.encode_image(io.BytesIO(encoded[0])), expected[:1], atol=1e-6)
+    np.testing.assert_allclose(model.encode_image(data for data in encoded[:2]), expected, atol=1e-6)
+    np.testing.assert_allclose(model.encode_image(map(io.BytesIO, encoded[:2])), expected, atol=1e-6)
+    with (tmp_path / "0.img").open("rb") as file:
+        np.testing.assert_allclose(model.encode_image([file, memoryview(encoded[1])]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (None, "image 0 cannot be read: None is no image"),
+        (
+            ["https://me:pw@host/a.jpg"],
+            r"image 0 cannot be read: https://\*\*\*@host/a.jpg is an address: fetch it",
+        ),
+        ([[1, 2]], r"image 0 cannot be read: \[1, 2\] is no image: give a PIL image"),
+        ({"image": 1}, "is no image"),
+        ("nowhere.jpg", "image 0 cannot be read: .*No such file"),
+        (np.zeros((4, 4, 3)), "float64 array .* is not a uint8 array"),
+    ],
+)
+def test_images_that_are_none_are_refused_in_one_sentence(model, image, message):
+    with pytest.raises(ValueError, match=message):
+        model.encode_image(image)
+
+
+def test_a_model_with_a_bias_gives_the_probability_of_each_class_by_itself(model, encoded):
+    assert model.logit_bias == 0.0 and not model.has_bias
+    biased = model.with_variables({**model._variables, "logit_bias": np.float32(-3.0)})
+    biased.encode_image, biased.encode_text = (
+        model.encode_image,
+        model.encode_text,
+    )  # which have no bias to read
+    rows = model.encode_text(["a cat", "a dog"])
+    logits = model.logit_scale * model.encode_image(encoded) @ rows.T - 3.0
+    found = biased.zero_shot(encoded, ["cat", "dog"], "a {}")
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), rtol=1e-4)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import reprlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
-Image = Any  # a PIL image, an array, a path, or encoded bytes
+Image = Any  # a PIL image, an array, a path, encoded bytes, or an open file of these
 
 
 class Model:
@@ -76,8 +77,18 @@ class Model:
         """What cosines are multiplied by before a softmax."""
         return float(np.exp(jax.device_get(self._variables["logit_scale"])))
 
+    @property
+    def has_bias(self) -> bool:
+        """Whether the scores have a learned bias: the mark of a model that was trained by a sigmoid."""
+        return "logit_bias" in self._variables
+
+    @property
+    def logit_bias(self) -> float:
+        """What is added to scaled cosines before a sigmoid; 0 where the model has none."""
+        return float(jax.device_get(self._variables["logit_bias"])) if self.has_bias else 0.0
+
     def encode_image(self, images: Image | Sequence[Image]) -> Float32[np.ndarray, "n embed_dim"]:
-        """Unit rows for one image or a list: PIL images, arrays [h, w, 3] or [h, w], paths or encoded bytes.
+        """Gives unit rows for one image or several: PIL images, arrays [h, w, 3] or [h, w], paths, bytes or open files.
 
         Raises:
           ValueError: an image cannot be read; the message says which and why.
@@ -113,36 +124,50 @@ class Model:
     def encode_text(
         self, texts: str | Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n embed_dim"]:
-        """Unit rows for one string or a list.
+        """Gives unit rows for one string or several.
 
         Args:
           texts: what is too long is cut.
           prefix: the name of a prefix token, put before every text; '' is none.
 
         Raises:
-          ValueError: the model's tokenizer has no such prefix token.
+          ValueError: a text is no string, or the model's tokenizer has no such prefix token.
         """
-        rows = [texts] if isinstance(texts, str) else list(texts)
+        rows = _strings(texts, "texts")
         ids, mask = self.tokenizer.encode(rows, [prefix] * len(rows) if prefix else None)
         return self._encode("text", ids, mask)
 
     def zero_shot(
         self,
         images: Image | Sequence[Image],
-        class_names: Sequence[str],
-        templates: Sequence[str] = ("a photo of a {}.",),
+        class_names: str | Sequence[str],
+        templates: str | Sequence[str] = ("a photo of a {}.",),
     ) -> Float32[np.ndarray, "n classes"]:
-        """Probabilities of classes given by name alone.
+        """Gives probabilities of classes known by their names alone.
+
+        They are the model's own: of one that was trained by a softmax, that over the classes, whose sum is 1; of one
+        with a bias, which a sigmoid asks for, the sigmoid of each class by itself (SigLIP, arXiv:2303.15343).
 
         Args:
           images: as in `encode_image`.
-          class_names: put into every template; a class is the normalised mean of its templates' unit vectors.
-          templates: strings with one `{}`.
+          class_names: put into every template; a class is the normalised mean of its templates' unit vectors. A string
+            is one class.
+          templates: strings with a `{}`; a string is one template.
+
+        Raises:
+          ValueError: there is no class or no template, one is no string, or a template has no `{}`.
         """
-        prompts = [template.format(name) for name in class_names for template in templates]
-        rows = self.encode_text(prompts).reshape(len(class_names), len(templates), -1).mean(axis=1)
+        names, prompts = _strings(class_names, "class_names"), _strings(templates, "templates")
+        if not names or not prompts:
+            raise ValueError(f"{'templates' if names else 'class_names'} is empty: give one or more")
+        if bad := [template for template in prompts if "{}" not in template]:
+            raise ValueError(f"the template {bad[0]!r} has no {{}} to put a class name into")
+        texts = [template.replace("{}", name) for name in names for template in prompts]
+        rows = self.encode_text(texts).reshape(len(names), len(prompts), -1).mean(axis=1)
         classes = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        logits = self.logit_scale * self.encode_image(images) @ classes.T
+        logits = self.logit_scale * self.encode_image(images) @ classes.T + self.logit_bias
+        if self.has_bias:
+            return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -187,6 +212,20 @@ class Model:
             if self._mesh is not None
             else jax.device_put(rows)
         )
+
+
+def _strings(given: Any, what: str) -> list[str]:
+    """One string or several as a list."""
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray):
+        raise ValueError(f"{what} is {reprlib.repr(given)}: give a string or a list of strings")
+    rows = list(given)
+    if bad := [place for place, text in enumerate(rows) if not isinstance(text, str)]:
+        raise ValueError(
+            f"{what}[{bad[0]}] is {reprlib.repr(rows[bad[0]])}, not a string: give a list of strings"
+        )
+    return rows
 
 
 def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray, "count ..."]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+import reprlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from input_pipeline.addresses import is_address, redacted
 from input_pipeline.decode import Picture, load_image, open_picture, picture_of
 from input_pipeline.records import BadRecord
 from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
@@ -46,32 +49,46 @@ class EvaluationView:
         return self(open_picture(data))
 
     def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
-        """The views of one image or of a list, a tuple or an array of images.
+        """The views of one image or of several: a list, a tuple, an iterator or an array [n, h, w, 3] of images.
 
         Args:
-          images: PIL images, uint8 arrays [h, w, 3] or [h, w], paths, or encoded bytes.
+          images: PIL images, uint8 arrays [h, w, 3] or [h, w], paths, encoded bytes, or open files of these.
 
         Raises:
           ValueError: an image cannot be read; the message says which and why.
         """
-        many = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
+        many = isinstance(images, (list, tuple, Iterator)) and not hasattr(images, "read")
+        many = many or getattr(images, "ndim", 0) == 4
         views = [self._load(image, at) for at, image in enumerate(images if many else [images])]
         shape = (0, self.resolution, self.resolution, 3)
         return np.stack(views) if views else np.zeros(shape, np.uint8)
 
     def _load(self, image: Any, position: int) -> Square:
         try:
-            if isinstance(image, (str, Path)):
-                image = Path(image).read_bytes()
-            if isinstance(image, (bytes, bytearray)):
+            if isinstance(image, (str, os.PathLike)):
+                image = _read_file(os.fspath(image))
+            if hasattr(image, "read"):  # an open file
+                image = image.read()
+            if isinstance(image, (bytes, bytearray, memoryview)):
                 return self.of_bytes(bytes(image))
-            image = image if isinstance(image, Image.Image) else _from_array(np.asarray(image))
+            image = image if isinstance(image, Image.Image) else _from_array(image)
             return self._peer(image, from_file=False) if self._peer else self(picture_of(image))
         except (BadRecord, OSError, ValueError) as error:
             raise ValueError(f"image {position} cannot be read: {error}") from None
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def _read_file(path: str) -> bytes:
+    if is_address(path):
+        raise ValueError(f"{redacted(path)} is an address: fetch it first, and give its bytes")
+    return Path(path).read_bytes()
+
+
+def _from_array(given: Any) -> Image.Image:
+    if not hasattr(given, "shape"):
+        raise ValueError(
+            f"{reprlib.repr(given)} is no image: give a PIL image, a uint8 array, a path, bytes or a file"
+        )
+    array = np.asarray(given)
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)) or array.size == 0:
         raise ValueError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
     return Image.fromarray(array)

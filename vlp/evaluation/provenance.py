@@ -10,7 +10,7 @@ from vlp.configuration.needs import evaluation_sets
 from vlp.evaluation.protocols import Evaluator
 
 PROVENANCE = "provenance"  # its key in a file of figures, whose other keys are figures
-_OF_RUNS = ("data", "every", "final")  # fields of evaluators that say nothing about their figures
+_OF_RUNS = ("data", "name", "every", "final")  # fields of evaluators that say nothing about their figures
 
 
 def provenance(evaluators: Sequence[Evaluator], **origin: Any) -> dict[str, Any]:
