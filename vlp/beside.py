@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parent
 NAMES = ("configs", "input_pipeline")
 # Installed, they lie inside vlp and are called vlp.configs and vlp.input_pipeline.
 INSTALLED = (PACKAGE / "configs").is_dir()
+PROGRAM = "vlp" if INSTALLED else "python main.py"
 ROOT = PACKAGE if INSTALLED else PACKAGE.parent  # where the project's relative paths begin
 
 

@@ -47,6 +47,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a leaf without --config": (("--learning_rate=1",), ("did you mean --config.optimizer.learning_rate",)),
     "no flag at all": (("train",), ("'train' is not a flag",)),
     "unknown job": (("--job=trian",), ("trian", "did you mean 'train'", "tokenizer")),
+    "another job's option": (
+        ("--step=3",),
+        ("--step is for --job=replay", "this is --job=train", "leave it out"),
+    ),
     "unknown change": (("--allow_config_change=optimzer",), ("optimzer", "did you mean 'optimizer'")),
     "a value that is not allowed": (
         ("--config.model.dtype=float16",),
@@ -105,6 +109,13 @@ def test_help_is_fast_and_says_what_there_is(run_main: Run) -> None:
     for job in ("train", "tokenizer"):
         summary = next(line.split()[1:] for line in result.stdout.splitlines() if line.split()[:1] == [job])
         assert summary, f"{job} has no summary"
+
+
+def test_help_says_which_job_takes_an_option(run_main: Run) -> None:
+    said = run_main("--help").stdout
+    for option, job in {"step": "replay", "topology": "plan", "format": "export"}.items():
+        line = next(line for line in said.splitlines() if line.startswith(f"  --{option} "))
+        assert f"with --job={job}: " in line
 
 
 def test_help_shows_the_leaves_of_the_config_asked_about(run_main: Run) -> None:

@@ -39,8 +39,10 @@ def test_replay_prints_what_the_run_logged_and_every_layers_norms(tmp_path, caps
     norms = [float(row[2]) for row in rows if len(row) == 4 and row[3] == "0"]
     assert math.hypot(*norms) == pytest.approx(logged["gradient_norm"], rel=1e-3)
     assert any(row and row[0].endswith("blocks/mlp/up/kernel[1]") for row in rows)
+    assert main.main(["--job=replay", f"--checkpoint={tmp_path}", "--step=2"]) == 2
+    assert "no checkpoint from before step 2" in capsys.readouterr().err
 
 
-def test_a_step_without_a_checkpoint_before_it_is_refused(tmp_path, capsys):
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path, capsys):
     assert main.main(["--job=replay", f"--checkpoint={tmp_path}", "--step=4"]) == 2
-    assert "no checkpoint from before step 4" in capsys.readouterr().err
+    assert "no intact checkpoint" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 import main
 import vlp
 from input_pipeline.stream import make_stream
-from vlp import configuration
+from vlp import cli, configuration
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def softmax_loss(scores):
 
 def first_loss(model, settings):
     """Of a model on the first batch of a run with these settings."""
-    config = configuration.resolve(configuration.parse(settings, main.OPTIONS).config)
+    config = configuration.resolve(configuration.parse(settings, cli.OPTIONS).config)
     fields = ("image", "text", "text_mask")
     stream = make_stream(
         config.data,

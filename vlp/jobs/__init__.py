@@ -1,15 +1,18 @@
 """What main.py runs: one file a job, with a one-line docstring, `NEEDS` and `run(options)`.
 
-`NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`); a job that takes paths
-besides flags says `TAKES_PATHS = True`. Docstring and both are read without importing the file, so that `--help` and
-a wrong config cost no start of JAX.
+`NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`). A job that takes flags
+beside those of all jobs says `OPTIONS = {name: (default, help)}` and finds them in `options.own`; one that takes paths
+besides flags says `TAKES_PATHS = True`. All of it is read without importing the file, so that `--help` and a wrong
+config cost no start of JAX.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import FrozenConfigDict
 
@@ -26,12 +29,7 @@ class JobOptions:
       checkpoint: path of a checkpoint or workdir to read; '' for none.
       source: path of data, or path or name of a foreign model to import; '' for none.
       output: file or folder to write; '' for the job's own default.
-      format: of what is exported; '' for none.
-      benchmark: whether to measure the input pipeline.
-      step: the step of a run to look into.
-      topology: devices to plan for.
-      suggest: whether to try variants of the config that fit them.
-      allow_config_change: config paths that may differ from those of the checkpoint that is resumed.
+      own: the options that the job's file declares, by name.
       paths: what stood on the command line besides flags.
       arguments: the command line as it was given.
     """
@@ -43,12 +41,7 @@ class JobOptions:
     checkpoint: str = ""
     source: str = ""
     output: str = ""
-    format: str = ""
-    benchmark: bool = False
-    step: int = 0
-    topology: str = "local"
-    suggest: bool = False
-    allow_config_change: tuple[str, ...] = ()
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     paths: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
 
@@ -61,6 +54,7 @@ class Job:
     summary: str
     needs: tuple[str, ...] | None  # None: the file does not say
     takes_paths: bool
+    options: Mapping[str, tuple[Any, str]]  # its own: name to default and help
 
 
 def available() -> dict[str, Job]:
@@ -76,4 +70,5 @@ def _describe(file: Path) -> Job:
         getattr(node.targets[0], "id", ""): node.value for node in tree.body if isinstance(node, ast.Assign)
     }
     needs = ast.literal_eval(said["NEEDS"]) if "NEEDS" in said else None
-    return Job(file.stem, summary, needs, takes_paths="TAKES_PATHS" in said)
+    options = ast.literal_eval(said["OPTIONS"]) if "OPTIONS" in said else {}
+    return Job(file.stem, summary, needs, "TAKES_PATHS" in said, options)

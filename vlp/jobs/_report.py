@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.addresses import redacted
+from vlp.beside import PROGRAM
 from vlp.evaluation import Evaluator, chance_levels, results_table
 from vlp.evaluation.comparison.runs import read_figures
 from vlp.evaluation.provenance import left_out, skipped_records
@@ -61,7 +62,7 @@ def command(given: Sequence[str], *changes: str) -> str:
         *(change.partition("=")[0] + "=" for change in changes),
     )
     kept = [argument for argument in given if not f"--{argument.lstrip('-')}".startswith(gone)]
-    return redacted(shlex.join(["python", "main.py", *kept, *changes]))
+    return redacted(shlex.join([*PROGRAM.split(), *kept, *changes]))
 
 
 def _ordered(results: Mapping[str, float], chance: Mapping[str, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
 NEEDS = ()
+OPTIONS = {"format": ("", "huggingface or open_clip")}
 
 
 def run(options: JobOptions) -> int:
@@ -23,15 +24,16 @@ def run(options: JobOptions) -> int:
         raise ConfigError(
             "--job=export needs --checkpoint=PATH, --output=FOLDER and --format=huggingface or open_clip"
         )
-    if options.format not in FORMATS:
-        raise unknown("format", options.format, FORMATS)
+    form = options.own["format"]
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
     output = Path(options.output).expanduser()
     try:
         with configuring():
-            notes = export_model(options.checkpoint, options.format, output)
+            notes = export_model(options.checkpoint, form, output)
     except OSError as error:
         raise ConfigError(f"--job=export --output={output}: {error}") from error
-    print(f"{options.output}: {options.format} from {options.checkpoint}")
+    print(f"{options.output}: {form} from {options.checkpoint}")
     for note in notes:
         print(f"note: {note}")
     return 0

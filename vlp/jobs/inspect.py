@@ -24,6 +24,7 @@ from vlp.runs.data import preprocessing_spec
 from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ("tokenizer",)
+OPTIONS = {"benchmark": (False, "how fast the loader is, and how fast it has to be")}
 _BATCH = 64  # at most, to measure with: a batch of thousands may take minutes to come
 _STAGE_SECONDS = 5.0
 
@@ -38,7 +39,7 @@ def run(options: JobOptions) -> int:
     data = {**options.config.data.to_dict(), "sources": asked_sources(options)}
     with configuring():
         output.mkdir(parents=True, exist_ok=True)
-        return _benchmark(options, data, output) if options.benchmark else _look(options, data, output)
+        return _benchmark(options, data, output) if options.own["benchmark"] else _look(options, data, output)
 
 
 def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:

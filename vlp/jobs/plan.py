@@ -23,6 +23,10 @@ from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.throughput import measured_matmul_peak
 
 NEEDS = ("objectives", "tokenizer")
+OPTIONS = {
+    "topology": ("local", "devices to plan for, such as v5e:16x16, v5p:8x8x8, v6e:16x16 or local"),
+    "suggest": (False, "try remat policies, fsdp sizes and micro-batches, and rank what fits"),
+}
 
 
 def run(options: JobOptions) -> int:
@@ -33,7 +37,7 @@ def run(options: JobOptions) -> int:
     """
     with configuring():
         planner = Planner(options)
-        return planner.suggest() if options.suggest else planner.plan()
+        return planner.suggest() if options.own["suggest"] else planner.plan()
 
 
 class Planner:
@@ -46,7 +50,7 @@ class Planner:
           ValueError: the topology is unknown or its compiler is missing, or a table of the config is.
         """
         self.options, self.config = options, options.config
-        self.topology: Topology = open_topology(options.topology)
+        self.topology: Topology = open_topology(options.own["topology"])
         use_compilation_cache()
         self.vocabulary_size = load_tokenizer(self.config.tokenizer).vocabulary_size
         self.shapes: FieldShapes = {

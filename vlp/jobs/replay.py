@@ -25,6 +25,7 @@ from vlp.training.state import TrainState, divide
 from vlp.training.throughput import StepTimer
 
 NEEDS = ()
+OPTIONS = {"step": (0, "the step to look into")}
 STACKED = "blocks"  # whose parameters have the layers in front
 
 
@@ -34,11 +35,11 @@ def run(options: JobOptions) -> int:
     Raises:
       ConfigError: no run or step is named, or no checkpoint is old enough.
     """
-    if not options.checkpoint or options.step < 1:
+    if not options.checkpoint or options.own["step"] < 1:
         raise ConfigError(
             "--job=replay needs --checkpoint=WORKDIR of the run, and --step=N, a step from 1 on"
         )
-    workdir, step = Path(options.checkpoint), options.step
+    workdir, step = Path(options.checkpoint), options.own["step"]
     with configuring():
         earlier = [one for one in complete_steps(workdir / "checkpoints") if one < step]
         folder = find_checkpoint(workdir, max(earlier)) if earlier else None

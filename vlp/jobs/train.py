@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from vlp.configuration import ConfigError
+from vlp.configuration import ConfigError, parse_paths
 from vlp.jobs import JobOptions
 from vlp.jobs._report import closing_words
 from vlp.runs.run import Run
 
 NEEDS = ("objectives", "sources", "tokenizer", "evaluation")
+OPTIONS = {
+    "allow_config_change": ("", "config keys, separated by commas, that may differ from the resumed run's")
+}
 
 
 def run(options: JobOptions) -> int:
@@ -17,7 +20,8 @@ def run(options: JobOptions) -> int:
             "--job=train reads no --checkpoint: to start from its weights say --config.checkpoint.start=PATH; a run "
             "goes on by its --workdir"
         )
-    trained = Run(options.config, options.workdir, options.allow_config_change)
+    allowed = parse_paths(options.own["allow_config_change"], options.config)
+    trained = Run(options.config, options.workdir, allowed)
     stopped = trained.train()
     if stopped:
         print(f"stopped by {stopped}; everything is saved, and the same command goes on from there")

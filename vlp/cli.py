@@ -1,0 +1,168 @@
+"""vlp: vision-language pretraining in JAX.
+
+Two-tower (image, text) models are trained, evaluated and exported from one config, whose every leaf is a flag.
+
+Usage:
+  python main.py                                    the quickstart: trains a small model in runs/quickstart
+  python main.py --config=FILE[:ARGUMENTS] [--config.KEY=VALUE ...] [--workdir=DIR] [--job=JOB]
+
+Examples:
+  python main.py --config=configs/quickstart.py:runlocal --workdir=/tmp/first
+  python main.py --config=configs/clip.py:model=vit_b16,resolution=224 --config.optimizer.learning_rate=1e-3
+  python main.py --job=evaluate --checkpoint=runs/quickstart
+  python main.py --job=prepare --source=FOLDER --output=data/mine
+  python main.py --job=inspect --benchmark
+  python main.py --job=import --source=FOLDER --workdir=runs/theirs
+  python main.py --job=export --checkpoint=runs/quickstart --format=huggingface --output=FOLDER
+  python main.py --job=compare runs/a-0 runs/a-1 runs/b-0 runs/b-1
+  python main.py --job=plan --topology=v5e:16x16 --config=configs/clip.py:model=vit_l14
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from vlp import configuration
+from vlp.beside import PROGRAM
+from vlp.configuration import ConfigError
+from vlp.huge_pages import restart_with_huge_pages
+from vlp.jobs import Job, JobOptions, available
+from vlp.jobs._disk import in_one_line
+from vlp.processes.sentinel import watched
+
+# Name: (default, help). Of one job's own options its file says as much: see vlp.jobs.
+OPTIONS: dict[str, tuple[Any, str]] = {
+    "config": (
+        "configs/quickstart.py",
+        "config file, and after a colon what it takes: configs/clip.py:runlocal",
+    ),
+    "workdir": (
+        "",
+        "where the run's files go; default runs/<name of the config>, or the run of the --checkpoint that is read",
+    ),
+    "job": ("train", "what to do; see the list of jobs"),
+    "checkpoint": ("", "checkpoint or workdir to read"),
+    "source": ("", "data to prepare or inspect in place of the config's, or a foreign model to import"),
+    "output": ("", "file or folder to write"),
+}
+HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the job; a wrong configuration is one line on stderr and exit code 2."""
+    try:
+        if HELP_FLAGS & set(arguments):
+            print(help_text([argument for argument in arguments if argument not in HELP_FLAGS]))
+            return 0
+        job, options = prepare(arguments)
+        # Libraries that define flags of their own (grain) may now read the defaults.
+        flags.FLAGS.mark_as_parsed()
+        with watched(options.config.distributed, options.workdir), in_one_line():
+            return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
+    """Turns the command line into a job's name and its options, config frozen. Touches no device."""
+    jobs = available()
+    line = configuration.parse(arguments, OPTIONS | options_of(jobs), _config_of_run)
+    options = dict(line.options)
+    if options["job"] not in jobs:
+        raise configuration.unknown("job", options["job"], jobs)
+    job = jobs[options["job"]]
+    for name, (default, _) in options_of(jobs).items():
+        if options[name] != default and name not in job.options:
+            takers = " and ".join(f"--job={one.name}" for one in jobs.values() if name in one.options)
+            raise ConfigError(f"--{name} is for {takers}, and this is --job={job.name}: leave it out")
+    if line.positional and not job.takes_paths:
+        raise ConfigError(
+            f"'{line.positional[0]}' is not a flag: every option is written --name=value; see --help"
+        )
+    if "://" in options["workdir"]:
+        raise ConfigError(
+            f"--workdir={options['workdir']} is an address: checkpoints need a local or mounted folder"
+        )
+    config = configuration.resolve(line.config)
+    configuration.validate(config, job.needs)
+    return job.name, JobOptions(
+        config=FrozenConfigDict(config),
+        workdir=Path(options["workdir"] or f"runs/{config.name}"),
+        workdir_argument=options["workdir"],
+        config_argument=options["config"] if line.config_given else "",
+        checkpoint=options["checkpoint"],
+        source=options["source"],
+        output=options["output"],
+        own={name: options[name] for name in job.options},
+        paths=line.positional,
+        arguments=tuple(arguments),
+    )
+
+
+def options_of(jobs: Mapping[str, Job]) -> dict[str, tuple[Any, str]]:
+    """Returns the options that jobs have of their own, each with its default and with what it is for."""
+    found: dict[str, tuple[Any, str]] = {}
+    for job in jobs.values():
+        for name, (default, text) in job.options.items():
+            words = f"with --job={job.name}: {text}"
+            found[name] = (default, f"{found[name][1]}; {words}" if name in found else words)
+    return found
+
+
+def _config_of_run(given: Mapping[str, str]) -> ConfigDict | None:
+    """The config of the run whose checkpoint is read: what flags change where no `--config` is given."""
+    if not given.get("checkpoint") or given.get("job", "train") == "train":
+        return None
+    from vlp.checkpoint import find_checkpoint, read_description
+
+    try:
+        saved = read_description(find_checkpoint(given["checkpoint"])).config
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return ConfigDict(configuration.completed(saved))
+
+
+def help_text(arguments: Sequence[str]) -> str:
+    """Returns what `--help` prints: this file's docstring, the jobs, the flags and every leaf of the config."""
+    jobs = available()
+    options = OPTIONS | options_of(jobs)
+    line = configuration.parse(arguments, options)
+    settings = configuration.settings_of(line.config)
+    return "\n".join(
+        [
+            (__doc__ or "").replace("python main.py", PROGRAM).rstrip(),
+            "\nJobs (--job=...):",
+            *(f"  {job.name:<22} {job.summary}" for job in jobs.values()),
+            "\nFlags:",
+            *(f"  --{name:<20} {text}" for name, (_, text) in options.items()),
+            f"\nThe config, here that of {line.options['config']}; each of its leaves is a flag:",
+            *(
+                _described(path, value, settings)
+                for path, value in configuration.flatten(line.config).items()
+            ),
+        ]
+    )
+
+
+def _described(path: str, value: object, settings: Mapping[str, Any]) -> str:
+    """A line of `--help`: a leaf of the config, what it means and what it may be."""
+    line = f"  --config.{path}={value}"
+    setting = settings.get(path)
+    if setting is None:
+        return line
+    allowed = ", ".join(map(repr, setting.choices)) or setting.limits()
+    return f"{line:<62} {setting.meaning}{f' ({allowed})' if allowed else ''}".rstrip()
+
+
+def run() -> None:
+    """Runs the program's arguments as `main` does, in a process that is started again where that makes it faster."""
+    restart_with_huge_pages()
+    sys.exit(main(sys.argv[1:]))
