@@ -6,6 +6,9 @@
 Point `data.sources` at your pairs, in a copy of this file or with a flag:
 
     --config.data.sources="{'mine': {'format': 'parquet', 'path': '/data/cc12m/*.parquet'}}"
+
+and `data.evaluation` at the sets to measure on, which `evaluators.zero_shot.sets` and `evaluators.retrieval.sets` name.
+The tokenizer is CLIP's own.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import re
 from ml_collections import ConfigDict
 
 from configs import base
-from configs.common import parse_arg, shrink
+from configs.common import CLIP_TOKENIZER, evaluate, parse_arg, shrink
 
 # By image tower: the embedding, the text tower and the peak learning rate (tables 19 and 20 of the paper).
 # The two smallest and the two largest towers are not in the paper; they follow its neighbours.
@@ -51,7 +54,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.model.update(embed_dim=embed_dim, dtype="bfloat16")
     config.model.image.update(size=image_size, patch_size=patch_size, resolution=arg.resolution, pool="class")
     config.model.text.update(size="", causal=True, pool="end", **text)
-    config.tokenizer.length = 77
+    config.tokenizer.update(CLIP_TOKENIZER, length=77)
 
     config.objectives.contrastive.weight = 1.0
     config.optimizer.update(
@@ -67,6 +70,7 @@ def get_config(argument: str = "") -> ConfigDict:
     )
     config.data.update(threads=16, workers=4)
     config.checkpoint.every = 5000
+    evaluate(config, every=5000)
     config.log.every = 100
     if arg.runlocal:
         shrink(config)

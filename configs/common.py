@@ -96,6 +96,25 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
+# The bundled drawings' own: small, so that a small model's vocabulary is.
+QUICKSTART_TOKENIZER = {"kind": "sentencepiece", "path": "data/quickstart/tokenizer.model"}
+CLIP_TOKENIZER = {"kind": "clip", "path": "data/tokenizers/clip"}
+
+
+def evaluate(config: ConfigDict, every: int) -> None:
+    """Measures retrieval and zero-shot classification on all evaluation sets, every so many steps and at the end."""
+    sets = tuple(config.data.evaluation)
+    for name in ("retrieval", "zero_shot"):
+        config.evaluators[name].update(every=every, final=True, sets=sets)
+
+
+def evaluate_images(config: ConfigDict, every: int) -> None:
+    """The same of a recipe that trains no text tower: images of the same label among images."""
+    for name in ("retrieval", "zero_shot"):
+        config.evaluators[name].update(every=0, final=False)
+    config.evaluators.image_retrieval.update(every=every, final=True, sets=tuple(config.data.evaluation))
+
+
 def shrink(config: ConfigDict) -> None:
     """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
     image, text = config.model.image, config.model.text
@@ -105,6 +124,10 @@ def shrink(config: ConfigDict) -> None:
         image.resolution = 4 * image.patch_size
     text.update(TINY.get(text.kind, {}))
     config.update(steps=8, batch_size=16)
+    config.tokenizer.update(QUICKSTART_TOKENIZER)
+    for name in ("retrieval", "zero_shot", "image_retrieval"):
+        if config.evaluators[name].final:
+            config.evaluators[name].update(every=0, sets=("val",))
     config.optimizer.schedule.warmup_steps = 2
     config.data.update(threads=2, workers=0)
     config.log.every = 2

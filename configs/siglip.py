@@ -3,7 +3,10 @@
     python main.py --config=configs/siglip.py:model=vit_b16,resolution=224
     python main.py --config=configs/siglip.py:runlocal
 
-The paper starts the bias at -10; big_vision's public LiT configuration at -2.71, with the same initial scale.
+The tokenizer is a SentencePiece model of 32,000 pieces, which does not come with this: put SigLIP's `spiece.model`
+(of any `google/siglip-*` folder of Hugging Face) at data/tokenizers/siglip/spiece.model, or name one of your own with
+`--config.tokenizer.path`. The paper starts the bias at -10; big_vision's public LiT configuration at -2.71, with the
+same initial scale.
 """
 
 from __future__ import annotations
@@ -22,5 +25,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.model.image.pool = "attention"
     config.model.text.update(causal=False, pool="last")
     config.optimizer.update(learning_rate=1e-3, b2=0.95, weight_decay=1e-4, clip_norm=1.0)
+    if not clip.parse(argument).runlocal:
+        config.tokenizer.update(kind="siglip", path="data/tokenizers/siglip/spiece.model", length=64)
     config.data.image.update(resize="squash", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     return config

@@ -4,7 +4,7 @@
     python main.py --config=configs/slip.py:runlocal
 
 Three image views a pair cost about three times CLIP's image tower. The numbers are the released code's for YFCC15M,
-25 epochs; its towers lack CLIP's first norm, as ours do, and its ViT-S has twelve heads.
+25 epochs, for S, B and L alike: embeddings and texts of 512 dimensions. Its towers lack CLIP's first norm, as ours do.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ def get_config(argument: str = "") -> ConfigDict:
     config.update(batch_size=4096, steps=91_500)
     config.objectives.view_contrast.update(weight=1.0, last_bias=True)
     config.model.logit_scale.min = 1.0
+    config.model.embed_dim = 512
+    config.model.text.update(clip.TEXT_BASE)
+    if config.model.image.size == "S":
+        config.model.image.update(size="", width=384, depth=12, heads=12, mlp_dim=1536)
     config.optimizer.update(learning_rate=3e-3, eps=1e-8, weight_decay=0.1)
     config.optimizer.schedule.update(warmup_steps=3660, final=1 / 300)
     config.data.image.update(crop_scale=(0.5, 1.0), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

@@ -30,10 +30,12 @@ IMAGE = {
     "crop_ratio": Setting((3 / 4, 4 / 3), "width of a training crop, relative to its height"),
     "flip": Setting(False, "left and right, half of the time"),
     # All off; when on, each rolls its own dice. input_pipeline/views/augmentations.py says what they do.
+    "affine": Setting((0.0, 0.0, 1.0, 1.0), "degrees, share of a side, smallest and largest scale"),
     "color_jitter": Setting((0.0, 0.0, 0.0, 0.0), "brightness, contrast, saturation, hue"),
     "color_jitter_probability": share(0.8, "of that"),
     "grayscale": share(0.0, "probability"),
     "blur": share(0.0, "probability"),
+    "blur_sigma": Setting((0.1, 2.0), "of the blur, in pixels"),
     "solarize": share(0.0, "probability"),
     "rand_augment": Setting((0, 9), "operations a picture, magnitude from 0 to 30"),
     "resize": Setting("pad", "how an image becomes a square", choices=("squash", "crop", "pad")),
@@ -98,6 +100,14 @@ def _check_augmentations(image: Any, where: str) -> None:
             f"{where}.color_jitter={strengths} must be four strengths of at least 0 (brightness, contrast, "
             "saturation, hue), the hue's at most 0.5; SimCLR has (0.8, 0.8, 0.8, 0.2)"
         )
+    moves, sigma = image.affine, image.blur_sigma
+    if len(moves) != 4 or min(moves[:2]) < 0 or moves[1] > 1 or not 0 < moves[2] <= moves[3]:
+        raise ValueError(
+            f"{where}.affine={moves} must be (degrees, shift, smallest, largest) with degrees of at least 0, a shift "
+            "from 0 to 1 and 0 < smallest <= largest; ConVIRT has (20, 0.1, 0.95, 1.05)"
+        )
+    if len(sigma) != 2 or not 0 < sigma[0] <= sigma[1]:
+        raise ValueError(f"{where}.blur_sigma={sigma} must be two numbers (low, high) with 0 < low <= high")
     if len(image.rand_augment) != 2 or image.rand_augment[0] < 0 or not 0 <= image.rand_augment[1] <= 30:
         raise ValueError(
             f"{where}.rand_augment={image.rand_augment} must be (operations, magnitude) with at least 0 "

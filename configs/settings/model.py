@@ -60,7 +60,7 @@ TEXT = {
     "mlp_dim": natural(0, "hidden units of a block"),
     "causal": Setting(True, "a token sees those before it alone"),
     "pool": Setting(
-        "end", "what becomes the text's output", choices=("first", "end", "last", "mean", "attention")
+        "end", "what becomes the text's output", choices=("first", "end", "last", "mean", "max", "attention")
     ),
     "attend_padding": Setting(False, "whatever stands behind a text is read as well"),
     "ngrams": count(1, "of a bag: the longest run of tokens that has an embedding of its own"),

@@ -2,17 +2,23 @@
 
 The settings are keys of `data.image`; the defaults are off, cost nothing and roll no dice:
 
+affine                    (degrees, shift, smallest, largest) of every picture, as torchvision's RandomAffine: turned by
+                          an angle from [-degrees, degrees], moved by up to a share `shift` of either side, scaled by
+                          a factor from [smallest, largest]; black comes in. ConVIRT (arXiv 2010.00747): (20, 0.1,
+                          0.95, 1.05); (0, 0, 1, 1) is off
 color_jitter              (brightness, contrast, saturation, hue), the strengths of SimCLR (arXiv 2002.05709,
                           appendix A; torchvision's ColorJitter): factors from [max(0, 1 - s), 1 + s], the hue's
                           turn from [-s, s] of a circle, in random order. SimCLR: (0.8, 0.8, 0.8, 0.2)
 color_jitter_probability  of doing it at all
-grayscale, blur, solarize probabilities; the blur is Gaussian with a sigma from [0.1, 2] pixels, solarize inverts
-                          values of 128 and more (BYOL, arXiv 2006.07733, appendix B)
+grayscale, blur, solarize probabilities; the blur is Gaussian, solarize inverts values of 128 and more (BYOL, arXiv
+                          2006.07733, appendix B)
+blur_sigma                of the blur, in pixels: from (0.1, 2), as in BYOL and SimCLR
 rand_augment              (operations a picture, magnitude from 0 to 30), see `rand_augment.py`
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -23,6 +29,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from input_pipeline.views.rand_augment import RandAugment
 from input_pipeline.views.resize import Square
 
+STILL = (0.0, 0.0, 1.0, 1.0)  # an affine map that changes nothing
 Apply = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
@@ -43,11 +50,14 @@ def active_augmentations(settings: Mapping[str, Any]) -> tuple[Augmentation, ...
     strengths = tuple(settings.get("color_jitter", (0.0, 0.0, 0.0, 0.0)))
     operations, magnitude = settings.get("rand_augment", (0, 0))
     jitter = _share(settings, "color_jitter_probability") if any(strengths) else 0.0
+    moves = tuple(settings.get("affine", STILL))
+    blur = GaussianBlur(tuple(settings.get("blur_sigma", (0.1, 2.0))))
     known = (
         Augmentation("rand_augment", float(operations > 0), RandAugment(operations, magnitude)),
+        Augmentation("affine", float(moves != STILL), Affine(moves)),
         Augmentation("color_jitter", jitter, ColorJitter(strengths)),
         Augmentation("grayscale", _share(settings, "grayscale"), grayscale),
-        Augmentation("blur", _share(settings, "blur"), gaussian_blur),
+        Augmentation("blur", _share(settings, "blur"), blur),
         Augmentation("solarize", _share(settings, "solarize"), solarize),
     )
     return tuple(augmentation for augmentation in known if augmentation.probability > 0)
@@ -94,6 +104,29 @@ class ColorJitter:
         return image
 
 
+class Affine:
+    """Turned around its middle, moved and scaled, each by a random amount; sampled bilinearly."""
+
+    def __init__(self, moves: tuple[float, ...]) -> None:
+        if len(moves) != 4 or min(moves[:2]) < 0 or moves[1] > 1 or not 0 < moves[2] <= moves[3]:
+            raise ValueError(
+                f"affine {moves} must be (degrees, shift, smallest, largest) with degrees of at least 0, a shift from "
+                "0 to 1 and 0 < smallest <= largest"
+            )
+        self.degrees, self.shift, self.smallest, self.largest = moves
+
+    def __call__(self, image: Image.Image, dice: np.random.Generator) -> Image.Image:
+        angle = math.radians(dice.uniform(-self.degrees, self.degrees))
+        shift = dice.uniform(-self.shift, self.shift, 2) * np.array(image.size)
+        scale = dice.uniform(self.smallest, self.largest)
+        # From places of the result to places of the picture, which is what PIL asks for.
+        back = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) / scale
+        middle = np.array(image.size) / 2
+        offset = middle - back @ (middle + shift)
+        matrix = np.column_stack([back, offset]).ravel()
+        return image.transform(image.size, Image.Transform.AFFINE, tuple(matrix), Image.Resampling.BILINEAR)
+
+
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
@@ -109,9 +142,16 @@ def grayscale(image: Image.Image, dice: np.random.Generator) -> Image.Image:
     return image.convert("L").convert("RGB")
 
 
-def gaussian_blur(image: Image.Image, dice: np.random.Generator) -> Image.Image:
-    """Blurred by 0.1 to 2 pixels."""
-    return image.filter(ImageFilter.GaussianBlur(dice.uniform(0.1, 2.0)))
+class GaussianBlur:
+    """Blurred by a sigma from an interval, in pixels."""
+
+    def __init__(self, sigma: tuple[float, ...]) -> None:
+        if len(sigma) != 2 or not 0 < sigma[0] <= sigma[1]:
+            raise ValueError(f"blur_sigma {sigma} must be two numbers (low, high) with 0 < low <= high")
+        self.sigma = sigma
+
+    def __call__(self, image: Image.Image, dice: np.random.Generator) -> Image.Image:
+        return image.filter(ImageFilter.GaussianBlur(dice.uniform(*self.sigma)))
 
 
 def solarize(image: Image.Image, dice: np.random.Generator) -> Image.Image:

@@ -117,6 +117,47 @@ def test_jitter_blends_with_black_the_mean_or_grey(which: int) -> None:
     assert 0.05 < min(factors) < 0.5 and 1.5 < max(factors) < 1.95
 
 
+def test_an_affine_map_turns_moves_and_scales_around_the_middle() -> None:
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[5:12, 18:23] = 255  # a mark above the middle
+    seen = []
+    for seed in range(40):
+        moved = (
+            augment(image, active_augmentations({"affine": (20.0, 0.1, 0.95, 1.05)}), seed)[..., 0] / 255.0
+        )
+        y, x = np.average(np.indices(moved.shape).reshape(2, -1), axis=1, weights=moved.ravel())
+        seen.append((np.degrees(np.arctan2(x - 20, 20 - y)), np.hypot(x - 20, y - 20)))
+    angles, lengths = np.asarray(seen).T
+    # The mark is 12 pixels off: turned by up to 20 degrees, moved by up to 4.1 either way, scaled by up to 5 %.
+    assert np.ptp(angles) > 20 and np.abs(angles).max() < 20 + np.degrees(np.arcsin(0.55))
+    assert np.ptp(lengths) > 3 and lengths.min() > 12 * 0.95 - 5.9 and lengths.max() < 12 * 1.05 + 5.9
+    turned = augment(image, active_augmentations({"affine": (90.0, 0.0, 1.0, 1.0)}), 3)
+    assert np.abs(turned.astype(float).sum() / image.astype(float).sum() - 1) < 0.05
+    larger = augment(image, active_augmentations({"affine": (0.0, 0.0, 1.3, 1.3)}), 0)
+    assert larger.astype(float).sum() / image.astype(float).sum() == pytest.approx(1.69, rel=0.05)
+
+
+def test_a_blur_goes_up_to_the_sigma_that_is_asked_for() -> None:
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[20, 20] = 255
+    widest = {
+        high: min(augment(image, active_augmentations({"blur": 1.0, "blur_sigma": (0.1, high)}), seed)[20, 20, 0]
+                  for seed in range(40))
+        for high in (0.11, 2.0, 6.0)
+    }  # fmt: skip
+    assert widest[0.11] > 200 > widest[2.0] > widest[6.0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"affine": (-1.0, 0.0, 1.0, 1.0)}, {"affine": (0.0, 2.0, 1.0, 1.0)}, {"affine": (0.0, 0.0, 1.2, 1.0)},
+     {"blur_sigma": (0.0, 1.0)}, {"blur_sigma": (2.0, 1.0)}],
+)  # fmt: skip
+def test_maps_and_sigmas_out_of_range_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"affine|blur_sigma"):
+        active_augmentations(settings)
+
+
 def test_rand_augment_at_magnitude_zero_moves_nothing() -> None:
     image = picture()
     for operation in OPERATIONS[:10]:

@@ -13,7 +13,7 @@ from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Mlp, layer_norm
 
 IMAGE_POOLS = ("class", "mean", "attention")
-TEXT_POOLS = ("first", "end", "last", "mean", "attention")
+TEXT_POOLS = ("first", "end", "last", "mean", "max", "attention")
 
 
 def first(x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
@@ -40,6 +40,14 @@ def mean(
         return x.mean(axis=1)
     real = jnp.arange(x.shape[1])[None, :] < lengths[:, None]
     return jnp.where(real[..., None], x, 0.0).sum(axis=1) / lengths[:, None]
+
+
+def largest(
+    x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"]
+) -> Float[Array, "batch width"]:
+    """The largest output of each dimension over real tokens (ConVIRT's text tower)."""
+    real = jnp.arange(x.shape[1])[None, :] < lengths[:, None]
+    return jnp.where(real[..., None], x, -jnp.inf).max(axis=1)
 
 
 class AttentionPool(nnx.Module):

@@ -67,8 +67,6 @@ class TextTransformer(nnx.Module):
             return pooling.end(tokens, lengths)
         if self.pool == "last":
             return pooling.last(tokens)
-        return (
-            self.attention_pool(tokens, lengths)
-            if self.pool == "attention"
-            else pooling.mean(tokens, lengths)
-        )
+        if self.pool == "attention":
+            return self.attention_pool(tokens, lengths)
+        return pooling.largest(tokens, lengths) if self.pool == "max" else pooling.mean(tokens, lengths)
