@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,8 +97,8 @@ OLD = (
         (OLD, "does not fit: needs 485 of 15.75 GiB per chip"),
         (NEW, "does not fit: needs 6,441 of 15.75 GiB per chip"),
         (
-            "RESOURCE_EXHAUSTED: Out of memory\n while compiling",
-            "does not fit: the compiler says RESOURCE_EXHAUSTED: Out",
+            "RESOURCE_EXHAUSTED: Out\n of memory",
+            "does not fit: the compiler says RESOURCE_EXHAUSTED: Out of",
         ),
     ],
 )
@@ -106,7 +107,8 @@ def test_what_the_compiler_refuses_is_by_how_much_it_is_too_large(words: str, li
     step = dataclasses.replace(compiled(None), refusal=words, **refused_memory(words))
     assert misfit(step, step.limit).startswith(line)
     config = resolve(base.get_config())
-    assert line in plan_report(config, V5E, step, estimate(config, step, V5E), step.limit)
+    there = dataclasses.replace(V5E, devices=(SimpleNamespace(device_kind="TPU v5 lite"),) * 16)
+    assert line in plan_report(config, there, step, estimate(config, step, there), step.limit)
 
 
 def test_what_would_fit_leaves_out_what_is_in_use_and_what_cannot_help():
