@@ -46,7 +46,7 @@ def read_row_group(file: FileVersion, group: int, names: list[str], rows: int) -
         if len(table) != rows:
             raise OSError(f"{len(table)} rows came of {rows}")
         return table
-    except (pa.ArrowException, OSError, IndexError, KeyError) as error:
+    except (pa.ArrowException, OSError, IndexError, KeyError, UnicodeDecodeError) as error:
         raise BadRecord(Reason.UNREADABLE, f"{where}: {error}") from None
 
 

@@ -13,6 +13,7 @@ from input_pipeline.tokenizers.special import Found, named_specials, special_ids
 KINDS = {"huggingface": "HuggingFaceTokenizer"}
 
 _PAD_NAMES = ("[PAD]", "<pad>", "<|pad|>")
+_TRIAL = f"{'a' * 64}! {'word ' * 16}? {'1 ' * 32}."  # on which a regular expression that explodes does so
 _SPARSEST = 16  # ids up to so many times the number of tokens: the library counts through all of them
 
 
@@ -42,7 +43,9 @@ class HuggingFaceTokenizer(Tokenizer):
         self._pipeline = pipeline
         added = pipeline.get_added_tokens_decoder()
         special = {place for place, token in added.items() if token.special}
-        self._never = {*(special - {_unknown(self._data, vocabulary)}), *self.special}
+        unknown = _unknown(self._data, vocabulary)
+        self._never = {*(special - {unknown}), *self.special}
+        self._ends_at_unknown = unknown == self.special.end
         self._longest_piece = max(
             100, *map(len, vocabulary)
         )  # some models make one unknown token of 100 characters
@@ -52,6 +55,10 @@ class HuggingFaceTokenizer(Tokenizer):
         # One by one: the library's batches run in threads of their own, which would take other workers' cores.
         with _library("the tokenizer.json fails on a text"):
             rows = [self._pipeline.encode(text, add_special_tokens=False).ids for text in texts]
+        if (
+            self._ends_at_unknown
+        ):  # as CLIP's: a text is read at its first end token, so what is behind is not
+            rows = [row[: row.index(self.special.end)] if self.special.end in row else row for row in rows]
         # A model that splits nothing off may find '</s>' in its vocabulary all the same.
         return [
             row if self._never.isdisjoint(row) else [piece for piece in row if piece not in self._never]
@@ -78,25 +85,27 @@ def _library(what: str) -> Iterator[None]:
 
 
 def check_vocabulary(vocabulary: Mapping[str, int]) -> None:
-    """Raises ValueError where a vocabulary has no tokens, an id that is none, or one far beyond all others."""
+    """Raises ValueError where a vocabulary has no tokens, or an id that is none, twice there or far beyond all others.
+
+    What the library makes of an id that two tokens share is another thing in every process.
+    """
+    tokens: dict[int, str] = {}
     for token, place in vocabulary.items():
         if isinstance(place, bool) or not isinstance(place, int) or place < 0:
             raise ValueError(f"the token {token!r} has the id {place!r}")
-    most = _SPARSEST * len(vocabulary)
-    if not vocabulary or max(vocabulary.values()) > most:
-        highest = max(vocabulary, key=lambda token: vocabulary[token], default="")
+        if place in tokens:
+            raise ValueError(f"the tokens {tokens[place]!r} and {token!r} have the same id {place}")
+        tokens[place] = token
+    highest, most = max(tokens, default=0), _SPARSEST * len(tokens)
+    if not tokens or highest > most:
         raise ValueError(
-            f"the vocabulary has {len(vocabulary)} tokens"
-            + (
-                f", and {highest!r} the id {vocabulary[highest]}: ids up to {most} are read"
-                if highest
-                else ""
-            )
+            f"the vocabulary has {len(tokens)} tokens and ids up to {highest}: up to {most} are read"
         )
 
 
 def _found(pipeline: Any, padding: dict[str, Any] | None, vocabulary: dict[str, int]) -> Found:
     """What the file pads with, and what it puts before and behind a text."""
+    pipeline.encode(_TRIAL)
     around = pipeline.encode("a")
     pads = [vocabulary[name] for name in _PAD_NAMES if name in vocabulary]
     return {

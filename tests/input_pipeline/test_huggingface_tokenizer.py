@@ -100,3 +100,55 @@ def test_wrong_files_and_sizes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ValueError, match=r"no tokenizer\.json"):
         load_tokenizer({"kind": "huggingface", "path": str(tmp_path), "length": 8, "vocabulary_size": 0})
+
+
+def tokenizer_of(content: dict[str, Any], folder: Path) -> Tokenizer:
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    return load_tokenizer(
+        {
+            "kind": "huggingface",
+            "path": str(folder),
+            "length": 8,
+            "vocabulary_size": 0,
+            "special_tokens": "pad=[PAD]",
+        }
+    )
+
+
+def test_ids_beyond_reason_are_refused(tmp_path: Path) -> None:
+    content = json.loads(bert().to_str())
+    most = 16 * len(WORDS)
+    for change, message in (
+        ({"cat": most + 1}, rf"8 tokens and ids up to {most + 1}: up to {most} are read"),
+        ({"cat": 2**31}, f"8 tokens and ids up to {2**31}"),
+        ({"cat": 5}, "'red' and 'cat' have the same id 5|'cat' and 'red' have the same id 5"),
+        ({"cat": -1}, "no tokenizer.json"),
+    ):
+        model = {**content["model"], "vocab": {**WORDS, **change}}
+        with pytest.raises(ValueError, match=message):
+            tokenizer_of({**content, "model": model}, tmp_path)
+    model = {**content["model"], "vocab": {**WORDS, "cat": most}}
+    assert tokenizer_of({**content, "model": model}, tmp_path).vocabulary_size == most + 1
+
+
+def test_a_regular_expression_that_never_ends_is_the_file_s_fault(tmp_path: Path) -> None:
+    """The library gives up in a way that is no Exception."""
+    content = json.loads(bert().to_str())
+    for pattern in (r"(a+)+$", r"(\w+\s?)*$", "(("):
+        split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+        with pytest.raises(ValueError, match=r"no tokenizer\.json"):
+            tokenizer_of({**content, "pre_tokenizer": split}, tmp_path)
+    split = {"type": "Split", "pattern": {"Regex": "(z+)+$"}, "behavior": "Isolated", "invert": False}
+    tokenizer = tokenizer_of({**content, "pre_tokenizer": split}, tmp_path)
+    with pytest.raises(ValueError, match=r"the tokenizer\.json fails on a text"):
+        tokenizer.encode(["z" * 60 + "!"])
+
+
+def test_a_text_ends_at_what_is_unknown_where_that_is_the_end_token(tmp_path: Path) -> None:
+    """As in CLIP's tokenizer: transformers reads a text at its first end token."""
+    pipeline = Pipeline(models.WordLevel({"a": 0, "b": 1, "[PAD]": 2, "</s>": 3}, unk_token="</s>"))
+    pipeline.pre_tokenizer = pre_tokenizers.Whitespace()
+    pipeline.post_processor = processors.TemplateProcessing("$A </s>", None, [("</s>", 3)])
+    pipeline.add_special_tokens(["[PAD]", "</s>"])
+    ids, mask = load(pipeline, tmp_path).encode(["a b", "a c b", "c"])
+    assert [row[real].tolist() for row, real in zip(ids, mask, strict=True)] == [[0, 1, 3], [0, 3], [3]]

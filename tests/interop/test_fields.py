@@ -16,7 +16,11 @@ KEY = "config.json: width"
     ("read", "good", "bad"),
     [
         (fields.whole, [1, 7, 1 << 20], [0, -1, (1 << 20) + 1, 1.0, True, "1", None, [1]]),
-        (fields.number, [1, 0.5, 1e-9], [0, -1.0, float("nan"), float("inf"), True, "1", None]),
+        (
+            fields.number,
+            [1, 0.5, 1e-12, 1e6],
+            [0, 0.9e-12, 1.1e6, -1.0, 10**400, float("nan"), True, "1", None],
+        ),
         (fields.three, [[0.1, 2, 3.0], 0.5], [[1, 2], [1, 2, 0], [1, 2, float("nan")], "abc", None, []]),
         (fields.words, ["", "x"], [1, None, ["x"]]),
         (fields.square, [3, [3], [3, 3]], [[3, 4], [], 0, [0, 0], "3"]),
@@ -40,6 +44,7 @@ def test_limits_can_be_moved() -> None:
         lambda: fields.whole(-1, KEY, least=0),
         lambda: fields.whole(256, KEY, most=255),
         lambda: fields.number(float("inf"), KEY, positive=False),
+        lambda: fields.number(-1.1e6, KEY, positive=False),
         lambda: fields.three([0, 1, float("nan")], KEY, positive=False),
         lambda: fields.words("c", KEY, ("a", "b")),
     ):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 MOST = 1 << 20  # of whole numbers that are sizes: a vocabulary is the largest of them
+TINY, HUGE = 1e-12, 1e6  # of other numbers: beyond, float32 has no room for what is made of them
 
 
 def refused(where: str, value: Any, allowed: str) -> ValueError:
@@ -33,14 +33,14 @@ def whole(value: Any, where: str, *, least: int = 1, most: int = MOST) -> int:
 
 
 def number(value: Any, where: str, *, positive: bool = True) -> float:
-    """Returns a finite number, above 0 unless `positive` is False.
+    """Returns a number of a size that one computes with, positive unless `positive` is False.
 
     Raises:
       ValueError: it is something else.
     """
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or (positive and value <= 0):
-        raise refused(where, value, f"a finite number{' above 0' if positive else ''}")
+    least = TINY if positive else -HUGE
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= HUGE:
+        raise refused(where, value, f"a number from {least:g} to {HUGE:g}")
     return float(value)
 
 

@@ -40,6 +40,7 @@ class Imported:
       variables: {"params": ..., "rest": ...} of a DualEncoder as nested dicts.
       preprocessing: how images become pixels.
       tokenizer: of the text tower.
+      notes: what the other project does otherwise with such a folder: sentences for the user.
     """
 
     family: str
@@ -47,6 +48,7 @@ class Imported:
     variables: dict[str, Any]
     preprocessing: dict[str, Any]
     tokenizer: Tokenizer
+    notes: tuple[str, ...] = ()
 
 
 def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
@@ -72,15 +74,27 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
         leaves, model.image.to_dict(), interop["resolution"], interop["patch_size"], family
     )
     model.image.update(image)
-    # Fine-tuning clamps a learned scale to [min, max], and some models lie above the usual 100 (SigLIP So400m: 112).
-    model.logit_scale.max = max(model.logit_scale.max, float(math.ceil(math.exp(leaves["logit_scale"]))))
     length = len(leaves["text/position/embedding"])
     tokenizer = tokenizer_of(folder, family, length=length)
     check_tokenizer(reading, tokenizer, leaves)
     _set_limit(model, float(leaves["logit_scale"]))
     preprocessing = _preprocessing(folder, family, model, interop["resolution"])
     config = _config(source, model, tokenizer, preprocessing)
-    return Imported(family, config, _variables(model, tokenizer, leaves), preprocessing, tokenizer)
+    variables = _variables(model, tokenizer, leaves)
+    return Imported(family, config, variables, preprocessing, tokenizer, _notes(folder, family))
+
+
+def _notes(folder: Path, family: str) -> tuple[str, ...]:
+    """Whether transformers would hide the padding of texts from a SigLIP, which was trained to read it."""
+    if not family.startswith("huggingface_siglip"):
+        return ()
+    names = read_json(folder / "tokenizer_config.json", {}).get("model_input_names")
+    if names == ["input_ids"]:
+        return ()
+    return (
+        "tokenizer_config.json does not say model_input_names=['input_ids'], without which transformers hides the "
+        "padding of texts by an attention mask: SigLIP was trained to read it, and here it is read",
+    )
 
 
 def family_of(source: Path) -> str:

@@ -38,6 +38,8 @@ def run(options: JobOptions) -> int:
     except OSError as error:
         raise ConfigError(f"--job=import --source={source} --workdir={options.workdir}: {error}") from error
     print(f"{options.workdir}: {imported.family} from {source}")
+    for note in imported.notes:
+        print(f"note: {note}")
     return 0
 
 
