@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import main
+from vlp.evaluation.outcomes import outcomes_to_bytes
+from vlp.training.writers import write_results
 
 
 @pytest.fixture
@@ -27,6 +30,43 @@ def test_compare_prints_tables_and_leaves_them_with_a_page(
     assert "| zero_shot/val/top1 | 20.0% | 30.0% |" in printed and "+10.0" in printed
     assert output.read_text() in printed
     assert "Comparison of runs" in output.with_suffix(".html").read_text()
+
+
+def test_a_difference_has_the_unit_of_its_figure_and_one_run_decides_nothing(tmp_path, capsys):
+    ks, paths = (1, 5, 10), []
+    for number in range(2):
+        path = tmp_path / f"_run_<b>{number}*" / "evaluations" / "retrieval.json"
+        path.parent.mkdir(parents=True)
+        recalls = {f"retrieval/val/recall@{k}": (k + number) / 20 for k in ks}
+        figures = {
+            **recalls,
+            "retrieval/val/rsum": 0.15 + number / 40,
+            "retrieval/val/mean_rank": 7.25 - number,
+        }
+        write_results(path, figures, {"checkpoint": "x"})
+        path.with_suffix(".npz").write_bytes(
+            outcomes_to_bytes({name: np.arange(9.0) + value for name, value in recalls.items()})
+        )
+        paths.append(str(path))
+    output = tmp_path / "comparison.md"
+    assert main.main(["--job=compare", *paths, f"--output={output}"]) == 0
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in output.read_text().splitlines()
+        if "|" in line
+    ]
+    levels = [row for row in rows if row[0].startswith("retrieval") and len(row) == 3]
+    names = [f"retrieval/val/{name}" for name in ("mean_rank", "recall@1", "recall@5", "recall@10", "rsum")]
+    assert [row[0] for row in levels] == names and levels[-1][1:] == ["15.0", "17.5"]
+    differences = {row[0]: row[2:] for row in rows if len(row) == 6}
+    assert (
+        differences["retrieval/val/rsum"][0] == "+2.50"
+        and differences["retrieval/val/mean_rank"][0] == "-1.00"
+    )
+    assert differences["retrieval/val/recall@5"][0] == "+5.0"
+    assert {row[-1] for name, row in differences.items() if name.startswith("retrieval")} == {"-"}
+    assert "\\_run\\_\\<b\\>0\\*/evaluations" in output.read_text()
+    assert "provenance" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.evaluation.comparison.comparison import compare
 from vlp.evaluation.comparison.report import comparison_markdown
@@ -30,10 +31,9 @@ def run(options: JobOptions) -> int:
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from error
     output = Path(options.output or "runs/comparison.md")
-    output.parent.mkdir(parents=True, exist_ok=True)
     text, page = comparison_markdown(comparison), output.with_suffix(".html")
-    output.write_text(text, encoding="utf-8")
-    page.write_text(comparison_page(comparison), encoding="utf-8")
+    write_whole(output, text.encode())
+    write_whole(page, comparison_page(comparison).encode())
     print(text)
     print(f"tables: {output}   to look at: {page}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,13 +66,18 @@ def compare(runs: Sequence[Run]) -> Comparison:
         raise ValueError(f"there is nothing to compare: {' '.join(remarks) or 'name workdirs of runs'}")
     groups = variants(usable)
     remarks += _lacking(groups) + _unequal(groups)
-    names = list(dict.fromkeys(name for run in usable for name in run.figures))
+    names = sorted({name for run in usable for name in run.figures}, key=_by_numbers)
     return Comparison(
         groups,
         {name: [_level(group, name) for group in groups] for name in names},
         {name: [_difference(groups[0], group, name) for group in groups[1:]] for name in names},
         remarks,
     )
+
+
+def _by_numbers(name: str) -> list[tuple[int, str]]:
+    """Orders recall@5 before recall@10, and else by letters."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _usable(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:

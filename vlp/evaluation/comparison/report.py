@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ from vlp.evaluation.comparison.comparison import Comparison, Difference, Level
 from vlp.evaluation.report import format_figure
 
 _FEW_SEEDS = 5
+# Of Markdown and HTML; an underscore inside a word is none.
+_MARKS = re.compile(r"([\\`*\[\]<>|]|~(?=~)|&(?=#?\w+;)|(?<!\w)_|_(?!\w))")
 
 
 def variant_rows(comparison: Comparison) -> list[list[str]]:
@@ -51,10 +54,18 @@ def difference_rows(comparison: Comparison) -> list[list[str]]:
         interval = clear = "-"
         if np.isfinite(difference.low):
             interval = f"{in_points(name, difference.low)} to {in_points(name, difference.high)}"
-            clear = "outside" if difference.clear else "inside"
+            clear = verdict(comparison, letter, difference)
         what = f"{letter} - {comparison.variants[0].letter}"
         rows.append([name, what, in_points(name, difference.value), interval, difference.over or "-", clear])
     return rows
+
+
+def verdict(comparison: Comparison, letter: str, difference: Difference) -> str:
+    """Where zero lies, or '-' where it cannot be said: one run of a variant says nothing of another run of it."""
+    sizes = {variant.letter: len(variant.runs) for variant in comparison.variants}
+    if min(sizes[comparison.variants[0].letter], sizes[letter]) < 2:
+        return "-"
+    return "outside" if difference.clear else "inside"
 
 
 def differences(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
@@ -76,7 +87,7 @@ def caveats(comparison: Comparison) -> list[str]:
         if min(len(variant.runs) for variant in comparison.variants) < _FEW_SEEDS:
             words.append(
                 f"With fewer than {_FEW_SEEDS} seeds intervals are too narrow; with one they say nothing about another "
-                "run's."
+                "run's, so that nothing is said of zero."
             )
     return words + comparison.remarks
 
@@ -89,7 +100,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     parts += ["## Figures", _table(level_rows(comparison))]
     if len(comparison.variants) > 1:
         parts += [f"## Differences to {comparison.variants[0].letter}", _table(difference_rows(comparison))]
-    parts.append("\n".join(f"- {words}" for words in caveats(comparison)))
+    parts.append("\n".join(f"- {_escaped(words)}" for words in caveats(comparison)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -99,8 +110,10 @@ def is_share(name: str) -> bool:
 
 
 def in_points(name: str, value: float) -> str:
-    """A difference, with its sign: of shares in percentage points."""
-    return f"{100 * value:+.1f}" if is_share(name) else f"{value:+.3g}"
+    """A difference, with its sign, in the unit of the figure: of shares in percentage points, of ranks in ranks."""
+    unit = format_figure(name, 1.0).removesuffix("%")
+    decimals = len(unit.partition(".")[2]) + (not is_share(name))
+    return f"{float(unit) * value:+.{decimals}f}"
 
 
 def _level(name: str, level: Level | None, size: int) -> str:
@@ -114,6 +127,11 @@ def _level(name: str, level: Level | None, size: int) -> str:
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
     """Markdown; the first column to the left and the others, where they hold numbers, too."""
-    head, *body = ([cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows)
+    head, *body = ([_escaped(cell) for cell in row] for row in rows)
     lines = (head, ["---"] * len(head), *body)
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def _escaped(cell: str) -> str:
+    """A cell as it stands, whatever signs of Markdown or HTML are in it, as in the path of a run."""
+    return _MARKS.sub(r"\\\1", " ".join(cell.split("\n")))
