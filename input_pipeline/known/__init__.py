@@ -45,7 +45,7 @@ def known_set(path: str, columns: Mapping[str, str] | None = None) -> Source:
     name, equals, folder = path.partition("=")
     name, _, split = name.partition(":")
     if not equals or name not in KNOWN:
-        hint = did_you_mean(name, KNOWN)
+        hint = "" if name in KNOWN else did_you_mean(name, KNOWN)
         raise ValueError(
             f"known set '{path}' must be NAME[:SPLIT]=FOLDER with a name of {', '.join(KNOWN)}{hint}"
         )

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,9 @@ from input_pipeline.sources.folder import IMAGES
 from input_pipeline.sources.paths import read_beside
 
 CAPTIONS = 5  # of an image, in the standard retrieval protocol: the first five of those that have more
+
+
+T = TypeVar("T")
 
 
 class Missing(Exception):
@@ -49,19 +52,48 @@ class Karpathy(Listed):
         """Reads the file; raises Missing where it or all of the images are not there."""
         if not (folder / name).is_file():
             raise Missing(str(folder / name))
-        listed = json.loads((folder / name).read_text(encoding="utf-8"))["images"]
-        chosen = [image for image in listed if image["split"] == split]
+        content = _json(folder / name)
+        listed = _of(content, "images", list, str(folder / name))
+        places = [(image, f"{folder / name}, images[{at}]") for at, image in enumerate(listed)]
+        split_of = [_of(image, "split", str, where) for image, where in places]
+        kept = [place for place, own in zip(places, split_of, strict=True) if own == split]
+        chosen = [image for image, _ in kept]
         if not chosen:
             raise Missing(f"images of the split '{split}' in {folder / name}")
+        records = [_sentences(image, where) for image, where in kept]
         below = _below(folder, chosen[0])
-        files = [_path(below, {"filepath": "", **image}) for image in chosen]
-        super().__init__(folder, [_sentences(image) for image in chosen], files)
+        super().__init__(folder, records, [_path(below, {"filepath": "", **image}) for image in chosen])
 
 
-def _sentences(image: Mapping[str, Any]) -> Record:
-    texts = [clean_text(sentence["raw"]) for sentence in image["sentences"]]
+def _sentences(image: Mapping[str, Any], where: str) -> Record:
+    _of({"filepath": "", **image}, "filepath", str, where)
+    sentences = _of(image, "sentences", list, where)
+    texts = [
+        clean_text(_of(sentence, "raw", str, f"{where}.sentences[{at}]"))
+        for at, sentence in enumerate(sentences)
+    ]
     captions = tuple(Caption(text, "sentence", "en") for text in texts if text)
-    return Record(id=image["filename"], image=None, captions=captions[:CAPTIONS])
+    return Record(id=_of(image, "filename", str, where), image=None, captions=captions[:CAPTIONS])
+
+
+def _json(file: Path, text: str | None = None, line: int = 0) -> Any:
+    """What a JSON file, or a line of one, holds; raises ValueError with the file's name and the place."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig") if text is None else text)
+    except (ValueError, RecursionError) as error:
+        place = f", line {line}," if line else ""
+        raise ValueError(f"{file}{place} is no JSON: {error}") from None
+
+
+def _of(value: Any, key: str, kind: type[T], where: str) -> T:
+    """The value of a key; raises ValueError with the place where there is none, or one of another type."""
+    if not isinstance(value, Mapping) or not isinstance(value.get(key), kind):
+        found = (
+            f"{type(value).__name__}" if not isinstance(value, Mapping) else f"{value.get(key)!r:.60} there"
+        )
+        raise ValueError(f"{where} must have '{key}', a {kind.__name__}: it has {found}")
+    found_value: T = value[key]
+    return found_value
 
 
 def _path(below: str, image: Mapping[str, Any]) -> str:
@@ -105,18 +137,29 @@ class Xm3600(Listed):
             raise Missing(str(folder / "captions.jsonl"))
         if not (folder / "images").is_dir():
             raise Missing(f"{folder / 'images'} with KEY.jpg")
-        lines = (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
-        images = [json.loads(line) for line in lines if line.strip()]
-        keys = [image["image/key"] for image in images]
+        file = folder / "captions.jsonl"
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        images = [
+            (_json(file, line, at), f"{file}, line {at}") for at, line in enumerate(lines, 1) if line.strip()
+        ]
+        keys = [_of(image, "image/key", str, where) for image, where in images]
         records = [
-            Record(id=key, image=None, captions=_languages(image))
-            for key, image in zip(keys, images, strict=True)
+            Record(id=key, image=None, captions=_languages(image, where))
+            for key, (image, where) in zip(keys, images, strict=True)
         ]
         super().__init__(folder, records, [f"images/{key}.jpg" for key in keys])
 
 
-def _languages(image: Mapping[str, Any]) -> tuple[Caption, ...]:
-    by_language = {language: value["caption"] for language, value in image.items() if isinstance(value, dict)}
+def _languages(image: Mapping[str, Any], where: str) -> tuple[Caption, ...]:
+    by_language = {
+        language: _of(value, "caption", list, f"{where}, {language}")
+        for language, value in image.items()
+        if isinstance(value, dict)
+    }
+    if bad := [
+        language for language, texts in by_language.items() if not all(isinstance(one, str) for one in texts)
+    ]:
+        raise ValueError(f"{where}, {bad[0]}: 'caption' must hold texts")
     return tuple(
         Caption(clean_text(text), "sentence", language)
         for language, texts in by_language.items()
@@ -152,10 +195,21 @@ class Cifar:
         wanted = [place / file for file in (*splits[split], names)]
         if absent := [str(file) for file in wanted if not file.is_file()]:
             raise Missing(", ".join(absent))
+        size = labels + 3 * _SIDE * _SIDE
         rows = [np.fromfile(file, np.uint8) for file in wanted[:-1]]
-        self._rows = np.concatenate(rows).reshape(-1, labels + 3 * _SIDE * _SIDE)
+        for file, own in zip(wanted, rows, strict=False):
+            if not len(own) or len(own) % size:
+                raise ValueError(
+                    f"{file} has {len(own):,} bytes, no multiple of an image's {size:,}: fetch it again"
+                )
+        self._rows = np.concatenate(rows).reshape(-1, size)
         self._labels, self._split = labels, split
         self._names = [line.replace("_", " ") for line in wanted[-1].read_text(encoding="utf-8").split()]
+        highest = int(self._rows[:, labels - 1].max())
+        if highest >= len(self._names):
+            raise ValueError(
+                f"{wanted[-1]} has {len(self._names)} class names, and an image is of class {highest}"
+            )
 
     def __len__(self) -> int:
         return len(self._rows)

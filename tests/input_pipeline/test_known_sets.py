@@ -119,3 +119,66 @@ def test_names_and_splits_that_are_not_known(tmp_path: Path) -> None:
             known(path)
     with pytest.raises(ValueError, match="columns are known"):
         open_source({"format": "known", "path": f"cifar10={tmp_path}", "columns": {"label": "x"}})
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no JSON"),
+        (DEEP, "is no JSON: maximum recursion"),
+        ("[]", "must have 'images', a list: it has list"),
+        ('{"images": 3}', "must have 'images', a list: it has 3 there"),
+        ('{"images": [7]}', r", images\[0\] must have 'split', a str: it has int"),
+        (
+            '{"images": [{"split": "test"}]}',
+            r", images\[0\] must have 'sentences', a list: it has None there",
+        ),
+        (
+            '{"images": [{"split": "test", "filename": "a", "sentences": [{"raw": 5}]}]}',
+            r", images\[0\].sentences\[0\] must have 'raw', a str: it has 5 there",
+        ),
+        ('{"images": [{"split": "test", "sentences": []}]}', r", images\[0\] must have 'filename', a str"),
+    ],
+)
+def test_what_is_wrong_with_karpathys_file_is_said_with_its_place(
+    content: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "dataset_coco.json").write_text(content)
+    with pytest.raises(ValueError, match=f"dataset_coco.json.*{message}"):
+        known(f"coco_karpathy={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2, is no JSON"),
+        ("[1]", "line 2 must have 'image/key', a str: it has list"),
+        (
+            '{"image/key": "a", "de": {"caption": 1}}',
+            "line 2, de must have 'caption', a list: it has 1 there",
+        ),
+        ('{"image/key": "a", "de": {"caption": [1]}}', "line 2, de: 'caption' must hold texts"),
+    ],
+)
+def test_what_is_wrong_with_xm3600_s_captions_is_said_with_its_line(
+    line: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "captions.jsonl").write_text(f'{{"image/key": "b"}}\n{line}\n')
+    with pytest.raises(ValueError, match=f"captions.jsonl, {message}"):
+        known(f"xm3600={tmp_path}")
+
+
+def test_cifars_files_are_named_where_they_are_cut_off_or_do_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "batches.meta.txt").write_text("airplane\n")
+    (tmp_path / "test_batch.bin").write_bytes(bytes(3000))
+    with pytest.raises(ValueError, match=r"test_batch\.bin has 3,000 bytes, no multiple of an image's 3,073"):
+        known(f"cifar10={tmp_path}")
+    (tmp_path / "test_batch.bin").write_bytes(b"\x01" * 3073)
+    with pytest.raises(ValueError, match=r"batches\.meta\.txt has 1 class names, and an image is of class 1"):
+        known(f"cifar10={tmp_path}")
+    with pytest.raises(ValueError, match=r"^(?!.*did you mean)"):
+        known("cifar10")
