@@ -21,6 +21,7 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "source": ("", "data to prepare or inspect in place of the config's, or a foreign model to import"),
     "output": ("", "file or folder to write"),
 }
+PATHS = ("workdir", "checkpoint", "source", "output")
 HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
 
 
@@ -75,7 +77,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     """Turns the command line into a job's name and its options, config frozen. Touches no device."""
     jobs = available()
     line = configuration.parse(arguments, OPTIONS | options_of(jobs), _config_of_run)
-    options = dict(line.options)
+    options = {**line.options, **{name: _at_home(line.options[name]) for name in PATHS}}
     if options["job"] not in jobs:
         raise configuration.unknown("job", options["job"], jobs)
     job = jobs[options["job"]]
@@ -102,7 +104,7 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         source=options["source"],
         output=options["output"],
         own={name: options[name] for name in job.options},
-        paths=line.positional,
+        paths=tuple(map(_at_home, line.positional)),
         arguments=tuple(arguments),
     )
 
@@ -117,6 +119,11 @@ def options_of(jobs: Mapping[str, Job]) -> dict[str, tuple[Any, str]]:
     return found
 
 
+def _at_home(path: str) -> str:
+    """A path in which ~ is the home folder: no shell has said so behind --name=."""
+    return os.path.expanduser(path) if path.startswith("~") else path
+
+
 def _config_of_run(given: Mapping[str, str]) -> ConfigDict | None:
     """The config of the run whose checkpoint is read: what flags change where no `--config` is given."""
     if not given.get("checkpoint") or given.get("job", "train") == "train":
@@ -124,7 +131,7 @@ def _config_of_run(given: Mapping[str, str]) -> ConfigDict | None:
     from vlp.checkpoint import find_checkpoint, read_description
 
     try:
-        saved = read_description(find_checkpoint(given["checkpoint"])).config
+        saved = read_description(find_checkpoint(_at_home(given["checkpoint"]))).config
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return ConfigDict(configuration.completed(saved))

@@ -263,7 +263,7 @@ def load(
     The running mean of the weights is taken where the run kept one.
 
     Args:
-      path: a workdir, its `checkpoints`, or one step's folder.
+      path: a workdir, its `checkpoints`, or one step's folder; ~ is the home folder.
       step: which step of a run; None takes the newest intact one.
       batch_size: rows encoded at once.
       mesh: devices to spread each batch over, which all get the weights; None takes the default device.
@@ -271,7 +271,7 @@ def load(
     Raises:
       ValueError: there is no intact checkpoint at the path.
     """
-    folder = find_checkpoint(path, step)
+    folder = find_checkpoint(Path(path).expanduser(), step)
     description = read_description(folder)
     config = stage_config(FrozenConfigDict(completed(description.config)), description.progress["step"])
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
