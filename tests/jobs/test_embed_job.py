@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,6 +54,20 @@ def test_rows_are_the_models_own_with_what_is_known_of_them(checkpoint, data, wh
     assert text["rows"] == texts.shape[0] == len(texts.notes().texts)
     np.testing.assert_allclose(texts[:], model.encode_text(texts.notes().texts), atol=1e-5)
     np.testing.assert_array_equal(np.load(whole / image["shards"][1]), embeddings[15:31])
+
+
+def test_what_a_killed_process_left_of_its_own_files_is_removed(checkpoint, data, whole, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "embedded")
+    left = [
+        folder / "val" / "image" / f"0000000{number}.{end}.21e294aa.saving"
+        for number, end in ((0, "npy"), (1, "json"))
+    ]
+    left.append(folder / "index.json.21e294aa.saving")
+    others = [folder / "val" / "image" / f"{name}.21e294aa.saving" for name in ("00000099.npy", "notes.txt")]
+    for path in (*left, *others):
+        path.write_bytes(b"half")
+    assert embed_job(checkpoint, data, folder, "--config.embed.feature=both") == 0
+    assert not any(path.exists() for path in left) and all(path.exists() for path in others)
 
 
 def test_parquet_holds_the_same(checkpoint, data, whole, tmp_path):
@@ -129,7 +144,9 @@ def test_embeddings_are_evaluated_as_their_checkpoint_is(checkpoint, data, whole
             "--config.evaluators.features.parts=('knn','few_shot')",
         ]
         assert main.main(arguments) == 0
-        return json.loads((tmp_path / "figures.json").read_text())
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert figures.pop("provenance")["images"] == {"val": 69}
+        return figures
 
     assert evaluate(f"--source={whole}") == pytest.approx(evaluate(f"--checkpoint={checkpoint}"), abs=1e-5)
     capsys.readouterr()

@@ -23,7 +23,7 @@ from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import TextView
 from input_pipeline.whole_files import write_whole
-from vlp.embeddings.store import Embeddings, Notes, shard_path, write_shard
+from vlp.embeddings.store import Embeddings, Notes, remove_unfinished, shard_path, write_shard
 from vlp.model import IN_FLIGHT, Model
 
 SHARD_RECORDS, BATCH_ROWS = 8192, 256
@@ -165,7 +165,7 @@ def embed(
     process: tuple[int, int] = (0, 1),
     report: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Encodes the records of this process's shards that are not finished yet.
+    """Encodes the records of this process's shards that are not finished yet, and removes what a killed one left.
 
     Args:
       records: of the model's preprocessing.
@@ -183,6 +183,8 @@ def embed(
     """
     folder.mkdir(parents=True, exist_ok=True)
     ranges = records.shards(shard_records, process)
+    own = {shard_path(folder, number, form).stem for number in ranges}
+    remove_unfinished(folder, lambda name: name.partition(".")[0] in own)
     missing = {n: indices for n, indices in ranges.items() if not shard_path(folder, n, form).exists()}
     report(sum(map(len, ranges.values())) - sum(map(len, missing.values())))
     reading = _Reading(records, missing, report)

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32
 
-from input_pipeline.whole_files import write_whole, writing_whole
+from input_pipeline.whole_files import ASIDE, write_whole, writing_whole
 
 FORMATS = ("npy", "parquet")
 
@@ -50,6 +50,18 @@ COLUMNS = {
 def shard_path(folder: Path, number: int, form: str) -> Path:
     """The file that is there once the shard is complete."""
     return folder / f"{number:08d}.{form}"
+
+
+def remove_unfinished(folder: Path, mine: Callable[[str], bool]) -> None:
+    """Removes what writers that were killed have left of some files: each as large as the file was to be.
+
+    Args:
+      folder: of the files.
+      mine: whether a file of this name is written by this process alone, which has begun none yet.
+    """
+    for path in sorted(folder.glob(f"*{ASIDE}")):
+        if mine(path.name.removesuffix(ASIDE).rpartition(".")[0]):
+            path.unlink(missing_ok=True)
 
 
 def write_shard(path: Path, rows: Float32[np.ndarray, "n dim"], notes: Notes) -> None:

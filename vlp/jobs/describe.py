@@ -10,6 +10,7 @@ from typing import Any
 from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
 from input_pipeline.views.class_names import naming_rule
+from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.evaluation.texts.descriptions import characteristic_tags, describe
 from vlp.jobs import JobOptions
@@ -42,8 +43,7 @@ def run(options: JobOptions) -> int:
             f"no record of {', '.join(options.config.data.sources)} has both a label and tags: say in "
             "data.sources.NAME.columns where they are"
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(sentences, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(output, (json.dumps(sentences, indent=1, ensure_ascii=False) + "\n").encode())
     count = sum(map(len, sentences.values()))
     print(
         f"{output}: {count} descriptions of {len(sentences)} classes; {len(tags) - len(sentences)} have no tags"

@@ -16,7 +16,7 @@ from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError, to_dict
 from vlp.embeddings.encode import Records, check_same_start, embed
-from vlp.embeddings.store import Embeddings, shard_path
+from vlp.embeddings.store import Embeddings, remove_unfinished, shard_path
 from vlp.jobs import JobOptions
 from vlp.jobs._sources import asked_sources
 from vlp.model import Model
@@ -53,6 +53,8 @@ def run(options: JobOptions) -> int:
         parts = list(_parts(options, model))
         digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
         check_same_start(output, _begun_with(digest, parts, settings))
+        if not jax.process_index():
+            remove_unfinished(output, lambda name: name == "index.json")
         for part in parts:
             _embed(part, model, settings, output)
     if not _all_there(parts, settings, output):
