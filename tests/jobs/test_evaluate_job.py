@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import main
+import vlp
 from vlp.evaluation.comparison.runs import read_run
 
 
@@ -134,3 +135,22 @@ def test_a_set_that_does_not_fit_is_said_before_anything_is_encoded(run, data, t
     ]
     assert main.main(["--job=evaluate", *arguments]) == 2
     assert "evaluation set 'source' has no captions" in capsys.readouterr().err
+
+
+def test_a_path_may_begin_at_home(evaluate, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert evaluate("--checkpoint=~/run", "--output=~/figures.json") == 0
+    assert (tmp_path / "figures.json").exists()
+    assert vlp.load("~/run").config.name == "quickstart"
+    assert evaluate("--checkpoint=~/run") == 0 and (run / "evaluations" / "features.json").exists()
+    alone = [
+        "--config.evaluators.zero_shot.final=False",
+        "--config.evaluators.retrieval.k=(3,)",
+        "--output=~/own.json",
+    ]
+    assert (
+        main.main(["--job=evaluate", "--checkpoint=~/run", "--config.evaluators.retrieval.sets=val", *alone])
+        == 0
+    )
+    own = json.loads((tmp_path / "own.json").read_text())
+    assert own["provenance"]["config"] == "quickstart" and "retrieval/val/text_to_image/recall@3" in own
