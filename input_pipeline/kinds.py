@@ -1,8 +1,8 @@
 """The kinds of sources and tokenizers by name, and classes of anybody's package. Imports nothing until one is used.
 
 A file of `sources` or `tokenizers` says itself what it brings: `FORMATS` or `KINDS`, names to classes or functions; a
-source the endings of its files, too: `SUFFIXES`, endings to formats. What may lie beside other data, as the table that was
-written when shards were made, says `ALSO_BESIDE = True`.
+source the endings of its files, too: `SUFFIXES`, endings to formats. What may lie beside other data, as the table that
+was written when shards were made, says `ALSO_BESIDE = True`.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def test_wrong_files_and_settings_are_refused(tokenizer: Tokenizer, tmp_path: Pa
         load_tokenizer({**config, "vocabulary_size": 7})
     with pytest.raises(ValueError, match="length 2"):
         load_tokenizer({**config, "length": 2})
-    with pytest.raises(ValueError, match="tokenizer.kind='words'"):
+    with pytest.raises(ValueError, match=r"tokenizer\.kind='words'"):
         load_tokenizer({**config, "kind": "words"})
     (tmp_path / "bad.model").write_bytes(b"no model")
     with pytest.raises(ValueError, match="no SentencePiece model"):
