@@ -1,0 +1,15 @@
+"""Captions against foils that differ in a word or in the order of words: SugarCrepe, Winoground."""
+
+from __future__ import annotations
+
+from configs.settings.evaluators import PREFIX_TOKEN
+from configs.settings.setting import Setting
+
+CLASS = "vlp.evaluation.composition.compositional:Compositional"
+
+SETTINGS = {
+    "questions": Setting(
+        "", "SugarCrepe's or Winoground's file or folder; '' = captions that differ in one word"
+    ),
+    "prefix_token": PREFIX_TOKEN,
+}
