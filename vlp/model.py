@@ -23,6 +23,7 @@ from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
+from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
 
@@ -65,6 +66,23 @@ class Model:
         self._variables, self._batch_size, self._mesh = variables, batch_size, mesh
         self._view = EvaluationView(preprocessing)
         self._encoders = _compile_encoders(graphdef, preprocessing, mesh)
+
+    def require(self, towers: Iterable[str], who: str = "this") -> None:
+        """Refuses what needs a tower that the model does not have.
+
+        Args:
+          towers: of 'image' and 'text'.
+          who: needs them.
+
+        Raises:
+          ValueError: names both.
+        """
+        for tower in towers:
+            if tower not in self._variables:
+                raise ValueError(
+                    f"{who} needs a {tower} tower, and the model has none: nothing in the run that trained it read "
+                    f"{tower}s"
+                )
 
     def with_variables(self, variables: PyTree) -> Model:
         """The same model with other weights; what is compiled stays compiled."""
@@ -198,6 +216,7 @@ class Model:
           size: rows of the result, of which those after the n-th mean nothing; 0 is the next power of two, or a whole
             batch where that is less. A mesh may ask for more: for a multiple of its devices.
         """
+        self.require(["text" if kind == "text" else "image"])
         return self._encoders[kind](self._variables, *(self._padded(rows, size) for rows in inputs))
 
     def _padded(self, rows: Shaped[np.ndarray, "n ..."], size: int) -> Shaped[Array, "padded ..."]:
@@ -275,6 +294,7 @@ def load(
     description = read_description(folder)
     config = stage_config(FrozenConfigDict(completed(description.config)), description.progress["step"])
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
+    arrays = load_model_arrays(folder)
     abstract = nnx.eval_shape(
         lambda: DualEncoder(
             config.model,
@@ -282,9 +302,9 @@ def load(
             length=tokenizer.length,
             compute=resolve_compute(config.model),
             rngs=nnx.Rngs(0),
+            towers=[tower for tower in TOWERS if tower in arrays["params"]["model"]],
         )
     )
-    arrays = load_model_arrays(folder)
     variables = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
     return Model(
         nnx.graphdef(abstract),

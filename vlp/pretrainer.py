@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 from vlp.encodings import Encodings
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.families import TOWERS
 from vlp.objectives import active_objectives
 from vlp.randomness import named_rngs
 
@@ -19,13 +21,16 @@ from vlp.randomness import named_rngs
 class Pretrainer(nnx.Module):
     """Towers and objectives; called with a batch, it gives the step's loss."""
 
-    def __init__(self, config: Any, *, vocabulary_size: int, compute: Compute):
+    def __init__(
+        self, config: Any, *, vocabulary_size: int, compute: Compute, towers: Collection[str] = TOWERS
+    ):
         """Builds what the config switches on.
 
         Args:
           config: the whole resolved config.
           vocabulary_size: of the tokenizer in use.
           compute: how the towers compute.
+          towers: which to build; see `vlp.training.towers`.
         """
         key = jax.random.key(config.seed)
         self.model = DualEncoder(
@@ -34,6 +39,7 @@ class Pretrainer(nnx.Module):
             length=config.tokenizer.length,
             compute=compute,
             rngs=named_rngs(key, "model"),
+            towers=towers,
         )
         self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key))
         self.weights = {name: config.objectives[name].weight for name in self.objectives}

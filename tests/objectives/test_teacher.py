@@ -26,6 +26,7 @@ def test_the_teacher_follows_the_student_and_is_restored(config, tmp_path):
     config.model.scan_blocks = "scan"
     config.objectives.contrastive.weight = 0.0
     config.objectives.self_distillation.update(SETTINGS)
+    config.data.image_views = {"global_crops": {"count": 2}, "local_crops": {"count": 2, "resolution": 8}}
     config.optimizer.schedule.update(name="constant", warmup_steps=0)
     mesh = jax.make_mesh(
         (1, 1, 1), ("data", "fsdp", "model"), (jax.sharding.AxisType.Auto,) * 3, devices=jax.devices()[:1]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from vlp.checkpoint.names import ARRAYS, LISTING, MERGED
 SAVE_SECONDS = 1200.0  # that writing may take, by a clock that nobody sets
 # Orbax measures its own limit by the wall clock, which a late time server or a resumed machine moves by hours.
 _PATIENT = ocp.options.AsyncOptions(timeout_secs=100 * 365 * 24 * 3600)
+_TOWER = re.compile(r"(^|/)model/(image|text)(_projection)?/")
 _PATTERN = frozenset("*?[]\\")
 
 Parts = Mapping[str, PyTree]
@@ -113,7 +115,7 @@ def load_arrays(folder: Path, abstract: Parts) -> dict[str, PyTree]:
       abstract: parts to read, of `jax.ShapeDtypeStruct`s with a sharding, in the containers wanted.
 
     Raises:
-      ValueError: the arrays saved have other names, shapes or dtypes.
+      ValueError: the arrays saved have other names, shapes or dtypes. A tower that is there and not wanted is left.
     """
     listing = _read_listing(folder)
     differences = [
@@ -175,7 +177,10 @@ def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[s
 
 def _loaded_by_orbax(folder: Path, filled: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     try:
-        loaded: dict[str, dict[str, Any]] = ocp.load_checkpointables(folder / ARRAYS, filled)
+        context = ocp.Context()
+        context.pytree.loading.partial_load = True  # there may be what is `_left_behind`
+        with context:
+            loaded: dict[str, dict[str, Any]] = ocp.load_checkpointables(folder / ARRAYS, filled)
     except (
         FileNotFoundError,
         KeyError,
@@ -250,13 +255,26 @@ def _refuse_deleted(flat: dict[str, dict[str, Any]]) -> None:
 
 def _differences(saved: dict[str, Layout], wanted: dict[str, Layout]) -> list[str]:
     absent = [f"{name} is not in the checkpoint" for name in wanted if name not in saved]
-    surplus = [f"{name} is only in the checkpoint" for name in saved if name not in wanted]
+    surplus = [
+        f"{name} is only in the checkpoint"
+        for name in saved
+        if name not in wanted and not _left_behind(name, wanted)
+    ]
     changed = [
         f"{name} is {_words(saved[name])} there, {_words(wanted[name])} here"
         for name in wanted
         if name in saved and _words(saved[name]) != _words(wanted[name])
     ]
     return absent + surplus + changed
+
+
+def _left_behind(name: str, wanted: Collection[str]) -> bool:
+    """Whether an array belongs to a tower of which nothing is asked for.
+
+    Checkpoints from before have towers that nothing read, and moments of those that nothing trained.
+    """
+    tower = _TOWER.search(name)
+    return tower is not None and not any(f"model/{tower[2]}/" in other for other in wanted)
 
 
 def _words(layout: Layout) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -73,6 +73,7 @@ class Evaluator(Protocol):
     """
 
     name: str
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "text"})  # towers
 
     if TYPE_CHECKING:  # a property that is there would be taken for the default of a dataclass's field
 

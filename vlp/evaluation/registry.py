@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vlp.configuration.needs import evaluation_sets
-from vlp.configuration.parts import find_part
+from vlp.configuration.parts import Part, find_part
 from vlp.evaluation.protocols import EvaluationSet, Evaluator
 
 
@@ -29,15 +29,24 @@ def required_sets(config: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, options in _active(config) for name in evaluation_sets(options)))
 
 
+def towers_read(config: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Returns which towers the evaluators that are on read, of 'image' and 'text'."""
+    kinds = (_part(name, entry).load() for name, entry in _active(config))
+    return frozenset().union(*(getattr(kind, "reads", Evaluator.reads) for kind in kinds))
+
+
 def _active(config: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     return (
         (name, config[name]) for name in sorted(config) if config[name]["every"] > 0 or config[name]["final"]
     )
 
 
+def _part(name: str, entry: Mapping[str, Any]) -> Part:
+    return find_part("evaluators", entry.get("kind", name), f"evaluators.{name}")
+
+
 def _build(name: str, entry: Mapping[str, Any], data: Mapping[str, EvaluationSet]) -> Evaluator:
-    where = f"evaluators.{name}"
-    part = find_part("evaluators", entry.get("kind", name), where)
+    where, part = f"evaluators.{name}", _part(name, entry)
     if unknown := sorted(set(entry) - set(part.settings)):
         raise ValueError(f"{where} has no option {unknown[0]!r}: it takes {', '.join(part.settings)}")
     if not entry["sets"]:

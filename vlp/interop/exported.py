@@ -20,6 +20,7 @@ from vlp.interop.files import write_weights
 from vlp.interop.images import write_preprocessing
 from vlp.interop.mapping import Tensors, flattened, write
 from vlp.interop.text import write_tokenizer
+from vlp.models.families import TOWERS
 from vlp.models.positions import sincos2d
 from vlp.models.sizes import tower_size
 
@@ -48,6 +49,8 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
     arrays = load_model_arrays(folder)
     tree = {**arrays.get("ema", arrays["params"])["model"], **_merged(arrays)}
+    if absent := [tower for tower in TOWERS if tower not in tree]:
+        raise ValueError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
     leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
     model = stage_config(ConfigDict(completed(description.config)), description.progress["step"]).model
     if tokenizer.prefix_tokens:

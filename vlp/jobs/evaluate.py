@@ -21,6 +21,7 @@ from vlp.evaluation.provenance import PROVENANCE, in_words, left_out, provenance
 from vlp.jobs import JobOptions
 from vlp.jobs._evaluated import Evaluated, evaluated
 from vlp.jobs._place import place_of
+from vlp.model import Model
 from vlp.processes.join import join
 from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
@@ -42,6 +43,9 @@ def run(options: JobOptions) -> int:
         join(options.config.distributed)
         asked = evaluated(options)
         evaluators = build_evaluators(asked.config.evaluators, asked.sets)
+        if isinstance(asked.model, Model):
+            for one in evaluators:
+                asked.model.require(sorted(one.reads), f"evaluators.{one.name}")
     if not evaluators:
         raise ConfigError(
             "no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true"

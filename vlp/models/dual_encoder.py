@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -12,15 +13,28 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.models.families import family
+from vlp.models.families import TOWERS, family
 from vlp.models.heads import projection
 
 
 class DualEncoder(nnx.Module):
-    """What a user of the trained model needs: images and captions to unit vectors of one space."""
+    """What a user of the trained model needs: images and captions to unit vectors of one space.
 
-    def __init__(self, config: Any, *, vocabulary_size: int, length: int, compute: Compute, rngs: nnx.Rngs):
-        """Builds both towers.
+    Attributes:
+      image, text: the towers; None where nothing reads one, and so are `image_projection` and `text_projection`.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        *,
+        vocabulary_size: int,
+        length: int,
+        compute: Compute,
+        rngs: nnx.Rngs,
+        towers: Collection[str] = TOWERS,
+    ):
+        """Builds the towers.
 
         Args:
           config: `model` of the config, with `image`, `text`, `embed_dim` and `logit_scale`.
@@ -28,6 +42,7 @@ class DualEncoder(nnx.Module):
           length: tokens a caption has.
           compute: dtype, attention implementation, scan and remat.
           rngs: where initial values come from.
+          towers: which to build, of 'image' and 'text'.
         """
         self.embed_dim, self.compute = config.embed_dim, compute
         self.image = family("image", config.image).build(config.image, compute=compute, rngs=rngs)
@@ -41,6 +56,10 @@ class DualEncoder(nnx.Module):
                 (config.text.get("projection", ""), self.text.width),
             )
         )
+        # Let go only now: the initial values of one tower are the same without the other. Compiled, this draws nothing.
+        for name in set(TOWERS) - set(towers):
+            setattr(self, name, None)
+            setattr(self, f"{name}_projection", None)
         # The parameter is the logarithm of the scale; the step clamps it after the update (CLIP, section 2.5), where it
         # is learned.
         self.learns_scale = config.logit_scale.learn

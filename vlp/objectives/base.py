@@ -56,6 +56,7 @@ class Objective(nnx.Module):
       fields: the batch fields it reads; the data deliver these, or the config is refused.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value: a batch
         with another number than -1 (none) and those below it ends the run.
+      reads: towers it reads, of 'image' and 'text', beside those that its fields go through.
       parts: names of its attributes that outlive training: modules that another run starts from, with the towers.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
         `vlp.training.episodes`.
@@ -63,6 +64,7 @@ class Objective(nnx.Module):
 
     fields: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({})
+    reads: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     episode: Episode | None = None
 

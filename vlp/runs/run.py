@@ -42,6 +42,7 @@ from vlp.training.signals import StopSignal
 from vlp.training.start import ORIGINS, check_bounds, start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak
+from vlp.training.towers import check_started
 from vlp.training.writers import MetricsWriter, steps_with, write_results
 
 ELSEWHERE = ("mesh", "distributed")  # settings of the machines: a run may go on on others
@@ -204,6 +205,8 @@ class Run:
             return self.restored(self.newest)
         settings = self.config.checkpoint
         origins = [f"checkpoint.{name}={settings[name]}" for name in ORIGINS if settings[name]]
+        with configuring():
+            check_started(self.stages[0].training.towers, self.config)
         if not origins:
             return self.stages[0].training.initial_state(), 0
         with configuring():  # what is given is a whole model

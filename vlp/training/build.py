@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -12,13 +13,16 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from vlp.models.compute import resolve_compute
+from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.objectives.base import Episode
 from vlp.parallel.sharding import state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import held_paths, make_optimizer
+from vlp.training.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState, averaged, create_state, parameter_bounds, split
 from vlp.training.step import Gradient, make_gradient, make_train_step
+from vlp.training.towers import Towers, idle_paths, towers_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Training:
 
     Attributes:
       model_graphdef: structure of the dual encoder alone, for evaluation.
+      towers: that are built, and of those which evaluators alone read.
       bounds: intervals that parameters are clamped to after an update, by path.
       held: slash-joined paths of the parameters that no step changes.
       abstract_state: shapes, dtypes and shardings of the state: what a checkpoint is restored into.
@@ -41,6 +46,7 @@ class Training:
     """
 
     model_graphdef: nnx.GraphDef
+    towers: Towers
     bounds: Bounds
     held: frozenset[str]
     abstract_state: PyTree
@@ -67,13 +73,18 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
     """
     compute = resolve_compute(config.model, mesh.devices.flat[0].platform)
 
-    def make_pretrainer() -> Pretrainer:
-        return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute)
+    def make_pretrainer(built: Collection[str] = TOWERS) -> Pretrainer:
+        return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute, towers=built)
 
     abstract = nnx.eval_shape(make_pretrainer)
+    towers = towers_of(config, abstract)
+    if towers.built != TOWERS:
+        make_pretrainer = functools.partial(make_pretrainer, towers.built)
+        abstract = nnx.eval_shape(make_pretrainer)
     graphdef, abstract_params, _ = split(abstract)
     optimizer, schedule = make_optimizer(config.optimizer, config.steps, abstract_params)
-    ema_decay, held = config.optimizer.ema_decay, held_paths(config.optimizer, abstract_params)
+    ema_decay = config.optimizer.ema_decay
+    held = held_paths(config.optimizer, abstract_params) | idle_paths(towers, tree_paths(abstract_params))
 
     def initial_state() -> TrainState:
         _, params, rest = split(make_pretrainer())
@@ -88,6 +99,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
     )
     return Training(
         model_graphdef=nnx.graphdef(abstract.model),
+        towers=towers,
         bounds=bounds,
         held=held,
         abstract_state=jax.tree.map(

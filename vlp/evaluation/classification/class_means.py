@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
@@ -114,6 +114,7 @@ class ClassMeans(Evaluator):
     seed: int = 0
 
     name: str = "class_means"
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def __post_init__(self) -> None:
         if self.learned not in self.data:

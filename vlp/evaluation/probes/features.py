@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -55,6 +55,7 @@ class Features(Evaluator):
     shots: tuple[int, ...] = (1, 5, 10)
 
     name: str = "features"
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def __post_init__(self) -> None:
         for option, known in (("parts", PARTS), ("train_sets", self.data), ("validation_sets", self.data)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
@@ -69,6 +70,7 @@ class ImageRetrieval(Evaluator):
     relevant: str = "label"
 
     name: str = "image_retrieval"
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return {name: float(np.mean(values)) for name, values in self.outcomes(model).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import jax
 import numpy as np
@@ -53,6 +54,7 @@ class Clusters(Evaluator):
     iterations: int = 100
 
     name: str = "clusters"
+    reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def check(self) -> None:
         for name in self.sets:

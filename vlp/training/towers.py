@@ -1,0 +1,68 @@
+"""Which towers a run builds, and which of them it trains: those that something reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from vlp.evaluation.registry import towers_read
+from vlp.models.families import TOWERS
+from vlp.pretrainer import Pretrainer
+
+
+class Towers(NamedTuple):
+    """The towers of a run, of 'image' and 'text'.
+
+    Attributes:
+      built: that an active objective or an evaluator that is on reads.
+      idle: of those, what evaluators alone read: no step changes them.
+    """
+
+    built: tuple[str, ...]
+    idle: tuple[str, ...]
+
+
+def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
+    """Finds out which towers are read.
+
+    Args:
+      config: the whole resolved config.
+      pretrainer: with both towers and the active objectives; shapes are enough.
+    """
+    objectives = pretrainer.objectives.values()
+    trained = {tower for field in pretrainer.fields if (tower := _tower_of(config, field))}
+    trained |= {tower for one in objectives for tower in one.reads}
+    read = trained | towers_read(config.evaluators)
+    return Towers(
+        tuple(tower for tower in TOWERS if tower in read),
+        tuple(tower for tower in TOWERS if tower in read - trained),
+    )
+
+
+def _tower_of(config: Any, field: str) -> str:
+    """The tower that encodes a batch field; '' of one that is not encoded."""
+    if field == "image" or field in config.data.image_views:
+        return "image"
+    return "text" if field == "text" or field in config.data.text_views else ""
+
+
+def idle_paths(towers: Towers, paths: Collection[str]) -> frozenset[str]:
+    """Picks the paths of parameters that belong to towers which nothing trains."""
+    branches = tuple(f"model/{tower}{part}/" for tower in towers.idle for part in ("", "_projection"))
+    return frozenset(path for path in paths if path.startswith(branches))
+
+
+def check_started(towers: Towers, config: Any) -> None:
+    """Refuses, in a fresh run, evaluators that would measure a tower that is neither trained nor started from anything.
+
+    Raises:
+      ValueError: the tower, and what to do.
+    """
+    settings = config.checkpoint
+    for tower in towers.idle:
+        if not (settings.start or settings[f"start_{tower}"]):
+            raise ValueError(
+                f"an evaluator that is on reads the {tower} tower, which no active objective trains and which starts "
+                f"from nothing: switch the evaluator off, give an objective a weight that reads {tower}s, or set "
+                f"checkpoint.start_{tower}"
+            )
