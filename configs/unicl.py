@@ -22,5 +22,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.objectives.contrastive.targets = "label"
     config.model.logit_scale.init = 2.71828
     config.optimizer.update(weight_decay=0.1, clip_norm=5.0)
-    config.data.sources = {"captions": quickstart_source("train"), "labels": quickstart_labels("train")}
+    captions = quickstart_source("train")
+    # A captioned pair is a class of its own, but for equal texts: labels are those of the other source alone.
+    captions["columns"] = {**captions["columns"], "label": ""}
+    config.data.sources = {"captions": captions, "labels": quickstart_labels("train")}
     return config
