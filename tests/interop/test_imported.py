@@ -171,6 +171,7 @@ OPEN_CLIP: dict[str, tuple[Callable[[Path], None], str]] = {
     "no patches": (cfg(vision_cfg__patch_size=0), "vision_cfg.patch_size=0"),
     "no squares": (cfg(vision_cfg__image_size=[32, 48]), r"vision_cfg.image_size=\[32, 48\].*only squares"),
     "layers of text": (cfg(vision_cfg__layers=["2"]), "vision_cfg.layers='2'"),
+    "stages of text": (cfg(text_cfg__layers=[1]), r"text_cfg.layers=\[1\]"),
     "other stages": (cfg(vision_cfg__layers=[1, 1, 1, 1]), "none of our resnets"),
     "no embeddings": (cfg(embed_dim=None), "embed_dim=None"),
     "a flag of text": (cfg(quick_gelu="yes"), "quick_gelu='yes'"),

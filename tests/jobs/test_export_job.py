@@ -105,3 +105,59 @@ def test_weights_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match=r"model\.safetensors cannot be written"):
         write_weights({"a": np.zeros(1, np.float32)}, tmp_path / "missing" / "model.safetensors")
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_the_note_says_how_far_embeddings_move(
+    form: str, clip_like: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of pictures that are not square, which this model pads: transformers squashes them, open_clip pads, too."""
+    import vlp
+    from input_pipeline.views.image import EvaluationView
+    from vlp.interop import seen
+    from vlp.interop.images import preprocessing_of
+
+    assert run(clip_like, tmp_path / "theirs", form) == 0
+    said = capsys.readouterr().out
+    family = {"huggingface": "huggingface_clip", "open_clip": "open_clip"}[form]
+    there = EvaluationView(preprocessing_of(tmp_path / "theirs", family))
+    pictures = list(seen._not_square())[: seen.MOST]
+    assert len(pictures) == 32 and all(min(image.size) / max(image.size) < 0.9 for image in pictures)
+    model = vlp.load(clip_like)
+    cosines = np.sum(model.encode_image(pictures) * model.encode_image_array(there.load(pictures)), axis=1)
+    assert (
+        f"of 32 bundled pictures that are not square, the embeddings there have a cosine of {cosines.mean():.4f}"
+        in said
+    )
+    assert f"{cosines.min():.4f} at least" in said
+    assert ("squashes images" in said) == (form == "huggingface")
+    assert cosines.min() < 0.9999 if form == "huggingface" else cosines.min() > 0.99
+
+
+def test_nothing_is_measured_where_nothing_differs(
+    clip_like: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vlp.interop import seen
+
+    assert run(clip_like, tmp_path / "theirs") == 0
+    assert main(["--job=import", f"--source={tmp_path / 'theirs'}", f"--workdir={tmp_path / 'again'}"]) == 0
+    capsys.readouterr()
+    assert run(tmp_path / "again", tmp_path / "back") == 0
+    assert "note" not in capsys.readouterr().out, "what was imported comes out the same"
+    monkeypatch.setattr(seen, "PICTURES", "nowhere.parquet")
+    assert seen.cosines_there(clip_like, {}).shape == (0,)
+
+
+def test_a_tokenizer_that_ends_texts_as_it_begins_them_goes_nowhere(
+    clip_like: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from input_pipeline.tokenizers.special import SpecialIds
+
+    def alike(data: bytes, spec: dict[str, object]) -> object:
+        tokenizer = load_tokenizer(quickstart_config.get_config().tokenizer)
+        tokenizer.special = SpecialIds(0, 3, 3)
+        return tokenizer
+
+    monkeypatch.setattr(exported, "tokenizer_from_bytes", alike)
+    assert run(clip_like, tmp_path / "theirs") == 2
+    assert "begins texts with it" in capsys.readouterr().err

@@ -234,7 +234,10 @@ def _write_huggingface(spec: Mapping[str, Any], folder: Path, *, siglip: bool) -
     update_json(folder / PREPROCESSOR, content)
     notes = _differences(spec, "transformers", "transformers")
     if spec["resize"] == "pad":
-        notes.append("transformers squashes images that are not square, where this model pads them")
+        notes.append(
+            "transformers squashes images that are not square, where this model pads them: a model trained with "
+            "--config.data.image.resize=squash or crop sees the same there"
+        )
     return notes
 
 

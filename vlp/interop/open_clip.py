@@ -83,15 +83,16 @@ def _said(given: Config, known: Config, where: str) -> dict[str, Any]:
     given = {key: value for key, value in given.items() if value is not None}
     for key, value in given.items():
         if key in known:
-            _check(key, value, known[key], f"{WHERE}{where}.{key}")
+            lists = LISTS if where == "vision_cfg" else ()
+            _check(key, value, known[key], f"{WHERE}{where}.{key}", lists)
         # What is off is not missed.
         elif key not in IGNORED and value and value not in HARMLESS.get(key, ()):
             raise ValueError(f"{WHERE}{where}.{key}={value!r} is not supported")
     return {**known, **given}
 
 
-def _check(key: str, value: Any, default: Any, where: str) -> None:
-    if key in LISTS and isinstance(value, list):
+def _check(key: str, value: Any, default: Any, where: str, lists: tuple[str, ...]) -> None:
+    if key in lists and isinstance(value, list):
         for one in value:
             fields.whole(one, where)
     elif key != "eos_id":  # which may be 0
