@@ -29,7 +29,8 @@ class EvaluationSet:
 
     Attributes:
       images: at the model's resolution; of a large set, ImagesOnDemand, which are indexed and encoded alike.
-      captions: in the wanted languages, the source's best first; may be empty for an image.
+      captions: in the wanted languages, the source's best first; may be empty for an image. Of a set that speaks
+        none of them but one other, in that.
       translations: the captions of every other language, by language.
       labels: '' where there is none.
       skipped: how many records were left out, by reason.
@@ -139,11 +140,14 @@ def _whole(
     bad: Mapping[int, BadRecord],
     languages: tuple[str, ...],
 ) -> EvaluationSet:
+    others = _other_languages(records, languages)
+    if len(others) == 1 and not any(_captions(records, languages)):
+        languages, others = (others[0],), []
     return EvaluationSet(
         images=images,
         ids=tuple(record.id for record in records),
         captions=_captions(records, languages),
-        translations={one: _captions(records, (one,)) for one in _other_languages(records, languages)},
+        translations={one: _captions(records, (one,)) for one in others},
         labels=tuple(record.label for record in records),
         tags=tuple(record.tags for record in records),
         groups=tuple(record.group for record in records),

@@ -13,7 +13,5 @@ from configs import base
 def get_config() -> ConfigDict:
     config = base.get_config()
     config.name = "retrieval"
-    config.evaluators.retrieval.update(
-        final=True, sets=("val_vendor", "test"), languages=("de", "es", "fr", "it", "ja", "zh")
-    )
+    config.evaluators.retrieval.update(final=True, sets=("val_vendor", "test"), languages=("*",))
     return config

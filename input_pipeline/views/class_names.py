@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TypeAlias
 
-from input_pipeline.sources.paths import find_files
-
 NamingRule: TypeAlias = Callable[[Sequence[str]], list[str]]
 
 
@@ -57,6 +55,8 @@ def naming_rule(name: str) -> NamingRule:
     if not name.endswith(".json"):
         known = ", ".join(sorted({*_RULES, *tables}))
         raise ValueError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
+    from input_pipeline.sources.paths import find_files  # evaluators that look up none load no source
+
     try:
         file = find_files(name, ".json")[0]
     except ValueError as error:

@@ -189,7 +189,7 @@ def few(counts, seed=0):
     return made(np.repeat(np.arange(len(counts)), counts)), made(np.repeat(np.arange(len(counts)), 40))
 
 
-@pytest.mark.parametrize("counts", [[4] * 20, [1 + place % 4 for place in range(20)], [5] * 20])
+@pytest.mark.parametrize("counts", [[4] * 12, [1 + place % 4 for place in range(12)], [5] * 12])
 def test_a_penalty_is_chosen_on_examples_not_fitted_to_however_few_a_class_has(data, counts):
     (rows, labels), (asked, right) = few(counts)
     for name, images, classes in (("train", rows, labels), ("test", asked, right)):
@@ -210,7 +210,7 @@ def test_a_penalty_is_chosen_on_examples_not_fitted_to_however_few_a_class_has(d
         and "1e+06" not in probe
         and "held out" in tags
     )
-    assert ("20 of 100 examples, held out" if min(counts) == 5 else "examples in ") in probe
+    assert ("12 of 60 examples, held out" if min(counts) == 5 else "examples in ") in probe
 
 
 def test_a_penalty_at_the_edge_of_the_search_is_said(data, monkeypatch):

@@ -137,6 +137,17 @@ def test_a_language_is_measured_against_english_on_the_same_images(model) -> Non
         Retrieval({"val": data}, sets=("val",), languages=("fr",))(model)
 
 
+def test_every_language_of_a_set_is_measured_where_it_has_english_beside_it(model) -> None:
+    spoken = {"de": [["eins"], []], "fr": [[], ["deux"]], "ja": [["ichi"], ["ni"]]}
+    data = NamedSet(2, captions=[["one"], []], translations=spoken)
+    alone = NamedSet(2, captions=[["one"], ["two"]], translations={})
+    evaluator = Retrieval({"val": data, "test": alone}, sets=("val", "test"), k=(1,), languages=("*",))
+    figures = evaluator(model)
+    assert {name.split("/")[2] for name in figures if "gap_to" in name} == {"de", "ja"}
+    assert list(evaluator.chance()) == list(figures)
+    assert len(list(evaluator.exhibits(model))) == 2 * 2 + 1
+
+
 def test_outcomes_average_to_the_figures(model) -> None:
     data = NamedSet(9, translations={"de": [[f"Bild {row}"] for row in range(9)]})
     evaluator = Retrieval({"val": data}, sets=("val",), k=(1, 3), languages=("de",))

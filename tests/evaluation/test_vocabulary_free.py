@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from vlp.evaluation.dense.named_regions import VocabularyFreeRegions, cell_rows, grid_crops
-from vlp.evaluation.matching import matched_accuracy
-from vlp.evaluation.naming.category_search import name_images, nearest_captions
+from vlp.evaluation.figures import matched_accuracy
+from vlp.evaluation.naming.category_search import name_images
 from vlp.evaluation.naming.figures import chance_word_iou, cosines, strangers_cosine, word_iou
 from vlp.evaluation.naming.vocabulary_free import VocabularyFree
-from vlp.evaluation.texts.captions import read_captions
+from vlp.evaluation.texts.captions import nearest_captions, read_captions
 from vlp.evaluation.texts.words import candidate_words, naming_words, singular
 
 SINGULARS = """
@@ -49,21 +49,19 @@ def unit(seed: int, *shape: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("cells", [1, 40, 1 << 20])
-def test_the_nearest_captions_are_those_of_sorting_everything(cells: int) -> None:
+def test_the_nearest_captions_are_those_of_sorting_everything() -> None:
     images, rows = unit(0, 5, 4), unit(1, 33, 4)
     rows[20] = rows[7]
-    asked = []
 
     def encode(texts):
-        asked.append(len(texts))
         return rows[[int(text) for text in texts]]
 
-    found = nearest_captions(images, [str(row) for row in range(33)], encode, 6, scores_at_a_time=cells)
+    found = nearest_captions(images, [str(row) for row in range(33)], encode, 6)
     np.testing.assert_array_equal(found, np.argsort(-(images @ rows.T), axis=1, kind="stable")[:, :6])
-    assert sum(asked) == 33 and max(asked) == min(33, max(6, cells // 5))
-    same = nearest_captions(images, ["0"] * 9, encode, 4, scores_at_a_time=10)
-    np.testing.assert_array_equal(same, [[0, 1, 2, 3]] * 5)
+    np.testing.assert_array_equal(nearest_captions(images, ["0"] * 9, encode, 4), [[0, 1, 2, 3]] * 5)
+    rows[3], images[0] = np.nan, np.nan  # of a model that has diverged: near to nothing, and no error
+    found = nearest_captions(images, ["3", "5"], encode, 9)
+    assert found.shape == (5, 2) and found[0].tolist() == [0, 1]
 
 
 CAPTIONS = ["red dog dog", "red dog", "green tree tree", "green tree"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from input_pipeline.decode import open_picture
 from input_pipeline.evaluation_set import load_evaluation_set
@@ -80,3 +82,18 @@ def test_a_look_at_a_set_decodes_nothing(write_parquet: Callable[..., Path]) -> 
     seen = load_evaluation_set({"format": "parquet", "path": str(path)}, SPEC, decode=False)
     assert seen.images.shape == (8, 32, 32, 3) and seen.skipped == {Reason.MISSING_IMAGE: 2}
     assert len(seen.ids) == len(seen.captions) == 8
+
+
+def test_a_set_of_one_language_that_is_not_english_is_captioned_in_it(tmp_path: Path) -> None:
+    lines = [{"image/key": key, "de": {"caption": [f"Bild {key}"]}} for key in ("a", "b")]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "images").mkdir()
+    for key in ("a", "b"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / f"{key}.jpg")
+    config = {"format": "known", "path": f"xm3600={tmp_path}", "columns": {}}
+    data = load_evaluation_set(config, SPEC)
+    assert data.captions == (("Bild a",), ("Bild b",)) and data.translations == {}
+    lines[0]["fr"] = {"caption": ["image"]}
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    two = load_evaluation_set(config, SPEC)
+    assert two.captions == ((), ()) and set(two.translations) == {"de", "fr"}

@@ -1,4 +1,4 @@
-"""Figures made from ranks, and the level that chance reaches on each of them."""
+"""Figures made from ranks and the level that chance reaches on each of them; calibration; clusters against classes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+Labels = Sequence[str] | Int[np.ndarray, " n"]
 
 
 def share_within(ranks: Int[np.ndarray, " q"], k: int) -> float:
@@ -85,3 +87,17 @@ def calibration_error(
     bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
     surplus = np.bincount(bin_of, weights=right - confidence.astype(np.float64))
     return float(np.abs(surplus).sum() / len(confidence))
+
+
+def matched_accuracy(clusters: Labels, classes: Labels) -> float:
+    """Share of examples whose cluster is matched to their class, in the one-to-one matching where it is highest.
+
+    The assignment problem is solved exactly (Kuhn 1955). Clusters without a class of their own count as wrong.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    _, rows = np.unique(clusters, return_inverse=True)
+    _, columns = np.unique(classes, return_inverse=True)
+    counts = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
+    np.add.at(counts, (rows, columns), 1)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(rows))

@@ -16,7 +16,9 @@ SETTINGS = {
     "folds": count(
         1, "also the mean over that many parts of consecutive images (COCO's 1K is 5); 1 = only the whole"
     ),
-    "languages": Setting((), "also in each of these, with the gap to English: ('de', 'fr')"),
+    "languages": Setting(
+        (), "also in each of these, with the gap to English: ('de', 'fr'); '*' = all there are"
+    ),
 }
 
 

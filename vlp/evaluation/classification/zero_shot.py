@@ -21,23 +21,12 @@ from vlp.evaluation.classification.label_metric import (
 from vlp.evaluation.exhibits import Bars, Confusion, Exhibit
 from vlp.evaluation.figures import calibration_error, chance_within, mean_per_class, share_within
 from vlp.evaluation.fitting import check_fits
-from vlp.evaluation.naming.category_search import caption_centroids, nearest_captions
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.texts.captions import caption_files, read_captions
+from vlp.evaluation.texts.captions import caption_centroids, caption_files, nearest_captions, read_captions
 from vlp.evaluation.texts.class_names import labelled_classes
-from vlp.evaluation.texts.class_texts import class_embeddings, pooled, texts_of_classes
+from vlp.evaluation.texts.class_texts import encode_names, pooled, texts_of_classes
 from vlp.evaluation.texts.descriptions import load_descriptions
-from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
-
-
-def encode_names(
-    model: Encoder, names: Sequence[str], prompt_set: str, prefix_token: str = ""
-) -> Float64[np.ndarray, "classes dim"]:
-    """`class_embeddings` of names written into the templates of a prompt set."""
-    templates = load_prompt_set(prompt_set)
-    texts = [fill(template, name) for name in names for template in templates]
-    prompts = model.encode_text(texts, prefix=prefix_token)
-    return class_embeddings(prompts.reshape(len(names), len(templates), -1))
+from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 
 def zero_shot_figures(found: Answers) -> dict[str, float]:

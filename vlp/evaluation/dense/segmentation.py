@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from input_pipeline.views.class_names import naming_rule
-from vlp.evaluation.classification.zero_shot import encode_names
 from vlp.evaluation.dense.collages import (
     QUADRANTS,
     Collages,
@@ -27,6 +26,7 @@ from vlp.evaluation.dense.figures import Areas, areas, mean_iou, patch_accuracy,
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.texts.class_names import labelled_classes
+from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 SHOWN = 6

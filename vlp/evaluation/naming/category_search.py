@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float, Float64, Int
 
+from vlp.evaluation.texts.captions import EncodeTexts, caption_centroids
 from vlp.evaluation.texts.words import candidate_words, naming_words
 from vlp.neighbours.ranks import TIE
-
-EncodeTexts = Callable[[Sequence[str]], np.ndarray]
-SCORES_AT_A_TIME = 1 << 24
 
 
 class Naming(NamedTuple):
@@ -20,40 +18,6 @@ class Naming(NamedTuple):
 
     names: list[str]
     scores: Float64[np.ndarray, " names"]
-
-
-def nearest_captions(
-    images: Float[np.ndarray, "images dim"],
-    captions: Sequence[str],
-    encode: EncodeTexts,
-    count: int,
-    *,
-    scores_at_a_time: int = SCORES_AT_A_TIME,
-) -> Int64[np.ndarray, "images count"]:
-    """Indices of the captions with the highest cosines, best first; of equal ones the earlier comes first.
-
-    Captions are encoded and scored by blocks, so that at most `scores_at_a_time` scores exist at once.
-    """
-    count, queries = min(count, len(captions)), images.astype(np.float64)
-    size = max(count, scores_at_a_time // len(images))
-    scores, found = np.zeros((len(images), 0)), np.zeros((len(images), 0), np.int64)
-    for start in range(0, len(captions), size):
-        block = queries @ encode(captions[start : start + size]).astype(np.float64).T
-        best = _first(block, min(count, block.shape[1]))
-        both = np.hstack([scores, np.take_along_axis(block, best, axis=1)]), np.hstack([found, best + start])
-        kept = _first(both[0], min(count, both[0].shape[1]))
-        scores, found = np.take_along_axis(both[0], kept, axis=1), np.take_along_axis(both[1], kept, axis=1)
-    return found
-
-
-def caption_centroids(
-    captions: Sequence[str], nearest: Int[np.ndarray, "images count"], encode: EncodeTexts
-) -> Float64[np.ndarray, "images dim"]:
-    """The unit mean of the captions that `nearest_captions` found for each image."""
-    used, place = np.unique(nearest, return_inverse=True)
-    rows = encode([captions[index] for index in used]).astype(np.float64)[place.reshape(nearest.shape)]
-    centroids = rows.mean(axis=1)
-    return centroids / np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 
 def name_images(
@@ -74,7 +38,7 @@ def name_images(
     Args:
         images: unit rows.
         captions: that were searched.
-        nearest: from `nearest_captions`.
+        nearest: from `vlp.evaluation.texts.captions.nearest_captions`.
         encode_captions: texts to unit rows.
         encode_names: candidates to unit rows.
         alpha: share of the image's posterior; the rest is the captions'.
@@ -101,19 +65,10 @@ def _naming(
     scale: float,
 ) -> Naming:
     scores = alpha * _softmax(scale * rows @ image) + (1 - alpha) * _softmax(scale * rows @ centroid)
-    order = _first(scores[None], len(words))[0]
+    order = np.lexsort((np.arange(len(words)), -np.round(scores / TIE)))  # what is closer than TIE is equal
     return Naming([words[place] for place in order], scores[order])
 
 
 def _softmax(logits: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     exponentials = np.exp(logits - logits.max())
     return exponentials / exponentials.sum()
-
-
-def _first(scores: Float64[np.ndarray, "rows n"], count: int) -> Int64[np.ndarray, "rows count"]:
-    """Columns of the `count` highest scores of each row, in order; what is closer than TIE is equal."""
-    limit = np.partition(scores, -count, axis=1)[:, -count, None]
-    rows, columns = np.nonzero(~(scores < limit - TIE))
-    order = np.lexsort((columns, -np.round(scores[rows, columns] / TIE), rows))
-    starts = np.searchsorted(rows, np.arange(len(scores)))
-    return columns[order][starts[:, None] + np.arange(count)]

@@ -13,14 +13,14 @@ from jaxtyping import Float, Float32
 
 from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.cache import LatestModel, RememberingEncoder
-from vlp.evaluation.classification.zero_shot import encode_names
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
-from vlp.evaluation.matching import matched_accuracy
-from vlp.evaluation.naming.category_search import Naming, name_images, nearest_captions
+from vlp.evaluation.figures import matched_accuracy
+from vlp.evaluation.naming.category_search import Naming, name_images
 from vlp.evaluation.naming.figures import chance_word_iou, cosines, strangers_cosine, word_iou, word_ious
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.texts.captions import caption_files, read_captions
+from vlp.evaluation.texts.captions import caption_files, nearest_captions, read_captions
 from vlp.evaluation.texts.class_names import labelled_classes
+from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 from vlp.evaluation.texts.words import naming_words
 

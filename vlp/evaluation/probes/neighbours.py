@@ -25,15 +25,11 @@ def neighbour_votes(
       neighbours: that vote; all rows where there are fewer.
       temperature: of the votes; the smaller, the more the nearest decide.
     """
-    from sklearn.neighbors import NearestNeighbors
+    from vlp.neighbours.search import search  # loads jax
 
-    # Between unit rows squared distances are 2 - 2 cosine, and scikit-learn searches them in parallel.
-    search = NearestNeighbors(
-        n_neighbors=min(neighbours, len(features)), algorithm="brute", metric="sqeuclidean"
-    )
-    distances, found = search.fit(features).kneighbors(queries)
+    found = search(queries, features, min(neighbours, len(features)))
     # Relative to the nearest row, which keeps the exponents small and the order of the classes.
-    weights = np.exp((distances[:, :1] - distances) / (2 * temperature))
+    weights = np.exp((found.scores.astype(np.float64) - found.scores[:, :1]) / temperature)
     votes = np.zeros((len(queries), classes))
-    np.add.at(votes, (np.arange(len(queries))[:, None], labels[found]), weights)
+    np.add.at(votes, (np.arange(len(queries))[:, None], labels[found.places]), weights)
     return votes

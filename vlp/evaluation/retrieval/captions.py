@@ -14,7 +14,14 @@ from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_mean_rank, chance_median_rank, chance_within, share_within
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.retrieval.exhibits import language_table, pictures_of, searches
-from vlp.evaluation.retrieval.galleries import Gallery, folds, in_language, whole_gallery
+from vlp.evaluation.retrieval.galleries import (
+    EVERY,
+    Gallery,
+    folds,
+    in_language,
+    languages_beside_english,
+    whole_gallery,
+)
 from vlp.neighbours.ranks import best_ranks
 
 
@@ -86,7 +93,8 @@ class Retrieval(Evaluator):
     """Recall at every k, median and mean rank, of captions for images and of images for captions.
 
     Over a whole set; with `folds` above 1 also the mean over that many parts of consecutive images; with
-    `languages` also in each of these, beside the gap in mean recall to English on the same images.
+    `languages` also in each of these, beside the gap in mean recall to English on the same images; '*' is every
+    language that a set has beside English.
     """
 
     data: Mapping[str, EvaluationSet]
@@ -128,11 +136,11 @@ class Retrieval(Evaluator):
         for name in self.sets:
             whole = whole_gallery(name, self.data[name])
             yield from searches(name, pictures_of(self.data[name]), whole, *self._rows(model, name, whole))
-            if self.languages:
+            if self._spoken(name):
                 yield self._languages(model, name)
 
     def _languages(self, model: Encoder, name: str) -> Table:
-        parts = {language: in_language(name, self.data[name], language) for language in self.languages}
+        parts = {language: in_language(name, self.data[name], language) for language in self._spoken(name)}
         figures = {
             language: [
                 _figures(self._ranks(model, where, name, one), self.k)
@@ -141,6 +149,14 @@ class Retrieval(Evaluator):
             for language, both in parts.items()
         }
         return language_table(name, parts, figures, self.k)
+
+    def _spoken(self, name: str) -> list[str]:
+        """The languages to search a set in."""
+        return [
+            language
+            for asked in self.languages
+            for language in (languages_beside_english(self.data[name]) if asked == EVERY else [asked])
+        ]
 
     def _both(self, name: str, language: str) -> tuple[str, str]:
         """How names start of the figures in a language, and in English on the same images."""
@@ -157,7 +173,7 @@ class Retrieval(Evaluator):
                 parts = [measure(f"{where}fold_{number}/", name, part) for number, part in cut]
                 means = {figure: float(np.mean([part[figure] for part in parts])) for figure in parts[0]}
                 figures |= _named(f"{where}{self.folds}_folds/", means)
-            for language in self.languages:
+            for language in self._spoken(name):
                 places, both = self._both(name, language), in_language(name, data, language)
                 own, english = (measure(*one) for one in zip(places, (name, name), both, strict=True))
                 gap = (english["rsum"] - own["rsum"]) / (2 * len(self.k))
@@ -169,7 +185,7 @@ class Retrieval(Evaluator):
         for name in self.sets:
             data, where = self.data[name], f"{self.name}/{name}/"
             yield where, name, whole_gallery(name, data)
-            for language in self.languages:
+            for language in self._spoken(name):
                 yield self._both(name, language)[0], name, in_language(name, data, language)[0]
 
     def _ranks(

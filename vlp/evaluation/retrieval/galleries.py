@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from vlp.evaluation.protocols import EvaluationSet
 
-ENGLISH = "en"
+ENGLISH, EVERY = "en", "*"
 
 
 class Gallery(NamedTuple):
@@ -80,6 +80,15 @@ def in_language(name: str, data: EvaluationSet, language: str) -> tuple[Gallery,
     if not same.texts:
         raise ValueError(f"evaluation set {name!r} has no English captions to compare {language!r} with")
     return own, same
+
+
+def languages_beside_english(data: EvaluationSet) -> list[str]:
+    """Languages in which some image has a caption that can be compared with an English one of the same image."""
+    return [
+        language
+        for language, captions in data.translations.items()
+        if any(own and english for own, english in zip(captions, data.captions, strict=True))
+    ]
 
 
 def captions_in(name: str, data: EvaluationSet, language: str) -> Sequence[Sequence[str]]:

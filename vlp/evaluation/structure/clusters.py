@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Int32
 from vlp.clustering import KMeans, cluster, nearest_centres
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.exhibits import Exhibit, Table
-from vlp.evaluation.matching import matched_accuracy
+from vlp.evaluation.figures import matched_accuracy
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.parallel.mesh import local_mesh

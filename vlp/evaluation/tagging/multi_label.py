@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int8, Int64
 
-from vlp.evaluation.classification.zero_shot import encode_names
 from vlp.evaluation.exhibits import Bars, Exhibit, Search, Searches
 from vlp.evaluation.fitting import check_fits
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
@@ -22,6 +21,7 @@ from vlp.evaluation.tagging.verified_labels import (
     read_label_names,
     read_verified,
 )
+from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
 SHOWN, TAGS_SHOWN = 24, 8

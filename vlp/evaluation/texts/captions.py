@@ -1,13 +1,59 @@
-"""Captions without images: a parquet, jsonl or txt file, as what an image may be called is looked up in."""
+"""Captions without images: a parquet, jsonl or txt file, in which those nearest to an image are looked up."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float, Float64, Int, Int32
+
 from vlp.configuration.paths import find, looked_in
+from vlp.evaluation.texts.class_texts import unit
+
+EncodeTexts = Callable[[Sequence[str]], np.ndarray]
+
+
+def nearest_captions(
+    images: Float[np.ndarray, "images dim"], captions: Sequence[str], encode: EncodeTexts, count: int
+) -> Int32[np.ndarray, "images count"]:
+    """Searches the captions with the highest cosines, exactly, best first; of equal ones the earlier comes first.
+
+    Captions are encoded when the search comes to them. A row that is not a number is near to nothing.
+
+    Args:
+        images: unit rows.
+        captions: to search in.
+        encode: texts to unit rows.
+        count: how many to find; all where there are fewer.
+    """
+    from vlp.neighbours.search import search  # loads jax
+
+    rows = np.nan_to_num(images.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    encoded = _Encoded(captions, encode, images.shape[1])
+    return search(rows, encoded, min(count, len(captions))).places
+
+
+def caption_centroids(
+    captions: Sequence[str], nearest: Int[np.ndarray, "images count"], encode: EncodeTexts
+) -> Float64[np.ndarray, "images dim"]:
+    """The unit mean of the captions that `nearest_captions` found for each image."""
+    used, place = np.unique(nearest, return_inverse=True)
+    rows = encode([captions[index] for index in used]).astype(np.float64)[place.reshape(nearest.shape)]
+    return unit(rows.mean(axis=1))
+
+
+class _Encoded:
+    """Rows of texts that are encoded when they are asked for."""
+
+    def __init__(self, texts: Sequence[str], encode: EncodeTexts, dim: int) -> None:
+        self._texts, self._encode = texts, encode
+        self.shape = (len(texts), dim)
+
+    def __getitem__(self, rows: slice, /) -> Float[np.ndarray, "n dim"]:
+        return np.nan_to_num(self._encode(self._texts[rows]), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def read_captions(path: str, column: str = "captions") -> list[str]:

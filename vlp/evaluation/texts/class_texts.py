@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from vlp.evaluation.texts.prompt_sets import fill
+from vlp.evaluation.protocols import Encoder
+from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
 from vlp.neighbours.ranks import TIE
 
 
@@ -27,6 +28,16 @@ def texts_of_classes(
         + list(descriptions.get(label, descriptions.get(name, ())))
         for label, name in zip(labels, names, strict=True)
     ]
+
+
+def encode_names(
+    model: Encoder, names: Sequence[str], prompt_set: str, prefix_token: str = ""
+) -> Float64[np.ndarray, "classes dim"]:
+    """Encodes names written into the templates of a prompt set, as their `class_embeddings`."""
+    templates = load_prompt_set(prompt_set)
+    texts = [fill(template, name) for name in names for template in templates]
+    prompts = model.encode_text(texts, prefix=prefix_token)
+    return class_embeddings(prompts.reshape(len(names), len(templates), -1))
 
 
 def class_embeddings(
