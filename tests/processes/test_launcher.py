@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from vlp.processes.heartbeat import FOLDER, Sign, state_of, write
-from vlp.processes.launcher import launcher
+from vlp.processes.launcher import launcher, own_devices
 from vlp.processes.lost import OUTSIDE, own_sign, settle
 from vlp.processes.sentinel import last_words
 
@@ -42,6 +42,56 @@ def test_launchers_are_known_by_their_environment(environment, name):
 
 def test_flags_come_before_what_is_found():
     assert launcher({**ALONE, "coordinator": "a:1"}, {"SLURM_NTASKS": "4", **STEP}) == "flags"
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "own"),
+    [
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0", "SLURM_GPUS_ON_NODE": "8"}, [0]),  # --gpus-per-task=1
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0"}, [0]),
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1", "SLURM_GPUS_ON_NODE": "8"}, [0, 1]),  # --gpus-per-task=2
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1,2,3", "SLURM_GPUS_ON_NODE": "4"}, None),  # --gpu-bind=none
+        (
+            "slurm",
+            {
+                "CUDA_VISIBLE_DEVICES": "0,1",
+                "SLURM_GPUS_ON_NODE": "2",
+                "SLURM_STEP_TASKS_PER_NODE": "1(x4)",
+            },
+            [0, 1],
+        ),
+        ("slurm", {}, None),
+        ("openmpi", {"CUDA_VISIBLE_DEVICES": "3", "OMPI_COMM_WORLD_LOCAL_SIZE": "4"}, [0]),
+        ("openmpi", {"CUDA_VISIBLE_DEVICES": "0,1", "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}, None),
+        ("flags", {"CUDA_VISIBLE_DEVICES": "0"}, None),
+    ],
+)
+def test_a_process_takes_the_gpus_that_are_its_own(name, environment, own):
+    assert own_devices(name, environment) == own
+
+
+def test_the_slurm_script_needs_no_folder_that_a_fresh_clone_lacks(tmp_path):
+    """With an srun that only says what it was given; SLURM itself opens the log before anything runs."""
+    script = (SUPERVISE.parent / "slurm.sbatch").read_text()
+    (log,) = (
+        line.partition("--output=")[2] for line in script.splitlines() if line.startswith("#SBATCH --output=")
+    )
+    assert Path(log).parent == Path(".")
+    (tmp_path / "srun").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "srun").chmod(0o755)
+    workdir = tmp_path / "my runs" / "one"
+    done = subprocess.run(
+        ["bash", "launch/slurm.sbatch", "--config=configs/clip.py", f"--workdir={workdir}"],
+        cwd=SUPERVISE.parents[1],
+        env={**os.environ, "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    said = done.stdout.splitlines()
+    assert said[-4:] == ["python", "main.py", "--config=configs/clip.py", f"--workdir={workdir}"]
+    assert "--gpu-bind=none" in said and (workdir / "logs").is_dir()
 
 
 def say(workdir, *processes):

@@ -93,6 +93,9 @@ def test_a_killed_process_ends_the_run_and_another_number_of_processes_goes_on(
     status, output, seconds = run.end()
     assert status and seconds < 30
     assert f"process {1 - victim} of 2 has ended: process {victim} (pid " in output
+    # The one that was killed blames nobody, and the other says no more than its line.
+    assert f"process {victim} of 2 has ended: it was ended from outside" in output
+    assert output.count("was lost") == 1 and "Traceback" not in output
     assert "the run goes on from step 4" in output or "the run goes on from step 8" in output
     assert alone(tmp_path, "--config.mesh.data=1", "--config.mesh.fsdp=2") == pytest.approx(
         uninterrupted, rel=1e-4

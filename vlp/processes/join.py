@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from vlp.processes.launcher import launcher
+from vlp.processes.launcher import launcher, own_devices
 
 
 def join(settings: Mapping[str, Any]) -> None:
@@ -35,6 +35,7 @@ def join(settings: Mapping[str, Any]) -> None:
     try:
         jax.distributed.initialize(
             **place,
+            local_device_ids=own_devices(name),
             initialization_timeout=settings["start_seconds"],
             heartbeat_timeout_seconds=settings["heartbeat_seconds"],
         )

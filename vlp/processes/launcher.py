@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ LAUNCHERS = {
     "openmpi": ("OMPI_COMM_WORLD_SIZE", ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK")),
     "kubernetes": ("JOB_COMPLETIONS", ("JOB_COMPLETION_INDEX", "KUBERNETES_SERVICE_HOST")),
 }
+
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
 def launcher(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
@@ -29,6 +32,31 @@ def launcher(settings: Mapping[str, Any], environment: Mapping[str, str] = os.en
         if int(environment.get(count) or 1) > 1 and all(one in environment for one in others):
             return name
     return "tpu" if _has_tpu(environment) else ""
+
+
+def own_devices(name: str, environment: Mapping[str, str] = os.environ) -> list[int] | None:
+    """Returns which of the GPUs that this process sees are its own, by their place among them; None leaves it to jax.
+
+    jax has every process take the one GPU of its number on the host, which takes all to see all of them. A task that
+    sees but its own (--gpus-per-task) or is the only one of its host has to take what it sees.
+
+    Args:
+      name: of the launcher.
+      environment: variables of the process.
+    """
+    shown = next((environment[one] for one in VISIBLE if one in environment), "")
+    count = len([one for one in shown.split(",") if one.strip()])
+    if name not in ("slurm", "openmpi") or not count:
+        return None
+    bound = count < int(environment.get("SLURM_GPUS_ON_NODE") or 0)
+    return list(range(count)) if count == 1 or bound or _tasks_here(environment) == 1 else None
+
+
+def _tasks_here(environment: Mapping[str, str]) -> int:
+    """How many tasks of the step this host has; 0 where they are not equally many on all hosts or it is not said."""
+    said = environment.get("OMPI_COMM_WORLD_LOCAL_SIZE") or environment.get("SLURM_STEP_TASKS_PER_NODE", "")
+    number = re.fullmatch(r"(\d+)(\(x\d+\))?", said)
+    return int(number[1]) if number else 0
 
 
 def _has_tpu(environment: Mapping[str, str]) -> bool:
