@@ -1,6 +1,6 @@
 """Every recipe as a toy and every evaluation, from the command to the figures, in one process.
 
-About ten seconds a recipe on two cores: nearly all of it compiling its step and its evaluations at the smallest size.
+Two to three minutes on two cores: nearly all of it compiling each recipe's step at the smallest size.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ RECIPES = sorted(
 EVALUATIONS = sorted(file.stem for file in (ROOT / "configs" / "eval").glob("[!_]*.py"))
 SMALL = [f"--config.model.{tower}.{name}" for tower in ("image", "text") for name in ("width=16", "depth=1")]
 VIT = [f"--config.model.{tower}.{name}" for tower in ("image", "text") for name in ("heads=2", "mlp_dim=32")]
-# The image towers that are no transformers keep their toy size.
-OTHERS = {"align": SMALL[2:] + VIT[2:], "ranking": SMALL + VIT}
+# Of image towers that are no transformers the smaller of two, at its toy size.
+OTHERS = {"align": SMALL[2:] + VIT[2:]}
+ARGUMENTS = {"align": "runlocal,model=resnet_r50"}
 QUIET = ("--config.log.every=1", "--config.log.tensorboard=false", "--config.data.threads=1")
 FEW = tuple(f"--config.data.evaluation.{name}.fraction=0.15" for name in ("val_vendor", "val", "test"))
 
@@ -41,7 +42,7 @@ def test_a_recipe_trains_and_is_evaluated(name, tmp_path, capsys):
     size = OTHERS.get(name, SMALL + VIT)
     quickstart = ("--config.steps=4", "--config.batch_size=16") if name == "quickstart" else ()
     arguments = [
-        f"--config=configs/{name}.py:runlocal",
+        f"--config=configs/{name}.py:{ARGUMENTS.get(name, 'runlocal')}",
         f"--workdir={workdir}",
         *size,
         *QUIET,
@@ -98,7 +99,9 @@ def test_an_evaluation_gives_its_figures(name, model, images, tmp_path, capsys):
         spec, more = f"{spec}:cifar10,format=folder,path={images}", []
     elif name == "features":
         more = [flag for flag in FEW if "val_vendor" not in flag] + [
-            "--config.data.evaluation.train.fraction=0.1"
+            "--config.data.evaluation.train.fraction=0.1",
+            # Fitting probes takes minutes, and tests/evaluation/test_probes.py does it.
+            "--config.evaluators.features.parts=knn,few_shot",
         ]
     elif name == "class_means":
         more += ["--config.data.evaluation.train.fraction=0.1"]

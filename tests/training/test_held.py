@@ -134,3 +134,10 @@ def test_checkpoints_of_frozen_towers_from_before_have_the_same_arrays(steps):
 def test_holding_everything_is_refused():
     with pytest.raises(ValueError, match=r"rules='\.\* = 0' freezes every parameter: leave one to train"):
         training_of(".* = 0")
+
+
+def test_a_scale_that_is_held_is_within_no_bounds():
+    """An imported model's may lie above the limit of training; by a rule or by its setting it is left where it is."""
+    path = ("model", "logit_scale")
+    assert path in training_of()[1].bounds
+    assert path not in training_of("^model/logit_scale = 0")[1].bounds

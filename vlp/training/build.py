@@ -93,7 +93,8 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
     shapes = jax.eval_shape(initial_state)
     shardings = state_shardings(shapes, mesh)
     gradient = make_gradient(graphdef, seed=config.seed, held=held)
-    bounds = parameter_bounds(abstract)
+    # What is held is never clamped, and may lie anywhere at the start.
+    bounds = {path: limit for path, limit in parameter_bounds(abstract).items() if "/".join(path) not in held}
     step = make_train_step(
         gradient, optimizer, schedule=schedule, bounds=bounds, ema_decay=ema_decay, held=held
     )
