@@ -51,20 +51,27 @@ def _check_source(name: str, examples: Examples, dice: Dice, tables: Sequence[Ta
     first = next(bad.detail for bad in why if bad.reason is most)
     raise ValueError(
         f"source '{name}': none of {len(why)} records looked at can be used ({reasons}); the first: {first}"
-        f"{_advice(most, name, examples, tables)}"
+        f"{advice(most, name, _label(examples, name) if most is Reason.NO_CAPTION else '')}"
+        + ("; ids there are such as " + " and ".join(table.example for table in tables))
+        * (most is Reason.NOT_IN_TABLE)
     )
 
 
-def _advice(reason: Reason, name: str, examples: Examples, tables: Sequence[Table]) -> str:
-    if reason is Reason.NO_CAPTION and (label := _label(examples, name)):
+def advice(reason: Reason, name: str, label: str) -> str:
+    """What to do about a source of which no record can be used, as the end of a sentence; '' where nobody knows.
+
+    Args:
+      reason: why most of them cannot.
+      name: of the source.
+      label: of one of its records; '' where they have none.
+    """
+    if reason is Reason.NO_CAPTION and label:
         return (
             f". They have labels, such as '{label}': to show those as texts, say how in the source's templates, as "
             f"--config.data.sources.{name}.templates='(\"a photo of a {{}}.\",)'"
         )
     if reason is Reason.NO_CAPTION:
         return f": name the column of captions in the source's columns, as columns={{'captions': '...'}} of '{name}'"
-    if reason is Reason.NOT_IN_TABLE:
-        return "; ids there are such as " + " and ".join(table.example for table in tables)
     return ""
 
 

@@ -21,8 +21,9 @@ from input_pipeline.fields import Batch, TableValue
 from input_pipeline.first_look import check_examples
 from input_pipeline.host_batches import HostBatches
 from input_pipeline.mixture import Address, Mixture
+from input_pipeline.orphans import free_shared_memory
 from input_pipeline.records import BadRecord
-from input_pipeline.sources import Source, open_source
+from input_pipeline.sources import open_named
 from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.watchdog import Watchdog, worker_preparation
@@ -96,6 +97,7 @@ class Stream:
         batches = grain.MapDataset.range(length).map(rows)
         batches = batches.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
         if workers:
+            free_shared_memory()
             if not flags.FLAGS.is_parsed():  # grain reads absl flags, which only an absl app has parsed
                 flags.FLAGS.mark_as_parsed()
             options = grain.MultiprocessingOptions(workers, per_worker_buffer_size=prefetch or 1)
@@ -156,7 +158,7 @@ def make_stream(
     used = {
         name: entry for name, entry in sorted(data["sources"].items()) if _positive(name, entry["weight"])
     }
-    sources = {name: _opened(name, entry) for name, entry in used.items()}
+    sources = {name: open_named(name, entry) for name, entry in used.items()}
     mixture = Mixture(
         {name: entry_records(sources[name], name, entry) for name, entry in used.items()},
         {name: entry["weight"] for name, entry in used.items()},
@@ -167,13 +169,6 @@ def make_stream(
     examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
     check_examples(examples, seed)
     return Stream(examples, fields, batch_size=batch_size, seed=seed)
-
-
-def _opened(name: str, entry: Mapping[str, Any]) -> Source:
-    try:
-        return open_source(entry)
-    except ValueError as error:
-        raise ValueError(f"source '{name}': {error}") from None
 
 
 def _positive(name: str, weight: float) -> bool:

@@ -39,6 +39,11 @@ class Visit:
         return self.text_view(self.record, self.roll("text"))
 
     @cached_property
+    def means_label(self) -> bool:
+        """Whether `text` is about the record's label: then all that show the label are the same (UniCL)."""
+        return self.text_view.means_label(self.record, self.roll("text"))
+
+    @cached_property
     def picture(self) -> Picture:
         """The image, which is decoded as far as the views need it.
 

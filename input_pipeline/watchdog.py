@@ -109,7 +109,8 @@ class Watchdog:
 
 
 def worker_preparation() -> Callable[[int, int], None]:
-    """Returns what a new worker does first: finds this package, and lets the watchdog ask for stacks."""
+    """Returns what a new worker does first: finds this package, sees to it that it outlives no run, and lets the
+    watchdog ask for stacks."""
     folder = str(Path(__file__).resolve().parents[__name__.count(".")])
 
     # A function inside a function is pickled whole and not by name: where the program was started, another package may
@@ -117,6 +118,10 @@ def worker_preparation() -> Callable[[int, int], None]:
     def prepare(index: int, count: int) -> None:
         del index, count
         sys.path.insert(0, folder)
+        from input_pipeline.orphans import end_with_parent, name_shared_memory
+
+        end_with_parent()
+        name_shared_memory()
         faulthandler.register(signal.SIGUSR1, all_threads=True)
 
     return prepare

@@ -21,6 +21,7 @@ SOURCE = {
     "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
     "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
     "templates": Setting((), "of texts for its labels; () = those of data.text"),
+    "labels": Setting("", "rule from its labels to the names in them; '' = that of data.text"),
     "prefix": Setting("", "a text before its captions"),
     "prefix_token": Setting("", "one of tokenizer.prefix_tokens, before its captions"),
 }
@@ -52,6 +53,9 @@ TEXT = {
     "sentences": Setting(False, "show one sentence of a caption, not all of it"),
     "label_share": share(0.0, "how often a label is shown although there is a caption"),
     "templates": Setting((), "of texts for labels, as ('a photo of a {}.',) or a .json file; () = none"),
+    "labels": Setting(
+        "category", "rule from labels to names: category, verbatim, a table such as imagenet, or a .json file"
+    ),
 }
 
 SETTINGS = {

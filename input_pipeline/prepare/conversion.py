@@ -17,7 +17,7 @@ from input_pipeline.prepare.fingerprint import BYTES, Seen
 from input_pipeline.prepare.shards import ShardWriter
 from input_pipeline.prepare.tally import Tally
 from input_pipeline.prepare.workers import Results, Work, converted
-from input_pipeline.sources import open_source
+from input_pipeline.sources import open_named
 from input_pipeline.subsets import entry_records
 
 _ORIGIN = ("format", "path", "columns", "fraction", "keep_ids")  # what the records depend on
@@ -57,9 +57,10 @@ def prepare(name: str, entry: Mapping[str, Any], settings: Settings, output: Pat
       ValueError: the source cannot be opened, the folder holds something else, or no record can be used.
       WorkerFailed: a record ended its worker.
     """
-    source = open_source(entry)
+    source = open_named(name, entry)
     work = Work(name, source, entry_records(source, name, entry), settings)
     described = {key: entry[key] for key in _ORIGIN if key in entry} | {"records": len(work)}
+    described |= {"image_folder": entry["image_folder"]} if entry.get("image_folder") else {}
     conversion = {"source": described, **dataclasses.asdict(settings)}
     with closing(ShardWriter(output, conversion)) as shards:
         start = shards.progress["position"] if shards.progress else 0

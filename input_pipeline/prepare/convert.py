@@ -14,7 +14,7 @@ from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.array_record import encode_record
 from input_pipeline.views.bicubic import bicubic
 
-_KEPT_FORMATS = ("JPEG", "PNG", "WEBP")  # GIF, BMP and TIFF are re-encoded
+_KEPT_FORMATS = ("JPEG", "PNG", "WEBP")  # all others are re-encoded
 _METADATA_BYTES = 1 << 16  # beyond this and three bytes a pixel, what fills a file is not the image
 
 
@@ -49,7 +49,7 @@ class Converted:
 
 
 def convert(record: Record, settings: Settings) -> Converted:
-    """Decode (which finds the damage), shrink where too large, encode where anything changed.
+    """Decode (which finds the damage), shrink where too large, encode where anything changed and bytes are saved.
 
     Raises:
       BadRecord: no usable image. What is said about it is no matter of this conversion.
@@ -66,6 +66,8 @@ def convert(record: Record, settings: Settings) -> Converted:
     if change == "resized":
         pixels = _shrink(pixels, picture, settings.max_side)
     data = record.image if change == "unchanged" else _encode(pixels, settings.quality)
+    if change == "resized" and len(data) >= len(record.image) and _is_kept(record.image, header):
+        change, data = "unchanged", record.image  # smaller only in pixels: a second compression gains nothing
     return Converted(
         data=encode_record(replace(record, image=data)),
         fingerprint=fingerprint(Image.fromarray(pixels)),
@@ -80,8 +82,13 @@ def convert(record: Record, settings: Settings) -> Converted:
 def _change(data: bytes, header: Header, max_side: int) -> str:
     if max(header.width, header.height) > max_side:
         return "resized"
+    return "unchanged" if _is_kept(data, header) else "re-encoded"
+
+
+def _is_kept(data: bytes, header: Header) -> bool:
+    """Whether an image may stay as it is: it shows what it stores, in a format of few surprises, and nothing else."""
     padded = len(data) > 3 * header.width * header.height + _METADATA_BYTES
-    return "unchanged" if header.plain and header.format in _KEPT_FORMATS and not padded else "re-encoded"
+    return header.plain and header.format in _KEPT_FORMATS and not padded
 
 
 def _shrink(pixels: Pixels, picture: Picture, max_side: int) -> Pixels:

@@ -7,6 +7,7 @@ OUTPUT/fingerprints.bin    of the records in the shards, in order: how an interr
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -50,7 +51,8 @@ class ShardWriter:
     def close(self) -> None:
         """Leaves an unfinished shard behind, to be written anew, and lets others at the folder."""
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(RuntimeError):  # on a full disk it cannot, which was said before
+                self._writer.close()
         self._manifest.close()
 
     @property

@@ -31,7 +31,7 @@ class Source(Protocol):
 # What an entry of data.sources may say; the stream reads those that `open_source` does not.
 KEYS = (
     *("format", "path", "columns", "image_folder"),
-    *("weight", "fraction", "keep_ids", "templates", "prefix", "prefix_token"),
+    *("weight", "fraction", "keep_ids", "templates", "labels", "prefix", "prefix_token"),
 )
 
 
@@ -59,3 +59,11 @@ def open_source(config: Mapping[str, Any]) -> Source:
         options["image_folder"] = folder
     opened: Source = source_class(path, dict(config.get("columns", {})), **options)
     return opened
+
+
+def open_named(name: str, config: Mapping[str, Any]) -> Source:
+    """Open an entry of `data.sources` by `open_source`, so that what is wrong with it names it."""
+    try:
+        return open_source(config)
+    except ValueError as error:
+        raise ValueError(f"source '{name}': {error}") from None

@@ -68,12 +68,17 @@ def listed(address: str) -> list[str]:
 
 def _refused(address: str, error: Exception) -> ValueError:
     """What is wrong in one line, without secrets."""
-    shown, said = redacted(address), redacted(" ".join(str(error).split()))
+    shown = redacted(address)
     if isinstance(error, ImportError):
-        return ValueError(f"{shown}: this kind of address needs a package: {said}")
+        return ValueError(f"{shown}: this kind of address needs a package: {error}")
+    cause: BaseException | None = error  # fsspec says of every error that the file is not there
+    while cause is not None and not isinstance(cause, TimeoutError) and "Cannot connect" not in str(cause):
+        cause = cause.__cause__ or cause.__context__
+    error = cause if isinstance(cause, Exception) else error
+    said = redacted(" ".join(str(error).split()))
     if isinstance(error, TimeoutError):
         said = f"no answer within {_SILENT_SECONDS:.0f} s: is the server up, and may this machine reach it?"
-    elif "Cannot connect" in said or isinstance(error, ConnectionError):
+    elif cause is not None:
         said += ": is a server running there, and is the port the right one?"
     return ValueError(f"{shown} cannot be fetched: {type(error).__name__}: {said}")
 

@@ -64,6 +64,15 @@ def naming_rule(name: str) -> NamingRule:
     return functools.partial(_look_up, name, file.read_text(encoding="utf-8-sig"))
 
 
+@functools.lru_cache(1 << 16)
+def label_name(rule: str, label: str) -> str:
+    """Returns the name of one label by the rule of that name; '' where the rule knows no such label."""
+    try:
+        return naming_rule(rule)([label])[0]
+    except ValueError:
+        return ""
+
+
 def _names(table: str, content: str) -> dict[str, str]:
     try:
         names = json.loads(content)["names"]

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from input_pipeline.records import BadRecord, Caption, Reason, Record
+from input_pipeline.views.class_names import label_name, naming_rule
 from input_pipeline.views.text_sentences import split_sentences
 from input_pipeline.views.text_templates import fill, load_templates
 from input_pipeline.views.text_weights import draw_group, parse_weights, weight_of
@@ -52,6 +53,7 @@ class TextView:
         arXiv:2403.17007) of all captions that are left.
       label_share: how often a record with a label shows that instead of a caption; 0 = if it has no caption.
       templates: of sentences about labels, or .json files with such; () = labels are not shown.
+      labels: the rule from a label to the name in its sentence, of `class_names`.
       prefix: a text to put before, with a space.
     """
 
@@ -62,6 +64,7 @@ class TextView:
     sentences: bool = False
     label_share: float = 0.0
     templates: tuple[str, ...] = ()
+    labels: str = "category"
     prefix: str = ""
 
     def __post_init__(self) -> None:
@@ -71,12 +74,13 @@ class TextView:
         if self.language_choice != UNIFORM:
             parse_weights(self.language_choice)
         object.__setattr__(self, "templates", load_templates(self.templates))
+        naming_rule(self.labels)
 
     @classmethod
     def of_source(cls, settings: Mapping[str, Any], entry: Mapping[str, Any]) -> TextView:
-        """The view of `data.text` for one entry of `data.sources`, whose templates and prefix come first."""
-        templates = tuple(entry.get("templates", ())) or settings.get("templates", ())
-        return cls(**{**settings, "templates": templates, "prefix": entry.get("prefix", "")})
+        """The view of `data.text` for one entry of `data.sources`, whose templates, labels and prefix come first."""
+        own = {key: entry[key] for key in ("templates", "labels") if entry.get(key)}
+        return cls(**{**settings, **own, "prefix": entry.get("prefix", "")})
 
     def __call__(self, record: Record, dice: np.random.Generator) -> str:
         """One text.
@@ -113,6 +117,8 @@ class TextView:
         if not captions:
             wanted = f" in the languages {self.languages}" if self.languages else ""
             wanted += f" of the kinds {self.kinds}" if self.kinds else ""
+            if self.templates and record.label:
+                wanted += f", and its label '{record.label}' has no name by the rule labels='{self.labels}'"
             raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no caption{wanted}")
         return captions
 
@@ -143,10 +149,18 @@ class TextView:
         return [sentence for text in texts for sentence in split_sentences(text)]
 
     def _label_texts(self, record: Record) -> list[str]:
-        return [fill(template, record.label) for template in self.templates] if record.label else []
+        name = label_name(self.labels, record.label) if record.label else ""
+        return [fill(template, name) for template in self.templates] if name else []
+
+    def means_label(self, record: Record, dice: np.random.Generator) -> bool:
+        """Whether what a visit with these dice shows stands for the record's label, not for its own caption.
+
+        It does where a sentence about the label is shown, and where there is no caption.
+        """
+        return bool(record.label) and (not self._captions(record) or self._shows_label(record, dice))
 
     def _shows_label(self, record: Record, dice: np.random.Generator) -> bool:
-        if not record.label or not self.templates:
+        if not self._label_texts(record):
             return False
         if self.label_share >= 1 or not self._captions(record):
             return True

@@ -134,3 +134,19 @@ def test_reduced_decoding_leaves_what_the_view_needs() -> None:
 def test_several_views_share_one_decoding() -> None:
     picture = open_picture(encoded(Image.new("RGB", (64, 64)), "JPEG"))
     assert picture.pixels() is picture.reduced(1.0)[0]
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+@pytest.mark.parametrize(("greatest", "white"), [(255, 255), (65535, 255), (200, 200), (300, 1)])
+def test_grey_of_many_bits_is_scaled_by_what_it_holds(mode: str, greatest: int, white: int) -> None:
+    values = np.full((4, 4), greatest, np.float32 if mode == "F" else np.int32)
+    data = encoded(Image.fromarray(values), "TIFF")
+    np.testing.assert_array_equal(decode_image(data), np.full((4, 4, 3), white))
+
+
+def test_an_image_of_one_endless_row_is_refused() -> None:
+    for size in ((65_536, 1), (1, 65_536)):
+        with pytest.raises(BadRecord, match="a side is over 65535") as bad:
+            decode_image(encoded(Image.new("L", size), "PNG"))
+        assert bad.value.reason is Reason.TOO_LARGE
+    assert decode_image(encoded(Image.new("L", (65_535, 2)), "PNG")).shape == (2, 65_535, 3)

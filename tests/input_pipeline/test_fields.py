@@ -111,13 +111,7 @@ def test_equal_ids_are_equal_texts_labels_and_groups(draw: Draw) -> None:
     pairs = set(itertools.combinations(range(27), 2))
     same_text = {(i, j) for i, j in pairs if (batch["text"][i] == batch["text"][j]).all()}
     assert equal_rows(batch["text_id"]) == same_text
-    labels = ["cat", "dog", "", "cat", "", "", "", "", "cat"]
-    same_label = {
-        (i, j)
-        for i, j in pairs
-        if labels[record[i]] == labels[record[j]] and (labels[record[i]] or (i, j) in same_text)
-    }
-    assert equal_rows(batch["label_id"]) == same_label
+    assert equal_rows(batch["label_id"]) == same_text  # no label is shown: a caption is nobody else's
     group = np.where(record < 2, 0, record)
     assert equal_rows(batch["group_id"]) == {(i, j) for i, j in pairs if group[i] == group[j]}
     for name in ("text_id", "label_id", "group_id"):
@@ -216,6 +210,38 @@ def write_table(path: Path, **columns: Any) -> dict[str, dict[str, str]]:
 
 
 NINE = [f"data/{i}" for i in range(9)]
+
+
+def test_records_are_of_one_label_only_where_it_is_shown(draw: Draw, labelled: Path) -> None:
+    sources = two_sources(labelled, columns={"captions": ""}, templates=("a {}", "one {}"))
+    batch = draw("label_id", "text", batch_size=54, sources=sources)
+    source, record = batch["own"].T
+    names = np.array(["cat", "dog", "", "cat", "", "", "", "", "cat"])[record]
+    usable = (source == 0) | (names != "")
+    of_label = np.where((source == 1) & usable, names, "")
+    for i, j in itertools.combinations(np.flatnonzero(usable), 2):
+        same = (batch["label_id"][i] == batch["label_id"][j]).all()
+        text = (batch["text"][i] == batch["text"][j]).all()
+        assert same == (of_label[i] == of_label[j] if of_label[i] or of_label[j] else text)
+    shares = draw(
+        "label_id", text={"choice": "uniform", "templates": ("a {}",), "label_share": 0.5}, batch_size=90
+    )
+    cats = [row for row in range(90) if shares["own"][row, 1] in (0, 3, 8)]
+    same = equal_rows(shares["label_id"][cats])
+    assert 0.1 < len(same) / (len(cats) * (len(cats) - 1) / 2) < 0.6
+
+
+def test_without_captions_a_label_is_one_whether_or_not_it_is_shown(draw: Draw, labelled: Path) -> None:
+    ids = "\n".join(f"data/{i}" for i in (0, 1, 3, 8))
+    (labelled.parent / "keep.txt").write_text(ids)
+    entry = {"format": "parquet", "path": str(labelled), "weight": 1.0, "columns": {"captions": ""}}
+    batch = draw(
+        "label_id", sources={"a": {**entry, "keep_ids": str(labelled.parent / "keep.txt")}}, batch_size=8
+    )
+    cat = batch["own"][:, 1] != 1
+    assert equal_rows(batch["label_id"]) == {
+        (i, j) for i, j in itertools.combinations(range(8), 2) if cat[i] == cat[j]
+    }
 
 
 def test_a_table_with_sources_tells_equal_ids_apart(draw: Draw, labelled: Path, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_what_others_keep_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no folder at"):
         guess(str(tmp_path / "cat" / "nowhere"))
     (tmp_path / "a.doc").touch()
-    with pytest.raises(ValueError, match=r"a\.doc holds no known data \(\.array_record, \.tar"):
+    with pytest.raises(ValueError, match=r"a\.doc holds no known data \(\.array_record, .*pictures\)"):
         guess(str(tmp_path / "a.doc"))
 
 

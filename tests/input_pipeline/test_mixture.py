@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from input_pipeline.mixture import Mixture
 from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.shuffle import Epochs
 from input_pipeline.subsets import chosen_records
 
 WEIGHTS = {"a": 0.5, "b": 0.3, "c": 0.2}
@@ -113,3 +115,27 @@ def test_a_list_of_other_ids_is_an_error(write_parquet: Callable[..., Path], tmp
     (tmp_path / "ids").write_text("somebody")
     with pytest.raises(ValueError, match="none of its 5 records has an id of"):
         chosen_records(Numbers(5), "a", keep_ids=str(tmp_path / "ids"))
+
+
+@pytest.mark.parametrize("length", [50, 70_000])
+def test_orders_depend_on_seed_name_and_epoch_and_are_whole(length: int) -> None:
+    def order(seed: int, name: str, epoch: int = 0) -> list[int]:
+        epochs = Epochs(length, seed, name)
+        return [epochs[epoch * length + place] for place in range(length)]
+
+    orders = [order(0, "a"), order(1, "a"), order(0, "b"), order(0, "a", 1), order(0, "a", 2)]
+    for number, one in enumerate(orders):
+        assert sorted(one) == list(range(length))
+        for other in orders[:number]:
+            assert np.mean(np.array(one) == np.array(other)) < 0.2
+    assert order(0, "a") == orders[0]
+
+
+def test_addresses_of_two_seeds_differ() -> None:
+    sources = {"a": range(40), "b": range(60)}
+    first, second, again = (
+        [Mixture(sources, {"a": 1.0, "b": 1.0}, seed).address(index) for index in range(80)]
+        for seed in (0, 1, 0)
+    )
+    assert first == again != second
+    assert [address.source for address in first] == [address.source for address in second]

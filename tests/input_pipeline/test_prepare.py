@@ -23,6 +23,7 @@ from input_pipeline.prepare.fingerprint import Seen, fingerprint
 from input_pipeline.prepare.workers import Work, converted
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.sources import open_source
+from input_pipeline.sources.array_record import decode_record
 
 SETTINGS = Settings(max_side=64, quality=90, duplicate_tolerance=16, records_per_shard=10)
 
@@ -229,3 +230,27 @@ def _image_of(data: bytes) -> bytes:
     from input_pipeline.sources.array_record import decode_record
 
     return decode_record(data).image or b""
+
+
+def test_an_image_that_would_not_shrink_stays_as_it_is() -> None:
+    dice = np.random.default_rng(0)
+    coarse = Image.fromarray(dice.integers(0, 256, (5, 5, 3), np.uint8)).resize((70, 70))
+    small, large = io.BytesIO(), io.BytesIO()
+    coarse.save(small, "JPEG", quality=20)
+    coarse.save(large, "JPEG", quality=100)
+    kept, shrunk = (convert(Record("x", data.getvalue()), SETTINGS) for data in (small, large))
+    assert (kept.change, shrunk.change) == ("unchanged", "resized")
+    assert decode_record(kept.data).image == small.getvalue() and kept.bytes_after == kept.bytes_before
+    assert shrunk.bytes_after < shrunk.bytes_before
+    gif = io.BytesIO()
+    coarse.save(gif, "GIF")
+    assert (
+        convert(Record("x", gif.getvalue()), SETTINGS).change == "resized"
+    )  # is re-encoded whatever it takes
+
+
+def test_a_source_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="source 'mine': there is no file"):
+        prepare(
+            "mine", {"format": "parquet", "path": str(tmp_path / "a.parquet")}, SETTINGS, tmp_path / "out", 1
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from input_pipeline.sources import open_source
+from input_pipeline.sources import open_source, remote
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +40,29 @@ class Counting(http.server.SimpleHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"PAR1")
             self.close_connection = True
+        elif self.path.startswith("/endless"):  # an answer that says neither its length nor its end
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"PAR1")
+            self.close_connection = True
+        elif self.path.startswith("/silent"):
+            time.sleep(5)
+        elif self.path.startswith("/drip"):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            for _ in range(50):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.1)
         else:
             super().do_GET()
+
+    def do_HEAD(self) -> None:
+        if self.path.startswith(("/silent", "/drip", "/endless", "/cut")):
+            self.send_error(405)
+        else:
+            super().do_HEAD()
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -110,3 +132,65 @@ def test_patterns_and_folders_where_the_file_system_can_list(
 def test_images_beside_a_remote_table_are_refused(server: str) -> None:
     with pytest.raises(ValueError, match="pack it into shards"):
         open_source({"format": "jsonl", "path": f"{server}/a.jsonl"})
+
+
+@pytest.mark.parametrize("way", ["silent", "drip"])
+def test_a_server_that_is_stuck_is_given_up_with_a_reason(
+    server: str, cache: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(remote, "_SILENT_SECONDS", 1.0)
+    began = time.monotonic()
+    said = "no answer within 1 s: is the server up" if way == "silent" else "the server is stuck"
+    with pytest.raises(ValueError, match=rf"/{way}\.parquet cannot be fetched: .*{said}"):
+        opened(f"{server}/{way}.parquet")
+    assert time.monotonic() - began < 4.5
+    assert {file.name for file in cache.glob("*/*")} <= {".lock"}
+
+
+def test_an_answer_that_may_be_cut_is_not_taken_for_whole(server: str, cache: Path) -> None:
+    with pytest.raises(ValueError, match="neither how long the file is nor where it ends"):
+        opened(f"{server}/endless.parquet")
+    assert {file.name for file in cache.glob("*/*")} == {".lock"}
+
+
+def test_a_copy_of_another_size_is_refused(
+    write_parquet, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+
+    MemoryFileSystem().pipe_file("/bucket/short.parquet", write_parquet(2).read_bytes())
+    read = MemoryFile.read
+    monkeypatch.setattr(MemoryFile, "read", lambda self, size=-1: read(self, size)[:100])
+    monkeypatch.setattr(MemoryFile, "size", 10_000, raising=False)
+    with pytest.raises(ValueError, match=r"short\.parquet cannot be fetched: OSError: .* of 10000 bytes"):
+        opened("memory://bucket/short.parquet")
+    assert {file.name for file in cache.glob("*/*")} == {".lock"}
+    MemoryFileSystem().rm("/bucket", recursive=True)
+
+
+def test_what_a_killed_fetch_left_is_removed(server: str, write_parquet, cache: Path) -> None:
+    write_parquet(1, "a")
+    opened(f"{server}/a.parquet")
+    (copy,) = cache.glob("*/a.parquet")
+    left = copy.with_name("a.parquet.0123abcd.saving")
+    copy.rename(left)
+    assert opened(f"{server}/a.parquet") == ["a/0"] and not left.exists()
+
+
+def test_errors_show_no_secrets_and_say_what_is_meant(server: str) -> None:
+    port = server.rpartition(":")[2]
+    with pytest.raises(ValueError) as error:
+        opened(f"http://user:PASSWORD@127.0.0.1:{port}/none.parquet?sig=SIGNATURE")
+    assert "PASSWORD" not in str(error.value) and "SIGNATURE" not in str(error.value)
+    with pytest.raises(ValueError, match="is a server running there, and is the port the right one"):
+        opened("http://127.0.0.1:1/a.parquet")
+    with pytest.raises(
+        ValueError, match=r"nosuch://a/b\.parquet cannot be fetched: ValueError: Protocol not known"
+    ):
+        opened("nosuch://a/b.parquet")
+
+
+def test_a_query_is_no_part_of_the_name(server: str, write_parquet, cache: Path) -> None:
+    write_parquet(1, "a")
+    assert opened(f"{server}/a.parquet?x=b.tar") == ["a/0"]
+    assert [file.name for file in cache.glob("*/*") if file.name != ".lock"] == ["a.parquet"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from input_pipeline.dice import Dice
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.views.text import TextView
 from input_pipeline.views.text_sentences import split_sentences
@@ -175,3 +176,52 @@ def test_weights_that_say_nothing_are_refused(text: str) -> None:
         parse_weights(text)
     with pytest.raises(ValueError, match="weight"):
         TextView(kinds=text)
+
+
+def labelled_texts(label: str, **settings: object) -> list[str]:
+    view = TextView.of_source({"templates": ("a photo of a {}.",)}, settings)
+    return list(view.every_text(Record("x", b"", label=label)))
+
+
+def test_labels_are_shown_by_their_names(tmp_path: Path) -> None:
+    assert labelled_texts("travel-places/transport-ground") == [
+        "a photo of a transport ground, travel places."
+    ]
+    assert labelled_texts("travel-places/x", labels="verbatim") == ["a photo of a travel-places/x."]
+    assert labelled_texts("n01440764", labels="imagenet") == ["a photo of a tench."]
+    assert labelled_texts("0", labels="imagenet") == ["a photo of a tench."]
+    (tmp_path / "names.json").write_text('{"names": {"7": "seven"}}')
+    own = str(tmp_path / "names.json")
+    assert (
+        labelled_texts("7", labels=own) == ["a photo of a seven."] and labelled_texts("8", labels=own) == []
+    )
+    view = TextView(templates=("a {}",), labels=own)
+    with pytest.raises(BadRecord, match=r"its label '8' has no name by the rule labels='.*names\.json'"):
+        view(Record("x", b"", label="8"), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="no class naming rule 'imagnet'"):
+        TextView(labels="imagnet")
+
+
+def test_options_roll_dice_that_know_nothing_of_each_other() -> None:
+    captions = [
+        Caption(f"{kind} {language}", kind, language)
+        for kind in ("title", "body")
+        for language in ("en", "de")
+    ]
+    record = Record("x", b"", tuple(captions), label="cat")
+    view = TextView(
+        languages=(),
+        kinds="title=0.5,body=0.5",
+        language_choice="uniform",
+        label_share=0.5,
+        templates=("a {}", "b {}"),
+    )
+    counts: dict[str, int] = {}
+    dice = Dice(0)
+    for index in range(4000):
+        text = view(record, dice.roll(index, "text"))
+        counts[text] = counts.get(text, 0) + 1
+    shares = {text: count / 4000 for text, count in counts.items()}
+    for text in ("title en", "title de", "body en", "body de"):
+        assert abs(shares[text] - 1 / 8) < 0.02
+    assert abs(shares["a cat"] - 1 / 4) < 0.03 and abs(shares["b cat"] - 1 / 4) < 0.03

@@ -16,6 +16,7 @@ import pytest
 import main
 import vlp
 from configs import quickstart as quickstart_config
+from input_pipeline.tables import load_table
 from vlp.configuration import to_dict
 from vlp.embeddings import encode
 from vlp.embeddings.encode import Records, embed
@@ -45,6 +46,27 @@ def read(path, column):
     table = pq.read_table(path)
     assert table.column_names == ["id", column]
     return table["id"].to_pylist(), np.array(table[column].to_pylist())
+
+
+def test_two_sources_with_the_same_ids_are_told_apart(checkpoint, data, tmp_path, capsys):
+    output, entry = tmp_path / "clusters", {"format": "parquet", "path": str(data)}
+    arguments = [
+        "--job=cluster",
+        f"--checkpoint={checkpoint}",
+        f"--output={output}",
+        "--config.cluster.k=3",
+        "--config.cluster.nearest=2",
+    ]
+    arguments += [f"--config.data.sources={ {'a': entry, 'b': entry} }", "--config.cluster.iterations=2"]
+    assert main.main(arguments) == 0
+    assert "3 clusters of 136 records" in capsys.readouterr().out
+    table = pq.read_table(output / "clusters.parquet")
+    assert table.column_names == ["source", "id", "cluster_ids"]
+    assert table["source"].to_pylist() == ["a"] * 68 + ["b"] * 68
+    assert table["id"].to_pylist()[:68] == table["id"].to_pylist()[68:]
+    found = load_table("cluster_ids", {"path": str(output / "clusters.parquet")})
+    one = table["id"][0].as_py()
+    assert found.of("a", one).tolist() == found.of("b", one).tolist() == table["cluster_ids"][0].as_py()
 
 
 def test_the_table_holds_the_nearest_centres_of_every_usable_record(checkpoint, data, tmp_path, capsys):

@@ -68,8 +68,10 @@ def test_data_of_which_nothing_can_be_used_is_described(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.jpg").write_bytes(b"<html>")
     (tmp_path / "mine" / "a.txt").write_text("a caption")
-    assert main.main(["--job=inspect", f"--source={tmp_path / 'mine'}", f"--output={tmp_path / 'out'}"]) == 0
-    assert "bad: undecodable     1 (100.0%)" in capsys.readouterr().out
+    assert main.main(["--job=inspect", f"--source={tmp_path / 'mine'}", f"--output={tmp_path / 'out'}"]) == 2
+    printed = capsys.readouterr()
+    assert "bad: undecodable     1 (100.0%)" in printed.out
+    assert "source 'source': none of 1 records looked at can be used (1 undecodable)" in printed.err
     assert not (tmp_path / "out" / "contact_sheet.png").exists()
 
 
@@ -79,11 +81,26 @@ def test_pictures_without_captions_are_described_and_shown(
     for name in "abc":
         Image.new("RGB", (40, 30), "red").save(tmp_path / f"{name}.png")
     source, output = f"--source={tmp_path}", tmp_path / "out"
-    assert main.main(["--job=inspect", source, f"--output={output}", *FEW]) == 0
-    printed = capsys.readouterr().out
+    assert main.main(["--job=inspect", source, f"--output={output}", *FEW]) == 2
+    printed = capsys.readouterr()
     for part in ("bad: no caption      3 (100.0%)", "PNG 3", "40 to 40 px"):
-        assert part in printed
+        assert part in printed.out
+    assert "name the column of captions" in printed.err
     assert Image.open(output / "contact_sheet.png").width > 500
+
+
+def test_class_folders_are_told_of_templates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "set" / "cat" / "1.png")
+    source, run = tmp_path / "set", f"--workdir={tmp_path / 'run'}"
+    for arguments in (
+        ["--job=inspect", f"--source={source}", f"--output={tmp_path / 'out'}", *FEW],
+        ["--config=configs/quickstart.py:runlocal", f"--config.data.sources={{'mine': '{source}'}}", run],
+    ):
+        assert main.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert "labels, such as 'cat'" in error and "templates='(\"a photo of a {}.\",)'" in error
+        assert len(error.strip().splitlines()) == 1
 
 
 def test_only_the_part_in_use_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Shaped
 
 from input_pipeline.records import BadRecord, Reason, Record
-from input_pipeline.sources import Source, open_source
+from input_pipeline.sources import Source, open_named
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import TextView
@@ -75,7 +75,7 @@ class Records:
           ValueError: a source that cannot be opened.
         """
         used = {name: entry for name, entry in entries.items() if entry.get("weight", 1.0)}
-        self.sources = {name: open_source(entry) for name, entry in used.items()}
+        self.sources = {name: open_named(name, entry) for name, entry in used.items()}
         self._parts: list[tuple[Source, TextView]] = [
             (self.sources[name], TextView.of_source(text, entry)) for name, entry in used.items()
         ]

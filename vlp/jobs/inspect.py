@@ -6,17 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.inspect.advice import advice
+from input_pipeline.first_look import advice
+from input_pipeline.inspect.advice import advice as loader_advice
 from input_pipeline.inspect.contact_sheet import contact_sheet
 from input_pipeline.inspect.report import survey_table
 from input_pipeline.inspect.stages import delivered_per_second, stage_seconds
 from input_pipeline.inspect.survey import survey
 from input_pipeline.inspect.visits import Row, visits
-from input_pipeline.sources import open_source
+from input_pipeline.records import Reason
+from input_pipeline.sources import open_named
 from input_pipeline.stream import make_stream
 from input_pipeline.subsets import entry_records, spread
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.views.text import TextView
+from input_pipeline.whole_files import write_whole, writing_whole
+from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
 from vlp.jobs._sources import asked_sources
 from vlp.planning.demand import Demand, demand
@@ -47,7 +51,7 @@ def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:
     figures: dict[str, Any] = {}
     rows: list[Row] = []
     for name, entry in data["sources"].items():
-        source, view = open_source(entry), TextView.of_source(data["text"], entry)
+        source, view = open_named(name, entry), TextView.of_source(data["text"], entry)
         chosen = entry_records(source, name, entry)
         seen = survey(
             source, chosen, view, tokenizer, records=config.inspect.records, threads=data["threads"]
@@ -75,9 +79,25 @@ def _look(options: JobOptions, data: dict[str, Any], output: Path) -> int:
     if rows:
         side = config.model.image.resolution
         title = f"{config.name}: {side} x {side} px, {tokenizer.length} tokens, seed {config.seed}"
-        contact_sheet(rows, title).save(output / "contact_sheet.png")
+        with writing_whole(output / "contact_sheet.png") as file:
+            contact_sheet(rows, title).save(file, "PNG")
         print(f"what the model will see: {output / 'contact_sheet.png'}")
+    for name, seen in figures.items():
+        _require_usable(name, seen)
     return 0
+
+
+def _require_usable(name: str, figures: dict[str, Any]) -> None:
+    """Raises ConfigError for a source that training could use nothing of."""
+    if not figures["usable"]:
+        counts = figures["bad"]
+        labels = list(figures.get("labels", {"top": {}})["top"])
+        reason = Reason[max(counts, key=counts.__getitem__).upper()]
+        reasons = ", ".join(f"{count} {bad}" for bad, count in counts.items())
+        raise ConfigError(
+            f"source '{name}': none of {figures['looked_at']} records looked at can be used ({reasons})"
+            f"{advice(reason, name, labels[0] if labels else '')}"
+        )
 
 
 def _benchmark(options: JobOptions, data: dict[str, Any], output: Path) -> int:
@@ -94,7 +114,7 @@ def _benchmark(options: JobOptions, data: dict[str, Any], output: Path) -> int:
     stages = stage_seconds(data, preprocessing, tokenizer, seed=config.seed, seconds=limit)
     use_compilation_cache()
     needed = demand(config, options.workdir)
-    sentences = advice(
+    sentences = loader_advice(
         delivered,
         needed.images_per_second,
         stages,
@@ -140,4 +160,4 @@ def _rate(value: float) -> str:
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:
-    path.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(figures, indent=1, ensure_ascii=False) + "\n").encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.prepare import Report, Settings, WorkerFailed, prepare
+from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
 from vlp.jobs._sources import asked_sources
@@ -34,7 +35,7 @@ def run(options: JobOptions) -> int:
             output = Path(options.output) / (name if len(sources) > 1 else "")
             with configuring():
                 report = prepare(name, entry, Settings(**config), output, processes)
-            (output / "report.json").write_text(json.dumps(_figures(report), indent=1) + "\n")
+            write_whole(output / "report.json", (json.dumps(_figures(report), indent=1) + "\n").encode())
             print(f"source '{name}' in {output}\n{_table(report)}\n", flush=True)
             entries[output.name] = {**_kept(entry), "format": "array_record", "path": str(output.resolve())}
     except (WorkerFailed, OSError) as error:
@@ -50,7 +51,7 @@ def run(options: JobOptions) -> int:
 
 def _kept(entry: dict[str, Any]) -> dict[str, Any]:
     """What a source says that shards do not: how it is mixed and how its texts begin."""
-    defaults = {"weight": 1.0, "templates": (), "prefix": "", "prefix_token": ""}
+    defaults = {"weight": 1.0, "templates": (), "labels": "", "prefix": "", "prefix_token": ""}
     return {key: entry[key] for key, default in defaults.items() if entry.get(key, default) != default}
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.records import BadRecord
-from input_pipeline.sources import open_source
+from input_pipeline.sources import open_named
+from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import load_tokenizer, train_tokenizer
 from input_pipeline.views.text import TextView
 from vlp.configuration import ConfigError
@@ -49,16 +50,16 @@ def run(options: JobOptions) -> int:
 
 
 def training_captions(data: Any) -> Iterator[str]:
-    """Every text that training may show, source by source in the order of the records.
+    """Every text that training may show, source by source in the order of the records in use.
 
     Args:
       data: `data` of the config.
     """
-    for settings in data.sources.values():
+    for name, settings in data.sources.items():
         if settings.weight == 0:
             continue
-        source, view = open_source(settings), TextView.of_source(data.text, settings)
-        for index in range(len(source)):
+        source, view = open_named(name, settings), TextView.of_source(data.text, settings)
+        for index in entry_records(source, name, settings):
             try:
                 yield from view.every_text(source[index])
             except BadRecord:  # not readable: nothing to learn from
