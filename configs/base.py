@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs.common import quickstart_source
-from configs.settings import data, jobs, model, optimizer, run, tokenizer
+from configs.settings import data, frozen, jobs, model, optimizer, run, tokenizer
 from configs.settings.kinds import GROUPS, entries
 from configs.settings.setting import defaults
 
@@ -38,6 +38,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict(defaults(SETTINGS))
     for group in GROUPS:
         config[group] = entries(group)
+    config[frozen.GROUP] = {}
     config.data.update({name: {} for name in data.ENTRIES})
     config.data.sources = {"quickstart": quickstart_source("train")}
     config.data.evaluation = {split: quickstart_source(split) for split in ("val_vendor", "val", "test")}

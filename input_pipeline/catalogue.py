@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from input_pipeline.fields import (
     Text,
     TextViews,
 )
+from input_pipeline.guests import Guest, GuestField
 from input_pipeline.tables import load_table
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
@@ -40,12 +41,14 @@ class Catalogue:
       preprocessing: of the model.
       tokenizer: of the model.
       places: number of each source in use.
+      guests: models beside it, whose fields are those of the catalogue as NAME/field.
     """
 
     data: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
     tokenizer: Tokenizer
     places: Mapping[str, int]
+    guests: Mapping[str, Guest] = field(default_factory=dict)
 
     def build(self, wanted: Sequence[str]) -> list[Field]:
         """The fields that deliver the wanted arrays.
@@ -75,6 +78,34 @@ class Catalogue:
             *(((name,), partial(self._table, name)) for name in self._named("tables")),
             (("image",), self._image),
             *(((name,), partial(self._image_views, name)) for name in self._named("image_views")),
+            *(offer for name, guest in self.guests.items() for offer in self._offers_to(name, guest)),
+        ]
+
+    def _offers_to(self, name: str, guest: Guest) -> list[Offer]:
+        """Texts and pictures as a guest reads them."""
+        prefixless = {key: {**entry, "prefix_token": ""} for key, entry in self.data["sources"].items()}
+        resize = guest.preprocessing["resize"]
+        views = {
+            key: {option: value for option, value in view.items() if option not in ("resolution", "resize")}
+            for key, view in self._named("image_views").items()
+        }
+        own = replace(
+            self,
+            data={
+                **self.data,
+                "sources": prefixless,
+                "image": {**self.data["image"], "resize": resize},
+                "image_views": views,
+            },
+            preprocessing=guest.preprocessing,
+            tokenizer=guest.tokenizer,
+            guests={},
+        )
+        read = {"text", "image", *self._named("text_views"), *views}  # by towers
+        return [
+            (tuple(f"{name}/{one}" for one in names), partial(_build_for, name, build))
+            for names, build in own._offers()
+            if names[0] in read
         ]
 
     def _named(self, group: str) -> dict[str, Mapping[str, Any]]:
@@ -108,6 +139,10 @@ class Catalogue:
         resolution = settings["resolution"] or self.preprocessing["resolution"]
         spec = {**self.preprocessing, "resize": settings["resize"], "resolution": resolution}
         return ImageViews(name, TrainingView.build(spec, settings), count)
+
+
+def _build_for(guest: str, build: Callable[[], Field]) -> Field:
+    return GuestField(guest, build())
 
 
 def _with_mask(name: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ are the one-host batch. Where a run stands is therefore one integer, the number 
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from input_pipeline.catalogue import Catalogue
 from input_pipeline.examples import Examples
 from input_pipeline.fields import Batch, TableValue
 from input_pipeline.first_look import check_examples
+from input_pipeline.guests import Guest
 from input_pipeline.host_batches import HostBatches
 from input_pipeline.mixture import Address, Mixture
 from input_pipeline.orphans import free_shared_memory
@@ -136,6 +138,7 @@ def make_stream(
     batch_size: int,
     seed: int,
     fields: Sequence[str] = PAIRS,
+    guests: Mapping[str, Guest] = types.MappingProxyType({}),
 ) -> Stream:
     """The stream of a config's `data` section.
 
@@ -148,6 +151,7 @@ def make_stream(
       batch_size: global.
       seed: of everything random.
       fields: names of the arrays to deliver. What is not asked for is not computed.
+      guests: models beside the one that is trained, by name: texts and images as they read them are NAME/field.
 
     Raises:
       ValueError: a source cannot be opened or none of its records used, a field cannot be delivered, or a value is
@@ -165,7 +169,7 @@ def make_stream(
         seed,
         batch_size if data.get("single_source_batches", False) else 0,
     )
-    catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places)
+    catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places, guests)
     examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
     check_examples(examples, seed)
     return Stream(examples, fields, batch_size=batch_size, seed=seed)

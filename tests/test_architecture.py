@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.pretrainer", "vlp.checkpoint"),
     ("vlp.objectives",),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
+    ("vlp.given",),
     ("vlp.configuration",),
     ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages", "vlp.beside"),
 )

@@ -5,13 +5,16 @@ What two objectives ask for is computed once; what nobody asks for is never trac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import jax
+from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from vlp.given import FROZEN, FrozenModel, text_arrays
 from vlp.kernels.unit import unit
+from vlp.models.constants import encode_replicated, label_means
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
@@ -31,6 +34,7 @@ class Encodings:
         step: Int[Array, ""],
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        frozen: Collection[FrozenModel] = (),
     ):
         """Remembers what to encode; encodes nothing yet.
 
@@ -41,9 +45,11 @@ class Encodings:
           step: updates made before this one.
           mean: of pixel values in [0, 1], a value a channel.
           std: of pixel values in [0, 1].
+          frozen: models that the batch may be seen through as well.
         """
         self.model, self.batch, self.step = model, batch, step
         self._key, self._mean, self._std = key, mean, std
+        self._frozen = {one.name: one for one in frozen}
         self._known: dict[tuple[str, str], Any] = {}
 
     def key(self, name: str) -> PRNGKeyArray:
@@ -102,6 +108,51 @@ class Encodings:
             "text_features", view, lambda: self.model.text_projection(self.text_tower(view).pooled)
         )
 
+    def texts(self, name: str) -> Float[Array, "texts embed_dim"]:
+        """Unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device."""
+        return self._once("texts", name, lambda: unit(self.texts_features(name)))
+
+    def texts_features(self, name: str) -> Float[Array, "texts embed_dim"]:
+        """Embeddings of constant texts as projected, of any length."""
+        return self._once(
+            "texts_features", name, lambda: self.model.text_projection(self._texts_through(name, _pooled))
+        )
+
+    def texts_tower(self, name: str) -> TowerOutput:
+        """The text tower's pooled output and token outputs for constant texts."""
+        return self._once("texts_tower", name, lambda: self._texts_through(name, lambda output: output))
+
+    def text_labels(self, name: str) -> Int[Array, " texts"]:
+        """The number of each constant text's label; the texts of a label stand together."""
+        return text_arrays(self.batch, name)["label"]
+
+    def label_texts(self, name: str) -> Float[Array, "labels embed_dim"]:
+        """A unit row for each label: the mean of its texts' unit rows (CLIP, arXiv 2103.00020, section 3.1.4)."""
+        first = text_arrays(self.batch, name)["first"]
+        return self._once(
+            "label_texts", name, lambda: label_means(self.texts(name), self.text_labels(name), len(first))
+        )
+
+    def _texts_through(self, name: str, take: Callable[[TowerOutput], T]) -> T:
+        arrays = text_arrays(self.batch, name)
+        return encode_replicated(
+            lambda ids, mask: take(self.model.text(ids, mask)), arrays["ids"], arrays["mask"]
+        )
+
+    def frozen(self, name: str) -> Encodings:
+        """The same batch through the frozen model `name`, an entry of `frozen`: without gradient or randomness.
+
+        What an objective takes from there it lists as `NAME/field` in its `fields`, or `NAME/texts` in its `constants`.
+        """
+
+        def build() -> Encodings:
+            model = self._frozen[name]
+            towers = nnx.merge(model.graphdef, self.batch[FROZEN + name])
+            fields = model.batch(self.batch)
+            return Encodings(towers, fields, key=None, step=self.step, mean=model.mean, std=model.std)
+
+        return self._once("frozen", name, build)
+
     def logit_scale(self) -> Float[Array, ""]:
         """The learned scale of cosines, as a multiplier."""
         return self.model.scale()
@@ -118,3 +169,7 @@ def _flattened(
     batch = arrays[0].shape[: arrays[0].ndim - axes]
     output = encode(*(array.reshape(-1, *array.shape[len(batch) :]) for array in arrays))
     return jax.tree.map(lambda x: x.reshape(*batch, *x.shape[1:]), output)
+
+
+def _pooled(output: TowerOutput) -> Float[Array, "texts width"]:
+    return output.pooled

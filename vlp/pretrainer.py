@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from vlp.encodings import Encodings
+from vlp.given import Context, FrozenModel, asked
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
@@ -22,7 +23,14 @@ class Pretrainer(nnx.Module):
     """Towers and objectives; called with a batch, it gives the step's loss."""
 
     def __init__(
-        self, config: Any, *, vocabulary_size: int, compute: Compute, towers: Collection[str] = TOWERS
+        self,
+        config: Any,
+        *,
+        vocabulary_size: int,
+        compute: Compute,
+        towers: Collection[str] = TOWERS,
+        context: Context | None = None,
+        frozen: Mapping[str, FrozenModel] | None = None,
     ):
         """Builds what the config switches on.
 
@@ -31,6 +39,11 @@ class Pretrainer(nnx.Module):
           vocabulary_size: of the tokenizer in use.
           compute: how the towers compute.
           towers: which to build; see `vlp.training.towers`.
+          context: what there is beside the batches; None = nothing.
+          frozen: models that objectives may read, by name.
+
+        Raises:
+          ValueError: an objective asks for a frozen model that is not there.
         """
         key = jax.random.key(config.seed)
         self.model = DualEncoder(
@@ -41,9 +54,16 @@ class Pretrainer(nnx.Module):
             rngs=named_rngs(key, "model"),
             towers=towers,
         )
-        self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key))
+        self.objectives = nnx.Dict(
+            active_objectives(config.objectives, self.model, key, context or Context())
+        )
         self.weights = {name: config.objectives[name].weight for name in self.objectives}
-        self.fields = tuple(sorted({field for one in self.objectives.values() for field in one.fields}))
+        fields, constants = (
+            [name for one in self.objectives.values() for name in getattr(one, kind)]
+            for kind in ("fields", "constants")
+        )
+        self.fields, self.constants, used = asked(fields, constants, frozen or {})
+        self.frozen = tuple((frozen or {})[name] for name in used)
         self.limits = {
             field: (f"objectives.{name}.{setting}", limit)
             for name, one in self.objectives.items()
@@ -51,17 +71,25 @@ class Pretrainer(nnx.Module):
         }
         self.mean, self.std = tuple(config.data.image.mean), tuple(config.data.image.std)
 
+    def encodings(
+        self, batch: dict[str, Any], *, key: PRNGKeyArray | None, step: Int[Array, ""]
+    ) -> Encodings:
+        """The batch, and what stands beside it, as objectives see it; see `Encodings`."""
+        return Encodings(
+            self.model, batch, key=key, step=step, mean=self.mean, std=self.std, frozen=self.frozen
+        )
+
     def __call__(
         self, batch: dict[str, Shaped[Array, "batch ..."]], key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """The weighted sum of the active objectives' mean losses, and the metrics of each.
 
         Args:
-          batch: global arrays; see `input_pipeline`.
+          batch: global arrays; see `input_pipeline`. Beside them what is the same at every step; see `vlp.given`.
           key: this step's randomness.
           step: updates made before this one.
         """
-        encodings = Encodings(self.model, batch, key=key, step=step, mean=self.mean, std=self.std)
+        encodings = self.encodings(batch, key=key, step=step)
         total = jnp.zeros((), jnp.float32)
         metrics: dict[str, Float[Array, ""]] = {}
         for name, objective in self.objectives.items():

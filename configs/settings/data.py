@@ -26,6 +26,30 @@ SOURCE = {
     "prefix_token": Setting("", "one of tokenizer.prefix_tokens, before its captions"),
 }
 
+# An entry of `data.texts`: texts that are the same at every step, for objectives that name them.
+TEXTS = {
+    "path": Setting(
+        "", "labels as JSON, text or parquet, or JSON of sentences by label; '' = the labels of a source"
+    ),
+    "source": Setting("", "whose labels; '' = the only one with a weight"),
+    "column": Setting("", "of labels in parquet; '' = `label`"),
+    "names": Setting("category", "rule from labels to names, as in evaluators.zero_shot.labels"),
+    "templates": Setting(
+        ("{}",), "that each name is written into, before its sentences; () = sentences alone"
+    ),
+    "prefix_token": Setting("", "one of tokenizer.prefix_tokens, before every text"),
+}
+
+# An entry of `data.labels`: numbers of a record's labels, and which of all there are.
+LABELS = {
+    "path": Setting("", "file of the labels, as --job=labels writes it: a label's place is its number"),
+    "column": Setting("", "of labels in parquet; '' = `label`"),
+    "of": Setting("tags", "what of a record is looked up", choices=("tags", "label", "group")),
+    "most": count(16, "labels of a record as numbers, NAME_ids"),
+    "verified": Setting("", "table of id, label, confidence; '' = what is no label of a record is not there"),
+    "hierarchy": Setting("", "JSON tree of LabelName and Subcategory; '' = none"),
+}
+
 IMAGE = {
     "crop_scale": Setting((0.5, 1.0), "area of a training crop, as a share of the image"),
     "crop_ratio": Setting((3 / 4, 4 / 3), "width of a training crop, relative to its height"),
@@ -76,6 +100,8 @@ ENTRIES = {
     "evaluation": "a group with a `path`",
     "image_views": "{'count': 2, 'resolution': 0, and what differs from data.image}",
     "text_views": "{'count': 2, and what differs from data.text}",
+    "texts": "{'path': labels, or sentences by label}",
+    "labels": "{'path': labels, 'of': 'tags'}",
     "tables": "{'path': parquet files with columns `id` and NAME, 'missing': 'skip' or 'fill'}",
 }
 

@@ -5,6 +5,7 @@ from vlp.checkpoint.config_guard import check_same_config, config_differences
 from vlp.checkpoint.description import Description, read_description, shown
 from vlp.checkpoint.folders import complete_steps, find_checkpoint, is_step, run_of
 from vlp.checkpoint.inference import load_model_arrays
+from vlp.checkpoint.manifest import digest_of
 
 __all__ = [
     "Checkpointer",
@@ -12,6 +13,7 @@ __all__ = [
     "check_same_config",
     "complete_steps",
     "config_differences",
+    "digest_of",
     "find_checkpoint",
     "is_step",
     "load_model_arrays",

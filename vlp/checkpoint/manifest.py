@@ -37,6 +37,11 @@ def write_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
     sync(folder)
 
 
+def digest_of(folder: Path) -> str:
+    """The digest of all files of a checkpoint that `find_damage` has nothing against: its manifest's own, shortened."""
+    return _digest(folder / MANIFEST)[:32]
+
+
 def find_damage(folder: Path) -> str:
     """What is wrong with a checkpoint, in one line naming the file; '' if every byte is as it was written."""
     try:

@@ -7,7 +7,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs.settings.data import ENTRIES, SOURCE
+from configs.settings import frozen
+from configs.settings.data import ENTRIES, LABELS, SOURCE, TEXTS
 from configs.settings.kinds import GROUPS, kinds
 from configs.settings.setting import Settings, defaults
 from vlp.configuration.errors import ConfigError, nearest
@@ -15,8 +16,15 @@ from vlp.configuration.parts import find_part
 from vlp.configuration.values import problem
 
 SOURCES = ("data.sources", "data.evaluation")
-COMPLETED = (*GROUPS, *SOURCES)
-OPEN_GROUPS = (*GROUPS, *(f"data.{name}" for name in ENTRIES))
+# Groups whose entries are all of one kind.
+ALIKE: Mapping[str, Settings] = {
+    **dict.fromkeys(SOURCES, SOURCE),
+    "data.texts": TEXTS,
+    "data.labels": LABELS,
+    frozen.GROUP: frozen.ENTRY,
+}
+COMPLETED = (*GROUPS, *ALIKE)
+OPEN_GROUPS = (*GROUPS, *(f"data.{name}" for name in ENTRIES), frozen.GROUP)
 
 
 def complete_entries(config: ConfigDict) -> None:
@@ -58,8 +66,8 @@ def settings_of_entry(group: str, name: str, entry: Mapping[str, Any]) -> Settin
     Raises:
       ConfigError: there is no such kind.
     """
-    if group in SOURCES:
-        return SOURCE
+    if group in ALIKE:
+        return ALIKE[group]
     kind = entry.get("kind", "") or name
     return find_part(group, kind, f"{group}.{name}").settings
 
@@ -90,4 +98,6 @@ def _complete(entry: ConfigDict, settings: Settings, where: str) -> None:
 def _example(where: str) -> str:
     if where in SOURCES:
         return "{'format': 'parquet', 'path': PATH}"
+    if where in ALIKE:
+        return frozen.EXAMPLE if where == frozen.GROUP else "{'path': PATH}"
     return "{'kind': 'contrastive', 'weight': 0.5}" if where == "objectives" else "{'kind': 'zero_shot'}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs.settings import frozen
 from vlp.configuration.entries import OPEN_GROUPS, SOURCES
 from vlp.configuration.errors import ConfigError
 
@@ -25,6 +26,9 @@ EXAMPLES = {
     "data.image_views": "{'count': 2}",
     "data.text_views": "{'count': 2}",
     "data.tables": "{'path': '/data/clusters.parquet'}",
+    "data.texts": "{'path': 'labels.json'}",
+    "data.labels": "{'path': 'labels.json', 'of': 'tags'}",
+    frozen.GROUP: frozen.EXAMPLE,
 }
 
 

@@ -19,6 +19,8 @@ from vlp.planning.estimate import Estimate, estimate
 from vlp.planning.report import misfit, plan_report, trial_line
 from vlp.planning.suggest import Trial, ranked, trials
 from vlp.planning.topology import LOCAL, Topology, open_topology
+from vlp.runs.beside import given, open_frozen
+from vlp.runs.data import preprocessing_spec
 from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.throughput import measured_matmul_peak
 
@@ -52,7 +54,10 @@ class Planner:
         self.options, self.config = options, options.config
         self.topology: Topology = open_topology(options.own["topology"])
         use_compilation_cache()
-        self.vocabulary_size = load_tokenizer(self.config.tokenizer).vocabulary_size
+        tokenizer, preprocessing = load_tokenizer(self.config.tokenizer), preprocessing_spec(self.config)
+        self.vocabulary_size = tokenizer.vocabulary_size
+        platform = self.topology.devices[0].platform
+        self.given = given(self.config, preprocessing, tokenizer, open_frozen(self.config), platform)
         self.shapes: FieldShapes = {
             name: (table.values.shape[1:], table.values.dtype)
             for name, entry in self.config.data.tables.items()
@@ -63,7 +68,9 @@ class Planner:
 
     def attempt(self, config: Any) -> tuple[CompiledStep, Estimate, bool]:
         """Compiles one variant, estimates it, and says whether it fits."""
-        step = compile_step(config, self.topology, vocabulary_size=self.vocabulary_size, shapes=self.shapes)
+        step = compile_step(
+            config, self.topology, vocabulary_size=self.vocabulary_size, shapes=self.shapes, given=self.given
+        )
         limit = self.limit(step)
         fits = not step.refusal and (limit is None or (step.needed or 0) <= limit)
         return step, estimate(config, step, self.topology, self.peak), fits

@@ -73,7 +73,7 @@ def _before(replayed: Run, folder: Path, step: int) -> tuple[TrainState, dict[st
     with closing(stage.batches(step - 1)) as batches:
         batch = next(batches)
     fields = {name: batch[name] for name in stage.training.fields}
-    return stage.carried(state), global_batch(fields, replayed.mesh)
+    return stage.carried(state), global_batch(fields, replayed.mesh) | stage.beside
 
 
 def layers(params: PyTree, gradients: PyTree) -> Iterator[tuple[str, float, float, int]]:

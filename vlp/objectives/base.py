@@ -53,7 +53,9 @@ class Objective(nnx.Module):
     saved and restored like the towers' own.
 
     Attributes:
-      fields: the batch fields it reads; the data deliver these, or the config is refused.
+      fields: the batch fields it reads; the data deliver these, or the config is refused. NAME/field is a field as the
+        frozen model NAME reads it, in its own resolution or tokens.
+      constants: the texts without a batch axis that it reads, of `data.texts`; NAME/texts for the frozen model NAME.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value: a batch
         with another number than -1 (none) and those below it ends the run.
       reads: towers it reads, of 'image' and 'text', beside those that its fields go through.
@@ -63,6 +65,7 @@ class Objective(nnx.Module):
     """
 
     fields: tuple[str, ...]
+    constants: tuple[str, ...] = ()
     limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({})
     reads: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -75,6 +78,9 @@ class Objective(nnx.Module):
           config: its settings, `objectives.<name>` of the config.
           model: the towers, for their widths or to start a copy from; not to be kept.
           rngs: initial values of its own.
+
+        A class whose `__init__` takes a `context` gets the `vlp.given.Context` of the run: how many constant texts and
+        labels there are, and how wide frozen models.
         """
         raise TypeError(f"{type(self).__name__} does not say what it is made of")
 

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from vlp.configuration import validate_devices
+from vlp.given import Given
 from vlp.parallel.mesh import make_mesh
 from vlp.parallel.sharding import batch_sharding
 from vlp.planning.program import Program, read_program
@@ -76,7 +77,7 @@ class CompiledStep:
 
 
 def compile_step(
-    config: Any, topology: Topology, *, vocabulary_size: int, shapes: FieldShapes
+    config: Any, topology: Topology, *, vocabulary_size: int, shapes: FieldShapes, given: Given | None = None
 ) -> CompiledStep:
     """Compiles the train step of a config for a topology. Nothing is allocated on any device.
 
@@ -85,6 +86,7 @@ def compile_step(
       topology: devices to compile for.
       vocabulary_size: of the tokenizer.
       shapes: of batch fields that neither the model nor `data.image_views` and `data.text_views` decide.
+      given: what there is beside the batches; None = nothing.
 
     Raises:
       ConfigError: mesh or batch do not fit the devices.
@@ -93,9 +95,9 @@ def compile_step(
     sizes = validate_devices(config, len(topology.devices))
     mesh = make_mesh(sizes, topology.devices)
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-        training = build_training(config, vocabulary_size=vocabulary_size, mesh=mesh)
-        batch = abstract_batch(config, training.fields, mesh, shapes)
-        lowered = training.train_step.lower(training.abstract_state, batch)
+        training = build_training(config, vocabulary_size=vocabulary_size, mesh=mesh, given=given)
+        batch = abstract_batch(config, training.fields, mesh, {**_frozen_shapes(given), **shapes})
+        lowered = training.train_step.lower(training.abstract_state, batch | training.beside)
         start = time.perf_counter()
         try:
             compiled, refusal = lowered.compile(), ""
@@ -145,6 +147,12 @@ def _view_shapes(config: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
     return {**shapes, **dict.fromkeys(identities, ((2,), jnp.int32)), "source_id": ((), jnp.int32)}
 
 
+def _frozen_shapes(given: Given | None) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Of fields that frozen models read in a form of their own."""
+    models = given.frozen.values() if given else ()
+    return {f"{one.name}/{name}": shape for one in models for name, shape in _view_shapes(one.config).items()}
+
+
 def held_bytes(training: Training, batch: PyTree) -> dict[str, int]:
     """Bytes a device of what a step is given, by kind."""
     state = training.abstract_state
@@ -154,6 +162,7 @@ def held_bytes(training: Training, batch: PyTree) -> dict[str, int]:
         "running mean": state.ema,
         "other state": state.rest,
         "batch": batch,
+        "beside the batch": training.beside,
     }
     return {kind: size for kind, tree in kinds.items() if (size := _bytes(tree))}
 

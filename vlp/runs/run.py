@@ -28,6 +28,7 @@ from vlp.processes.agreement import from_first
 from vlp.processes.claim import claimed
 from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
+from vlp.runs.beside import pinned
 from vlp.runs.first_words import first_line, warnings
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
@@ -70,8 +71,9 @@ class Run:
         Raises:
           ConfigError: the config and the data do not fit together.
         """
-        self.config, self.workdir, self.allowed_changes = config, workdir, (*ELSEWHERE, *allowed_changes)
+        self.workdir, self.allowed_changes = workdir, (*ELSEWHERE, *allowed_changes)
         with configuring():
+            self.config = pinned(config)
             self.mesh: Mesh = start_devices(self.config)
             self.stages: list[Stage] = open_stages(self.config, self.mesh)
             self.checkpointer = Checkpointer(
@@ -270,6 +272,7 @@ class Run:
                     mesh=self.mesh,
                     fields=stage.training.fields,
                     timer=timer,
+                    beside=stage.beside,
                     limits=stage.training.limits,
                     until=until,
                     stop_requested=stop_requested,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import PyTree
 
 from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from input_pipeline.watchdog import Watchdog
 from vlp.configuration import StagePlan, stages
 from vlp.evaluation import Evaluator, build_evaluators
+from vlp.given import Given
 from vlp.model import Model
 from vlp.parallel.hosts import batch_part
+from vlp.runs.beside import FrozenEntry, given, open_frozen, placed
 from vlp.runs.data import EvaluationSets, check_classes, preprocessing_spec
 from vlp.training.build import Training, build_training, model_variables
 from vlp.training.episodes import Episodes
@@ -28,8 +32,13 @@ from vlp.training.throughput import StepTimer, train_step_flops
 class Stage:
     """What a run works with from one switch to the next; a run without any has one."""
 
-    def __init__(self, plan: StagePlan, mesh: Mesh):
+    def __init__(self, plan: StagePlan, mesh: Mesh, frozen: Mapping[str, FrozenEntry]):
         """Builds everything but arrays.
+
+        Args:
+          plan: what the stage is.
+          mesh: of the run.
+          frozen: models that are read and not trained, from `open_frozen`.
 
         Raises:
           ValueError: the config or the data contradict themselves.
@@ -37,8 +46,11 @@ class Stage:
         self.plan, self.config, self.mesh = plan, plan.config, mesh
         self.preprocessing = preprocessing_spec(self.config)
         self.tokenizer: Tokenizer = load_tokenizer(self.config.tokenizer)
+        platform = mesh.devices.flat[0].platform
+        self.frozen = frozen
+        self.given: Given = given(self.config, self.preprocessing, self.tokenizer, frozen, platform)
         self.training: Training = build_training(
-            self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=mesh
+            self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=mesh, given=self.given
         )
         self.stream = make_stream(
             self.config.data,
@@ -47,6 +59,7 @@ class Stage:
             batch_size=self.config.batch_size,
             seed=self.config.seed,
             fields=self.training.fields,
+            guests=frozen,
         )
         check_classes(self.config.objectives, self.stream.bounds)
         sets = EvaluationSets(self.config, self.preprocessing)
@@ -59,6 +72,11 @@ class Stage:
             f"stage {plan.number} of {plan.total}: images {image.resolution}, texts {self.config.tokenizer.length}, "
             f"patch dropout {image.patch_dropout:g}, until step {plan.until}"
         )
+
+    @functools.cached_property
+    def beside(self) -> dict[str, PyTree]:
+        """What stands in every batch, on the mesh: constant texts and the arrays of frozen models."""
+        return placed(self.training.beside, self.given, self.frozen)
 
     def carried(self, state: TrainState) -> TrainState:
         """The state of any stage as this one's: positions are resampled where it has others."""
@@ -107,6 +125,7 @@ class Stage:
                 timer=timer,
                 every=episode.size // self.config.batch_size,
                 steps=self.config.steps,
+                beside=self.beside,
             )
             for name, episode in self.training.episodes.items()
         ]
@@ -118,7 +137,8 @@ def open_stages(config: Any, mesh: Mesh) -> list[Stage]:
     Raises:
       ValueError: as by `Stage`, or a state cannot be carried from one stage to the next.
     """
-    opened = [Stage(plan, mesh) for plan in stages(config)]
+    frozen = open_frozen(config)
+    opened = [Stage(plan, mesh, frozen) for plan in stages(config)]
     for one, other in itertools.pairwise(opened):
         check_carried(one.training.abstract_state, other.training.abstract_state)
     return opened

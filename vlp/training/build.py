@@ -12,11 +12,12 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from vlp.given import FROZEN, TEXTS, Given
 from vlp.models.compute import resolve_compute
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.objectives.base import Episode
-from vlp.parallel.sharding import state_shardings
+from vlp.parallel.sharding import replicated, state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import held_paths, make_optimizer
 from vlp.training.path_rules import tree_paths
@@ -40,6 +41,9 @@ class Training:
       gradient: jitted; what the step computes before its update, for looking at it.
       fields: batch fields the active objectives read.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
+      constants: names of the constant texts they read.
+      frozen: names of the frozen models they read.
+      beside: shapes, dtypes and shardings of both, as they stand in the step's batch.
       parts: paths of what objectives learn and want to outlive training.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
@@ -55,26 +59,33 @@ class Training:
     gradient: Gradient
     fields: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]]
+    constants: tuple[str, ...]
+    frozen: tuple[str, ...]
+    beside: dict[str, PyTree]
     parts: tuple[str, ...]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
 
 
-def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training:
+def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Given | None = None) -> Training:
     """Builds the training of a config on a mesh, without yet allocating any array.
 
     Args:
       config: the whole resolved config.
       vocabulary_size: of the tokenizer in use.
       mesh: where state and batches will live.
+      given: what there is beside the batches; None = nothing.
 
     Raises:
-      ValueError: sizes or optimiser rules that contradict each other.
+      ValueError: an objective asks for what is not there, or sizes or optimiser rules that contradict each other.
     """
     compute = resolve_compute(config.model, mesh.devices.flat[0].platform)
 
+    given = given or Given()
+    beside = {"context": given.context, "frozen": given.frozen}
+
     def make_pretrainer(built: Collection[str] = TOWERS) -> Pretrainer:
-        return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute, towers=built)
+        return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute, towers=built, **beside)
 
     abstract = nnx.eval_shape(make_pretrainer)
     towers = towers_of(config, abstract)
@@ -113,12 +124,32 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh) -> Training
         gradient=jax.jit(gradient),
         fields=abstract.fields,
         limits=abstract.limits,
+        constants=abstract.constants,
+        frozen=tuple(one.name for one in abstract.frozen),
+        beside=_beside(abstract, given, mesh),
         parts=tuple(
             f"objectives/{name}/{part}" for name, one in abstract.objectives.items() for part in one.parts
         ),
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )
+
+
+def _beside(pretrainer: Pretrainer, given: Given, mesh: Mesh) -> dict[str, PyTree]:
+    """What the active objectives read beside the batch, in abstract arrays: texts everywhere, models as states are."""
+    for name in pretrainer.constants:
+        given.context.texts[name.rpartition("/")[2]]  # refuses what is not there
+    arrays = {name: given.texts[name] for name in pretrainer.constants}
+    models = {one.name: one.abstract for one in pretrainer.frozen}
+    texts = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), arrays)
+    placed = jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        models,
+        state_shardings(models, mesh),
+    )
+    return {TEXTS + name: one for name, one in texts.items()} | {
+        FROZEN + name: one for name, one in placed.items()
+    }
 
 
 def model_variables(state: TrainState) -> PyTree:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PyTree, Shaped
 
 from vlp.clustering import Clustering, KMeans, cluster, nearest_centres
-from vlp.encodings import Encodings
+from vlp.given import asked
 from vlp.objectives.base import Episode, Objective
 from vlp.parallel.sharding import global_batch, replicated
 from vlp.pretrainer import Pretrainer
@@ -41,6 +41,7 @@ class Episodes:
       timer: not charged for the time.
       every: steps of an episode.
       steps: of the whole run, after which no episode begins.
+      beside: what stands in every batch; see `vlp.given`.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Episodes:
     timer: StepTimer
     every: int
     steps: int
+    beside: Mapping[str, PyTree] = dataclasses.field(default_factory=dict)
     at_end: bool = False
 
     def __post_init__(self) -> None:
@@ -75,9 +77,10 @@ class Episodes:
         """Features of the next `every` batches, in their order."""
         rows: list[Any] = []
         stream = self.batches(info.step)
-        fields = self._objective(info.state.params, info.state.rest)[1].fields
+        pretrainer, objective = self._objective(info.state.params, info.state.rest)
+        fields = asked(objective.fields, (), {one.name: one for one in pretrainer.frozen}).fields
         for batch in itertools.islice(stream, self.every):
-            arrays = global_batch({name: batch[name] for name in fields}, self.mesh)
+            arrays = {**global_batch({name: batch[name] for name in fields}, self.mesh), **self.beside}
             rows.append(jax.device_get(self._encode(info.state.params, info.state.rest, arrays)))
         stream.close()  # type: ignore[attr-defined]  # a generator, whose threads end with it
         return {name: np.concatenate([one[name] for one in rows]) for name in rows[0]}
@@ -90,9 +93,7 @@ class Episodes:
         self, params: PyTree, rest: PyTree, batch: dict[str, Shaped[Array, "batch ..."]]
     ) -> dict[str, Array]:
         pretrainer, objective = self._objective(params, rest)
-        encodings = Encodings(
-            pretrainer.model, batch, key=None, step=jnp.int32(0), mean=pretrainer.mean, std=pretrainer.std
-        )
+        encodings = pretrainer.encodings(batch, key=None, step=jnp.int32(0))
         return objective.episode_features(encodings)  # type: ignore[attr-defined]
 
     def _with_clusters(self, params: PyTree, rest: PyTree, *found: Any) -> PyTree:

@@ -10,7 +10,7 @@ from typing import Protocol
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Shaped
+from jaxtyping import PyTree, Shaped
 
 from vlp.configuration import ConfigError
 from vlp.parallel.sharding import global_batch
@@ -60,6 +60,7 @@ def training_steps(
     mesh: Mesh,
     fields: tuple[str, ...],
     timer: StepTimer,
+    beside: Mapping[str, PyTree] = types.MappingProxyType({}),
     limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({}),
     until: int | None = None,
     stop_requested: Callable[[int], bool] = lambda step: False,
@@ -75,6 +76,7 @@ def training_steps(
       mesh: where batches go.
       fields: batch fields the step reads; the others stay on the host.
       timer: counts where the time goes.
+      beside: what stands in every batch and is on the devices already; see `vlp.given`.
       limits: `Training.limits`.
       until: updates after which this loop ends, though not the run; None = steps.
       stop_requested: asked after every step with its number; true ends the loop early, in all processes at once.
@@ -87,7 +89,8 @@ def training_steps(
         with timer.data():
             batch = next(batches)
             check_numbers(batch, limits)
-        state, metrics = train_step(state, global_batch({name: batch[name] for name in fields}, mesh))
+        rows = global_batch({name: batch[name] for name in fields}, mesh)
+        state, metrics = train_step(state, {**rows, **beside})
         with timer.compute():
             # Two steps in flight hide the host from the device; more would only hold memory and delay signals.
             jax.block_until_ready(previous)

@@ -1,0 +1,116 @@
+"""Labels of data: which there are, the files that list them, and a number for each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.records import BadRecord, Record
+from input_pipeline.sources import Source
+from input_pipeline.sources.paths import find_files
+from input_pipeline.tables import read_parquet
+
+_LISTING = {"labels", "counts", "of"}  # what a file of `write_labels` says
+
+# What a record may be asked for, by name: none, one or several labels.
+OF: Mapping[str, Callable[[Record], Sequence[str]]] = {
+    "label": lambda record: (record.label,) if record.label else (),
+    "tags": lambda record: record.tags,
+    "group": lambda record: (record.group,) if record.group else (),
+}
+
+
+def labels_of(source: Source, of: str) -> Iterator[Sequence[str]]:
+    """Yields the labels of every record, in order; none of one that cannot be read. Reads the source once, whole.
+
+    Args:
+      source: of the records.
+      of: a name in OF.
+    """
+    read = OF[of]
+    for index in range(len(source)):
+        try:
+            yield read(source[index])
+        except BadRecord:
+            yield ()
+
+
+def count_labels(sources: Sequence[Source], of: str) -> Counter[str]:
+    """Counts the records that have each label."""
+    counts: Counter[str] = Counter()
+    for source in sources:
+        for labels in labels_of(source, of):
+            counts.update(set(labels))
+    return counts
+
+
+def labels_text(counts: Mapping[str, int], of: str, least: int = 1) -> str:
+    """Writes down the labels of `least` records or more as `read_labels` reads them, sorted, with their counts.
+
+    Raises:
+      ValueError: no label has so many records.
+    """
+    labels = sorted(label for label, count in counts.items() if count >= least)
+    if not labels:
+        most = max(counts.values(), default=0)
+        raise ValueError(f"no label of `{of}` has {least} records or more; the most that one has is {most}")
+    content = {"of": of, "labels": labels, "counts": [counts[label] for label in labels]}
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def read_labels(path: str, column: str = "") -> dict[str, list[str]]:
+    """Reads the labels that a file lists, in its order, each with the sentences that the file has about it.
+
+    Args:
+      path: JSON as --job=labels writes it ({"labels": [...]}), a JSON list of labels, a JSON object from labels to
+        lists of sentences (as --job=describe writes it), a text file with a label a line, or parquet files.
+      column: of parquet files; '' = `label`. A label that comes again counts once.
+
+    Raises:
+      ValueError: there is no such file, it has another form, no label at all, or one twice.
+    """
+    file = find_files(path, ".parquet", ".json", ".txt")[0]
+    if file.suffix == ".parquet":
+        found = dict.fromkeys(
+            map(str, read_parquet(path, column or "label").column(0).drop_null().to_pylist())
+        )
+        labels: dict[str, list[str]] = {label: [] for label in found}
+    else:
+        labels = _from_json(file) if file.suffix == ".json" else _from_lines(file)
+    if not labels:
+        raise ValueError(f"{file} holds no label")
+    return labels
+
+
+def _from_lines(file: Path) -> dict[str, list[str]]:
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return _distinct([line.strip() for line in lines if line.strip()], file)
+
+
+def _from_json(file: Path) -> dict[str, list[str]]:
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is no JSON: {error}") from None
+    if isinstance(content, dict) and "labels" in content and set(content) <= _LISTING:
+        content = content["labels"]
+    if isinstance(content, list) and all(isinstance(label, str) and label for label in content):
+        return _distinct(content, file)
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} is neither a list of labels nor an object from labels to sentences")
+    for label, own in content.items():
+        if not isinstance(own, list) or not all(isinstance(text, str) and text for text in own):
+            raise ValueError(f"{file}: label '{label}' must have a list of texts")
+    return content
+
+
+def _distinct(labels: Sequence[str], file: Path) -> dict[str, list[str]]:
+    counts = Counter(labels)
+    if twice := [label for label, count in counts.items() if count > 1]:
+        raise ValueError(
+            f"{file}: the label '{twice[0]}' stands there twice: keep one, its place is its number"
+        )
+    return {label: [] for label in labels}

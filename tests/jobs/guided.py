@@ -1,0 +1,31 @@
+"""An objective of somebody else's package that uses all that stands beside a batch, and has a part."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vlp.kernels.loss import Loss
+from vlp.objectives.base import Objective, ObjectiveOutput
+
+
+class Guided(Objective):
+    """Scores of images against class names, through a part, should be those of a frozen model."""
+
+    parts = ("decoder",)
+
+    def __init__(self, config, *, model, rngs, context):
+        del config
+        self.fields, self.constants = ("image", "teacher/image"), ("classes", "teacher/classes")
+        self.decoder = nnx.Linear(model.embed_dim, model.embed_dim, rngs=rngs)
+        self.bias = nnx.Param(jnp.zeros(context.texts["classes"].labels))
+        self.teacher_width = context.frozen["teacher"].embed_dim
+
+    def __call__(self, encodings):
+        teacher = encodings.frozen("teacher")
+        targets = jax.nn.softmax(10.0 * teacher.image() @ teacher.label_texts("classes").T)
+        scores = self.decoder(encodings.image()) @ encodings.label_texts("classes").T + self.bias[...]
+        loss = -(targets * jax.nn.log_softmax(scores)).sum(axis=1)
+        width = jnp.float32(self.teacher_width)
+        return ObjectiveOutput(Loss(loss.sum(), jnp.float32(len(loss))), {"teacher_width": width})

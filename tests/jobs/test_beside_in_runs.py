@@ -1,0 +1,159 @@
+"""Constant texts, frozen models and parts, through the train job's door."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from finished_runs import assert_same_run
+from flax import nnx
+from jax.sharding import AxisType
+from ml_collections import FrozenConfigDict
+
+import main
+import vlp
+from vlp import configuration
+from vlp.checkpoint import find_checkpoint, load_model_arrays
+from vlp.configuration import stages
+from vlp.parallel.sharding import global_batch
+from vlp.runs.beside import open_frozen
+from vlp.runs.stage import Stage
+
+pytestmark = pytest.mark.slow
+
+SMALL = (
+    "--config=configs/quickstart.py:runlocal",
+    "--config.batch_size=16",
+    "--config.log.every=1",
+    "--config.log.tensorboard=false",
+    "--config.model.image.depth=1",
+    "--config.model.image.width=32",
+    "--config.model.image.patch_size=16",
+    "--config.model.text.depth=1",
+    "--config.model.text.width=32",
+    "--config.model.embed_dim=16",
+    *(
+        f"--config.evaluators.{name}.{key}"
+        for name in ("zero_shot", "retrieval")
+        for key in ("every=0", "final=false")
+    ),
+)
+CLASSES = {"office": ["a room with desks"], "music/drums": ["a drum", "sticks on a drum"], "fish": []}
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A run of one step with smaller images, longer texts and other statistics of pixels."""
+    workdir = tmp_path_factory.mktemp("teacher")
+    flags = (
+        "--config.model.image.resolution=32",
+        "--config.tokenizer.length=24",
+        "--config.data.image.mean=(0.4,0.5,0.6)",
+        "--config.steps=1",
+    )
+    assert main.main([*SMALL, *flags, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def flags(teacher, tmp_path_factory):
+    """A run of four steps that is guided by the teacher."""
+    classes = tmp_path_factory.mktemp("texts") / "classes.json"
+    classes.write_text(json.dumps(CLASSES))
+    return (
+        *SMALL,
+        "--config.steps=4",
+        "--config.checkpoint.every=2",
+        "--config.objectives.guided={'kind': 'guided:Guided', 'weight': 1.0}",
+        f"--config.data.texts.classes={{'path': '{classes}', 'templates': ('a {{}}.',)}}",
+        f"--config.frozen.teacher={{'checkpoint': '{teacher}'}}",
+    )
+
+
+@pytest.fixture(scope="module")
+def run(flags, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    assert main.main([*flags, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+def test_an_objective_uses_texts_a_frozen_model_and_a_part(run, teacher):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["guided/loss"] for line in lines if "guided/loss" in line]
+    assert len(losses) == 4 and np.isfinite(losses).all() and len(set(losses)) == 4
+    assert lines[0]["guided/teacher_width"] == 16
+    arrays = load_model_arrays(find_checkpoint(run))
+    assert set(arrays["params"]) == {"model", "objectives"}
+    assert set(arrays["params"]["objectives"]["guided"]) == {"bias", "decoder"}
+    config = json.loads((run / "config.json").read_text())
+    entry = config["frozen"]["teacher"]
+    assert len(entry["digest"]) == 32 and entry["checkpoint"] == str(teacher)
+
+
+def test_it_goes_on_to_the_same_bits(run, flags, tmp_path):
+    shutil.copytree(run, tmp_path / "again")
+    shutil.rmtree(tmp_path / "again" / "checkpoints" / "4")
+    assert main.main([*flags, f"--workdir={tmp_path / 'again'}"]) == 0
+    assert_same_run(run, tmp_path / "again")
+
+
+def test_another_teacher_is_refused(run, flags, teacher, tmp_path, capsys):
+    other = tmp_path / "teacher"
+    shutil.copytree(teacher, other)
+    shutil.copytree(run, tmp_path / "again")
+    digest = "--config.frozen.teacher.digest=0123"
+    assert main.main([*flags, digest, f"--workdir={tmp_path / 'again'}"]) == 2
+    assert "frozen.teacher.digest=0123" in capsys.readouterr().err
+
+
+def seen(flags, shape):
+    """What objectives see of the first batch, on a mesh of the given shape."""
+    config = FrozenConfigDict(configuration.resolve(configuration.parse(flags, main.OPTIONS).config))
+    devices = jax.devices()[: int(np.prod(shape))]
+    mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
+    with jax.set_mesh(mesh):
+        stage = Stage(stages(config)[0], mesh, open_frozen(config))
+        training = stage.training
+        state = training.initial_state()
+        batches = stage.batches(0)
+        batch = next(batches)
+        batches.close()
+
+        @jax.jit
+        def see(state, batch):
+            pretrainer = nnx.merge(training.pretrainer_graphdef, state.params, state.rest, copy=True)
+            encodings = pretrainer.encodings(batch, key=None, step=jnp.int32(0))
+            own = encodings.frozen("teacher")
+            found = {"texts": encodings.texts("classes"), "labels": encodings.text_labels("classes")}
+            found |= {"classes": encodings.label_texts("classes"), "image": own.image()}
+            return found | {"own_texts": own.texts("classes"), "scale": own.logit_scale()}
+
+        rows = {**global_batch({name: batch[name] for name in training.fields}, mesh), **stage.beside}
+        loss, gradients = training.gradient(state, rows)
+        found = jax.device_get((see(state, rows), loss[0], gradients))
+        variables = jax.device_get(state.params["model"])
+    return found, batch, variables
+
+
+def test_they_are_what_the_models_alone_say_on_any_mesh(flags, teacher):
+    (one, loss, gradients), batch, variables = seen(flags, (1, 1, 1))
+    (eight, loss_of_eight, gradients_of_eight), *_ = seen(flags, (2, 4, 1))
+    alone = vlp.load(teacher)
+    texts = ["a office.", "a room with desks", "a drums, music.", "a drum", "sticks on a drum", "a fish."]
+    assert batch["teacher/image"].shape == (16, 32, 32, 3) and batch["image"].shape == (16, 64, 64, 3)
+    np.testing.assert_allclose(one["image"], alone.encode_image_array(batch["teacher/image"]), atol=1e-5)
+    np.testing.assert_allclose(one["own_texts"], alone.encode_text(texts), atol=1e-5)
+    assert one["scale"] == pytest.approx(alone.logit_scale)
+    assert one["labels"].tolist() == [0, 0, 1, 1, 1, 2]
+    means = [one["texts"][one["labels"] == label].mean(axis=0) for label in range(3)]
+    np.testing.assert_allclose(one["classes"], [mean / np.linalg.norm(mean) for mean in means], atol=1e-5)
+    for name, rows in one.items():
+        np.testing.assert_allclose(eight[name], rows, atol=1e-5, err_msg=name)
+    assert loss_of_eight == pytest.approx(loss, rel=1e-5)
+    for a, b in zip(jax.tree.leaves(gradients), jax.tree.leaves(gradients_of_eight), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4 * max(1.0, np.abs(a).max()))
+    assert "teacher" not in variables

@@ -1,0 +1,199 @@
+"""What stands beside every batch and is the same at every step: texts without a batch axis, and frozen models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, PyTree, Shaped
+
+Value = TypeVar("Value")
+# In the step's batch: a frozen model's variables, and the arrays of constant texts, under these and their name.
+FROZEN, TEXTS = "frozen/", "texts/"
+
+
+class TextSizes(NamedTuple):
+    """How many texts there are, of how many labels."""
+
+    texts: int
+    labels: int
+
+
+class FrozenSizes(NamedTuple):
+    """Widths of a frozen model: of its embeddings, and of its towers' outputs, 0 where it has no such tower."""
+
+    embed_dim: int
+    image_width: int
+    text_width: int
+
+
+class Known(dict[str, Value]):
+    """Entries by name, of which a missing one is the user's mistake."""
+
+    def __init__(
+        self, group: str, example: str, entries: Mapping[str, Value] | Iterable[tuple[str, Value]] = ()
+    ):
+        super().__init__(entries)
+        self._group, self._example = group, example
+
+    def __missing__(self, name: str) -> Value:
+        there = ", ".join(self) or "none"
+        raise ValueError(
+            f"an active objective needs {self._group}.{name}, and there is {there}: add it, as "
+            f'--config.{self._group}.{name}="{self._example}"'
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What an objective can know of the world around it when it is built; plain numbers, kept in checkpoints.
+
+    Attributes:
+      texts: of each entry of `data.texts`.
+      frozen: of each entry of `frozen`.
+    """
+
+    texts: Mapping[str, TextSizes] = dataclasses.field(default_factory=lambda: _texts({}))
+    frozen: Mapping[str, FrozenSizes] = dataclasses.field(default_factory=lambda: _frozen({}))
+
+    def to_dict(self) -> dict[str, dict[str, list[int]]]:
+        """Plain values, for JSON."""
+        return {
+            "texts": {name: list(sizes) for name, sizes in self.texts.items()},
+            "frozen": {name: list(sizes) for name, sizes in self.frozen.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Mapping[str, Iterable[int]]]) -> Context:
+        """The inverse of `to_dict`; of a checkpoint that has none, {} will do."""
+        texts, frozen = saved.get("texts", {}), saved.get("frozen", {})
+        return cls(
+            _texts({name: TextSizes(*sizes) for name, sizes in texts.items()}),
+            _frozen({name: FrozenSizes(*sizes) for name, sizes in frozen.items()}),
+        )
+
+
+def _texts(entries: Mapping[str, Value]) -> Known[Value]:
+    return Known("data.texts", "{'path': 'labels.json'}", entries)
+
+
+def _frozen(entries: Mapping[str, Value]) -> Known[Value]:
+    return Known("frozen", "{'checkpoint': PATH}", entries)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FrozenModel:
+    """A model that is read and never trained. Its arrays are an input of the step, so that no checkpoint holds them.
+
+    Attributes:
+      name: of its entry in `frozen`.
+      graphdef: structure of its towers.
+      abstract: shapes and dtypes of its variables, as nested dicts.
+      sizes: its widths.
+      mean: of pixel values in [0, 1], as it was trained with.
+      std: likewise.
+      shared: batch fields that it reads as they are; all others come in its own resolution or its own tokens, under
+        `NAME/field`.
+      config: `model` and `tokenizer` of it, and `data` with the views of the run, as it reads them.
+    """
+
+    name: str
+    graphdef: nnx.GraphDef[Any]
+    abstract: PyTree
+    sizes: FrozenSizes
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    shared: frozenset[str]
+    config: Any
+
+    def batch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A step's batch as this model sees it."""
+        own = {name: value for name, value in batch.items() if name in self.shared}
+        for name, value in batch.items():
+            for front in ("", TEXTS):
+                if name.startswith(f"{front}{self.name}/"):
+                    own[front + name.removeprefix(f"{front}{self.name}/")] = value
+        return Fields(self.name, own)
+
+
+class Fields(dict[str, Any]):
+    """Batch fields of a frozen model, of which a missing one was not asked for."""
+
+    def __init__(self, model: str, fields: Mapping[str, Any]):
+        super().__init__(fields)
+        self._model = model
+
+    def __missing__(self, name: str) -> Any:
+        kind, own = ("constants", name.removeprefix(TEXTS)) if name.startswith(TEXTS) else ("fields", name)
+        raise KeyError(
+            f"name '{self._model}/{own}' among the objective's `{kind}`, for frozen.{self._model} to read"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a run has beside its batches.
+
+    Attributes:
+      texts: arrays of constant texts by name: ids and mask [texts, length], label [texts] and first [labels]; and, as
+        NAME/name, in the tokens of a frozen model.
+      frozen: models by name.
+    """
+
+    texts: Mapping[str, Mapping[str, Shaped[np.ndarray, ...]]] = dataclasses.field(default_factory=dict)
+    frozen: Mapping[str, FrozenModel] = dataclasses.field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        """What objectives may know of it."""
+        sizes = {
+            name: TextSizes(len(arrays["ids"]), len(arrays["first"]))
+            for name, arrays in self.texts.items()
+            if "/" not in name
+        }
+        return Context(_texts(sizes), _frozen({name: model.sizes for name, model in self.frozen.items()}))
+
+
+class Asked(NamedTuple):
+    """What active objectives ask for.
+
+    Attributes:
+      fields: batch fields.
+      texts: names of constant texts.
+      frozen: names of frozen models.
+    """
+
+    fields: tuple[str, ...]
+    texts: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+
+def asked(fields: Iterable[str], constants: Iterable[str], frozen: Mapping[str, FrozenModel]) -> Asked:
+    """Settles what names like 'teacher/image' mean: a field of its own, or one that the model shares.
+
+    Args:
+      fields: `Objective.fields` of all.
+      constants: `Objective.constants` of all.
+      frozen: models by name.
+    """
+    models = _frozen(frozen)
+    own_fields: set[str] = set()
+    texts: set[str] = set()
+    used: set[str] = set()
+    for names, settled, front in ((fields, own_fields, ""), (constants, texts, TEXTS)):
+        for name in names:
+            model, slash, plain = name.partition("/")
+            if slash:
+                used.add(model)
+                settled.add(plain if front + plain in models[model].shared else name)
+            else:
+                settled.add(name)
+    return Asked(*(tuple(sorted(names)) for names in (own_fields, texts, used)))
+
+
+def text_arrays(batch: Mapping[str, Any], name: str) -> Mapping[str, Array]:
+    """The arrays of constant texts in a step's batch."""
+    return batch[TEXTS + name]

@@ -1,0 +1,241 @@
+"""What a run has beside its batches: constant texts, tokenised once, and frozen models, read from their checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import PyTree
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from input_pipeline.constants import load_constants
+from input_pipeline.guests import Guest
+from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
+from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, read_description
+from vlp.configuration import completed, stage_config
+from vlp.given import FROZEN, TEXTS, FrozenModel, FrozenSizes, Given
+from vlp.models.compute import Compute, resolve_compute
+from vlp.models.dual_encoder import DualEncoder
+from vlp.models.variables import merged
+from vlp.parallel.sharding import on_mesh
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FrozenEntry(Guest):
+    """An entry of `frozen`, opened.
+
+    Attributes:
+      folder: of the checkpoint.
+      config: of the run that trained it, as the stage that saved it has it.
+      dtype: of its weights and sums; '' = float32, and sums as in the run.
+    """
+
+    folder: Path
+    config: Any
+    dtype: str
+
+    @functools.cached_property
+    def variables(self) -> dict[str, Any]:
+        """Its arrays on the host: the running mean where the checkpoint kept one."""
+        arrays = load_model_arrays(self.folder)
+        model = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
+        return jax.tree.map(lambda x: _cast(x, self.dtype), model)
+
+
+def pinned(config: Any) -> Any:
+    """The config with the digests of its frozen models' checkpoints, so that a run goes on with no others.
+
+    Raises:
+      ValueError: there is no checkpoint, or another one than the config's digest says.
+    """
+    if not config.frozen:
+        return config
+    whole = ConfigDict(config).copy_and_resolve_references()
+    for name, entry in whole.frozen.items():
+        found = digest_of(_folder(name, entry))
+        if entry.digest not in ("", found):
+            raise ValueError(
+                f"frozen.{name}.digest={entry.digest}: the checkpoint at {entry.checkpoint} is another one, of digest "
+                f"{found}; put the old one back, or set frozen.{name}.digest='' in a new workdir"
+            )
+        entry.digest = found
+    return FrozenConfigDict(whole)
+
+
+def open_frozen(config: Any) -> dict[str, FrozenEntry]:
+    """Opens the entries of `frozen`; reads none of their arrays.
+
+    Raises:
+      ValueError: there is no intact checkpoint.
+    """
+    opened = {}
+    for name, entry in config.frozen.items():
+        folder = _folder(name, entry)
+        description = read_description(folder)
+        whole = FrozenConfigDict(completed(description.config))
+        opened[name] = FrozenEntry(
+            preprocessing=description.preprocessing,
+            tokenizer=tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec),
+            folder=folder,
+            config=stage_config(whole, description.progress["step"]),
+            dtype=entry.dtype,
+        )
+    return opened
+
+
+def _folder(name: str, entry: Any) -> Path:
+    if not entry.checkpoint:
+        raise ValueError(f"frozen.{name}.checkpoint is empty: name a workdir or a checkpoint")
+    try:
+        return find_checkpoint(entry.checkpoint)
+    except ValueError as error:
+        raise ValueError(f"frozen.{name}: {error}") from None
+
+
+def given(
+    config: Any,
+    preprocessing: Mapping[str, Any],
+    tokenizer: Tokenizer,
+    frozen: Mapping[str, FrozenEntry],
+    platform: str = "",
+) -> Given:
+    """What stands beside the batches of a stage.
+
+    Args:
+      config: of the stage.
+      preprocessing: of its model.
+      tokenizer: of its model.
+      frozen: from `open_frozen`.
+      platform: of the devices; '' = those at hand.
+
+    Raises:
+      ValueError: texts cannot be read.
+    """
+    constants = load_constants(config.data, tokenizer)
+    texts = {name: one.arrays for name, one in constants.items()}
+    models = {}
+    for name, entry in frozen.items():
+        shared = _shared(config, preprocessing, tokenizer, entry)
+        models[name] = _frozen_model(name, entry, config, shared, platform)
+        if not entry.same_tokens(tokenizer) and config.data.texts:
+            plain = {"sources": config.data.sources, "texts": _without_prefixes(config.data.texts)}
+            own = load_constants(plain, entry.tokenizer)
+            texts |= {f"{name}/{one}": constant.arrays for one, constant in own.items()}
+    return Given(texts, models)
+
+
+def _without_prefixes(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Prefix tokens are those of the model that is trained."""
+    return {name: {**entry, "prefix_token": ""} for name, entry in texts.items()}
+
+
+def _shared(
+    config: Any, preprocessing: Mapping[str, Any], tokenizer: Tokenizer, entry: FrozenEntry
+) -> frozenset[str]:
+    """The batch fields that a frozen model reads as they are."""
+    shared = set()
+    base = {"resize": preprocessing["resize"]}
+    for name, view in {"image": {}, **config.data.image_views}.items():
+        resolution = view.get("resolution", 0) or preprocessing["resolution"]
+        if entry.same_pixels({**base, **view, "resolution": resolution}):
+            shared.add(name)
+    if entry.same_tokens(tokenizer):
+        shared |= {f"{name}{end}" for name in ("text", *config.data.text_views) for end in ("", "_mask")}
+        shared |= {TEXTS + name for name in config.data.texts}
+    return frozenset(shared)
+
+
+def _frozen_model(
+    name: str, entry: FrozenEntry, config: Any, shared: frozenset[str], platform: str
+) -> FrozenModel:
+    compute = _compute(entry, config, platform)
+
+    def build() -> DualEncoder:
+        return DualEncoder(
+            entry.config.model,
+            vocabulary_size=entry.tokenizer.vocabulary_size,
+            length=entry.tokenizer.length,
+            compute=compute,
+            rngs=nnx.Rngs(0),
+        )
+
+    model = nnx.eval_shape(build)
+    graphdef, state = nnx.split(model)
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, _dtype(x.dtype, entry.dtype)), nnx.to_pure_dict(state)
+    )
+    widths = (getattr(tower, "width", 0) for tower in (model.image, model.text))
+    return FrozenModel(
+        name=name,
+        graphdef=graphdef,
+        abstract=abstract,
+        sizes=FrozenSizes(model.embed_dim, *widths),
+        mean=tuple(entry.preprocessing["mean"]),
+        std=tuple(entry.preprocessing["std"]),
+        shared=shared,
+        config=_as_read(entry, config),
+    )
+
+
+def _compute(entry: FrozenEntry, config: Any, platform: str) -> Compute:
+    """As this run computes, in its own or the asked precision; nothing is kept for a backward pass."""
+    settings = ConfigDict(entry.config.model).copy_and_resolve_references()
+    own = {name: config.model[name] for name in ("dtype", "attention", "scan_blocks", "micro_batch")}
+    settings.update(own, remat="none")
+    if entry.dtype:
+        settings.update(dtype=entry.dtype, attention="auto")
+    return resolve_compute(settings, platform)
+
+
+def _as_read(entry: FrozenEntry, config: Any) -> FrozenConfigDict:
+    """Its model and tokens, and the views of this run, at its resolution."""
+    views = {
+        group: {name: {"count": view.get("count", 1)} for name, view in config.data[group].items()}
+        for group in ("image_views", "text_views")
+    }
+    return FrozenConfigDict({"model": entry.config.model, "tokenizer": entry.config.tokenizer, "data": views})
+
+
+def placed(
+    beside: Mapping[str, PyTree], texts: Given, frozen: Mapping[str, FrozenEntry]
+) -> dict[str, PyTree]:
+    """The arrays of `Training.beside`, on the devices that it says; every host reads the same files.
+
+    Raises:
+      ValueError: a frozen model's checkpoint holds other arrays than its config says.
+    """
+    return {name: _placed(abstract, _source(name, texts, frozen)) for name, abstract in beside.items()}
+
+
+def _source(name: str, texts: Given, frozen: Mapping[str, FrozenEntry]) -> Mapping[str, Any]:
+    if name.startswith(TEXTS):
+        return texts.texts[name.removeprefix(TEXTS)]
+    return frozen[name.removeprefix(FROZEN)].variables
+
+
+def _placed(abstract: PyTree, arrays: Mapping[str, Any]) -> PyTree:
+    def place(path: tuple[Any, ...], like: jax.ShapeDtypeStruct) -> jax.Array:
+        found: Any = arrays
+        for entry in path:
+            found = found.get(entry.key, {})
+        shape = getattr(found, "shape", None)
+        if shape != like.shape:
+            where = "/".join(str(entry.key) for entry in path)
+            raise ValueError(f"a frozen model's checkpoint holds {shape} for {where}, not {like.shape}")
+        return on_mesh(np.asarray(found, like.dtype), like.sharding.mesh, like.sharding.spec)
+
+    return jax.tree_util.tree_map_with_path(place, abstract)
+
+
+def _dtype(own: Any, wanted: str) -> Any:
+    return jax.numpy.dtype(wanted) if wanted and jax.numpy.issubdtype(own, jax.numpy.floating) else own
+
+
+def _cast(array: np.ndarray, wanted: str) -> np.ndarray:
+    return array.astype(_dtype(array.dtype, wanted), copy=False)
