@@ -21,6 +21,7 @@ from input_pipeline.fields import (
     TextViews,
 )
 from input_pipeline.guests import Guest, GuestField
+from input_pipeline.label_fields import LabelNumbers, LabelStates, Vocabulary, load_vocabulary
 from input_pipeline.tables import load_table
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
@@ -76,6 +77,7 @@ class Catalogue:
             *(((name,), partial(Identity, name)) for name in IDENTITIES),
             (("source_id",), partial(SourceId, self.places)),
             *(((name,), partial(self._table, name)) for name in self._named("tables")),
+            *(offer for name in self._named("labels") for offer in self._labels(name)),
             (("image",), self._image),
             *(((name,), partial(self._image_views, name)) for name in self._named("image_views")),
             *(offer for name, guest in self.guests.items() for offer in self._offers_to(name, guest)),
@@ -128,6 +130,12 @@ class Catalogue:
 
     def _table(self, name: str) -> Field:
         return TableValue(load_table(name, self._named("tables")[name]))
+
+    def _labels(self, name: str) -> list[Offer]:
+        def build(kind: Callable[[Vocabulary], Field]) -> Field:
+            return kind(load_vocabulary(name, self._named("labels")[name]))
+
+        return [((name,), partial(build, LabelStates)), ((f"{name}_ids",), partial(build, LabelNumbers))]
 
     def _image(self) -> Field:
         return Image(TrainingView.build(self.preprocessing, self.data["image"]))

@@ -54,30 +54,38 @@ class Context:
     Attributes:
       texts: of each entry of `data.texts`.
       frozen: of each entry of `frozen`.
+      labels: how many each entry of `data.labels` has.
     """
 
     texts: Mapping[str, TextSizes] = dataclasses.field(default_factory=lambda: _texts({}))
     frozen: Mapping[str, FrozenSizes] = dataclasses.field(default_factory=lambda: _frozen({}))
+    labels: Mapping[str, int] = dataclasses.field(default_factory=lambda: _labels({}))
 
-    def to_dict(self) -> dict[str, dict[str, list[int]]]:
+    def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain values, for JSON."""
         return {
+            "labels": dict(self.labels),
             "texts": {name: list(sizes) for name, sizes in self.texts.items()},
             "frozen": {name: list(sizes) for name, sizes in self.frozen.items()},
         }
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Mapping[str, Iterable[int]]]) -> Context:
+    def from_dict(cls, saved: Mapping[str, Mapping[str, Any]]) -> Context:
         """The inverse of `to_dict`; of a checkpoint that has none, {} will do."""
         texts, frozen = saved.get("texts", {}), saved.get("frozen", {})
         return cls(
             _texts({name: TextSizes(*sizes) for name, sizes in texts.items()}),
             _frozen({name: FrozenSizes(*sizes) for name, sizes in frozen.items()}),
+            _labels(saved.get("labels", {})),
         )
 
 
 def _texts(entries: Mapping[str, Value]) -> Known[Value]:
     return Known("data.texts", "{'path': 'labels.json'}", entries)
+
+
+def _labels(entries: Mapping[str, Value]) -> Known[Value]:
+    return Known("data.labels", "{'path': 'labels.json', 'of': 'tags'}", entries)
 
 
 def _frozen(entries: Mapping[str, Value]) -> Known[Value]:
@@ -141,10 +149,12 @@ class Given:
       texts: arrays of constant texts by name: ids and mask [texts, length], label [texts] and first [labels]; and, as
         NAME/name, in the tokens of a frozen model.
       frozen: models by name.
+      labels: how many there are of each entry of `data.labels`.
     """
 
     texts: Mapping[str, Mapping[str, Shaped[np.ndarray, ...]]] = dataclasses.field(default_factory=dict)
     frozen: Mapping[str, FrozenModel] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def context(self) -> Context:
@@ -154,7 +164,8 @@ class Given:
             for name, arrays in self.texts.items()
             if "/" not in name
         }
-        return Context(_texts(sizes), _frozen({name: model.sizes for name, model in self.frozen.items()}))
+        frozen = _frozen({name: model.sizes for name, model in self.frozen.items()})
+        return Context(_texts(sizes), frozen, _labels(self.labels))
 
 
 class Asked(NamedTuple):

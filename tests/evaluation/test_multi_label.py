@@ -9,6 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from input_pipeline.verified_labels import (
+    Hierarchy,
+    known_labels,
+    read_hierarchy,
+    read_label_names,
+    read_verified,
+)
 from vlp.evaluation.tagging.figures import (
     average_precision,
     average_precisions,
@@ -22,13 +29,6 @@ from vlp.evaluation.tagging.figures import (
     variable_top_k,
 )
 from vlp.evaluation.tagging.multi_label import MultiLabel, multi_label_chance, multi_label_figures
-from vlp.evaluation.tagging.verified_labels import (
-    Hierarchy,
-    known_labels,
-    read_hierarchy,
-    read_label_names,
-    read_verified,
-)
 
 
 def draw(seed: int, rows: int = 40, columns: int = 12, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from input_pipeline.constants import load_constants
 from input_pipeline.guests import Guest
+from input_pipeline.label_fields import Vocabulary, load_vocabulary
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
@@ -127,7 +128,16 @@ def given(
             plain = {"sources": config.data.sources, "texts": _without_prefixes(config.data.texts)}
             own = load_constants(plain, entry.tokenizer)
             texts |= {f"{name}/{one}": constant.arrays for one, constant in own.items()}
-    return Given(texts, models)
+    return Given(texts, models, {name: len(one.places) for name, one in vocabularies(config).items()})
+
+
+def vocabularies(config: Any) -> dict[str, Vocabulary]:
+    """The entries of `data.labels`.
+
+    Raises:
+      ValueError: a file is missing or of another form.
+    """
+    return {name: load_vocabulary(name, entry) for name, entry in config.data.labels.items()}
 
 
 def _without_prefixes(texts: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,11 +114,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         towers=towers,
         bounds=bounds,
         held=held,
-        abstract_state=jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            shapes,
-            shardings,
-        ),
+        abstract_state=_sharded(shapes, shardings),
         initial_state=jax.jit(initial_state, out_shardings=shardings),
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         gradient=jax.jit(gradient),
@@ -135,6 +131,14 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
     )
 
 
+def _sharded(shapes: PyTree, shardings: PyTree) -> PyTree:
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )
+
+
 def _beside(pretrainer: Pretrainer, given: Given, mesh: Mesh) -> dict[str, PyTree]:
     """What the active objectives read beside the batch, in abstract arrays: texts everywhere, models as states are."""
     for name in pretrainer.constants:
@@ -142,11 +146,7 @@ def _beside(pretrainer: Pretrainer, given: Given, mesh: Mesh) -> dict[str, PyTre
     arrays = {name: given.texts[name] for name in pretrainer.constants}
     models = {one.name: one.abstract for one in pretrainer.frozen}
     texts = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), arrays)
-    placed = jax.tree.map(
-        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-        models,
-        state_shardings(models, mesh),
-    )
+    placed = _sharded(models, state_shardings(models, mesh))
     return {TEXTS + name: one for name, one in texts.items()} | {
         FROZEN + name: one for name, one in placed.items()
     }

@@ -10,17 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int8, Int64
 
-from vlp.evaluation.exhibits import Bars, Exhibit, Search, Searches
-from vlp.evaluation.fitting import check_fits
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.tagging import figures as figures_of
-from vlp.evaluation.tagging.verified_labels import (
+from input_pipeline.verified_labels import (
     known_labels,
-    label_files,
     read_hierarchy,
     read_label_names,
     read_verified,
 )
+from vlp.configuration.paths import find, looked_in
+from vlp.evaluation.exhibits import Bars, Exhibit, Search, Searches
+from vlp.evaluation.fitting import check_fits
+from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.tagging import figures as figures_of
 from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
@@ -69,8 +69,11 @@ class MultiLabel(Evaluator):
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
         for setting in ("verified", "hierarchy", "names"):
-            if path := getattr(self, setting):
-                label_files(path)
+            path = getattr(self, setting)
+            if path and not find(path):
+                raise ValueError(
+                    f"evaluators.{self.name}.{setting}: there is nothing at '{path}'{looked_in(path)}: correct the path"
+                )
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int8
 
-from vlp.configuration.paths import find, looked_in
+from input_pipeline.sources.paths import find_files
 
 _COLUMNS = {
     "id": ("id", "ImageID"),
@@ -61,6 +61,22 @@ class Hierarchy:
         return _reached(self._children, label)
 
 
+def yes_and_no(
+    tags: Sequence[str], checked: Mapping[str, float], hierarchy: Hierarchy
+) -> tuple[set[str], set[str]]:
+    """What an image has and what it has not, by the rule of `known_labels`; what is in neither is unknown.
+
+    Args:
+        tags: of the image.
+        checked: confidences of its verified labels.
+        hierarchy: of the labels.
+    """
+    yes = {*tags, *(label for label, confidence in checked.items() if confidence >= 1)}
+    no = {label for label, confidence in checked.items() if confidence <= 0}
+    yes = yes.union(*map(hierarchy.ancestors, yes))
+    return yes, no.union(*map(hierarchy.descendants, no)) - yes
+
+
 def known_labels(
     ids: Sequence[str],
     tags: Sequence[Sequence[str]],
@@ -85,11 +101,9 @@ def known_labels(
     hierarchy = hierarchy or Hierarchy()
     there, absent = [], []
     for identifier, own in zip(ids, tags, strict=True):
-        checked = (verified or {}).get(identifier, {})
-        yes = {*own, *(label for label, confidence in checked.items() if confidence >= 1)}
-        no = {label for label, confidence in checked.items() if confidence <= 0}
-        there.append(yes.union(*map(hierarchy.ancestors, yes)))
-        absent.append(no.union(*map(hierarchy.descendants, no)))
+        yes, no = yes_and_no(own, (verified or {}).get(identifier, {}), hierarchy)
+        there.append(yes)
+        absent.append(no)
     counts: dict[str, int] = {}
     for label in (label for labels in there for label in labels):
         counts[label] = counts.get(label, 0) + 1
@@ -112,7 +126,7 @@ def read_verified(path: str) -> dict[str, dict[str, float]]:
         ValueError: no such file, it lacks a column, or a row has no id, no label or a confidence that is no number.
     """
     confidences: dict[str, dict[str, float]] = {}
-    for file in label_files(path):
+    for file in find_files(path):
         rows = _parquet_rows(file) if file.suffix == ".parquet" else _csv_rows(file)
         for number, (identifier, label, confidence) in enumerate(rows, start=1):
             if not identifier or not label:
@@ -171,7 +185,7 @@ def read_hierarchy(path: str) -> Hierarchy:
     Raises:
         ValueError: no such file, or something else in it.
     """
-    file = label_files(path)[0]
+    file = find_files(path)[0]
     try:
         return Hierarchy(json.loads(file.read_text(encoding="utf-8-sig")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -184,22 +198,8 @@ def read_label_names(path: str) -> dict[str, str]:
     Raises:
         ValueError: no such file.
     """
-    with label_files(path)[0].open(encoding="utf-8-sig", newline="") as lines:
+    with find_files(path)[0].open(encoding="utf-8-sig", newline="") as lines:
         return {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1}
-
-
-def label_files(path: str) -> list[Path]:
-    """The files of the path.
-
-    Raises:
-        ValueError: there is none.
-    """
-    files = find(path)
-    if not files:
-        raise ValueError(
-            f"evaluators.multi_label: there is nothing at '{path}'{looked_in(path)}: correct the path"
-        )
-    return files
 
 
 def _reached(edges: Mapping[str, set[str]], label: str) -> set[str]:
