@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "vlp.model",
+            "vlp.scoring",
             "vlp.training",
             "vlp.evaluation",
             "vlp.clustering",
@@ -31,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("vlp.interop", "vlp.planning"),
     ),
-    ("vlp.pretrainer", "vlp.checkpoint"),
+    ("vlp.pretrainer", "vlp.checkpoint", "vlp.parts"),
     ("vlp.objectives",),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
     ("vlp.given",),

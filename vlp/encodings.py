@@ -110,7 +110,10 @@ class Encodings:
 
     def texts(self, name: str) -> Float[Array, "texts embed_dim"]:
         """Unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device."""
-        return self._once("texts", name, lambda: unit(self.texts_features(name)))
+        known = text_arrays(self.batch, name).get("rows")  # where they were encoded before
+        return (
+            known if known is not None else self._once("texts", name, lambda: unit(self.texts_features(name)))
+        )
 
     def texts_features(self, name: str) -> Float[Array, "texts embed_dim"]:
         """Embeddings of constant texts as projected, of any length."""

@@ -6,7 +6,7 @@ import functools
 import math
 import reprlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,14 @@ from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from input_pipeline.views.image import EvaluationView
 from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
+from vlp.given import Context
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
+from vlp.parts import Parts, abstract_parts, parts_of
+from vlp.scoring import Cosines, PartScorer, Scorer, scoring
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
 Image = Any  # a PIL image, an array, a path, encoded bytes, or an open file of these
@@ -50,6 +53,7 @@ class Model:
         tokenizer: Tokenizer,
         batch_size: int = 256,
         mesh: Mesh | None = None,
+        parts: Callable[[], Parts] = lambda: Parts({}),
     ):
         """Wraps the towers; `vlp.load` is the usual way here.
 
@@ -61,11 +65,13 @@ class Model:
           tokenizer: of the text tower.
           batch_size: rows encoded at once; longer inputs are cut, shorter ones padded to a power of two.
           mesh: devices to spread each batch over; None runs on the default device.
+          parts: gets what objectives learned beside the towers, when it is first asked for.
         """
         self.config, self.preprocessing, self.tokenizer = config, preprocessing, tokenizer
         self._variables, self._batch_size, self._mesh = variables, batch_size, mesh
         self._view = EvaluationView(preprocessing)
         self._encoders = _compile_encoders(graphdef, preprocessing, mesh)
+        self._graphdef, self._parts, self._compiled_scores = graphdef, parts, dict[str, Any]()
 
     def require(self, towers: Iterable[str], who: str = "this") -> None:
         """Refuses what needs a tower that the model does not have.
@@ -84,11 +90,43 @@ class Model:
                     f"{tower}s"
                 )
 
-    def with_variables(self, variables: PyTree) -> Model:
-        """The same model with other weights; what is compiled stays compiled."""
+    def with_variables(self, variables: PyTree, parts: Callable[[], Parts] | None = None) -> Model:
+        """The same model with other weights, and other parts if there are any; what is compiled stays compiled."""
         clone = object.__new__(Model)
-        clone.__dict__.update(self.__dict__, _variables=variables)
+        own = {name: value for name, value in vars(self).items() if name != "parts"}
+        clone.__dict__.update(own, _variables=variables, _parts=parts or self._parts)
         return clone
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """What objectives learned and kept, such as a decoder: modules by 'entry/part' or 'part', to be called.
+
+        Raises:
+          ConfigError: an objective of another package is not installed here.
+        """
+        return self._parts()
+
+    def scorer(self, name: str = "") -> Scorer:
+        """What scores images against texts: the part `name`, or the cosines of the embeddings where that is ''.
+
+        Raises:
+          ValueError: the model has no such part, or it scores nothing.
+        """
+        if not name:
+            return Cosines(self)
+        part = self.parts.find(name)
+        if name not in self._compiled_scores:
+            function = scoring(self._graphdef, part, name, self.preprocessing)
+            self._compiled_scores[name] = _jit(self._mesh)(function)
+        compiled = self._compiled_scores[name]
+
+        def score(images: UInt8[np.ndarray, "n h w 3"], texts: dict[str, np.ndarray]) -> np.ndarray:
+            def start(block: np.ndarray) -> Array:
+                return compiled(self._variables, part.variables, texts, self._padded(block, 0))
+
+            return self._by_blocks(start, images)
+
+        return PartScorer(self, score)
 
     @property
     def logit_scale(self) -> float:
@@ -196,11 +234,17 @@ class Model:
         if not count:
             patches = (0,) if kind == "patches" else ()
             return np.zeros((0, *patches, self.config.model.embed_dim), np.float32)
+        return self._by_blocks(lambda *block: self.start(kind, *block), *inputs)
+
+    def _by_blocks(
+        self, start: Callable[..., Array], *inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Float32[np.ndarray, "n ..."]:
+        """Rows of `start(*block)` for blocks of the inputs, of which a few are under way at a time."""
         started: deque[tuple[int, Array]] = deque()
         done: list[np.ndarray] = []
-        for first in range(0, count, self._batch_size):
+        for first in range(0, len(inputs[0]), self._batch_size):
             block = [rows[first : first + self._batch_size] for rows in inputs]
-            started.append((len(block[0]), self.start(kind, *block)))
+            started.append((len(block[0]), start(*block)))
             if len(started) > IN_FLIGHT:
                 done.append(_fetched(*started.popleft()))
         return np.concatenate([*done, *(_fetched(*one) for one in started)])
@@ -252,6 +296,10 @@ def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray
     return np.asarray(jax.device_get(rows))[:count]
 
 
+def _jit(mesh: Mesh | None) -> Callable[..., Any]:
+    return jax.jit if mesh is None else functools.partial(jax.jit, out_shardings=replicated(mesh))
+
+
 def _compile_encoders(
     graphdef: nnx.GraphDef, preprocessing: dict[str, Any], mesh: Mesh | None
 ) -> dict[str, Any]:
@@ -270,7 +318,7 @@ def _compile_encoders(
     def text(variables: PyTree, ids: Array, mask: Array) -> Array:
         return nnx.merge(graphdef, variables).encode_text(ids, mask)
 
-    jit = jax.jit if mesh is None else functools.partial(jax.jit, out_shardings=replicated(mesh))
+    jit = _jit(mesh)
     return {function.__name__: jit(function) for function in (image, pixels, patches, text)}
 
 
@@ -314,4 +362,13 @@ def load(
         tokenizer=tokenizer,
         batch_size=batch_size,
         mesh=mesh,
+        parts=functools.partial(_saved_parts, folder, config, tokenizer.vocabulary_size),
     )
+
+
+def _saved_parts(folder: Path, config: Any, vocabulary_size: int) -> Parts:
+    """The parts in a checkpoint, read when they are asked for: few need them, and class tables lie beside them."""
+    context = Context.from_dict(read_description(folder).progress.get("context", {}))
+    arrays = load_model_arrays(folder)
+    graphdefs = abstract_parts(config, vocabulary_size, context)
+    return parts_of(graphdefs, arrays.get("ema", arrays["params"]), arrays.get("rest", {}))

@@ -10,6 +10,19 @@ from vlp.kernels.loss import Loss
 from vlp.objectives.base import Objective, ObjectiveOutput
 
 
+class Decoder(nnx.Module):
+    """Scores of images against texts that are not cosines."""
+
+    def __init__(self, dim, rngs):
+        self.linear = nnx.Linear(dim, dim, rngs=rngs)
+
+    def __call__(self, rows):
+        return self.linear(rows)
+
+    def score(self, encodings, texts):
+        return self(encodings.image()) @ encodings.texts(texts).T
+
+
 class Guided(Objective):
     """Scores of images against class names, through a part, should be those of a frozen model."""
 
@@ -18,7 +31,7 @@ class Guided(Objective):
     def __init__(self, config, *, model, rngs, context):
         del config
         self.fields, self.constants = ("image", "teacher/image"), ("classes", "teacher/classes")
-        self.decoder = nnx.Linear(model.embed_dim, model.embed_dim, rngs=rngs)
+        self.decoder = Decoder(model.embed_dim, rngs)
         self.bias = nnx.Param(jnp.zeros(context.texts["classes"].labels))
         self.teacher_width = context.frozen["teacher"].embed_dim
 

@@ -71,6 +71,8 @@ def flags(teacher, tmp_path_factory):
         "--config.objectives.guided={'kind': 'guided:Guided', 'weight': 1.0}",
         f"--config.data.texts.classes={{'path': '{classes}', 'templates': ('a {{}}.',)}}",
         f"--config.frozen.teacher={{'checkpoint': '{teacher}'}}",
+        "--config.evaluators.decoded={'kind': 'zero_shot', 'final': True, 'sets': ('val',), 'scorer': 'decoder'}",
+        "--config.evaluators.tags={'kind': 'multi_label', 'every': 2, 'sets': ('val',), 'scorer': 'guided/decoder'}",
     )
 
 
@@ -157,3 +159,43 @@ def test_they_are_what_the_models_alone_say_on_any_mesh(flags, teacher):
     for a, b in zip(jax.tree.leaves(gradients), jax.tree.leaves(gradients_of_eight), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4 * max(1.0, np.abs(a).max()))
     assert "teacher" not in variables
+
+
+def test_a_part_is_loaded_with_the_model_and_scores_for_evaluators(run, teacher, tmp_path, capsys):
+    model = vlp.load(run)
+    assert list(model.parts) == ["guided/decoder"]
+    dice = np.random.default_rng(0)
+    images, texts = dice.integers(0, 256, (3, 64, 64, 3), np.uint8), ["a dog", "a cat"]
+    weights = load_model_arrays(find_checkpoint(run))["params"]["objectives"]["guided"]["decoder"]["linear"]
+    rows = model.encode_image_array(images)
+    expected = rows @ weights["kernel"] + weights["bias"]
+    np.testing.assert_allclose(model.parts["decoder"](rows), expected, atol=1e-5)
+    scores = model.scorer("decoder").score(images, texts)
+    np.testing.assert_allclose(scores, expected @ model.encode_text(texts).T, atol=1e-5)
+    np.testing.assert_allclose(
+        model.scorer().score(images, texts), rows @ model.encode_text(texts).T, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="there is no part 'nothing'; the model has guided/decoder"):
+        model.scorer("nothing")
+    assert not vlp.load(teacher).parts
+    figures = json.loads((run / "results.json").read_text())
+    assert 0 <= figures["decoded/val/top1"] <= 1 and "tags/val/mean_average_precision" in figures
+    capsys.readouterr()
+    evaluated = ("--job=evaluate", f"--checkpoint={run}", f"--workdir={tmp_path}")
+    decoded = "--config.evaluators.decoded={'kind': 'zero_shot', 'final': True, 'sets': ('val',), 'scorer': 'decoder'}"
+    assert main.main([*evaluated, decoded]) == 0
+    again = json.loads((tmp_path / "results.json").read_text())
+    assert again["decoded/val/top1"] == figures["decoded/val/top1"]
+
+
+def test_a_part_starts_another_run(run, flags, tmp_path):
+    still = ("--config.steps=1", "--config.optimizer.learning_rate=1e-30", "--config.seed=5")
+    start = f"--config.checkpoint.start={run}"
+    assert main.main([*flags, *still, start, f"--workdir={tmp_path}"]) == 0
+    there, here = (
+        load_model_arrays(find_checkpoint(workdir))["params"]["objectives"]["guided"]
+        for workdir in (run, tmp_path)
+    )
+    kernels = [tree["decoder"]["linear"]["kernel"] for tree in (there, here)]
+    np.testing.assert_allclose(*kernels, atol=1e-20)
+    assert np.abs(there["bias"]).max() > 1e-3 > np.abs(here["bias"]).max()  # no part

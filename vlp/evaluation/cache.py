@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from vlp.evaluation.protocols import Encoder
+from vlp.evaluation.protocols import Encoder, Scorer
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class RememberingEncoder:
         # The array is kept beside its rows: a freed one could hand its id to another.
         self._images: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
         self._texts: dict[tuple[str, str], np.ndarray] = {}
+        self._scores: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
 
     @classmethod
     def around(cls, model: Encoder) -> RememberingEncoder:
@@ -63,11 +64,35 @@ class RememberingEncoder:
             self._texts.update(zip([(text, prefix) for text in new], rows, strict=True))
         return np.stack([self._texts[text, prefix] for text in texts])
 
+    def scorer(self, name: str = "") -> Scorer:
+        """The model's, asked once for each image array and texts."""
+        return _RememberingScorer(name, self._model, self._scores)
+
     def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:
         key = kind, id(images)
         if key not in self._images:
             self._images[key] = images, _one_row_each(encode(), len(images))
         return self._images[key][1]
+
+
+class _RememberingScorer:
+    def __init__(
+        self, name: str, model: Encoder, known: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]]
+    ):
+        self._name, self._model, self._known = name, model, known
+
+    def score(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n k"]:
+        key = self._name, id(images), tuple(texts), prefix
+        if key not in self._known:
+            scores = self._model.scorer(self._name).score(images, texts, prefix=prefix)
+            if scores.shape != (len(images), len(texts)):
+                raise ValueError(
+                    f"the part '{self._name}' returned {scores.shape} for {len(images)} images and {len(texts)} texts"
+                )
+            self._known[key] = images, scores
+        return self._known[key][1]
 
 
 def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:

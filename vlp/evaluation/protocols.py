@@ -31,6 +31,22 @@ class Encoder(Protocol):
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """With a prefix token before every text, where the tokenizer has one of that name; '' is none."""
 
+    def scorer(self, name: str = "") -> Scorer:
+        """The part of that name, which scores images against texts; '' is the embeddings' cosines.
+
+        Raises:
+            ValueError: the model has no such part, or it scores nothing.
+        """
+
+
+class Scorer(Protocol):
+    """What scores images against texts: the embeddings' cosines, or a part that an objective trained."""
+
+    def score(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n k"]:
+        """A score for each image and text; those of one image compare with each other."""
+
 
 class EvaluationSet(Protocol):
     """One evaluation set, whole and in a fixed order; every attribute has one entry per image.

@@ -23,6 +23,7 @@ from vlp.evaluation import check, due, evaluate, find
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.page.files import write_page
 from vlp.evaluation.provenance import in_words, provenance
+from vlp.given import Context
 from vlp.model import Model
 from vlp.processes.agreement import from_first
 from vlp.processes.claim import claimed
@@ -32,7 +33,7 @@ from vlp.runs.beside import pinned
 from vlp.runs.first_words import first_line, warnings
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
-from vlp.training.build import model_variables
+from vlp.training.build import model_parts, model_variables
 from vlp.training.faults import Faults
 from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
@@ -191,7 +192,7 @@ class Run:
         if not active or from_first(int(done)):
             return
         state = stage.carried(state)
-        model = RememberingEncoder((self.model or stage.model(state)).with_variables(model_variables(state)))
+        model = RememberingEncoder(self.evaluated(self.model or stage.model(state), stage, state))
         figures = evaluate(active, model)
         self.keep(figures)
         findings = find(active, model, figures)  # all hosts encode, the first one writes
@@ -283,6 +284,10 @@ class Run:
             if info.last:
                 return
 
+    def evaluated(self, model: Model, stage: Stage, state: TrainState) -> Model:
+        """A stage's model with the weights of a state."""
+        return model.with_variables(model_variables(state), model_parts(stage.training, state))
+
     def keep(self, figures: Mapping[str, float]) -> None:
         """Keeps results.json at the latest figures."""
         self.results |= figures
@@ -305,7 +310,7 @@ class Run:
         self.model = model
         evaluations = Evaluate(
             stage.evaluators,
-            lambda state: model.with_variables(model_variables(state)),
+            lambda state: self.evaluated(model, stage, state),
             self.keep,
             writer,
             timer,
@@ -361,6 +366,8 @@ class Run:
             "rollbacks": [rollback.to_dict() for rollback in self.rollbacks],
             "results": self.results,
         }
+        if self.stage.given.context != Context():
+            progress["context"] = self.stage.given.context.to_dict()
         return Description(
             config=to_dict(self.config),
             preprocessing=self.stage.preprocessing,

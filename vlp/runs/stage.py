@@ -21,7 +21,7 @@ from vlp.model import Model
 from vlp.parallel.hosts import batch_part
 from vlp.runs.beside import FrozenEntry, given, open_frozen, placed
 from vlp.runs.data import EvaluationSets, check_classes, preprocessing_spec
-from vlp.training.build import Training, build_training, model_variables
+from vlp.training.build import Training, build_training, model_parts, model_variables
 from vlp.training.episodes import Episodes
 from vlp.training.model_flops import forward_flops
 from vlp.training.state import TrainState
@@ -110,6 +110,7 @@ class Stage:
             preprocessing=self.preprocessing,
             tokenizer=self.tokenizer,
             mesh=self.mesh,
+            parts=model_parts(self.training, state),
         )
 
     def episodes(self, timer: StepTimer) -> list[Episodes]:

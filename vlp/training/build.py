@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.objectives.base import Episode
 from vlp.parallel.sharding import replicated, state_shardings
+from vlp.parts import Parts, part_graphdefs, parts_of
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import held_paths, make_optimizer
 from vlp.training.path_rules import tree_paths
@@ -45,6 +46,7 @@ class Training:
       frozen: names of the frozen models they read.
       beside: shapes, dtypes and shardings of both, as they stand in the step's batch.
       parts: paths of what objectives learn and want to outlive training.
+      part_graphdefs: structures of these parts, by 'entry/part'.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
     """
@@ -63,6 +65,7 @@ class Training:
     frozen: tuple[str, ...]
     beside: dict[str, PyTree]
     parts: tuple[str, ...]
+    part_graphdefs: dict[str, nnx.GraphDef]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
 
@@ -101,6 +104,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         _, params, rest = split(make_pretrainer())
         return create_state(params, rest, optimizer, ema=ema_decay > 0, held=held)
 
+    parts = part_graphdefs(dict(abstract.objectives.items()))
     shapes = jax.eval_shape(initial_state)
     shardings = state_shardings(shapes, mesh)
     gradient = make_gradient(graphdef, seed=config.seed, held=held)
@@ -123,9 +127,8 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         constants=abstract.constants,
         frozen=tuple(one.name for one in abstract.frozen),
         beside=_beside(abstract, given, mesh),
-        parts=tuple(
-            f"objectives/{name}/{part}" for name, one in abstract.objectives.items() for part in one.parts
-        ),
+        parts=tuple(f"objectives/{name}" for name in parts),
+        part_graphdefs=parts,
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )
@@ -155,3 +158,8 @@ def _beside(pretrainer: Pretrainer, given: Given, mesh: Mesh) -> dict[str, PyTre
 def model_variables(state: TrainState) -> PyTree:
     """The dual encoder's variables to evaluate: the running mean of its parameters where there is one."""
     return merged(averaged(state)["model"], state.rest.get("model", {}))
+
+
+def model_parts(training: Training, state: TrainState) -> Callable[[], Parts]:
+    """Gets the parts to evaluate, of the same parameters, when they are asked for."""
+    return lambda: parts_of(training.part_graphdefs, averaged(state), state.rest)

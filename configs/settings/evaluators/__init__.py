@@ -12,6 +12,7 @@ COMMON = {
     "sets": Setting(("val_vendor",), "names in data.evaluation"),
 }
 PREFIX_TOKEN = Setting("", "one of tokenizer.prefix_tokens, before every text")
+SCORER = Setting("", "part of the model that scores images against texts; '' = cosines")
 LABELS = Setting("category", "rule from labels to class names")
 
 

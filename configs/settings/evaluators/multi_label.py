@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from configs.settings.evaluators import PREFIX_TOKEN, templates
+from configs.settings.evaluators import PREFIX_TOKEN, SCORER, templates
 from configs.settings.setting import Setting, count
 
 CLASS = "vlp.evaluation.tagging.multi_label:MultiLabel"
@@ -10,6 +10,7 @@ CLASS = "vlp.evaluation.tagging.multi_label:MultiLabel"
 SETTINGS = {
     "templates": templates("plain"),
     "prefix_token": PREFIX_TOKEN,
+    "scorer": SCORER,
     "min_images": count(5, "tags of fewer images are left out"),
     "verified": Setting("", "table of id, label, confidence; '' = what is no tag of an image is not there"),
     "hierarchy": Setting("", "JSON tree of LabelName and Subcategory; '' = none"),

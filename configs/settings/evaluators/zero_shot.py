@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from configs.settings.evaluators import LABELS, PREFIX_TOKEN
+from configs.settings.evaluators import LABELS, PREFIX_TOKEN, SCORER
 from configs.settings.setting import Setting, count, share
 
 CLASS = "vlp.evaluation.classification.zero_shot:ZeroShot"
@@ -11,6 +11,7 @@ SETTINGS = {
     "templates": Setting("simple", "a prompt set; '' = descriptions alone"),
     "labels": LABELS,
     "prefix_token": PREFIX_TOKEN,
+    "scorer": SCORER,
     "descriptions": Setting("", "JSON of sentences by class, as --job=describe writes it; '' = none"),
     "pooling": Setting("embedding", "of a class's texts", choices=("embedding", "score", "probability")),
     "rule": Setting(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from input_pipeline.views.class_names import naming_rule
-from vlp.evaluation.classification.classifier import Answers, Classifier, classify
+from vlp.evaluation.classification.classifier import Answers, Classifier, answers, classify, posterior
 from vlp.evaluation.classification.label_metric import (
     embedding_distances,
     path_edges,
@@ -63,6 +63,7 @@ class ZeroShot(Evaluator):
         templates: prompt set that class names are written into; '' = none, only descriptions.
         labels: rule from labels to class names.
         prefix_token: before every text.
+        scorer: part of the model whose scores are the logits, the mean over a class's texts; '' = cosines.
         descriptions: file of `load_descriptions`; '' = none.
         pooling: how the texts of a class become one, as in class_texts.pooled.
         rule: how probabilities become an answer: 'argmax', or 'frechet' for the Fréchet mean under the metric.
@@ -82,6 +83,7 @@ class ZeroShot(Evaluator):
     templates: str = "plain"
     labels: str = "category"
     prefix_token: str = ""
+    scorer: str = ""
     descriptions: str = ""
     pooling: str = "embedding"
     rule: str = "argmax"
@@ -105,6 +107,11 @@ class ZeroShot(Evaluator):
             raise ValueError(
                 "evaluators.zero_shot.rule='frechet' needs distances between labels: set metric to 'paths', 'names' "
                 "or a file"
+            )
+        if self.scorer and (self.rule != "argmax" or self.captions or self.pooling != "embedding"):
+            raise ValueError(
+                f"evaluators.{self.name}.scorer='{self.scorer}' answers by scores of its own: leave rule, captions and "
+                "pooling as they are by default"
             )
         if self.captions:
             caption_files(self.captions)
@@ -150,10 +157,21 @@ class ZeroShot(Evaluator):
             yield from class_exhibits(name, classes.names, self._answers(model, name, classes))
 
     def _answers(self, model: Encoder, name: str, classes: Classes) -> Answers:
+        if self.scorer:
+            return self._scored(model, name, classes)
         images = model.encode_image_array(self.data[name].images)[classes.rows]
         return classify(
             self._classifier(model, classes), images, classes.indices, self._companions(model, images)
         )
+
+    def _scored(self, model: Encoder, name: str, classes: Classes) -> Answers:
+        """Answers by a part's scores: of a class, the mean over its texts, as logits."""
+        texts = [text for own in classes.texts for text in own]
+        scores = model.scorer(self.scorer).score(self.data[name].images, texts, prefix=self.prefix_token)
+        counts = [len(own) for own in classes.texts]
+        sums = np.add.reduceat(scores[classes.rows].astype(np.float64), np.cumsum(counts) - counts, axis=1)
+        logits = sums / counts
+        return answers(logits, posterior(logits), classes.indices)
 
     def _companions(
         self, model: Encoder, images: Float[np.ndarray, "n dim"]

@@ -22,7 +22,7 @@ from vlp.evaluation.fitting import check_fits
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.tagging import figures as figures_of
 from vlp.evaluation.texts.class_texts import encode_names
-from vlp.evaluation.texts.prompt_sets import load_prompt_set
+from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
 
 SHOWN, TAGS_SHOWN = 24, 8
 
@@ -47,6 +47,7 @@ class MultiLabel(Evaluator):
 
     Attributes:
         templates: prompt set that tags are written into.
+        scorer: part of the model whose scores count; '' = cosines.
         min_images: tags of fewer images are left out.
         verified: table of verified labels; '' = what is no tag of an image is not there.
         hierarchy: tree of labels; '' = none.
@@ -59,6 +60,7 @@ class MultiLabel(Evaluator):
     sets: tuple[str, ...] = ()
     templates: str = "plain"
     prefix_token: str = ""
+    scorer: str = ""
     min_images: int = 1
     verified: str = ""
     hierarchy: str = ""
@@ -122,10 +124,19 @@ class MultiLabel(Evaluator):
 
     def _scores(self, model: Encoder, name: str) -> Float64[np.ndarray, "images labels"]:
         names, targets, _ = self._tagged[name]
+        if self.scorer:
+            return figures_of.settled(self._scored(model, name), targets)
         images = model.encode_image_array(self.data[name].images).astype(np.float64)
         return figures_of.settled(
             images @ encode_names(model, names, self.templates, self.prefix_token).T, targets
         )
+
+    def _scored(self, model: Encoder, name: str) -> Float64[np.ndarray, "images labels"]:
+        """The mean of a part's scores over the templates of each label."""
+        names, templates = self._tagged[name].names, load_prompt_set(self.templates)
+        texts = [fill(template, one) for one in names for template in templates]
+        scores = model.scorer(self.scorer).score(self.data[name].images, texts, prefix=self.prefix_token)
+        return scores.astype(np.float64).reshape(len(scores), len(names), -1).mean(axis=2)
 
     @cached_property
     def _tagged(self) -> dict[str, Tagged]:
