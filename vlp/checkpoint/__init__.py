@@ -4,7 +4,7 @@ from vlp.checkpoint.checkpointer import Checkpointer
 from vlp.checkpoint.config_guard import check_same_config, config_differences
 from vlp.checkpoint.description import Description, read_description, shown
 from vlp.checkpoint.folders import complete_steps, find_checkpoint, is_step, run_of
-from vlp.checkpoint.inference import load_model_arrays
+from vlp.checkpoint.inference import load_model_arrays, model_branches
 from vlp.checkpoint.manifest import digest_of
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "find_checkpoint",
     "is_step",
     "load_model_arrays",
+    "model_branches",
     "read_description",
     "run_of",
     "shown",

@@ -164,6 +164,11 @@ def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
     return tree
 
 
+def paths_of(folder: Path, part: str) -> list[list[Any]]:
+    """Keys that lead to each array of a part, as they are listed."""
+    return [layout["path"] for layout in _read_listing(folder)[part].values()]
+
+
 def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Reads flat dicts; arrays without elements are made here, as they were not saved."""
     filled = _filled(abstract)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vlp.checkpoint.arrays import load_as_numpy
+from vlp.checkpoint.arrays import load_as_numpy, paths_of
 
 
 def load_model_arrays(folder: Path) -> dict[Any, Any]:
@@ -17,3 +17,8 @@ def load_model_arrays(folder: Path) -> dict[Any, Any]:
       folder: of one checkpoint, from `find_checkpoint`, which has verified it.
     """
     return load_as_numpy(folder, "model")
+
+
+def model_branches(folder: Path) -> frozenset[str]:
+    """What the saved model consists of, such as 'image' and 'text_projection'; no array is read."""
+    return frozenset(path[2] for path in paths_of(folder, "model") if path[:2] == ["params", "model"])

@@ -18,11 +18,12 @@ from input_pipeline.constants import load_constants
 from input_pipeline.guests import Guest
 from input_pipeline.label_fields import Vocabulary, load_vocabulary
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
-from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, read_description
+from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, model_branches, read_description
 from vlp.configuration import completed, stage_config
 from vlp.given import FROZEN, TEXTS, FrozenModel, FrozenSizes, Given
 from vlp.models.compute import Compute, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import on_mesh
 
@@ -164,7 +165,7 @@ def _shared(
 def _frozen_model(
     name: str, entry: FrozenEntry, config: Any, shared: frozenset[str], platform: str
 ) -> FrozenModel:
-    compute = _compute(entry, config, platform)
+    compute, branches = _compute(entry, config, platform), model_branches(entry.folder)
 
     def build() -> DualEncoder:
         return DualEncoder(
@@ -173,6 +174,7 @@ def _frozen_model(
             length=entry.tokenizer.length,
             compute=compute,
             rngs=nnx.Rngs(0),
+            towers=[tower for tower in TOWERS if tower in branches],
         )
 
     model = nnx.eval_shape(build)

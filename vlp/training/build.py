@@ -85,7 +85,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
     compute = resolve_compute(config.model, mesh.devices.flat[0].platform)
 
     given = given or Given()
-    beside = {"context": given.context, "frozen": given.frozen}
+    beside: dict[str, Any] = {"context": given.context, "frozen": given.frozen}
 
     def make_pretrainer(built: Collection[str] = TOWERS) -> Pretrainer:
         return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute, towers=built, **beside)

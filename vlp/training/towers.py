@@ -30,8 +30,11 @@ def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
       pretrainer: with both towers and the active objectives; shapes are enough.
     """
     objectives = pretrainer.objectives.values()
-    trained = {tower for field in pretrainer.fields if (tower := _tower_of(config, field))}
+    # What a frozen model reads, by names with its own in front, is no tower of the run.
+    fields = {field for one in objectives for field in one.fields if "/" not in field}
+    trained = {tower for field in fields if (tower := _tower_of(config, field))}
     trained |= {tower for one in objectives for tower in one.reads}
+    trained |= {"text" for one in objectives for name in one.constants if "/" not in name}
     read = trained | towers_read(config.evaluators)
     return Towers(
         tuple(tower for tower in TOWERS if tower in read),

@@ -168,7 +168,7 @@ class ZeroShot(Evaluator):
         """Answers by a part's scores: of a class, the mean over its texts, as logits."""
         texts = [text for own in classes.texts for text in own]
         scores = model.scorer(self.scorer).score(self.data[name].images, texts, prefix=self.prefix_token)
-        counts = [len(own) for own in classes.texts]
+        counts = np.array([len(own) for own in classes.texts])
         sums = np.add.reduceat(scores[classes.rows].astype(np.float64), np.cumsum(counts) - counts, axis=1)
         logits = sums / counts
         return answers(logits, posterior(logits), classes.indices)
