@@ -68,7 +68,7 @@ class Examples:
             except BadRecord as bad:
                 reason, detail = reason or bad.reason, str(bad)
                 # Of the same source, so that mixture weights hold.
-                address = self.mixture.another(address.source, dice.roll(index, "replacement", attempt))
+                address = self.mixture.another(address, dice.roll(index, "replacement", attempt))
         raise ValueError(
             f"source '{address.source}': {_ATTEMPTS} records in a row are unusable, the last one: {detail}"
         )

@@ -29,15 +29,20 @@ class HostBatches:
     shards: int
     start: int
     activity: Activity
+    bag: int = 0  # examples that make a row, as [b, bag, ...]; 0 = one, as [b, ...]
 
     def __call__(self, number: int) -> Batch:
         batch, rows = self.start + number, self.batch_size // self.shards
-        first = batch * self.batch_size + self.shard * rows
+        first = (batch * self.batch_size + self.shard * rows) * (self.bag or 1)
+        count = rows * (self.bag or 1)
         dice, note = Dice(self.seed), self.activity.begin(batch)
-        examples = [self.examples(index, dice, note) for index in range(first, first + rows)]
+        examples = [self.examples(index, dice, note) for index in range(first, first + count)]
         collated = collate(examples, self.examples.fields, self.examples.mixture.places)
-        collated["index"] = np.arange(first, first + rows, dtype=np.int64)
+        collated["index"] = np.arange(first, first + count, dtype=np.int64)
         self.activity.end(batch)
+        if self.bag:  # what the host counts stays a record at a time
+            for name in self.wanted:
+                collated[name] = collated[name].reshape(rows, self.bag, *collated[name].shape[1:])
         return {name: collated[name] for name in (*self.wanted, *HOST_FIELDS)}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from input_pipeline.records import BadRecord, Record
 from input_pipeline.sources import Source
+from input_pipeline.sources.columns import make_record
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tables import read_parquet
 
@@ -24,13 +25,19 @@ OF: Mapping[str, Callable[[Record], Sequence[str]]] = {
 
 
 def labels_of(source: Source, of: str) -> Iterator[Sequence[str]]:
-    """Yields the labels of every record, in order; none of one that cannot be read. Reads the source once, whole.
+    """Yields the labels of every record, in order; none of one that cannot be read.
+
+    Reads the whole source once, or its labels alone where it can deliver the `values` of a field without its images.
 
     Args:
       source: of the records.
       of: a name in OF.
     """
     read = OF[of]
+    if values := getattr(source, "values", None):
+        for value in values(of):
+            yield read(make_record({of: value}, language="", default_id="", image=None))
+        return
     for index in range(len(source)):
         try:
             yield read(source[index])

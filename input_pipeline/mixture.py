@@ -90,10 +90,10 @@ class Mixture:
         """The records of a source that are used."""
         return self._records[source]
 
-    def another(self, source: str, dice: np.random.Generator) -> Address:
-        """A random record of a source."""
-        records = self._records[source]
-        return Address(source, records[int(dice.integers(len(records)))])
+    def another(self, address: Address, dice: np.random.Generator) -> Address:
+        """A random record of the same source."""
+        records = self._records[address.source]
+        return Address(address.source, records[int(dice.integers(len(records)))])
 
 
 def turn(index: int, parts: Sequence[int]) -> tuple[int, int]:

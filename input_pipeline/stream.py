@@ -22,11 +22,11 @@ from input_pipeline.fields import Batch, TableValue
 from input_pipeline.first_look import check_examples
 from input_pipeline.guests import Guest
 from input_pipeline.host_batches import HostBatches
-from input_pipeline.mixture import Address, Mixture
+from input_pipeline.mixture import Address
 from input_pipeline.orphans import free_shared_memory
 from input_pipeline.records import BadRecord
+from input_pipeline.samplers import bag_of, make_mixture
 from input_pipeline.sources import open_named
-from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.watchdog import Watchdog, worker_preparation
 
@@ -36,7 +36,9 @@ PAIRS = ("image", "text", "text_mask")
 class Stream:
     """An endless sequence of global batches, and this host's part of each."""
 
-    def __init__(self, examples: Examples, wanted: Sequence[str], *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, examples: Examples, wanted: Sequence[str], *, batch_size: int, seed: int, bag: int = 0
+    ) -> None:
         """Describe the stream; nothing is read yet.
 
         Args:
@@ -44,8 +46,9 @@ class Stream:
           wanted: names of the arrays to deliver; those of `fields.HOST_FIELDS` come with them.
           batch_size: of the global batch.
           seed: of everything random.
+          bag: examples that make a row of the batch, [b, bag, ...]; 0 = one, [b, ...].
         """
-        self._examples, self._wanted, self._seed = examples, tuple(wanted), seed
+        self._examples, self._wanted, self._seed, self._bag = examples, tuple(wanted), seed, bag
         self.batch_size = batch_size
         self.records = {name: len(source) for name, source in examples.sources.items()}
         tables = [field.table for field in examples.fields if isinstance(field, TableValue)]
@@ -126,6 +129,7 @@ class Stream:
             shard=process_index,
             shards=process_count,
             start=start,
+            bag=self._bag,
             activity=Activity(self._examples.mixture.names),
         )
 
@@ -163,16 +167,11 @@ def make_stream(
         name: entry for name, entry in sorted(data["sources"].items()) if _positive(name, entry["weight"])
     }
     sources = {name: open_named(name, entry) for name, entry in used.items()}
-    mixture = Mixture(
-        {name: entry_records(sources[name], name, entry) for name, entry in used.items()},
-        {name: entry["weight"] for name, entry in used.items()},
-        seed,
-        batch_size if data.get("single_source_batches", False) else 0,
-    )
+    mixture = make_mixture(data, sources, used, batch_size=batch_size, seed=seed)
     catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places, guests)
     examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
     check_examples(examples, seed)
-    return Stream(examples, fields, batch_size=batch_size, seed=seed)
+    return Stream(examples, fields, batch_size=batch_size, seed=seed, bag=bag_of(data))
 
 
 def _positive(name: str, weight: float) -> bool:

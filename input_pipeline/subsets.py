@@ -6,17 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from input_pipeline.labels import labels_of
 from input_pipeline.records import BadRecord
 from input_pipeline.shuffle import shuffled
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
-from input_pipeline.tables import read_parquet
+from input_pipeline.tables import hash64, read_parquet
 
 _KEY = 0x5EED  # one order for all seeds: a share is a property of the data
 
 
-def chosen_records(source: Source, name: str, *, fraction: float = 1.0, keep_ids: str = "") -> Sequence[int]:
+def chosen_records(
+    source: Source,
+    name: str,
+    *,
+    fraction: float = 1.0,
+    keep_ids: str = "",
+    shots: int = 0,
+    shots_seed: int = 0,
+) -> Sequence[int]:
     """The numbers of the records to use.
 
     Args:
@@ -26,9 +35,12 @@ def chosen_records(source: Source, name: str, *, fraction: float = 1.0, keep_ids
         seed; choosing reads nothing.
       keep_ids: a file of the ids to keep, one a line or the parquet column `id`; '' keeps all. Choosing reads
         every record of the source once, unless the source can list its `ids()`.
+      shots: records of each label, the first of a random order of its own, so that fewer shots lie within more; 0 =
+        all. Choosing reads the labels of all records; a record without one is left out.
+      shots_seed: of these orders.
 
     Raises:
-      ValueError: a fraction out of its range, or no record has one of the ids.
+      ValueError: a fraction out of its range, or no record has one of the ids, or a label.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"source '{name}': fraction {fraction} must be above 0 and at most 1")
@@ -37,14 +49,17 @@ def chosen_records(source: Source, name: str, *, fraction: float = 1.0, keep_ids
         kept = _with_ids(source, read_ids(keep_ids))
         if not kept:
             raise ValueError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
+    if shots:
+        kept = _few_of_each(source, kept, shots, shots_seed)
+        if not kept:
+            raise ValueError(f"source '{name}': shots={shots} needs labels, and no record has one")
     return kept if fraction == 1 or not kept else Share(kept, max(1, round(fraction * len(kept))))
 
 
 def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequence[int]:
     """`chosen_records` as an entry of `data.sources` says."""
-    return chosen_records(
-        source, name, fraction=entry.get("fraction", 1.0), keep_ids=entry.get("keep_ids", "")
-    )
+    settings = {key: entry[key] for key in ("fraction", "keep_ids", "shots", "shots_seed") if key in entry}
+    return chosen_records(source, name, **settings)
 
 
 def spread(count: int, wanted: int) -> list[int]:
@@ -78,6 +93,18 @@ def read_ids(path: str) -> frozenset[str]:
     if file.suffix != ".parquet":
         return frozenset(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines())))
     return frozenset(filter(None, map(plain_name, read_parquet(path, "id").column("id").to_pylist())))
+
+
+def _few_of_each(source: Source, kept: Sequence[int], shots: int, seed: int) -> Sequence[int]:
+    wanted, groups = {*kept}, dict[str, list[int]]()
+    for number, labels in enumerate(labels_of(source, "label")):
+        if labels and number in wanted:
+            groups.setdefault(labels[0], []).append(number)
+    chosen = []
+    for label, own in groups.items():
+        key = hash64(f"{seed}/{label}") % 2**32
+        chosen += [own[shuffled(place, len(own), key)] for place in range(min(shots, len(own)))]
+    return tuple(sorted(chosen))
 
 
 def _with_ids(source: Source, wanted: frozenset[str]) -> Sequence[int]:

@@ -20,6 +20,8 @@ SOURCE = {
     ),
     "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
     "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
+    "shots": natural(0, "records of each label, the first of a random order; 0 = all"),
+    "shots_seed": natural(0, "of that order, the same for every run's seed"),
     "templates": Setting((), "of texts for its labels; () = those of data.text"),
     "labels": Setting("", "rule from its labels to the names in them; '' = that of data.text"),
     "prefix": Setting("", "a text before its captions"),
@@ -85,6 +87,16 @@ TEXT = {
 SETTINGS = {
     "image": IMAGE,
     "text": TEXT,
+    "sampler": {
+        "kind": Setting(
+            "",
+            "'' = records by their sources' weights; classes = `each` records of a label, and batch_size / `each` "
+            "labels a batch; bags = rows of `each` records of a label",
+            choices=("", "classes", "bags"),
+        ),
+        "of": Setting("label", "what keeps records together", choices=("label", "group")),
+        "each": count(4, "records of a label in a row"),
+    },
     "single_source_batches": Setting(False, "every global batch is of one source, drawn by weight"),
     "workers": natural(0, "processes beside this one"),
     "threads": count(2, "that load, in each process"),
@@ -107,7 +119,8 @@ ENTRIES = {
 
 
 def check(data: Any, config: Any, where: str) -> None:
-    """Statistics, crops and augmentations are what they say."""
+    """Statistics, crops and augmentations are what they say, and batches can be laid out."""
+    _check_sampler(data, config, where)
     image, where = data.image, f"{where}.image"
     for name in ("mean", "std"):
         if len(image[name]) != 3 or (name == "std" and min(image[name]) <= 0):
@@ -121,6 +134,19 @@ def check(data: Any, config: Any, where: str) -> None:
             limit = "0 < low <= high" + (" <= 1" if high == 1 else "")
             raise ValueError(f"{where}.{name}={span} must be two numbers (low, high) with {limit}")
     _check_augmentations(image, where)
+
+
+def _check_sampler(data: Any, config: Any, where: str) -> None:
+    sampler, where = data.sampler, f"{where}.sampler"
+    if sampler.kind and data.single_source_batches:
+        raise ValueError(
+            f"{where}.kind='{sampler.kind}' puts labels together, not sources: set data.single_source_batches=False"
+        )
+    if sampler.kind == "classes" and config.batch_size % sampler.each:
+        raise ValueError(
+            f"{where}.each={sampler.each} does not divide batch_size={config.batch_size}: a batch has "
+            "batch_size / each labels, each of so many records"
+        )
 
 
 def _check_augmentations(image: Any, where: str) -> None:

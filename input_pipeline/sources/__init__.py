@@ -31,7 +31,8 @@ class Source(Protocol):
 # What an entry of data.sources may say; the stream reads those that `open_source` does not.
 KEYS = (
     *("format", "path", "columns", "image_folder"),
-    *("weight", "fraction", "keep_ids", "templates", "labels", "prefix", "prefix_token"),
+    *("weight", "fraction", "keep_ids", "shots", "shots_seed"),
+    *("templates", "labels", "prefix", "prefix_token"),
 )
 
 

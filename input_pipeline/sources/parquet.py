@@ -6,13 +6,14 @@ row groups (some hundred rows): each miss reads a whole one.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -152,19 +153,36 @@ class ParquetSource:
                 start = footer.ends[group - 1] if group else 0
                 yield from self._group_ids(file, group, range(first + start, first + end))
 
+    def values(self, field: str) -> Iterator[Any]:
+        """What every record has as a field, in order; reads that column alone. None of one that cannot be read."""
+        for _, file in self._shards.spans():
+            footer = self._footers.get(file.path)
+            if footer is None:
+                yield None
+                continue
+            for group, end in enumerate(footer.ends):
+                count = end - (footer.ends[group - 1] if group else 0)
+                try:
+                    yield from self._group_values(file, group, field)
+                except BadRecord:
+                    yield from itertools.repeat(None, count)
+
     def _group_ids(self, file: FileVersion, group: int, numbers: range) -> list[str]:
-        columns = self._footers[file.path].columns
-        if not columns.id:
-            return [str(number) for number in numbers]
         try:
-            names = [name.partition("/")[0] for name in columns.id.split("|")]
-            rows = read_row_group(file, group, list(dict.fromkeys(names)), len(numbers)).to_pylist()
+            ids = self._group_values(file, group, "id")
         except BadRecord:
             return [""] * len(numbers)
-        return [
-            plain_name(pick(row, columns).get("id")) or str(number)
-            for row, number in zip(rows, numbers, strict=True)
-        ]
+        return [plain_name(value) or str(number) for value, number in zip(ids, numbers, strict=True)]
+
+    def _group_values(self, file: FileVersion, group: int, field: str) -> list[Any]:
+        footer = self._footers[file.path]
+        named = getattr(footer.columns, field)
+        if not named:
+            count = footer.ends[group] - (footer.ends[group - 1] if group else 0)
+            return [None] * count
+        names = (name if name in footer.read else name.partition("/")[0] for name in named.split("|"))
+        rows, _ = self._load_group(file, group, list(dict.fromkeys(names)))
+        return [pick(cast(dict[str, Any], row), footer.columns).get(field) for row in rows]
 
     def _read_group(self, file: FileVersion, group: int) -> Group:
         key = file.path, group
@@ -178,17 +196,20 @@ class ParquetSource:
             self._cache.move_to_end(key)
             return self._cache[key][0]
 
-    def _load_group(self, file: FileVersion, group: int) -> tuple[Group, int]:
+    def _load_group(
+        self, file: FileVersion, group: int, columns: list[str] | None = None
+    ) -> tuple[Group, int]:
         footer = self._footers[file.path]
         count = footer.ends[group] - (footer.ends[group - 1] if group else 0)
-        table = read_row_group(file, group, footer.read, count)
+        read = footer.read if columns is None else columns
+        table = read_row_group(file, group, read, count)
         try:
             # Python values for the whole group: row by row, arrow's own access costs ten times as much.
             rows: Group = table.to_pylist()
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise BadRecord(Reason.UNREADABLE, f"row group {group} of {file.path}: {error}") from None
         for column, names in footer.classes.items():
-            if column in footer.read:
+            if column in read:
                 for row in rows:
                     row[column] = class_name(row[column], names)  # type: ignore[index]
         return rows, table.nbytes

@@ -16,7 +16,7 @@ from ml_collections import FrozenConfigDict
 
 import main
 import vlp
-from vlp import configuration
+from vlp import cli, configuration
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 from vlp.configuration import stages
 from vlp.parallel.sharding import global_batch
@@ -114,7 +114,7 @@ def test_another_teacher_is_refused(run, flags, teacher, tmp_path, capsys):
 
 def seen(flags, shape):
     """What objectives see of the first batch, on a mesh of the given shape."""
-    config = FrozenConfigDict(configuration.resolve(configuration.parse(flags, main.OPTIONS).config))
+    config = FrozenConfigDict(configuration.resolve(configuration.parse(flags, cli.OPTIONS).config))
     devices = jax.devices()[: int(np.prod(shape))]
     mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
     with jax.set_mesh(mesh):
@@ -184,7 +184,7 @@ def test_a_part_is_loaded_with_the_model_and_scores_for_evaluators(run, teacher,
     evaluated = ("--job=evaluate", f"--checkpoint={run}", f"--workdir={tmp_path}")
     decoded = "--config.evaluators.decoded={'kind': 'zero_shot', 'final': True, 'sets': ('val',), 'scorer': 'decoder'}"
     assert main.main([*evaluated, decoded]) == 0
-    again = json.loads((tmp_path / "results.json").read_text())
+    again = json.loads((tmp_path / "evaluations" / "quickstart.json").read_text())
     assert again["decoded/val/top1"] == figures["decoded/val/top1"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -119,3 +121,25 @@ def check_labels(training, state, memory):
             rows = points[by_other == cluster]
             expected = rows.mean(axis=0) if len(rows) else np.zeros(4)
             np.testing.assert_allclose(prototypes[cluster], expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_objective_may_find_its_clusters_in_a_way_of_its_own(training, mesh):
+    asked = []
+
+    def halves(features, own_mesh, seed):
+        assert own_mesh is mesh and set(features) == {"image", "text"}
+        asked.append(seed)
+        rows = {name: np.arange(len(points)) % CLUSTERS for name, points in features.items()}
+        return {name: points[:CLUSTERS] for name, points in features.items()}, rows
+
+    episodes = {
+        name: dataclasses.replace(episode, cluster=halves) for name, episode in training.episodes.items()
+    }
+    state = training.initial_state()
+    for info in steps(dataclasses.replace(training, episodes=episodes), mesh, state, 0):
+        if info.step == 2:
+            memory = jax.device_get(info.state.rest["objectives"]["prototypes"])
+            break
+    assert asked == [2] and memory["clusterings"] == 1
+    assert memory["labels"]["image"].tolist() == [row % CLUSTERS for row in range(BATCH * EPISODE_STEPS)]

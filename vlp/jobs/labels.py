@@ -1,4 +1,4 @@
-"""Write the labels or tags of the config's sources to a file that numbers them, and a table of numbers by id."""
+"""Write the labels or tags of the config's sources to a file that numbers them."""
 
 from __future__ import annotations
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from vlp.encodings import Encodings
@@ -31,6 +33,11 @@ class Remembered(nnx.Variable):
     """State of an objective that no gradient changes: prototypes, labels, a teacher."""
 
 
+# (an episode's features by their kind, the mesh, a seed) -> (centroids, labels), both by kind. Every host calls it with
+# the same arrays, and it has to find the same on all of them.
+Cluster = Callable[[Mapping[str, np.ndarray], Mesh, int], tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Episode:
     """A stretch of the data that is looked at, and clustered, before the steps that train on it.
@@ -39,11 +46,13 @@ class Episode:
       size: examples, a multiple of the batch.
       clusters: centres of each kind of feature.
       iterations: of k-means.
+      cluster: another way to find clusters; None = k-means of each kind of feature.
     """
 
     size: int
     clusters: int
     iterations: int
+    cluster: Cluster | None = None
 
 
 class Objective(nnx.Module):
@@ -83,6 +92,10 @@ class Objective(nnx.Module):
         labels there are, and how wide frozen models.
         """
         raise TypeError(f"{type(self).__name__} does not say what it is made of")
+
+    def flops(self) -> float:
+        """Forward FLOPs of one example in what it learns beside the towers, for MFU; 0 = not worth counting."""
+        return 0.0
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Computes the loss of one batch."""

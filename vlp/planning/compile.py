@@ -47,6 +47,7 @@ class CompiledStep:
     Attributes:
       mesh: sizes of its axes.
       fields: batch fields that the step reads.
+      other_flops: forward FLOPs of one example outside the towers.
       parameters: numbers that are learned.
       held: what stays from step to step, by kind, as the arrays' sizes say.
       arguments: what the compiler allots for it and the batch.
@@ -63,6 +64,7 @@ class CompiledStep:
 
     mesh: dict[str, int]
     fields: tuple[str, ...]
+    other_flops: float
     parameters: int
     held: dict[str, int]
     arguments: int | None
@@ -111,6 +113,7 @@ def compile_step(
     return CompiledStep(
         mesh=sizes,
         fields=training.fields,
+        other_flops=training.other_flops,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
         held=held_bytes(training, batch),
         **(_memory(compiled) if compiled else refused_memory(refusal)),
@@ -128,8 +131,10 @@ def abstract_batch(config: Any, fields: tuple[str, ...], mesh: Mesh, shapes: Fie
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise ValueError(f"no shape is known for the batch fields {', '.join(unknown)}")
+    sampler = config.data.sampler
+    rows = (config.batch_size, sampler.each) if sampler.kind == "bags" else (config.batch_size,)
     return {
-        name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype, sharding=batch_sharding(mesh))
+        name: jax.ShapeDtypeStruct((*rows, *shape), dtype, sharding=batch_sharding(mesh))
         for name, (shape, dtype) in ((name, known[name]) for name in fields)
     }
 

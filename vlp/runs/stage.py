@@ -97,7 +97,7 @@ class Stage:
 
     def timer(self, peak_flops: float) -> StepTimer:
         """A clock that knows what this stage's model costs, and what the machine can do."""
-        flops = forward_flops(self.config, self.training.fields)
+        flops = forward_flops(self.config, self.training.fields) + self.training.other_flops
         batch_size = self.config.batch_size
         return StepTimer(batch_size, step_flops=train_step_flops(flops, batch_size), peak_flops=peak_flops)
 

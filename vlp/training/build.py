@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from vlp.objectives.base import Episode
 from vlp.parallel.sharding import replicated, state_shardings
 from vlp.parts import Parts, part_graphdefs, parts_of
 from vlp.pretrainer import Pretrainer
+from vlp.training.model_flops import other_flops
 from vlp.training.optimizer import held_paths, make_optimizer
 from vlp.training.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState, averaged, create_state, parameter_bounds, split
@@ -42,9 +43,9 @@ class Training:
       gradient: jitted; what the step computes before its update, for looking at it.
       fields: batch fields the active objectives read.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
-      constants: names of the constant texts they read.
-      frozen: names of the frozen models they read.
-      beside: shapes, dtypes and shardings of both, as they stand in the step's batch.
+      beside: shapes, dtypes and shardings of the constant texts and frozen models they read, as they stand in the
+        step's batch.
+      other_flops: forward FLOPs of one example outside the towers; see `vlp.training.model_flops`.
       parts: paths of what objectives learn and want to outlive training.
       part_graphdefs: structures of these parts, by 'entry/part'.
       pretrainer_graphdef: structure of towers and objectives together.
@@ -61,9 +62,8 @@ class Training:
     gradient: Gradient
     fields: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]]
-    constants: tuple[str, ...]
-    frozen: tuple[str, ...]
     beside: dict[str, PyTree]
+    other_flops: float
     parts: tuple[str, ...]
     part_graphdefs: dict[str, nnx.GraphDef]
     pretrainer_graphdef: nnx.GraphDef
@@ -82,19 +82,17 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
     Raises:
       ValueError: an objective asks for what is not there, or sizes or optimiser rules that contradict each other.
     """
-    compute = resolve_compute(config.model, mesh.devices.flat[0].platform)
-
     given = given or Given()
-    beside: dict[str, Any] = {"context": given.context, "frozen": given.frozen}
+    make_pretrainer: Callable[..., Pretrainer] = functools.partial(
+        Pretrainer,
+        config,
+        vocabulary_size=vocabulary_size,
+        compute=resolve_compute(config.model, mesh.devices.flat[0].platform),
+        context=given.context,
+        frozen=given.frozen,
+    )
 
-    def make_pretrainer(built: Collection[str] = TOWERS) -> Pretrainer:
-        return Pretrainer(config, vocabulary_size=vocabulary_size, compute=compute, towers=built, **beside)
-
-    abstract = nnx.eval_shape(make_pretrainer)
-    towers = towers_of(config, abstract)
-    if towers.built != TOWERS:
-        make_pretrainer = functools.partial(make_pretrainer, towers.built)
-        abstract = nnx.eval_shape(make_pretrainer)
+    make_pretrainer, abstract, towers = _with_towers_that_are_read(config, make_pretrainer)
     graphdef, abstract_params, _ = split(abstract)
     optimizer, schedule = make_optimizer(config.optimizer, config.steps, abstract_params)
     ema_decay = config.optimizer.ema_decay
@@ -124,14 +122,25 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         gradient=jax.jit(gradient),
         fields=abstract.fields,
         limits=abstract.limits,
-        constants=abstract.constants,
-        frozen=tuple(one.name for one in abstract.frozen),
         beside=_beside(abstract, given, mesh),
+        other_flops=other_flops(config, abstract, given),
         parts=tuple(f"objectives/{name}" for name in parts),
         part_graphdefs=parts,
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )
+
+
+def _with_towers_that_are_read(
+    config: Any, make: Callable[..., Pretrainer]
+) -> tuple[Callable[..., Pretrainer], Pretrainer, Towers]:
+    """How to make the pretrainer with no tower that nothing reads, what it is without arrays, and its towers."""
+    abstract = nnx.eval_shape(make)
+    towers = towers_of(config, abstract)
+    if towers.built != TOWERS:
+        make = functools.partial(make, towers=towers.built)
+        abstract = nnx.eval_shape(make)
+    return make, abstract, towers
 
 
 def _sharded(shapes: PyTree, shardings: PyTree) -> PyTree:

@@ -14,7 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, PyTree, Shaped
 
-from vlp.clustering import Clustering, KMeans, cluster, nearest_centres
+from vlp.clustering import KMeans, cluster, nearest_centres
 from vlp.given import asked
 from vlp.objectives.base import Episode, Objective
 from vlp.parallel.sharding import global_batch, replicated
@@ -66,9 +66,8 @@ class Episodes:
             return
         with self.timer.paused("clustering"):
             features = self._encoded(info)
-            found = {name: self._cluster(points, info.step) for name, points in features.items()}
-            centroids = {name: clustering.centres for name, (clustering, _) in found.items()}
-            labels = {name: nearest for name, (_, nearest) in found.items()}
+            cluster = self.episode.cluster or self._k_means
+            centroids, labels = cluster(features, self.mesh, self.seed + info.step)
             rest = self._remember(info.state.params, info.state.rest, features, centroids, labels)
             like = jax.tree.map(lambda leaf: leaf.sharding, info.state.rest)
             info.state = dataclasses.replace(info.state, rest=jax.device_put(rest, like))
@@ -101,10 +100,16 @@ class Episodes:
         objective.remember(*found)  # type: ignore[attr-defined]
         return split(pretrainer)[2]
 
-    def _cluster(self, points: np.ndarray, step: int) -> tuple[Clustering, np.ndarray]:
-        settings = KMeans(self.episode.clusters, self.episode.iterations, seed=self.seed + step)
-        clustering = cluster(points, settings, self.mesh)
-        nearest = [
-            ids[:, 0] for ids, _ in nearest_centres(points, clustering.centres, 1, settings, self.mesh)
-        ]
-        return clustering, np.concatenate(nearest)
+    def _k_means(
+        self, features: Mapping[str, np.ndarray], mesh: Mesh, seed: int
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Centroids and labels of each kind of feature."""
+        settings = KMeans(self.episode.clusters, self.episode.iterations, seed=seed)
+        centroids = {name: cluster(points, settings, mesh).centres for name, points in features.items()}
+        labels = {
+            name: np.concatenate(
+                [ids[:, 0] for ids, _ in nearest_centres(points, centroids[name], 1, settings, mesh)]
+            )
+            for name, points in features.items()
+        }
+        return centroids, labels

@@ -5,18 +5,47 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from vlp.given import Given
 from vlp.models.families import family
+from vlp.pretrainer import Pretrainer
+from vlp.training.throughput import FORWARDS_PER_STEP
 
 
 def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> int:
     """Analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the patches
-    that training keeps. Heads of objectives, their class tables and teachers are not counted.
+    that training keeps, of all records of a row where a row of the batch is a bag. What else there is counts
+    `other_flops`.
 
     Args:
       config: the whole resolved config.
       fields: batch fields that are encoded, of `image`, `text` and the names of the config's views.
     """
-    return sum(_field_flops(config, name) for name in fields)
+    sampler = config.data.get("sampler", {})
+    records = sampler.each if sampler and sampler.kind == "bags" else 1
+    return records * sum(_field_flops(config, name) for name in fields)
+
+
+def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
+    """Forward FLOPs of one example outside the run's towers: what objectives say of themselves (`Objective.flops`), the
+    texts that are encoded once a step, and frozen models, which count a third, as they have no backward pass.
+
+    Args:
+      config: the whole resolved config.
+      pretrainer: towers and active objectives; shapes are enough.
+      given: what stands beside the batches.
+    """
+    flops = sum(float(one.flops()) for one in pretrainer.objectives.values())
+    asked = {name for one in pretrainer.objectives.values() for name in (*one.constants, *one.fields)}
+    for name in sorted(asked):
+        model, slash, plain = name.rpartition("/")
+        own = given.frozen[model].config if slash else config
+        share = 1 / FORWARDS_PER_STEP if slash else 1.0
+        if plain in given.texts:
+            texts = len(given.texts[plain]["ids"])
+            flops += share * texts * forward_flops(own, ("text",)) / config.batch_size
+        elif slash:
+            flops += share * forward_flops(own, (plain,))
+    return flops
 
 
 def _field_flops(config: Any, name: str) -> int:
