@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from input_pipeline.labels import labels_of, read_labels
-from input_pipeline.sources import open_source
+from input_pipeline.sources import open_named
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.class_names import naming_rule
 from input_pipeline.views.text_templates import fill, load_templates
@@ -65,7 +65,7 @@ def load_constants(data: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, C
 def _load(entry: Mapping[str, Any], sources: Mapping[str, Any], tokenizer: Tokenizer) -> ConstantTexts:
     path = entry["path"]
     sentences = read_labels(path, entry["column"]) if path else _labels_of_source(entry["source"], sources)
-    templates, names = load_templates(entry["templates"]), naming_rule(entry["names"])(list(sentences))
+    templates, names = load_templates(entry["templates"]), naming_rule(entry["labels"])(list(sentences))
     texts: list[str] = []
     label: list[int] = []
     for number, (name, (own, said)) in enumerate(zip(names, sentences.items(), strict=True)):
@@ -88,7 +88,7 @@ def _labels_of_source(name: str, sources: Mapping[str, Any]) -> dict[str, list[s
     name = name or used[0]
     if name not in sources:
         raise ValueError(f"source='{name}' is not in data.sources, which has {', '.join(sources)}")
-    return {label: [] for label in _some(labels_of(open_source(sources[name]), "label"), name)}
+    return {label: [] for label in _some(labels_of(open_named(name, sources[name]), "label"), name)}
 
 
 def _some(labels: Iterable[Iterable[str]], name: str) -> list[str]:

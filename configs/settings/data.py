@@ -35,7 +35,7 @@ TEXTS = {
     ),
     "source": Setting("", "whose labels; '' = the only one with a weight"),
     "column": Setting("", "of labels in parquet; '' = `label`"),
-    "names": Setting("category", "rule from labels to names, as in evaluators.zero_shot.labels"),
+    "labels": Setting("category", "rule from labels to names, as in evaluators.zero_shot"),
     "templates": Setting(
         ("{}",), "that each name is written into, before its sentences; () = sentences alone"
     ),

@@ -18,7 +18,7 @@ ENTRY = {
     "path": "",
     "source": "",
     "column": "",
-    "names": "category",
+    "labels": "category",
     "templates": ("{}",),
     "prefix_token": "",
 }
@@ -68,7 +68,7 @@ def test_a_list_of_labels_may_be_text_json_or_parquet(
         pq.write_table(pa.table({"tag": ["z", "a", "z", None]}), path)
     else:
         path.write_text("z\n\na\n" if name.endswith(".txt") else json.dumps(["z", "a"]))
-    assert load(path=str(path), column="tag", names="verbatim").labels == ("z", "a")
+    assert load(path=str(path), column="tag", labels="verbatim").labels == ("z", "a")
 
 
 def test_a_prefix_token_stands_before_every_text(

@@ -10,7 +10,7 @@ import numpy as np
 from input_pipeline.label_fields import Vocabulary
 from input_pipeline.labels import count_labels, labels_text, read_labels
 from input_pipeline.records import BadRecord
-from input_pipeline.sources import Source, open_source
+from input_pipeline.sources import Source, open_named
 from input_pipeline.verified_labels import Hierarchy
 from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
@@ -31,7 +31,7 @@ def run(options: JobOptions) -> int:
     if not options.output:
         raise ConfigError("--job=labels needs --output=PATH: the file to write, such as labels.json")
     with configuring():
-        sources = {name: open_source(entry) for name, entry in asked_sources(options).items()}
+        sources = {name: open_named(name, entry) for name, entry in asked_sources(options).items()}
         text = labels_text(count_labels(list(sources.values()), settings.of), settings.of, settings.least)
         write_whole(output, text.encode())
         labels = read_labels(str(output))
