@@ -63,6 +63,18 @@ def prototypes(back_translation: bool = True) -> Flags:
     return on("prototypes", 0.5, back_translation=str(back_translation).lower(), **settings)
 
 
+def ranking(**settings: Any) -> Flags:
+    """Margin ranking in the place of CLIP's contrast."""
+    return ("--config.objectives.contrastive.weight=0", *on("ranking", 2.0, **settings))
+
+
+def bag(ngrams: int) -> Flags:
+    """A text tower of words, or of runs of them, without order."""
+    where, base = "--config.model.text", {"depth": 0, "heads": 0, "causal": "true", "pool": "end"}
+    settings = {"kind": "bag", "ngrams": ngrams, **base}
+    return tuple(f"{where}.{name}={value}" for name, value in settings.items())
+
+
 def mixture(*, targets: str, prefixes: bool) -> Flags:
     """The bundled images once by their captions and once by their labels."""
     common = {"format": "parquet", "path": "data/quickstart/train.parquet"}
@@ -109,6 +121,14 @@ def variants(folder: Path) -> dict[str, dict[str, Flags]]:
         "kernel": {
             "MLCD": clusters(folder, 8),
             "MLC": (*clusters(folder, 8), "--config.objectives.discrimination.kernel=joint"),
+        },
+        "ranking": {
+            "both directions, hardest (VSE++)": ranking(),
+            "both directions, sum (VSE0)": ranking(hardest="false"),
+            "image to text alone (DeViSE)": ranking(hardest="false", direction=1.0),
+            "text to image alone": ranking(hardest="false", direction=0.0),
+            "VSE++, bag of words": (*ranking(), *bag(1)),
+            "VSE++, bag of n-grams": (*ranking(), *bag(3)),
         },
         "translation": {
             "with back translation": prototypes(),
@@ -282,7 +302,7 @@ def run() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", default="runs/claims")
-    parser.add_argument("--groups", default="methods,labels,rate,kernel,translation,mixtures")
+    parser.add_argument("--groups", default="methods,labels,rate,kernel,ranking,translation,mixtures")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=150)
     options = parser.parse_args()

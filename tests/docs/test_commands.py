@@ -73,7 +73,7 @@ def test_a_command_can_be_given(page, command, monkeypatch, tmp_path):
     else:
         script = ROOT / words[0]
         assert script.is_file(), f"{page} names {words[0]}, which is not there"
-        text = script.read_text() + "".join(file.read_text() for file in (ROOT / "benchmarks").glob("*.py"))
+        text = script.read_text() + "".join(file.read_text() for file in (ROOT / "benchmarks").rglob("*.py"))
         own, _, passed_on = command.partition(" -- ")
         if passed_on:
             prepared(shlex.split(passed_on))

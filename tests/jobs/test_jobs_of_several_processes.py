@@ -16,6 +16,7 @@ import pytest
 import main
 from vlp.embeddings.store import Embeddings
 from vlp.evaluation.outcomes import read_outcomes
+from vlp.evaluation.provenance import PROVENANCE
 
 pytestmark = pytest.mark.slow
 
@@ -87,12 +88,10 @@ def test_two_processes_evaluate_as_one_does(checkpoint, data, tmp_path):
     one, two = (tmp_path / name / "evaluations" / "retrieval.json" for name in ("one", "two"))
     figures, expected = (json.loads(path.read_text()) for path in (two, one))
     assert figures.keys() == expected.keys() and len(figures) > 10
-    # Batches are cut differently, so that two scores may have changed places.
-    assert figures == pytest.approx(expected, abs=0.5)
-    recalls = [name for name in figures if "/recall@" in name]
-    assert [figures[name] for name in recalls] == pytest.approx(
-        [expected[name] for name in recalls], abs=0.03
-    )
+    assert figures.pop(PROVENANCE)["data"] == expected.pop(PROVENANCE)["data"]
+    # Batches are cut differently, so that two scores may have changed places: two of seventy records, a rank by one.
+    for name, value in expected.items():
+        assert figures[name] == pytest.approx(value, abs=1.0 if "rank" in name else 0.03), name
     assert read_outcomes(two.with_suffix(".npz")).keys() == read_outcomes(one.with_suffix(".npz")).keys()
     assert two.with_suffix(".html").read_text().count("<img") == one.with_suffix(".html").read_text().count(
         "<img"
