@@ -21,7 +21,8 @@ def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(argument, model="vit_b32", resolution=224, runlocal=False)
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
     config.name = config.name.replace("clip", "rsmclip")
-    config.objectives.self_distillation.weight = 1.0
+    # DINO holds the head's last layer for its first epoch; of CLIP's 32.
+    config.objectives.self_distillation.update(weight=1.0, frozen_steps=config.steps // 32)
     config.data.text.update(languages=(), language_choice="uniform")
     strong = {"flip": True, "color_jitter": (0.4, 0.4, 0.2, 0.1), "grayscale": 0.2, "blur": 0.5}
     config.data.image_views = {
@@ -35,6 +36,8 @@ def get_config(argument: str = "") -> ConfigDict:
     }
     if arg.runlocal:
         shrink(config)
-        config.objectives.self_distillation.update(hidden_width=64, bottleneck_width=16, prototypes=128)
+        config.objectives.self_distillation.update(
+            hidden_width=64, bottleneck_width=16, prototypes=128, frozen_steps=2
+        )
         config.data.image_views.local_crops.update(count=2, resolution=2 * config.model.image.patch_size)
     return config
