@@ -153,3 +153,17 @@ def test_weights_alone_do_not_say_their_activation(
     ]
     assert main(["--job=import", *flags]) == 2
     assert "GELU or QuickGELU" in capsys.readouterr().err
+
+
+def test_what_a_config_does_not_say_is_not_checked() -> None:
+    from vlp.interop.reading import Reading, check_sizes
+
+    leaves = {"text/position/embedding": np.zeros((16, 4)), "text/embedding/embedding": np.zeros((10, 4))}
+    check_sizes(Reading(), leaves)
+    check_sizes(Reading(16, 10), leaves)
+    for reading, message in (
+        (Reading(0, 9), "says 9 ids, but the weights have 10"),
+        (Reading(17, 0), "17 tokens"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_sizes(reading, leaves)
