@@ -5,20 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
-
-from configs import quickstart
-from input_pipeline.tokenizers import load_tokenizer
-from vlp.checkpoint import Checkpointer, Description
-from vlp.configuration import to_dict
-from vlp.models.compute import Compute
-from vlp.pretrainer import Pretrainer
-from vlp.training.state import split
+from saved_models import saved_model
 
 ROOT = Path(__file__).resolve().parents[1]
 FOREIGN = (
@@ -54,22 +44,6 @@ def run_there(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     assert done.returncode == 0, done.stderr
     assert not [mark.name for mark in (folder.parent / "marks").iterdir()]
     return done
-
-
-def saved_model(directory: Path) -> Path:
-    """The workdir of an untrained quickstart model."""
-    config = quickstart.get_config("runlocal")
-    config.model.image.depth = config.model.text.depth = 1
-    tokenizer = load_tokenizer(config.tokenizer)
-    build: Callable[[], object] = lambda: split(  # noqa: E731
-        Pretrainer(config, vocabulary_size=tokenizer.vocabulary_size, compute=Compute(unroll=True))
-    )[1]
-    spec = {"resolution": 64, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
-    checkpointer = Checkpointer(directory / "checkpoints")
-    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 1})
-    checkpointer.save(1, {"params": jax.jit(build)()}, {"step": np.int32(1)}, description)
-    checkpointer.close()
-    return directory
 
 
 @pytest.mark.slow
@@ -115,6 +89,16 @@ def get_config():
     config.name = NAME
     return config
 """
+
+
+def test_the_packages_have_one_name_in_a_checkout_and_installed(foreign: Path) -> None:
+    program = (
+        "from vlp.configs import base; from vlp.input_pipeline.records import BadRecord\n"
+        "import configs.base, input_pipeline.records\n"
+        "assert base is configs.base and base.__spec__.name == 'configs.base'\n"
+        "assert BadRecord is input_pipeline.records.BadRecord\n"
+    )
+    run_there(foreign, "-c", program)
 
 
 def test_a_package_of_the_same_name_that_was_there_first_is_named(foreign: Path) -> None:

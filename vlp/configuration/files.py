@@ -14,6 +14,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from vlp.beside import NAMES
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import PROJECT_ROOT, find
 
@@ -125,4 +126,6 @@ def _describe(error: Exception, path: Path) -> str:
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
     ]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else 0)
+    if isinstance(error, ModuleNotFoundError) and error.name in NAMES:
+        said += f"; where vlp is installed it is called vlp.{error.name}, as it may be in a checkout"
     return f"{type(error).__name__} in line {line}: {said}"
