@@ -128,11 +128,13 @@ def test_the_command_runs_jobs_on_the_data_it_brings(python: Path, foreign: Path
 def test_what_the_packages_are_called_is_changed_where_they_are_named_and_nowhere_else() -> None:
     source = (
         "from configs import base\nfrom input_pipeline.records import BadRecord\nimport configsomething\n"
-        "FOLDER = files('input_pipeline.views')\nCLASS = 'input_pipeline.sources.csv:Csv'\nTARGET = \"vlp.model:Model\"\n"
+        "FOLDER = files('input_pipeline.views')\n"
+        "CLASS = 'input_pipeline.sources.csv:Csv'\nTARGET = \"vlp.model:Model\"\n"
         "FILE = 'configs/clip.py'  # from configs\n"
     )
     assert moved(source) == (
         "from vlp.configs import base\nfrom vlp.input_pipeline.records import BadRecord\nimport configsomething\n"
-        "FOLDER = files('vlp.input_pipeline.views')\nCLASS = 'vlp.input_pipeline.sources.csv:Csv'\nTARGET = \"vlp.model:Model\"\n"
+        "FOLDER = files('vlp.input_pipeline.views')\n"
+        "CLASS = 'vlp.input_pipeline.sources.csv:Csv'\nTARGET = \"vlp.model:Model\"\n"
         "FILE = 'configs/clip.py'  # from configs\n"
     )

@@ -1,29 +1,42 @@
-"""Vision-language pretraining in JAX. `vlp.load(path)` gives a trained model; importing this loads no JAX."""
+"""Vision-language pretraining in JAX; importing this loads no JAX.
+
+config = vlp.config("configs/clip.py:runlocal", steps=100)
+model = vlp.train(config, "runs/first")             # or vlp.load("runs/first")
+figures = vlp.evaluate(model, "configs/eval/zero_shot.py")
+probabilities = model.zero_shot(["cat.png"], ["cat", "dog"])
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vlp.beside import pin
+from vlp.beside import ROOT, pin
 
 if TYPE_CHECKING:
-    from vlp.configuration import Setting
+    from vlp.configuration import ConfigError, Setting
     from vlp.model import Model, load
+    from vlp.runs.api import config, evaluate, train
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Setting", "__version__", "load"]
+__all__ = ["ROOT", "ConfigError", "Model", "Setting", "__version__", "config", "evaluate", "load", "train"]
+# Where each of them is, imported when it is first asked for.
+_HOMES = {
+    **dict.fromkeys(("ConfigError", "Setting"), "vlp.configuration"),
+    **dict.fromkeys(("Model", "load"), "vlp.model"),
+    **dict.fromkeys(("config", "evaluate", "train"), "vlp.runs.api"),
+}
 
 pin()
 
 
 def __getattr__(name: str) -> Any:
-    """`vlp.load` and `vlp.Model`, imported when first asked for."""
-    if name == "Setting":
-        from vlp.configuration import Setting
-
-        return Setting
-    if name in ("load", "Model"):
-        from vlp import model
-
-        return getattr(model, name)
+    """Imports what the face of the library has, when it is first asked for."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'vlp' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Lists what the face of the library has, imported or not."""
+    return [*globals(), *_HOMES]

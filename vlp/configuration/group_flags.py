@@ -43,13 +43,18 @@ def apply_group_flags(config: ConfigDict, arguments: Sequence[str]) -> list[str]
     for argument in remaining:
         name, equals, value = argument.partition("=")
         match = OVERRIDE.fullmatch(name)
-        if match is None or not _GROUP.fullmatch(match[1]):
+        if match is None or not sets_group(match[1]):
             rest.append(argument)
             continue
         path = match[1]
         text = value if equals else next(remaining, "")
         _set(config, path, _parsed(path, text))
     return rest
+
+
+def sets_group(path: str) -> bool:
+    """Says whether a path is that of a group of entries, or of one entry, which a dict sets as a whole."""
+    return bool(_GROUP.fullmatch(path))
 
 
 def _set(config: ConfigDict, path: str, value: dict[str, Any]) -> None:

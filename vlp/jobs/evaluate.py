@@ -13,7 +13,7 @@ import jax
 
 from vlp.checkpoint import is_step
 from vlp.configuration import ConfigError
-from vlp.evaluation import build_evaluators, check, evaluate, find, results_table
+from vlp.evaluation import check, evaluate, find, results_table
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.comparison.runs import EVALUATIONS
 from vlp.evaluation.page.files import write_page
@@ -21,8 +21,8 @@ from vlp.evaluation.provenance import PROVENANCE, in_words, left_out, provenance
 from vlp.jobs import JobOptions
 from vlp.jobs._evaluated import Evaluated, evaluated
 from vlp.jobs._place import place_of
-from vlp.model import Model
 from vlp.processes.join import join
+from vlp.runs.evaluation import open_evaluators
 from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
 
@@ -42,14 +42,7 @@ def run(options: JobOptions) -> int:
     with configuring():
         join(options.config.distributed)
         asked = evaluated(options)
-        evaluators = build_evaluators(asked.config.evaluators, asked.sets)
-        if isinstance(asked.model, Model):
-            for one in evaluators:
-                asked.model.require(sorted(one.reads), f"evaluators.{one.name}")
-    if not evaluators:
-        raise ConfigError(
-            "no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true"
-        )
+    evaluators = open_evaluators(asked.config.evaluators, asked.sets, asked.model)
     output = _output(options, asked, {one.name: list(one.sets) for one in evaluators})
     remembering = RememberingEncoder(asked.model)
     with configuring():
