@@ -19,6 +19,16 @@ from ml_collections import ConfigDict
 from configs import base
 from configs.common import CLIP_TOKENIZER, evaluate, parse_arg, shrink
 
+METHODS = [
+    {
+        "paper": "ALIGN: Scaling Up Visual and Vision-Language "
+        "Representation Learning With Noisy Text Supervision",
+        "arxiv": "2102.05918",
+        "family": "contrastive",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 # By image tower: kind, size and the text tower. The paper's largest model is efficientnet_l2 beside BERT-Large.
 TOWERS = {
     "resnet_r50": ("resnet", "R50", "B"),

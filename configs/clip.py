@@ -20,6 +20,30 @@ from ml_collections import ConfigDict
 from configs import base
 from configs.common import CLIP_TOKENIZER, evaluate, parse_arg, shrink
 
+METHODS = [
+    {
+        "paper": "CLIP: Learning Transferable Visual Models From Natural Language Supervision",
+        "arxiv": "2103.00020",
+        "family": "contrastive",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+    {
+        "paper": "FLIP: Scaling Language-Image Pre-training via Masking",
+        "arxiv": "2212.00794",
+        "family": "contrastive",
+        "flags": "--config.model.image.patch_dropout=0.5",
+        "check": "tests/models/test_towers.py::"
+        "test_patch_dropout_keeps_a_different_share_each_time_and_nothing_is_dropped_without_a_key",
+    },
+    {
+        "paper": "GradCache: Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup",
+        "arxiv": "2101.06983",
+        "family": "contrastive",
+        "flags": "--config.model.micro_batch=8",
+        "check": "tests/models/test_micro_batch.py::test_gradients_are_those_of_the_whole_batch",
+    },
+]
+
 # By image tower: the embedding, the text tower and the peak learning rate (tables 19 and 20 of the paper).
 # The two smallest and the two largest towers are not in the paper; they follow its neighbours.
 TEXT_SMALL = {"width": 384, "depth": 12, "heads": 6, "mlp_dim": 1536}

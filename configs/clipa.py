@@ -16,6 +16,15 @@ from ml_collections import ConfigDict
 from configs import clip
 from configs.common import shrink
 
+METHODS = [
+    {
+        "paper": "CLIPA: An Inverse Scaling Law for CLIP Training",
+        "arxiv": "2305.07017",
+        "family": "contrastive",
+        "check": "tests/jobs/test_stages_in_runs.py::test_the_stages_are_told_and_each_compiles_one_step",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     arg = clip.parse(argument)

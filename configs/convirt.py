@@ -17,6 +17,15 @@ from ml_collections import ConfigDict
 
 from configs import clip
 
+METHODS = [
+    {
+        "paper": "ConVIRT: Contrastive Learning of Medical Visual Representations from Paired Images and Text",
+        "arxiv": "2010.00747",
+        "family": "contrastive",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

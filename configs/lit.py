@@ -14,6 +14,16 @@ from ml_collections import ConfigDict
 
 from configs import clip
 
+METHODS = [
+    {
+        "paper": "LiT: Zero-Shot Transfer with Locked-image text Tuning",
+        "arxiv": "2111.07991",
+        "family": "contrastive",
+        "check": "tests/training/test_held.py::"
+        "test_what_is_held_stays_to_the_bit_and_has_neither_moments_nor_mean",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

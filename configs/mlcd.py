@@ -18,6 +18,15 @@ from ml_collections import ConfigDict
 from configs import clip
 from configs.common import evaluate_images, quickstart_table
 
+METHODS = [
+    {
+        "paper": "MLCD: Multi-label Cluster Discrimination for Visual Representation Learning",
+        "arxiv": "2407.17331",
+        "family": "clustering",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

@@ -14,6 +14,16 @@ from ml_collections import ConfigDict
 from configs import clip
 from configs.common import quickstart_table
 
+METHODS = [
+    {
+        "paper": "MOFI: Learning Image Representations from Noisy Entity Annotated Images",
+        "arxiv": "2306.07952",
+        "family": "supervised",
+        "check": "tests/objectives/test_discrimination.py::"
+        "test_sampled_negatives_keep_every_positive_and_cost_nothing_elsewhere",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

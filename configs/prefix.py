@@ -14,6 +14,15 @@ from ml_collections import ConfigDict
 
 from configs import unicl
 
+METHODS = [
+    {
+        "paper": "Prefix Conditioning Unifies Language and Label Supervision",
+        "arxiv": "2206.01125",
+        "family": "contrastive",
+        "check": "tests/input_pipeline/test_tokenizers.py::test_prefix_tokens_are_appended_ids_behind_begin",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = unicl.get_config(argument)

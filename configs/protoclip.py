@@ -15,6 +15,15 @@ from ml_collections import ConfigDict
 
 from configs import clip
 
+METHODS = [
+    {
+        "paper": "ProtoCLIP: Prototypical Contrastive Language Image Pretraining",
+        "arxiv": "2206.10996",
+        "family": "clustering",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

@@ -21,6 +21,15 @@ from configs.common import parse_arg, shrink
 BAG = {"kind": "bag", "width": 512, "mlp_dim": 2048, "depth": 0, "heads": 0, "causal": True, "pool": "end"}
 TEXTS = {"transformer": {}, "bag": BAG, "ngrams": {**BAG, "ngrams": 3}}
 
+METHODS = [
+    {
+        "paper": "VSE++: Improving Visual-Semantic Embeddings with Hard Negatives",
+        "arxiv": "1707.05612",
+        "family": "contrastive",
+        "check": "tests/objectives/test_views.py::test_ranking_puts_pairs_ahead_by_a_margin",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(argument, model="vit_b16", resolution=224, text="transformer", runlocal=False)

@@ -16,6 +16,23 @@ from ml_collections import ConfigDict
 from configs import clip
 from configs.common import parse_arg, shrink
 
+METHODS = [
+    {
+        "paper": "RS-M-CLIP: Multilingual Vision-Language Pre-training for the Remote Sensing Domain",
+        "arxiv": "2410.23370",
+        "family": "hybrid",
+        "check": "tests/objectives/test_views.py::"
+        "test_self_distillation_is_cross_entropy_over_pairs_of_different_crops",
+    },
+    {
+        "paper": "DINO: Emerging Properties in Self-Supervised Vision Transformers",
+        "arxiv": "2104.14294",
+        "family": "distillation",
+        "flags": "--config.objectives.contrastive.weight=0",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(argument, model="vit_b32", resolution=224, runlocal=False)

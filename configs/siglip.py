@@ -15,6 +15,15 @@ from ml_collections import ConfigDict
 
 from configs import clip
 
+METHODS = [
+    {
+        "paper": "SigLIP: Sigmoid Loss for Language Image Pre-Training",
+        "arxiv": "2303.15343",
+        "family": "contrastive",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

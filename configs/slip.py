@@ -14,6 +14,22 @@ from ml_collections import ConfigDict
 from configs import clip
 from configs.common import shrink
 
+METHODS = [
+    {
+        "paper": "SLIP: Self-supervision meets Language-Image Pre-training",
+        "arxiv": "2112.12750",
+        "family": "hybrid",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+    {
+        "paper": "SimCLR: A Simple Framework for Contrastive Learning of Visual Representations",
+        "arxiv": "2002.05709",
+        "family": "contrastive",
+        "flags": "--config.objectives.contrastive.weight=0",
+        "check": "tests/objectives/test_views.py::test_view_contrast_is_nt_xent",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     arg = clip.parse(argument)

@@ -15,6 +15,15 @@ from ml_collections import ConfigDict
 from configs import clip
 from configs.common import quickstart_labels, quickstart_source
 
+METHODS = [
+    {
+        "paper": "UniCL: Unified Contrastive Learning in Image-Text-Label Space",
+        "arxiv": "2204.03610",
+        "family": "contrastive",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = clip.get_config(argument)

@@ -24,6 +24,15 @@ from ml_collections import ConfigDict
 from configs import clip, mlcd
 from configs.common import quickstart_table
 
+METHODS = [
+    {
+        "paper": "UNICOM: Universal and Compact Representation Learning for Image Retrieval",
+        "arxiv": "2304.05884",
+        "family": "clustering",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 
 def get_config(argument: str = "") -> ConfigDict:
     config = mlcd.get_config(argument)

@@ -10,6 +10,15 @@ from ml_collections import ConfigDict
 from configs import base
 from configs.common import quickstart_source
 
+METHODS = [
+    {
+        "paper": "A Simple Baseline that Questions the Use of Pretrained-Models in Continual Learning",
+        "arxiv": "2210.04428",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_class_means.py::test_streaming_means_are_those_of_all_rows_at_once",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

@@ -9,6 +9,16 @@ from ml_collections import ConfigDict
 
 from configs import base
 
+METHODS = [
+    {
+        "paper": "MaskCLIP: Extract Free Dense Labels from CLIP",
+        "arxiv": "2112.01071",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_dense.py::"
+        "test_a_model_that_sees_every_patch_right_has_every_figure_right",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

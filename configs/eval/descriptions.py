@@ -10,6 +10,17 @@ from ml_collections import ConfigDict
 
 from configs.eval import zero_shot
 
+METHODS = [
+    {
+        "paper": "CuPL: What does a platypus look like? Generating "
+        "customized prompts for zero-shot image classification",
+        "arxiv": "2209.03320",
+        "family": "evaluation",
+        "before": ("--job=describe --output=runs/descriptions.json",),
+        "check": "tests/evaluation/test_zero_shot.py::test_descriptions_join_the_templates_or_stand_alone",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = zero_shot.get_config()

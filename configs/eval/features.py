@@ -15,6 +15,16 @@ from ml_collections import ConfigDict
 from configs import base
 from configs.common import quickstart_source
 
+METHODS = [
+    {
+        "paper": "CNN Features off-the-shelf: an Astounding Baseline for Recognition",
+        "arxiv": "1403.6382",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_feature_suite.py::"
+        "test_the_suite_gives_a_figure_for_every_part_and_outcomes_whose_means_they_are",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

@@ -9,6 +9,16 @@ from ml_collections import ConfigDict
 
 from configs import base
 
+METHODS = [
+    {
+        "paper": "Where Does the Performance Improvement Come "
+        "From? A Reproducibility Concern about Image-Text Retrieval",
+        "arxiv": "2203.03853",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_retrieval.py::test_figures_are_those_of_sorting_everything",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

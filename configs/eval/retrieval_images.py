@@ -9,6 +9,15 @@ from ml_collections import ConfigDict
 
 from configs import base
 
+METHODS = [
+    {
+        "paper": "GPR1200: A Benchmark for General-Purpose Content-Based Image Retrieval",
+        "arxiv": "2111.13122",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_image_retrieval.py::test_average_precision_is_that_of_scikit_learn",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

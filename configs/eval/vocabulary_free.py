@@ -9,6 +9,16 @@ from ml_collections import ConfigDict
 
 from configs import base
 
+METHODS = [
+    {
+        "paper": "CaSED: Vocabulary-free Image Classification",
+        "arxiv": "2306.00917",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_vocabulary_free.py::"
+        "test_scores_mix_the_image_s_posterior_with_that_of_its_captions",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

@@ -9,6 +9,15 @@ from ml_collections import ConfigDict
 
 from configs import base
 
+METHODS = [
+    {
+        "paper": "Dense CaSED: Vocabulary-free Image Classification and Semantic Segmentation",
+        "arxiv": "2404.10864",
+        "family": "evaluation",
+        "check": "tests/evaluation/test_vocabulary_free.py::test_regions_of_collages_are_named_by_their_crops",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()

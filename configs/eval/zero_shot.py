@@ -9,6 +9,16 @@ from ml_collections import ConfigDict
 
 from configs import base
 
+METHODS = [
+    {
+        "paper": "Loki: Geometry-Aware Adaptation for Pretrained Models",
+        "arxiv": "2307.12226",
+        "family": "evaluation",
+        "flags": "--config.evaluators.zero_shot.rule=frechet",
+        "check": "tests/evaluation/test_zero_shot.py::test_answers_along_the_metric_lie_nearer_on_average",
+    },
+]
+
 
 def get_config() -> ConfigDict:
     config = base.get_config()
