@@ -29,6 +29,12 @@ flags.FLAGS.mark_as_parsed()
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Shapes and types that kernels say are checked as they are called: VLP_CHECK_SHAPES=1 python -m pytest tests/kernels
+if os.environ.get("VLP_CHECK_SHAPES"):
+    from jaxtyping import install_import_hook
+
+    install_import_hook("vlp.kernels", "beartype.beartype")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
