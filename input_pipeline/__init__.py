@@ -6,6 +6,8 @@ views/              Record -> what one training example shows (image crop, chose
 tokenizers/         text -> ids and mask
 shuffle, examples, host_batches, stream
                     the training stream, a pure function of (seed, global index)
+first_look          some records of each source before the first step: what no record can give is said at once
+watchdog, orphans   what happens when no batch comes, and when a run is killed
 evaluation_set      an evaluation split in a fixed order
 whole_files, addresses, patterns
                     leaves that know no data: writing, what of an address may be shown, paths that may be patterns

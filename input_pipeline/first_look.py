@@ -15,7 +15,8 @@ from input_pipeline.subsets import spread
 from input_pipeline.tables import Table, ambiguous
 
 _RECORDS = 100  # of each source; the first that can be used ends the look
-_IDS = 4096  # of each source that has to be read for them
+# Ids of each source that has to be read for them: to find one that a table has, and one that two sources share.
+_FITTING, _SHARED = 4096, 512
 _LISTED_IDS = 1 << 20  # of each source that lists its ids without its images
 
 
@@ -84,7 +85,7 @@ def _label(examples: Examples, name: str) -> str:
 def _check_fits(table: Table, examples: Examples) -> None:
     looked, last = 0, ""
     for name in examples.sources:
-        for identifier in _ids(examples, name):
+        for identifier in _ids(examples, name, _FITTING):
             if table.place(name, identifier) is not None:
                 return
             looked, last = looked + 1, f"'{identifier}' of source '{name}'"
@@ -97,19 +98,19 @@ def _check_fits(table: Table, examples: Examples) -> None:
 def _check_unique(table: Table, examples: Examples) -> None:
     of: dict[str, str] = {}
     for name in examples.sources:
-        for identifier in _ids(examples, name):
+        for identifier in _ids(examples, name, _SHARED):
             if of.setdefault(identifier, name) != name and table.place(name, identifier) is not None:
                 raise ambiguous(table.name, identifier)
 
 
-def _ids(examples: Examples, name: str) -> Iterator[str]:
-    """Ids of a source's records: of the first million where it lists them, else of some."""
+def _ids(examples: Examples, name: str, wanted: int) -> Iterator[str]:
+    """Ids of a source's records: of the first million where it lists them, else of as many as wanted."""
     source = examples.sources[name]
     if listed := getattr(source, "ids", None):
         return filter(None, itertools.islice(listed(), _LISTED_IDS))
     # The first ones too, for they are what two sets of one layout share.
     count = len(source)
-    numbers = dict.fromkeys([*range(min(count, _IDS // 2)), *spread(count, _IDS // 2)])
+    numbers = dict.fromkeys([*range(min(count, wanted // 2)), *spread(count, wanted // 2)])
     return (record.id for _, record in _read(source, numbers))
 
 

@@ -1,7 +1,7 @@
 """What a run leaves behind that is killed outright: loader processes, and the memory that they share with it.
 
-A loader process watches the one that started it and ends with it. Python's resource tracker then frees the memory;
-where it was killed, too, the next run does, as the names of what is shared say whose it was.
+A loader process watches the one that started it, and ends with it and frees the memory. Where it was killed, too, the
+next run does, as the names of what is shared say whose it was.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from multiprocessing import connection, shared_memory
+from multiprocessing import connection, resource_tracker, shared_memory
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,18 @@ _RANDOM_DIGITS = 16
 
 
 def end_with_parent() -> None:
-    """Has this process end as soon as the one that started it is gone, whatever it is doing."""
-    parent = multiprocessing.parent_process()
+    """Has this process end as soon as the one that started it is gone, and free what they shared."""
+    parent, owner = multiprocessing.parent_process(), _owner(os.getppid())
     if parent is None:
         return
 
     def watch() -> None:
         connection.wait([parent.sentinel])
+        for file in _SHARED.glob(f"{owner}*"):
+            with contextlib.suppress(OSError):  # another loader process was first
+                file.unlink()
+                # Which would free it once more, and complain.
+                resource_tracker.unregister(f"/{file.name}", "shared_memory")
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -7,6 +7,8 @@ prepared with `file_format="array_record"`; below which folder is said by TFDS_D
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from input_pipeline.sources.columns import (
     pick,
     resolve_columns,
 )
+from input_pipeline.sources.shards import FileVersion
 
 FORMATS = {"tfds": "TfdsSource"}
 
@@ -55,6 +58,10 @@ class TfdsSource:
             features = dict(builder.info.features.items())
             self._class_names = _class_names(features)
             self._data = builder.as_data_source(split=split, decoders=self._decoders(features))
+            parts = builder.info.splits[split].file_instructions
+            taken = (part.take if part.take >= 0 else part.examples_in_shard - part.skip for part in parts)
+            self._ends = list(itertools.accumulate(taken))
+            self._files = [FileVersion.of(Path(part.filename)) for part in parts]
         except Exception as error:  # TFDS has no common kind of error for what may be missing
             raise ValueError(_advice(path, error)) from None
         check_columns(path, self._sample, len(self), self._columns, columns or {})
@@ -78,6 +85,7 @@ class TfdsSource:
 
     def _sample(self, index: int) -> dict[str, Any]:
         try:
+            self._files[bisect_right(self._ends, index)].check()
             sample = _plain(self._data[index])
         except Exception as error:  # of array_record, protobuf or a feature's decoder
             raise BadRecord(Reason.UNREADABLE, f"record {index} of {self._path}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import shutil
 import sys
@@ -100,3 +101,15 @@ def test_a_damaged_record_is_counted(prepared: Path, tmp_path: Path) -> None:
         except BadRecord:
             outcomes.append("bad")
     assert len(source) == 3 and "bad" in outcomes
+
+
+def test_a_shard_that_is_replaced_is_refused(prepared: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "1.2.0"
+    shutil.copytree(prepared / "cats" / "1.2.0", copy)
+    source, part = (open_source({"format": "tfds", "path": f"{copy}/train{part}"}) for part in ("", "[1:]"))
+    assert {source[0].id, part[0].id, part[1].id} == {"100", "101", "102"}
+    (shard,) = copy.glob("*.array_record*")
+    os.utime(shard, ns=(0, 0))
+    for one in (source, part):
+        with pytest.raises(BadRecord, match="has changed since it was opened"):
+            one[1]
