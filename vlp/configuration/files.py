@@ -10,13 +10,13 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from vlp.beside import NAMES
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import PROJECT_ROOT, find
+from vlp.configuration.resolve import completed
 
 
 def load_config(spec: str, *, own: bool = False) -> ConfigDict:
@@ -55,22 +55,16 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
 
 
 def _saved(path: Path) -> ConfigDict:
-    """The config.json of a workdir: that of a run, or of an imported model, whose tokenizer lies beside it."""
+    """Reads the config.json of a workdir: of a run, also of an older version, or of an imported model, whose tokenizer
+    lies beside it."""
     try:
-        content = _tuples(json.loads(path.read_text(encoding="utf-8")))
-        beside = path.parent.resolve() / content.get("tokenizer", {}).get("path", "")
+        content = completed(json.loads(path.read_text(encoding="utf-8")))
+        beside = path.parent.resolve() / content["tokenizer"]["path"]
         if beside.is_file():
             content["tokenizer"]["path"] = str(beside)
         return ConfigDict(content).lock()
     except (ValueError, AttributeError, TypeError) as error:
         raise ConfigError(f"--config={path} holds no config: {error}") from error
-
-
-def _tuples(value: Any) -> Any:
-    """Without the lists that JSON makes of tuples."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _module(path: Path) -> ModuleType:

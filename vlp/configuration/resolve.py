@@ -14,6 +14,14 @@ from vlp.configuration.entries import COMPLETED, OPEN_GROUPS, complete_entries, 
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.tree import to_dict
 
+# What older versions had by default, and would be refused now -> what means the same.
+SAID_OTHERWISE = {
+    "optimizer.weight_decay_rules": {
+        "(bias|scale|position|class_token|logit_scale)$ = 0; .* = 1": "(bias|scale|position|class_token|logit_scale)$ "
+        "?= 0; .* = 1",
+    }
+}
+
 
 def resolve(config: ConfigDict) -> ConfigDict:
     """Returns a copy with every entry complete.
@@ -41,6 +49,9 @@ def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
             kept = holder[name] if group in GROUPS else {}
             holder[name] = {key: entry for key, entry in kept.items() if key not in there[name]}
     whole = _overlay(base, _tuples(saved))
+    for path, values in SAID_OTHERWISE.items():
+        _, holder, name = _holder(whole, path)
+        holder[name] = values.get(holder[name], holder[name])
     for group in COMPLETED:
         _, holder, name = _holder(whole, group)
         holder[name] = {key: _filled(group, key, entry) for key, entry in holder[name].items()}
