@@ -24,6 +24,9 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+NOW_OF_WHAT_IS_TRAINED = {"parameter_norm", "gradient_norm"}
+
+
 def logged(run: Path) -> dict[int, dict[str, float]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return {line["step"]: line for line in lines if "loss" in line}
