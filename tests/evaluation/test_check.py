@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs import base
+from vlp.configuration import load_config
 from vlp.evaluation import build_evaluators, check
 from vlp.runs.data import EvaluationSets
 
@@ -85,3 +86,17 @@ def test_a_set_of_which_all_is_known_fits_every_one_and_nothing_is_decoded(sets,
 def test_what_does_not_fit_is_said(sets, evaluator, name, where, changes, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         check(evaluator(name, where, sets, **changes))
+
+
+def test_the_documentation_has_every_evaluator_with_a_file_that_switches_it_on(repo_root):
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in (repo_root / "docs" / "evaluation.md").read_text().splitlines()
+        if line.startswith("| `") and line.count("|") == 5
+    ]
+    found = {row[0].strip("`"): re.findall(r"`(\w+)`", row[3]) for row in rows}
+    assert sorted(found) == EVALUATORS
+    for name, files in found.items():
+        for file in set(files) - {"known_set"}:
+            config = load_config(f"configs/eval/{file}.py")
+            assert config.evaluators[name].final, (name, file)
