@@ -264,3 +264,10 @@ def test_it_says_whether_it_converged_and_stops_there():
     short = cluster(points, KMeans(k=2, iterations=1), mesh(ONE), initial=points[[0, 9]] + np.float32(0.1))
     assert not short.converged and short.objective == found.objective[:1]
     assert found.objective[1] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_centre_stands_still_that_moves_by_less_than_a_millionth_of_the_largest_coordinate():
+    points = (1e4 + np.asarray([[-1.0], [1.0], [0.0]])).astype(np.float32)
+    for offset, still in ((0.005, True), (0.05, False)):
+        initial = np.asarray([[1e4 + offset]], np.float32)
+        assert cluster(points, KMeans(k=1, iterations=1), mesh(ONE), initial=initial).converged == still
