@@ -6,7 +6,7 @@ too: what is still being written shares its cores and keeps its memory. The last
 for, and a second process goes on from there. The yardstick is copying as many bytes once, into fresh memory, in the
 same process.
 
-    python benchmarks/checkpoints.py [--saves=10] [--only=quickstart|large] [--config.KEY=VALUE]
+    python -m benchmarks.checkpoints [--saves=10] [--only=quickstart|large] [--config.KEY=VALUE]
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
@@ -89,7 +87,13 @@ def measured(name: str, saves: int, rest: list[str]) -> dict[str, float | list[f
     with tempfile.TemporaryDirectory() as workdir:
         figures = {}
         for _ in ("trains", "goes on"):
-            command = [sys.executable, __file__, f"--workdir={workdir}", *flags_of(name, saves, rest)]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.checkpoints",
+                f"--workdir={workdir}",
+                *flags_of(name, saves, rest),
+            ]
             environment = {**os.environ, TUNABLES: HUGE_PAGES}
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

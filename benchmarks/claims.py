@@ -1,6 +1,6 @@
 """Claims of papers, tried at small scale: one recipe, one number of samples, a few seeds, mean and spread.
 
-    python benchmarks/claims.py --output=runs/claims [--groups=methods,labels,rate,kernel] [--seeds=3]
+    python -m benchmarks.claims --output=runs/claims [--groups=methods,labels,rate,kernel] [--seeds=3]
                                 [--steps=150]
 
 Every run is main.py with flags, in a folder of its own under --output; what is finished there is not run again, and
@@ -19,8 +19,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

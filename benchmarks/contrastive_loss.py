@@ -4,7 +4,7 @@ Each lives in a process of its own, so that its peak memory (above what the proc
 own; only one works at a time. open_clip is a peer, not a dependency: `pip install torch`, and
 `pip install --no-deps --target=DIR open_clip_torch`; where it is absent its row is left out.
 
-    python benchmarks/contrastive_loss.py [--batch=16384] [--chunk=512] [--rounds=3] [--open_clip=DIR]
+    python -m benchmarks.contrastive_loss [--batch=16384] [--chunk=512] [--rounds=3] [--open_clip=DIR]
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import time
 import types
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
@@ -107,7 +105,7 @@ def work(options: argparse.Namespace) -> None:
 def start(name: str, options: argparse.Namespace) -> subprocess.Popen:
     """A contestant's process."""
     flags = [f"--{key}={getattr(options, key)}" for key in ("batch", "chunk", "open_clip")]
-    command = [sys.executable, __file__, f"--worker={name}", *flags]
+    command = [sys.executable, "-m", "benchmarks.contrastive_loss", f"--worker={name}", *flags]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 

@@ -4,7 +4,7 @@ The job's path reads, decodes and resizes JPEGs of 500 x 375, stacks them, encod
 forward encodes one batch that lies on the device already, as often. On a machine whose processor is the accelerator too
 the two share its cores: then the ratio holds the work of decoding, which elsewhere other cores do.
 
-    python benchmarks/embedding.py [--config=configs/clip.py:model=vit_b32,resolution=224] [--batch=32] [--images=128]
+    python -m benchmarks.embedding [--config=configs/clip.py:model=vit_b32,resolution=224] [--batch=32] [--images=128]
         [--rounds=3]
 """
 
@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import jax
 import numpy as np
-import photographs
 from flax import nnx
 
+from benchmarks.inputs import photographs
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.configuration.files import load_config
 from vlp.configuration.resolve import resolve

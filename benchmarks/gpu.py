@@ -4,8 +4,8 @@ CLIP's ViT-B/32, B/16 and L/14 at 224 px with 77 tokens in bfloat16: the very st
 lies on the device. Each row is a process of its own, so that one that runs out of memory is a row that says so.
 `benchmarks/gpu.sh` sets up what is missing and runs this:
 
-    python benchmarks/gpu.py [--models=b32,b16,l14] [--batches=256,512,1024,2048,4096] [--seconds=5]
-    python benchmarks/gpu.py --tiny        # the same on whatever is here, at toy sizes
+    python -m benchmarks.gpu [--models=b32,b16,l14] [--batches=256,512,1024,2048,4096] [--seconds=5]
+    python -m benchmarks.gpu --tiny        # the same on whatever is here, at toy sizes
 
 MFU is the model's matmul FLOPs (3 forward passes; causal attention in full; what remat computes again does not count)
 over the card's measured bfloat16 matmul peak. Rows appear as they are measured and are kept in --output, which a second
@@ -24,11 +24,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks import gpu_rows
 from benchmarks.gpu_rows import Row
-from benchmarks.open_clip_step import Absent
+from benchmarks.peers.open_clip_step import Absent
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCHES = (256, 512, 1024, 2048, 4096)
@@ -78,7 +76,7 @@ def run(row: Row | None, seconds: float) -> dict[str, Any]:
     python = sys.executable
     if row and row.contestant == "open_clip":
         python = os.environ.get("OPEN_CLIP_PYTHON", python)
-    command = [python, __file__, f"--row={question}", f"--seconds={seconds}"]
+    command = [python, "-m", "benchmarks.gpu", f"--row={question}", f"--seconds={seconds}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])

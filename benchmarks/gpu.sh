@@ -28,4 +28,4 @@ if [ -z "${OPEN_CLIP_PYTHON:-}" ] && [[ " $* " != *" --contestants=vlp "* ]]; th
   export OPEN_CLIP_PYTHON=$PWD/.venv-open_clip/bin/python
 fi
 
-exec "$python" benchmarks/gpu.py "$@"
+exec "$python" -m benchmarks.gpu "$@"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.open_clip_step import Absent, make_update, require_open_clip
+from benchmarks.peers.open_clip_step import Absent, make_update, require_open_clip
 
 MODELS = {"b32": "model=vit_b32", "b16": "model=vit_b16", "l14": "model=vit_l14", "tiny": "runlocal"}
 CONTESTANTS = ("vlp", "open_clip")

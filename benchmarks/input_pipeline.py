@@ -7,7 +7,7 @@ absent, their rows are left out.
 
 Parts: rates, quality, threads, overhead, memory, start; all of them by default.
 
-    python benchmarks/input_pipeline.py [--images=1536] [--rounds=3] [--parts=rates,quality]
+    python -m benchmarks.input_pipeline [--images=1536] [--rounds=3] [--parts=rates,quality]
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-import open_clip_chain
-import photographs
-import sources
-import stream as nothing
 
+from benchmarks import sources
+from benchmarks import stream as nothing
+from benchmarks.inputs import photographs
+from benchmarks.peers import open_clip_chain
 from configs import base
 from input_pipeline.decode import open_picture
 from input_pipeline.sources import open_source
@@ -98,7 +96,13 @@ def _images(batch: Any) -> Any:
 
 def in_process(contestant: str, folder: Path, images: int, threads: int, workers: int = 0) -> Rate | None:
     """`measure` in a fresh process; None, with the reason printed, where that fails."""
-    command = [sys.executable, __file__, f"--measure={contestant}", f"--folder={folder}"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.input_pipeline",
+        f"--measure={contestant}",
+        f"--folder={folder}",
+    ]
     done = subprocess.run(
         [*command, f"--images={images}", f"--threads={threads}", f"--workers={workers}"],
         capture_output=True,

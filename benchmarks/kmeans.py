@@ -2,29 +2,24 @@
 
 faiss is a peer, not a dependency: `pip install faiss-cpu` beside vlp; where it is absent its row is left out.
 
-    python benchmarks/kmeans.py [--points=200000] [--dim=128] [--k=1000] [--iterations=10] [--rounds=3]
+    python -m benchmarks.kmeans [--points=200000] [--dim=128] [--k=1000] [--iterations=10] [--rounds=3]
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import jax
 import numpy as np
 
+from benchmarks.harness import alternated
 from vlp.clustering import KMeans, cluster
 from vlp.clustering.sharded import product_dtype
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.parallel.mesh import make_mesh
 
-Run = Callable[[], tuple[float, np.ndarray]]
+Run = Callable[[], np.ndarray]
 
 
 def mixture(points: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -35,14 +30,12 @@ def mixture(points: int, dim: int, seed: int = 0) -> np.ndarray:
 
 
 def ours(points: np.ndarray, initial: np.ndarray, iterations: int) -> Run:
-    """Returns seconds and the final centres, each time it is called."""
+    """Returns the final centres, each time it is called."""
     mesh = make_mesh({"data": jax.device_count(), "fsdp": 1, "model": 1})
 
-    def run() -> tuple[float, np.ndarray]:
-        start = time.perf_counter()
+    def run() -> np.ndarray:
         settings = KMeans(k=len(initial), iterations=iterations)
-        found = cluster(points, settings, mesh, initial=initial)
-        return time.perf_counter() - start, found.centres
+        return cluster(points, settings, mesh, initial=initial).centres
 
     return run
 
@@ -55,8 +48,7 @@ def faiss_kmeans(points: np.ndarray, initial: np.ndarray, iterations: int) -> Ru
         print("faiss is left out: it is not installed")
         return None
 
-    def run() -> tuple[float, np.ndarray]:
-        start = time.perf_counter()
+    def run() -> np.ndarray:
         kmeans = faiss.Kmeans(
             points.shape[1],
             len(initial),
@@ -65,7 +57,7 @@ def faiss_kmeans(points: np.ndarray, initial: np.ndarray, iterations: int) -> Ru
             min_points_per_centroid=1,
         )
         kmeans.train(points, init_centroids=initial)
-        return time.perf_counter() - start, kmeans.centroids
+        return kmeans.centroids
 
     return run
 
@@ -96,23 +88,17 @@ def main() -> None:
     other = faiss_kmeans(points, initial, options.iterations)
     if other is not None:
         runs["faiss"] = other
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    objectives: dict[str, float] = {}
-    for number in range(options.rounds):
-        for name, run in runs.items():
-            seconds, centres = run()
-            times[name].append(seconds)
-            if number == 0:
-                objectives[name] = objective(points, centres)
+    times = alternated(runs, options.rounds)
     print(
         f"{options.points} points, {options.dim} dimensions, k={options.k}, {options.iterations} iterations, "
         f"{options.rounds} rounds, products in {product_dtype(jax.default_backend()).__name__}"
     )
-    last = list(runs)[-1]
-    for name, seconds in times.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, times[last], strict=True))
+    last, reference = list(times.items())[-1]
+    objectives = {name: objective(points, taken.result) for name, taken in times.items()}
+    for name, taken in times.items():
         print(
-            f"{name:<6} median {statistics.median(seconds):6.2f} s  min {min(seconds):6.2f} s  to {last} {ratio:.2f}  "
+            f"{name:<6} median {taken.seconds:6.2f} s  min {min(taken.wall):6.2f} s  "
+            f"to {last} {taken.to(reference):.2f}  "
             f"objective {objectives[name]:.6e} ({objectives[name] / objectives[last] - 1:+.4%})"
         )
 

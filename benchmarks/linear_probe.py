@@ -3,26 +3,22 @@
 Features are made up, but like embeddings: unit rows around a mean far from zero, whose variances fall as a power of
 their rank. Both classifiers are asked for the same optimum; `objective` says how near each of them came to it.
 
-    python benchmarks/linear_probe.py [--rows=50000] [--dim=512] [--classes=100] [--penalty=1.0] [--rounds=3]
+    python -m benchmarks.linear_probe [--rows=50000] [--dim=512] [--classes=100] [--penalty=1.0] [--rounds=3]
         [--tolerance=1e-4] [--svm_rows=2000] [--search]
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from benchmarks.harness import alternated
 from vlp.evaluation.probes.linear import LOGISTIC, SVM, Kind, LinearProbe
 from vlp.evaluation.probes.suite import searched_fit
 
@@ -81,21 +77,15 @@ def compare(
     rounds: int,
 ) -> None:
     """Alternates the contestants; the first call of each, which compiles, does not count."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    fitted: dict[str, Fitted] = {}
     contestants["vlp"]()  # compiles
-    for _ in range(rounds):
-        for name, fit in contestants.items():
-            start = time.perf_counter()
-            fitted[name] = fit()
-            times[name].append(time.perf_counter() - start)
+    times = alternated(contestants, rounds)
     print(title)
-    for name, seconds in times.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, times["scikit-learn"], strict=True))
-        value, accuracy = judge(fitted[name])
+    for name, taken in times.items():
+        value, accuracy = judge(taken.result)
         print(
-            f"  {name:<13} median {statistics.median(seconds):7.2f} s  min {min(seconds):7.2f} s  to scikit-learn "
-            f"{ratio:.2f}  iterations {fitted[name][2]:4d}  objective {value:.7f}  accuracy {accuracy:.2%}",
+            f"  {name:<13} median {taken.seconds:7.2f} s  min {min(taken.wall):7.2f} s  to scikit-learn "
+            f"{taken.to(times['scikit-learn']):.2f}  iterations {taken.result[2]:4d}  objective {value:.7f}  "
+            f"accuracy {accuracy:.2%}",
             flush=True,
         )
 

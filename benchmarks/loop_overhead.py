@@ -3,20 +3,16 @@
 Alternates stretches of the real loop (real data, real hooks, no evaluation and no checkpoint) with stretches of the
 bare compiled step on one batch that already lies on the device.
 
-    python benchmarks/loop_overhead.py [--config=configs/quickstart.py] [--steps=20] [--rounds=3] [--config.KEY=VALUE]
+    python -m benchmarks.loop_overhead [--config=configs/quickstart.py] [--steps=20] [--rounds=3] [--config.KEY=VALUE]
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import jax
 from absl import flags

@@ -3,7 +3,7 @@
 Each row compiles one train step, which takes one to four minutes; `--only=l14,v6e` picks rows. Needs
 requirements-tpu-plan.txt.
 
-    python benchmarks/plans.py [--only=WORD,...] [--output=FOLDER]
+    python -m benchmarks.plans [--only=WORD,...] [--output=FOLDER]
 """
 
 from __future__ import annotations

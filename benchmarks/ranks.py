@@ -1,25 +1,19 @@
 """Ranks of right answers by blocks on all devices, beside numpy's products in float64, block by block, in one run.
 
-python benchmarks/ranks.py [--queries=4000] [--candidates=20000] [--dim=512] [--rounds=3]
-python benchmarks/ranks.py --queries=20000 --candidates=100000 --rounds=1
-python benchmarks/ranks.py --queries=1000000 --candidates=1000000 --rounds=1 --alone    on an accelerator
+python -m benchmarks.ranks [--queries=4000] [--candidates=20000] [--dim=512] [--rounds=3]
+python -m benchmarks.ranks --queries=20000 --candidates=100000 --rounds=1
+python -m benchmarks.ranks --queries=1000000 --candidates=1000000 --rounds=1 --alone    on an accelerator
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import statistics
-import sys
-import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import jax
 import numpy as np
-from search import unit_rows
 
+from benchmarks.harness import alternated, peak_gib
+from benchmarks.search import unit_rows
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.neighbours.counting import BLOCK_CANDIDATES
 from vlp.neighbours.ranks import TIE, best_ranks
@@ -58,24 +52,17 @@ def main() -> None:
         runs["numpy"] = lambda: by_numpy(queries, candidates)
     few = min(BLOCK_CANDIDATES, options.candidates)
     best_ranks(queries, candidates[:few], pairs % (options.queries, few))  # compiles
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    ranks: dict[str, np.ndarray] = {}
-    for _ in range(options.rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            ranks[name] = run()
-            seconds[name].append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    times = alternated(runs, options.rounds)
     print(
         f"{options.queries} x {options.candidates} x {options.dim} on {jax.device_count()} x "
-        f"{jax.devices()[0].device_kind}, {options.rounds} rounds; host memory at most {peak:.1f} GiB"
+        f"{jax.devices()[0].device_kind}, {options.rounds} rounds; host memory at most {peak_gib():.1f} GiB"
     )
-    for name, times in seconds.items():
-        wall = statistics.median(times)
-        rate = 2 * options.queries * options.candidates * options.dim / wall / 1e9
-        same = np.mean(ranks[name] == ranks["vlp"])
+    for name, taken in times.items():
+        rate = 2 * options.queries * options.candidates * options.dim / taken.seconds / 1e9
+        same = np.mean(taken.result == times["vlp"].result)
         print(
-            f"{name:<6} {wall:8.2f} s ({rate:6.0f} GFLOP/s)  mean rank {ranks[name].mean():.1f}  equal ranks {same:.6f}"
+            f"{name:<6} {taken.seconds:8.2f} s ({rate:6.0f} GFLOP/s)  mean rank {np.mean(taken.result):.1f}  "
+            f"equal ranks {same:.6f}"
         )
 
 

@@ -3,26 +3,22 @@
 faiss is a peer, not a dependency: `pip install faiss-cpu` beside vlp; where it is absent its row is left out. Wall time
 is what counts on a quiet machine; on a busy one processor time says more, though faiss's threads spend some waiting.
 
-    python benchmarks/search.py [--queries=10000] [--candidates=10000] [--dim=512] [--k=10] [--rounds=3]
-    python benchmarks/search.py --queries=100000 --candidates=100000 --rounds=1
-    python benchmarks/search.py --queries=2000 --candidates=1000000 --rounds=1 --alone
+    python -m benchmarks.search [--queries=10000] [--candidates=10000] [--dim=512] [--k=10] [--rounds=3]
+    python -m benchmarks.search --queries=100000 --candidates=100000 --rounds=1
+    python -m benchmarks.search --queries=2000 --candidates=1000000 --rounds=1 --alone
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import functools
 import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import jax
 import numpy as np
 
+from benchmarks.harness import alternated, peak_gib
 from vlp.clustering.sharded import product_dtype
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.neighbours.search import search
@@ -46,13 +42,6 @@ def faiss_search(candidates: np.ndarray, k: int) -> Run | None:
     index = faiss.IndexFlatIP(candidates.shape[1])
     index.add(candidates)
     return lambda queries: index.search(queries, k)
-
-
-def timed(run: Run, queries: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Wall and processor seconds, and the places that were found."""
-    wall, processor = time.perf_counter(), time.process_time()
-    _, places = run(queries)
-    return time.perf_counter() - wall, time.process_time() - processor, places
 
 
 def main() -> None:
@@ -82,26 +71,19 @@ def main() -> None:
         runs["faiss"] = peer
     # Compiles every shape there is: whole chunks of queries, and what is left.
     ours(queries)
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    places: dict[str, np.ndarray] = {}
-    for _ in range(options.rounds):
-        for name, run in runs.items():
-            wall, processor, places[name] = timed(run, queries)
-            seconds[name].append((wall, processor))
+    times = alternated({name: functools.partial(run, queries) for name, run in runs.items()}, options.rounds)
     print(
         f"{options.queries} x {options.candidates} x {options.dim}, k={options.k}, {options.rounds} rounds, "
         f"products in {product_dtype(jax.default_backend()).__name__}, host memory at most "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
+        f"{peak_gib():.1f} GiB"
     )
-    last = list(runs)[-1]
-    for name, times in seconds.items():
-        wall, processor = (statistics.median(one) for one in zip(*times, strict=True))
-        ratio = statistics.median(a[0] / b[0] for a, b in zip(times, seconds[last], strict=True))
-        rate = 2 * options.queries * options.candidates * options.dim / wall / 1e9
-        same = np.mean(places[name] == places[last])
+    last, reference = list(times.items())[-1]
+    for name, taken in times.items():
+        rate = 2 * options.queries * options.candidates * options.dim / taken.seconds / 1e9
+        same = np.mean(taken.result[1] == reference.result[1])
         print(
-            f"{name:<6} wall {wall:7.2f} s ({rate:5.0f} GFLOP/s, to {last} {ratio:.2f})  processor {processor:7.2f} s  "
-            f"equal places {same:.6f}"
+            f"{name:<6} wall {taken.seconds:7.2f} s ({rate:5.0f} GFLOP/s, to {last} {taken.to(reference):.2f})  "
+            f"processor {statistics.median(taken.processor):7.2f} s  equal places {same:.6f}"
         )
 
 

@@ -1,6 +1,6 @@
 """What opening 1,000 shards costs, and reading records in random order, format by format.
 
-python benchmarks/sources.py [--shards=1000] [--records=20000]
+python -m benchmarks.sources [--shards=1000] [--records=20000]
 
 Files are in the page cache; records have an image of 3 kB and two captions. `cold` builds the side index, `warm`
 finds it in the cache. Seconds are of the wall and, in brackets, of CPU; microseconds are of this process alone.
@@ -14,7 +14,6 @@ import json
 import os
 import pickle
 import shutil
-import sys
 import tarfile
 import tempfile
 import time
@@ -22,8 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from input_pipeline.records import Caption, Record
 from input_pipeline.sources import open_source

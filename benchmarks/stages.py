@@ -1,6 +1,6 @@
 """What the stages of a run are worth: pairs per second, MFU and FLOPs of each.
 
-python benchmarks/stages.py [--config=FILE] [--steps=15] [--resolution=32] [--text_length=10] [--patch_dropout=0.5]
+python -m benchmarks.stages [--config=FILE] [--steps=15] [--resolution=32] [--text_length=10] [--patch_dropout=0.5]
 
 Trains so many steps at the reduced sizes, as many at the sizes alone, and as many of the config itself, in one run.
 """

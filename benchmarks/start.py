@@ -1,6 +1,6 @@
 """Seconds from the command to the first finished step, with an empty and with a filled compilation cache.
 
-python benchmarks/start.py [--config=configs/quickstart.py]
+python -m benchmarks.start [--config=configs/quickstart.py]
 """
 
 from __future__ import annotations

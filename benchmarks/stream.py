@@ -1,6 +1,6 @@
 """What the training stream costs a record: its own share, with sources that take no time, and the whole quickstart.
 
-    nice -n 10 python benchmarks/stream.py [--batches 40] [--profile]
+    nice -n 10 python -m benchmarks.stream [--batches 40] [--profile]
 
 Prints microseconds of processor time a record in one thread: the stream with nothing to load (from one source, a
 mixture, and single-source batches, of a few and of many records), then the bundled pairs in rising completeness.
@@ -11,20 +11,15 @@ from __future__ import annotations
 import argparse
 import cProfile
 import pstats
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import input_pipeline.stream as stream  # noqa: E402
-from configs import quickstart  # noqa: E402
-from input_pipeline.records import Caption, Record  # noqa: E402
-from input_pipeline.tokenizers import load_tokenizer  # noqa: E402
+import input_pipeline.stream as stream
+from configs import quickstart
+from input_pipeline.records import Caption, Record
+from input_pipeline.tokenizers import load_tokenizer
 
 BATCH = 256
 

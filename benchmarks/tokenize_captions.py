@@ -1,6 +1,6 @@
 """Microseconds a caption for every kind of tokenizer, in batches as the stream calls it, beside open_clip's own.
 
-python benchmarks/tokenize_captions.py [--rounds=5]
+python -m benchmarks.tokenize_captions [--rounds=5]
 
 The kinds take turns, the median of the rounds counts, and the first round, in which words are met for the first
 time, is printed by itself. open_clip takes part if it is installed.
@@ -9,19 +9,16 @@ time, is printed by itself. open_clip takes part if it is installed.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from input_pipeline.sources import open_source
+from input_pipeline.tokenizers import Tokenizer, load_tokenizer
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from input_pipeline.sources import open_source  # noqa: E402
-from input_pipeline.tokenizers import Tokenizer, load_tokenizer  # noqa: E402
-
 BATCH, LENGTH = 256, 77
 Encode = Callable[[Sequence[str]], object]
 

@@ -8,7 +8,7 @@ Peers are not dependencies; where one is absent its row says so:
     pip install torch open_clip_torch                                # open_clip, eager
     git clone https://github.com/google-research/big_vision          # then --big_vision=DIR
 
-    python benchmarks/train_step.py [--batch=64] [--rounds=7] [--threads=2] [--big_vision=DIR]
+    python -m benchmarks.train_step [--batch=64] [--rounds=7] [--threads=2] [--big_vision=DIR]
 """
 
 from __future__ import annotations
@@ -20,11 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks import contestants
+from benchmarks.peers import contestants
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 REFERENCE = "open_clip"
@@ -35,7 +32,7 @@ class Contestant:
 
     def __init__(self, name: str, arguments: list[str]):
         self.name, self.seconds, self.peak_gib = name, [], 0.0
-        command = [sys.executable, __file__, f"--contestant={name}", *arguments]
+        command = [sys.executable, "-m", "benchmarks.train_step", f"--contestant={name}", *arguments]
         # What main.py gives itself; the peers start as theirs do.
         environment = {**os.environ, **({TUNABLES: HUGE_PAGES} if name.startswith("vlp") else {})}
         self.process = subprocess.Popen(

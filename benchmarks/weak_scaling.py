@@ -4,7 +4,7 @@ What a device computes, holds and sends is read in the compiled program (vlp/pla
 time does not, for CPU devices share the cores: beyond as many devices as there are cores a step can only get longer.
 Of a contrast something has to grow: every device compares its rows with all columns.
 
-    python benchmarks/weak_scaling.py [--devices=1,2,4,8] [--local_batch=16] [--steps=5] [--config.KEY=VALUE]
+    python -m benchmarks.weak_scaling [--devices=1,2,4,8] [--local_batch=16] [--steps=5] [--config.KEY=VALUE]
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 MESHES = {"data": {"data": -1, "fsdp": 1}, "fsdp": {"data": 1, "fsdp": -1}}
 LOSSES = {"dense": 0, "in chunks": 8}
@@ -37,7 +34,15 @@ def measured(mesh: str, chunk: int, devices: int, options: argparse.Namespace, r
         f"--config.objectives.contrastive.chunk={chunk}",
     ]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
-    command = [sys.executable, __file__, "--alone", f"--steps={options.steps}", *flags, *rest]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.weak_scaling",
+        "--alone",
+        f"--steps={options.steps}",
+        *flags,
+        *rest,
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])

@@ -101,7 +101,7 @@ def test_the_measured_step_calls_cudnn_for_images_and_texts(monkeypatch, model):
 @pytest.mark.slow
 def test_a_tiny_run_measures_rows_and_keeps_them(tmp_path):
     output = tmp_path / "rows.jsonl"
-    command = [sys.executable, "benchmarks/gpu.py", "--tiny", "--seconds=0.05", f"--output={output}"]
+    command = [sys.executable, "-m", "benchmarks.gpu", "--tiny", "--seconds=0.05", f"--output={output}"]
     done = subprocess.run(
         [*command, "--contestants=vlp", "--remat=none"],
         capture_output=True, text=True, check=False, cwd=Path(gpu.ROOT),
@@ -115,7 +115,7 @@ def test_a_tiny_run_measures_rows_and_keeps_them(tmp_path):
 
 def test_where_no_gpu_is_it_says_what_to_do():
     done = subprocess.run(
-        [sys.executable, "benchmarks/gpu.py", "--seconds=0.01"],
+        [sys.executable, "-m", "benchmarks.gpu", "--seconds=0.01"],
         capture_output=True, text=True, check=False, cwd=Path(gpu.ROOT),
     )  # fmt: skip
     assert done.returncode == 1 and "JAX sees no GPU here" in done.stderr and "--tiny" in done.stderr

@@ -24,7 +24,14 @@ READERS_OWN = re.compile(
 )
 
 
-CHECKED = ("python main.py", "python benchmarks/", "python -m pytest", "benchmarks/", "launch/")
+CHECKED = (
+    "python main.py",
+    "python benchmarks/",
+    "python -m benchmarks.",
+    "python -m pytest",
+    "benchmarks/",
+    "launch/",
+)
 
 
 def commands_of(text):
@@ -66,6 +73,8 @@ def test_a_command_can_be_given(page, command, monkeypatch, tmp_path):
     words = shlex.split(command)
     if words[0] == "python":
         words = words[1:]
+    if words[0] == "-m" and words[1].startswith("benchmarks."):
+        words = [f"{words[1].replace('.', '/')}.py", *words[2:]]
     if words[0] == "-m":
         assert all((ROOT / word).exists() for word in words[2:] if not word.startswith("-") and "/" in word)
     elif words[0] == "main.py":

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.open_clip_step import Absent, make_update, require_open_clip, stub
+from benchmarks.peers.open_clip_step import Absent, make_update, require_open_clip, stub
 
 WIDTH, HEADS, IMAGE_DEPTH, TEXT_DEPTH = 192, 3, 12, 6
 RESOLUTION, PATCH_SIZE, LENGTH, VOCABULARY = 64, 8, 32, 8192

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-QUICKSTART = Path(__file__).resolve().parents[1] / "data" / "quickstart" / "train.parquet"
+QUICKSTART = Path(__file__).resolve().parents[2] / "data" / "quickstart" / "train.parquet"
 SHARDS = 2
 Pair = tuple[bytes, str]  # encoded image, caption
 

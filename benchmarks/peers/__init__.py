@@ -1,0 +1,1 @@
+"""The other sides of comparisons: other projects, driven as their users do."""
