@@ -42,7 +42,7 @@ class RememberingEncoder:
 
     @classmethod
     def around(cls, model: Encoder) -> RememberingEncoder:
-        """The model itself where it remembers already."""
+        """Returns a model that remembers: the given one itself where it does so already."""
         return model if isinstance(model, cls) else cls(model)
 
     @property
@@ -65,7 +65,7 @@ class RememberingEncoder:
         return np.stack([self._texts[text, prefix] for text in texts])
 
     def scorer(self, name: str = "") -> Scorer:
-        """The model's, asked once for each image array and texts."""
+        """Returns the model's scorer, asked once for each image array and texts."""
         return _RememberingScorer(name, self._model, self._scores)
 
     def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:

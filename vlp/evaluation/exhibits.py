@@ -24,7 +24,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often examples of a class (row) were given to a class (column)."""
+    """Says how often examples of a class (row) were given to a class (column)."""
 
     title: str
     classes: Sequence[str]
@@ -55,7 +55,7 @@ class Searches:
 
 @dataclass(frozen=True)
 class ScoreMap:
-    """How well each place of a picture fits a text; the scores' grid covers the whole picture."""
+    """Says how well each place of a picture fits a text; the scores' grid covers the whole picture."""
 
     picture: Picture
     text: str

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 
 def outcomes_to_bytes(outcomes: Mapping[str, Float[np.ndarray, " queries"]]) -> bytes:
-    """The file's content, in float32; equal outcomes are equal bytes."""
+    """Returns the file's content, in float32; equal outcomes are equal bytes."""
     buffer = io.BytesIO()
     arrays = {name: np.asarray(values, np.float32) for name, values in sorted(outcomes.items())}
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

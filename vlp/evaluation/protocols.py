@@ -19,20 +19,20 @@ class Encoder(Protocol):
 
     @property
     def logit_scale(self) -> float:
-        """What cosines are multiplied by before a softmax."""
+        """Returns what cosines are multiplied by before a softmax."""
 
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]: ...
 
     def encode_patch_array(
         self, images: UInt8[np.ndarray, "n side side 3"]
     ) -> Float32[np.ndarray, "n rows columns dim"]:
-        """A unit row for each patch; the images may have another side than those of an evaluation set."""
+        """Returns a unit row for each patch; the images may have another side than those of an evaluation set."""
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
-        """With a prefix token before every text, where the tokenizer has one of that name; '' is none."""
+        """Encodes texts, with a prefix token before every one where the tokenizer has one of that name; '' is none."""
 
     def scorer(self, name: str = "") -> Scorer:
-        """The part of that name, which scores images against texts; '' is the embeddings' cosines.
+        """Returns the part of that name, which scores images against texts; '' is the embeddings' cosines.
 
         Raises:
             ValueError: the model has no such part, or it scores nothing.
@@ -40,12 +40,12 @@ class Encoder(Protocol):
 
 
 class Scorer(Protocol):
-    """What scores images against texts: the embeddings' cosines, or a part that an objective trained."""
+    """Holds what scores images against texts: the embeddings' cosines, or a part that an objective trained."""
 
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
-        """A score for each image and text; those of one image compare with each other."""
+        """Returns a score for each image and text; those of one image compare with each other."""
 
 
 class EvaluationSet(Protocol):
@@ -121,10 +121,10 @@ class Evaluator(Protocol):
     def __call__(self, model: Encoder) -> dict[str, float]: ...
 
     def chance(self) -> dict[str, float]:
-        """What a model that knows nothing is expected to reach, under the same names."""
+        """Returns what a model that knows nothing is expected to reach, under the same names."""
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
-        """For figures that are means over queries: the value of each query, from which intervals are made."""
+        """Returns, for figures that are means over queries, the value of each query, from which intervals are made."""
         return {}
 
     def remarks(self, model: Encoder) -> Sequence[str]:
@@ -132,5 +132,5 @@ class Evaluator(Protocol):
         return ()
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """What a reader wants to see: the confusion of classes, queries with what they found, score maps."""
+        """Yields what a reader wants to see: the confusion of classes, queries with what they found, score maps."""
         return ()

@@ -32,7 +32,7 @@ def provenance(evaluators: Sequence[Evaluator], **origin: Any) -> dict[str, Any]
 
 
 def in_words(found: Mapping[str, Any]) -> dict[str, str]:
-    """The same in words, for a page: of data and templates a line each, and whatever else is plain."""
+    """Returns the same in words, for a page: of data and templates a line each, and whatever else is plain."""
     words = {name: str(value) for name, value in found.items() if isinstance(value, str | int)}
     sizes = found["images"]
     data = [
@@ -48,7 +48,7 @@ def in_words(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def left_out(skipped: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """A line for each set that records were left out of: how many, and why."""
+    """Returns a line for each set that records were left out of: how many, and why."""
     return [
         f"{name}: {sum(counts.values()):,} records could not be used ("
         + ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
@@ -58,7 +58,8 @@ def left_out(skipped: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def skipped_records(evaluators: Iterable[Evaluator]) -> dict[str, dict[str, int]]:
-    """How many records were left out of the sets that were read, by set and reason; none where all are there."""
+    """Returns how many records were left out of the sets that were read, by set and reason; none where all are
+    there."""
     return _gathered(evaluators, "skipped")
 
 

@@ -13,7 +13,7 @@ from vlp.evaluation.protocols import EvaluationSet, Evaluator
 def build_evaluators(
     config: Mapping[str, Mapping[str, Any]], data: Mapping[str, EvaluationSet]
 ) -> list[Evaluator]:
-    """Evaluators that are on (every > 0, or final), in the order of their names, so alike on every host.
+    """Builds the evaluators that are on (every > 0, or final), in the order of their names, so alike on every host.
 
     Here `data` is only asked which names it knows (`in`), and its sets are fetched when first evaluated,
     so it may be a mapping that loads on demand.
@@ -25,7 +25,7 @@ def build_evaluators(
 
 
 def required_sets(config: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Names of the evaluation sets that the evaluators which are on ask for, each once."""
+    """Returns names of the evaluation sets that the evaluators which are on ask for, each once."""
     return tuple(dict.fromkeys(name for _, options in _active(config) for name in evaluation_sets(options)))
 
 

@@ -13,7 +13,7 @@ GEOMETRY = {
 
 
 def results_table(results: Mapping[str, float], chance: Mapping[str, float]) -> str:
-    """Plain text, at most 100 columns: a row per figure, and for each evaluation set its value and chance.
+    """Writes plain text of at most 100 columns: a row per figure, for each evaluation set its value and chance.
 
     Names are `<evaluator>/<set>/<figure>`. Shares are shown in per cent, ranks and distances as they are; what is
     missing, of a figure or of its chance, is shown as '-'. Sets that do not fit beside are put below.
@@ -22,14 +22,14 @@ def results_table(results: Mapping[str, float], chance: Mapping[str, float]) -> 
 
 
 def results_markdown(results: Mapping[str, float], chance: Mapping[str, float]) -> str:
-    """The same rows and cells as one Markdown table, however wide."""
+    """Returns the same rows and cells as one Markdown table, however wide."""
     head, *body = _rows(results, chance, _sets(results))
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
 
 
 def figure_and_set(name: str) -> tuple[str, str]:
-    """'zero_shot/val/top1' is figure 'zero_shot/top1' of set 'val'; a name without a set has set 'value'."""
+    """Splits a name: 'zero_shot/val/top1' is figure 'zero_shot/top1' of set 'val'; one without a set has 'value'."""
     parts = name.split("/")
     return (name, "value") if len(parts) < 3 else ("/".join([parts[0], *parts[2:]]), parts[1])
 
@@ -39,7 +39,7 @@ def _sets(results: Mapping[str, float]) -> list[str]:
 
 
 def format_figure(name: str, value: float | None) -> str:
-    """A figure in the unit that its name asks for; '-' for none."""
+    """Returns a figure in the unit that its name asks for; '-' for none."""
     if value is None:
         return "-"
     if GEOMETRY & set(name.split("/")):

@@ -33,7 +33,7 @@ class Findings:
 
 
 def due(evaluators: Iterable[Evaluator], step: int, *, last: bool = False) -> list[Evaluator]:
-    """Evaluators to run after `step` updates: whose period divides it, and after the last the final."""
+    """Returns evaluators to run after `step` updates: whose period divides it, and after the last the final."""
     return [one for one in evaluators if (one.every and step % one.every == 0) or (last and one.final)]
 
 
@@ -52,13 +52,14 @@ def check(evaluators: Iterable[Evaluator]) -> None:
 
 
 def evaluate(evaluators: Iterable[Evaluator], model: Encoder) -> dict[str, float]:
-    """Figures of all evaluators, sharing embeddings: no image and no text is encoded twice in the round."""
+    """Measures all evaluators, sharing embeddings: no image and no text is encoded twice in the round."""
     shared = RememberingEncoder.around(model)
     return {name: value for one in evaluators for name, value in one(shared).items()}
 
 
 def find(evaluators: Sequence[Evaluator], model: Encoder, figures: Mapping[str, float]) -> Findings:
-    """What is behind the figures of a round; a model that remembers the round's embeddings encodes little anew."""
+    """Returns what is behind the figures of a round; a model that remembers the round's embeddings encodes little
+    anew."""
     shared = RememberingEncoder.around(model)
     return Findings(
         figures,
@@ -70,5 +71,5 @@ def find(evaluators: Sequence[Evaluator], model: Encoder, figures: Mapping[str, 
 
 
 def chance_levels(evaluators: Iterable[Evaluator]) -> dict[str, float]:
-    """What a model that knows nothing reaches on each figure of `evaluate`; needs no model."""
+    """Returns what a model that knows nothing reaches on each figure of `evaluate`; needs no model."""
     return {name: value for one in evaluators for name, value in one.chance().items()}

@@ -50,7 +50,8 @@ class StreamingMeans:
     def ranks(
         self, rows: Float[np.ndarray, "n dim"], labels: Int[np.ndarray, " n"]
     ) -> Int64[np.ndarray, " n"]:
-        """Rank of each label among the seen classes by the Euclidean distance of their means, the nearest first."""
+        """Returns rank of each label among the seen classes by the Euclidean distance of their means, the nearest
+        first."""
         means = self.means
         # |row - mean|^2 is, but for a term of the row and a factor, a product of longer rows.
         queries = np.hstack([rows.astype(np.float64), np.ones((len(rows), 1))])
@@ -70,7 +71,7 @@ class Split(NamedTuple):
 
 
 class AfterTask(NamedTuple):
-    """How many classes have come, and the ranks among them of the asked rows that are of one of them."""
+    """Says how many classes have come, and the ranks among them of the asked rows that are of one of them."""
 
     seen: int
     labels: Int[np.ndarray, " n"]
@@ -80,7 +81,7 @@ class AfterTask(NamedTuple):
 def learn_task_by_task(
     split: Split, learned: Float[np.ndarray, "m dim"], asked: Float[np.ndarray, "n dim"]
 ) -> list[AfterTask]:
-    """What is known after each task, of which none is ever looked at again."""
+    """Returns what is known after each task, of which none is ever looked at again."""
     means = StreamingMeans(sum(map(len, split.tasks)), learned.shape[1])
     after = []
     for task in split.tasks:

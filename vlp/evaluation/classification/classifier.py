@@ -13,7 +13,7 @@ from vlp.neighbours.ranks import TIE
 
 
 def posterior(logits: Float64[np.ndarray, "n classes"]) -> Float64[np.ndarray, "n classes"]:
-    """Softmax over the classes."""
+    """Returns softmax over the classes."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -21,14 +21,15 @@ def posterior(logits: Float64[np.ndarray, "n classes"]) -> Float64[np.ndarray, "
 def fuse(
     of_image: Float64[np.ndarray, "n classes"], of_text: Float64[np.ndarray, "n classes"], image_share: float
 ) -> Float64[np.ndarray, "n classes"]:
-    """A mixture of two posteriors (CaSED, arXiv 2306.00917, equation 6)."""
+    """Returns a mixture of two posteriors (CaSED, arXiv 2306.00917, equation 6)."""
     return image_share * of_image + (1 - image_share) * of_text
 
 
 def expected_squared_distance(
     probabilities: Float64[np.ndarray, "n classes"], distances: Float64[np.ndarray, "classes candidates"]
 ) -> Float64[np.ndarray, "n candidates"]:
-    """Of each candidate from the label; the candidate with the least is the Fréchet mean (Loki, arXiv 2307.12226).
+    """Returns the distance of each candidate from the label; that with the least is the Fréchet mean (Loki,
+    2307.12226).
 
     Candidates may be more than the classes with a probability. With distances of 0 and 1 it is one minus the
     probability, and the Fréchet mean is the argmax.
@@ -37,7 +38,7 @@ def expected_squared_distance(
 
 
 class Answers(NamedTuple):
-    """What was answered for each image.
+    """Holds what was answered for each image.
 
     `ranks` are those of the label, from 1, where equal scores rank before it. `predicted` is the label where that is
     1, else the best of the others: among equal scores, never the label. `confidence` is the probability of the
@@ -70,7 +71,7 @@ class Classifier:
     def __call__(
         self, images: Float[np.ndarray, "n dim"], companions: Float[np.ndarray, "n dim"] | None = None
     ) -> tuple[Float64[np.ndarray, "n candidates"], Float64[np.ndarray, "n candidates"]]:
-        """What orders the candidates, the higher the better, and their probabilities.
+        """Returns what orders the candidates, the higher the better, and their probabilities.
 
         Args:
             images: unit rows.
@@ -114,7 +115,7 @@ def answers(
     probabilities: Float64[np.ndarray, "n classes"],
     labels: Int[np.ndarray, " n"],
 ) -> Answers:
-    """Of one block of scores; a score that is not a number ranks before the label's."""
+    """Judges one block of scores; a score that is not a number ranks before the label's."""
     rows = np.arange(len(labels))
     # Written as "not below" so that a nan on either side counts against the model.
     ranks = (~(scores < scores[rows, labels][:, None] - TIE)).sum(axis=1)

@@ -16,7 +16,7 @@ ROOT = ""
 
 
 def path_edges(labels: Sequence[str]) -> list[tuple[str, str]]:
-    """(child, parent) of category paths: 'furniture/living room' lies in 'furniture', and that under the root."""
+    """Returns (child, parent) of category paths: 'furniture/living room' lies in 'furniture', that under the root."""
     edges: dict[tuple[str, str], None] = {}
     for label in labels:
         while label != ROOT:
@@ -27,7 +27,7 @@ def path_edges(labels: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def read_edges(path: str) -> list[tuple[str, str]]:
-    """(child, parent) of a file with one edge a line: child, tab, parent. A child may have several parents.
+    """Returns (child, parent) of a file with one edge a line: child, tab, parent. A child may have several parents.
 
     Raises:
         ValueError: there is no such file, or a line of another form.
@@ -60,7 +60,7 @@ def tree_distances(labels: Sequence[str], edges: Edges) -> Float64[np.ndarray, "
 
 
 def embedding_distances(rows: Float[np.ndarray, "labels dim"]) -> Float64[np.ndarray, "labels labels"]:
-    """Euclidean distances between rows, such as those of the labels' texts."""
+    """Returns euclidean distances between rows, such as those of the labels' texts."""
     wide = rows.astype(np.float64)
     squares = (wide**2).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * wide @ wide.T, 0))

@@ -40,7 +40,7 @@ def zero_shot_figures(found: Answers) -> dict[str, float]:
 
 
 def zero_shot_chance(classes: int) -> dict[str, float]:
-    """The shares for a random order of the classes; knowing nothing says nothing about calibration."""
+    """Returns the shares for a random order of the classes; knowing nothing says nothing about calibration."""
     one = chance_within(1, [1], classes)
     return {"top1": one, "top5": chance_within(5, [1], classes), "mean_per_class": one}
 
@@ -232,7 +232,7 @@ class ZeroShot(Evaluator):
 
 
 def class_exhibits(name: str, classes: Sequence[str], found: Answers) -> tuple[Bars, Confusion]:
-    """The accuracy of every class that occurs, and which classes are taken for which."""
+    """Returns the accuracy of every class that occurs, and which classes are taken for which."""
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (found.labels, found.predicted), 1)
     counts = confusion.sum(axis=1)

@@ -11,7 +11,8 @@ _CELLS = 4_000_000  # of memory at a time
 
 
 def mean_interval(values: Float[np.ndarray, " queries"], *, seed: int = 0) -> tuple[float, float]:
-    """The interval of the mean of queries drawn anew; two nan where all agree, of which draws can say nothing."""
+    """Returns the interval of the mean of queries drawn anew; two nan where all agree, of which draws can say
+    nothing."""
     if len(np.unique(values)) < 2:
         return np.nan, np.nan
     return _interval(resampled_means(values[None], np.random.default_rng(seed))[0])
@@ -24,7 +25,7 @@ def difference_interval(
     same_seeds: bool,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The interval of the mean of `second` less that of `first`; two nan where nothing can be drawn anew.
+    """Returns the interval of the mean of `second` less that of `first`; two nan where nothing can be drawn anew.
 
     Runs and queries are drawn independently (Owen 2007, the pigeonhole bootstrap), queries alike for all runs.
     One column stands for runs of which only the mean is known.

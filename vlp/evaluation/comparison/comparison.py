@@ -34,7 +34,7 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether zero is outside of the interval."""
+        """Tells whether zero is outside of the interval."""
         return self.low > 0 or self.high < 0
 
 

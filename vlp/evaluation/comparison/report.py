@@ -17,7 +17,7 @@ _MARKS = re.compile(r"([\\`*\[\]<>|]|~(?=~)|&(?=#?\w+;)|(?<!\w)_|_(?!\w))")
 
 
 def variant_rows(comparison: Comparison) -> list[list[str]]:
-    """A head, then a row a variant: its seeds and its runs."""
+    """Returns a head, then a row a variant: its seeds and its runs."""
     rows = [["variant", "seeds", "runs"]]
     for variant in comparison.variants:
         seeds = ", ".join("?" if seed is None else str(seed) for seed in variant.seeds)
@@ -26,7 +26,7 @@ def variant_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def setting_rows(comparison: Comparison) -> list[list[str]]:
-    """A head, then a row for every setting in which variants differ."""
+    """Returns a head, then a row for every setting in which variants differ."""
     paths = dict.fromkeys(path for variant in comparison.variants for path in variant.settings)
     return [
         ["setting", *(variant.letter for variant in comparison.variants)],
@@ -35,7 +35,7 @@ def setting_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def level_rows(comparison: Comparison) -> list[list[str]]:
-    """A head, then a row a figure: mean and standard deviation over seeds of each variant."""
+    """Returns a head, then a row a figure: mean and standard deviation over seeds of each variant."""
     head = ["figure", *(variant.label for variant in comparison.variants)]
     sizes = [len(variant.runs) for variant in comparison.variants]
     return [
@@ -48,7 +48,7 @@ def level_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def difference_rows(comparison: Comparison) -> list[list[str]]:
-    """A head, then a row for every figure of every variant but the first."""
+    """Returns a head, then a row for every figure of every variant but the first."""
     rows = [["figure", "what", "difference", f"{100 * LEVEL:.0f}% interval", "drawn anew", "zero is"]]
     for name, letter, difference in differences(comparison):
         interval = clear = "-"
@@ -61,7 +61,7 @@ def difference_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def verdict(comparison: Comparison, letter: str, difference: Difference) -> str:
-    """Where zero lies, or '-' where it cannot be said: one run of a variant says nothing of another run of it."""
+    """Says where zero lies, or '-' where it cannot be said: one run of a variant says nothing of another run of it."""
     sizes = {variant.letter: len(variant.runs) for variant in comparison.variants}
     if min(sizes[comparison.variants[0].letter], sizes[letter]) < 2:
         return "-"
@@ -69,7 +69,7 @@ def verdict(comparison: Comparison, letter: str, difference: Difference) -> str:
 
 
 def differences(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
-    """(figure, letter of the variant, difference to the first), those there are."""
+    """Yields (figure, letter of the variant, difference to the first), those there are."""
     for name, found in comparison.differences.items():
         for variant, difference in zip(comparison.variants[1:], found, strict=True):
             if difference is not None:
@@ -77,7 +77,7 @@ def differences(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]
 
 
 def caveats(comparison: Comparison) -> list[str]:
-    """What a reader should know about the numbers, and the remarks on the runs."""
+    """Returns what a reader should know about the numbers, and the remarks on the runs."""
     words = ["Means over seeds, ± the standard deviation over them; differences of shares are in points."]
     if any(comparison.differences.values()):
         words.append(
@@ -93,7 +93,7 @@ def caveats(comparison: Comparison) -> list[str]:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """The whole comparison."""
+    """Returns the whole comparison."""
     parts = ["# Comparison of runs", _table(variant_rows(comparison))]
     if len(settings := setting_rows(comparison)) > 1:
         parts.append(_table(settings))
@@ -105,12 +105,12 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def is_share(name: str) -> bool:
-    """Whether a figure is written in per cent."""
+    """Tells whether a figure is written in per cent."""
     return format_figure(name, 0.5).endswith("%")
 
 
 def in_points(name: str, value: float) -> str:
-    """A difference, with its sign, in the unit of the figure: of shares in percentage points, of ranks in ranks."""
+    """Writes a difference, with its sign, in the unit of the figure: shares in percentage points, ranks in ranks."""
     unit = format_figure(name, 1.0).removesuffix("%")
     decimals = len(unit.partition(".")[2]) + (not is_share(name))
     return f"{float(unit) * value:+.{decimals}f}"

@@ -78,7 +78,7 @@ def read_run(path: str) -> Run:
 
 
 def read_figures(file: Path) -> dict[str, float]:
-    """The figures of results.json or of an evaluation, without what says where they come from.
+    """Returns the figures of results.json or of an evaluation, without what says where they come from.
 
     Raises:
       ValueError: the file is not what its name says.

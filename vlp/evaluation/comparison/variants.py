@@ -50,7 +50,7 @@ class Variant:
 
 
 def variants(runs: Sequence[Run]) -> list[Variant]:
-    """In the order in which their first runs were named; a run without a config is a variant of its own."""
+    """Groups runs into variants, in the order of their first runs; one without a config is a variant of its own."""
     groups: dict[object, list[Run]] = {}
     for run in runs:
         groups.setdefault(repr(sorted(_relevant(run).items())) if run.config else run.name, []).append(run)

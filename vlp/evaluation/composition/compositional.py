@@ -42,7 +42,7 @@ class Compositional(Evaluator):
         return {name: float(values.mean()) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
-        """Of every question whether it is answered right, over all and by kind."""
+        """Tells of every question whether it is answered right, over all and by kind."""
         found: dict[str, list[bool]] = defaultdict(list)
         for name in self.sets:
             questions = self._questions(name)
@@ -55,7 +55,8 @@ class Compositional(Evaluator):
         return {figure: np.array(answers, float) for figure, answers in found.items()}
 
     def chance(self) -> dict[str, float]:
-        """Of scores in random order: a half, a quarter for two questions at once, and a sixth for four cells."""
+        """Returns the figures of a random order: a half, a quarter for two questions at once, and a sixth for four
+        cells."""
         levels = {"accuracy": 1 / 2, "text": 1 / 4, "image": 1 / 4, "group": 1 / 6}
         chance: dict[str, float] = {}
         for name in self.sets:
@@ -68,7 +69,7 @@ class Compositional(Evaluator):
         return chance
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """Some images with their caption and its foil, the better one first."""
+        """Yields some images with their caption and its foil, the better one first."""
         for name in self.sets:
             choices = [one for one in self._questions(name) if isinstance(one, Choice)]
             if choices:

@@ -29,7 +29,7 @@ def make_collages(
     *,
     enlarge: bool,
 ) -> Collages:
-    """The same collages at every call: each of four random images of four different classes.
+    """Makes the same collages at every call: each of four random images of four different classes.
 
     Args:
         images: of one side, an even number of pixels.
@@ -71,7 +71,7 @@ def _four(order: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> Int[n
 
 
 def halved(images: UInt8[np.ndarray, "n side side 3"]) -> UInt8[np.ndarray, "n half half 3"]:
-    """Every pixel the mean of two by two.
+    """Halves images: every pixel is the mean of two by two.
 
     Raises:
         ValueError: the side is odd.
@@ -88,7 +88,7 @@ def _check_even(side: int) -> None:
 
 
 def quadrant_of_cells(side: int) -> Int64[np.ndarray, "side side"]:
-    """Which quadrant each cell of a grid lies in; -1 for the middle row and column of an odd side, cut in two."""
+    """Tells which quadrant each cell of a grid lies in; -1 for the middle row and column of an odd side, cut in two."""
     half = np.sign(np.arange(side) * 2 - (side - 1))
     place = np.where(half > 0, 1, 0)
     quadrants = 2 * place[:, None] + place

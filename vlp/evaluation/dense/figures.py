@@ -24,7 +24,8 @@ class Areas(NamedTuple):
 def pointing(
     scores: Float[np.ndarray, "cells 4"], quadrant: Int[np.ndarray, " cells"]
 ) -> Bool[np.ndarray, 4]:
-    """Whether the best-scored cell of each quadrant's class lies in that quadrant (the pointing game, 1608.00507).
+    """Tells whether the best-scored cell of each quadrant's class lies in that quadrant (the pointing game,
+    1608.00507).
 
     A score that is not a number is a miss.
     """
@@ -34,13 +35,14 @@ def pointing(
 
 
 def patch_accuracy(scores: Float[np.ndarray, "cells 4"], quadrant: Int[np.ndarray, " cells"]) -> float:
-    """Share of cells that fit their own quadrant's class best of the four; of equal ones, the first is taken."""
+    """Returns share of cells that fit their own quadrant's class best of the four; of equal ones, the first is
+    taken."""
     known = quadrant >= 0
     return float(np.mean(scores[known].argmax(axis=1) == quadrant[known]))
 
 
 def areas(said: Int[np.ndarray, " cells"], real: Int[np.ndarray, " cells"], classes: int) -> Areas:
-    """Of one picture or many, from the class that each cell was said to be and that it is of; -1 is not counted."""
+    """Counts areas of one picture or many, by the class each cell was said to be and is of; -1 is not counted."""
     known = real >= 0
     said, real = said[known], real[known]
     counts = (np.bincount(which, minlength=classes) for which in (said[said == real], said, real))
@@ -48,6 +50,6 @@ def areas(said: Int[np.ndarray, " cells"], real: Int[np.ndarray, " cells"], clas
 
 
 def mean_iou(found: Areas) -> float:
-    """The mean over the classes that are there of intersection over union."""
+    """Returns the mean over the classes that are there of intersection over union."""
     both, said, real = (area[found.real > 0] for area in found)
     return float(np.mean(both / (said + real - both)))

@@ -35,7 +35,7 @@ class Regions(NamedTuple):
 def grid_crops(
     images: UInt8[np.ndarray, "n side side 3"], grid: int, resolution: int
 ) -> UInt8[np.ndarray, "n*grid*grid resolution resolution 3"]:
-    """The grid x grid equal parts of each image, row by row, each resized (bicubic)."""
+    """Returns the grid x grid equal parts of each image, row by row, each resized (bicubic)."""
     from PIL import Image
 
     part = images.shape[1] / grid
@@ -54,7 +54,7 @@ def grid_crops(
 def cell_rows(
     crops: Sequence[Float[np.ndarray, "n parts dim"]], side: int
 ) -> Float64[np.ndarray, "n cells dim"]:
-    """For every cell of a side x side grid, the unit mean of the crops around it.
+    """Returns, for every cell of a side x side grid, the unit mean of the crops around it.
 
     Args:
         crops: unit rows of the parts of each image, for each of several grids whose sides divide `side`.
@@ -112,7 +112,7 @@ class VocabularyFreeRegions(CategorySearch):
         return figures
 
     def chance(self) -> dict[str, float]:
-        """Of a word drawn from the caption set."""
+        """Returns the figures of a word drawn from the caption set."""
         chance: dict[str, float] = {}
         for name in self.sets:
             labels = [self._classes[name][place] for place in self._collages[name].classes.reshape(-1)]

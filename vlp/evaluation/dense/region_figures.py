@@ -14,7 +14,7 @@ from vlp.evaluation.dense.collages import QUADRANTS
 def soft_jaccard(
     similar: Float[np.ndarray, "cells 4"], quadrant: Int[np.ndarray, " cells"]
 ) -> Float64[np.ndarray, 4]:
-    """Of each quadrant's label, with the similarity of a cell's name to that label as the cell's membership.
+    """Returns the index of each quadrant's label, a cell's membership being its name's similarity to that label.
 
     Intersection: memberships within the quadrant. Union: all memberships and the quadrant, less the intersection.
     """
@@ -25,7 +25,7 @@ def soft_jaccard(
 
 
 def mean_per_label(values: Float[np.ndarray, "collages 4"], labels: Int[np.ndarray, "collages 4"]) -> float:
-    """First within each label, then over the labels."""
+    """Averages first within each label, then over the labels."""
     _, place = np.unique(labels, return_inverse=True)
     place = place.reshape(-1)
     return float(np.mean(np.bincount(place, weights=values.reshape(-1)) / np.bincount(place)))

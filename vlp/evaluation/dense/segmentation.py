@@ -132,8 +132,8 @@ class Dense(Evaluator):
 
 
 def dense_figures(collages: Iterable[ScoredCollage]) -> dict[str, float]:
-    """All figures. `mean_iou` lets each cell choose among the four classes of its collage, `mean_iou_of_all_classes`
-    among all; both are over the classes that some collage shows."""
+    """Returns all figures. `mean_iou` lets each cell choose among the four classes of its collage,
+    `mean_iou_of_all_classes` among all; both are over the classes that some collage shows."""
     hits, right, of_four, of_all = [], [], [], []
     for scores, quadrant, classes in collages:
         own = scores[:, classes]
@@ -151,7 +151,8 @@ def dense_figures(collages: Iterable[ScoredCollage]) -> dict[str, float]:
 
 
 def dense_chance(classes: Int64[np.ndarray, "collages 4"], kinds: int) -> dict[str, float]:
-    """The same for cells that score at random, of so many classes; of IoU, the ratio of the expected areas."""
+    """Returns the figures of cells that score at random, of so many classes; of IoU, the ratio of the expected
+    areas."""
     real = np.bincount(classes.reshape(-1), minlength=kinds).astype(np.float64)
     of_four = Areas(real / QUADRANTS, real, real)
     of_all = Areas(real / kinds, np.full(kinds, real.sum() / kinds), real)

@@ -14,7 +14,7 @@ from vlp.neighbours.ranks import TIE
 
 
 class Naming(NamedTuple):
-    """What one image may be called, the best name first, with scores that sum to one."""
+    """Holds what one image may be called, the best name first, with scores that sum to one."""
 
     names: list[str]
     scores: Float64[np.ndarray, " names"]
@@ -30,7 +30,7 @@ def name_images(
     alpha: float,
     scale: float,
 ) -> list[Naming]:
-    """Names for images from their nearest captions.
+    """Returns names for images from their nearest captions.
 
     The candidates of an image are words of its captions. Each is scored by the image and by the unit mean of its
     captions, both by a softmax over the candidates of that image alone.

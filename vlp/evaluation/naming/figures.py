@@ -18,12 +18,13 @@ def word_iou(name: str, label: str) -> float:
 
 
 def word_ious(names: Sequence[str], labels: Sequence[str]) -> Float64[np.ndarray, " n"]:
-    """Semantic IoU of each name with its label."""
+    """Returns semantic IoU of each name with its label."""
     return np.array([word_iou(name, label) for name, label in zip(names, labels, strict=True)])
 
 
 def chance_word_iou(frequency: Mapping[str, int], labels: Sequence[str]) -> float:
-    """Expected semantic IoU of one word drawn by its frequency: the chance to draw a label's word, by their number."""
+    """Returns expected semantic IoU of one word drawn by its frequency: the chance to draw a label's word, by their
+    number."""
     total = Counter(frequency).total()
     drawn = [
         sum(frequency.get(word, 0) for word in set(words)) / len(set(words))
@@ -36,10 +37,10 @@ def chance_word_iou(frequency: Mapping[str, int], labels: Sequence[str]) -> floa
 def cosines(
     ours: Float[np.ndarray, "n dim"], theirs: Float[np.ndarray, "n dim"]
 ) -> Float64[np.ndarray, " n"]:
-    """Semantic similarity: of unit rows, row by row."""
+    """Returns semantic similarity: of unit rows, row by row."""
     return np.einsum("nd,nd->n", ours.astype(np.float64), theirs.astype(np.float64))
 
 
 def strangers_cosine(ours: Float[np.ndarray, "n dim"], theirs: Float[np.ndarray, "n dim"]) -> float:
-    """The mean cosine of every name with every label: what similarity is worth without looking at images."""
+    """Returns the mean cosine of every name with every label: what similarity is worth without looking at images."""
     return float(ours.mean(axis=0, dtype=np.float64) @ theirs.mean(axis=0, dtype=np.float64))

@@ -29,7 +29,7 @@ SHOWN, NAMES_SHOWN = 24, 5
 
 @dataclass(frozen=True)
 class CategorySearch(Evaluator):
-    """What names images from captions: the caption set, and the settings of the method.
+    """Holds what names images from captions: the caption set, and the settings of the method.
 
     Attributes:
         captions: parquet, jsonl or txt files.
@@ -63,7 +63,7 @@ class CategorySearch(Evaluator):
             raise ValueError(f"evaluators.{self.name}.judge: there is no checkpoint at '{self.judge}'")
 
     def name_rows(self, model: Encoder, images: Float[np.ndarray, "n dim"]) -> list[Naming]:
-        """Names for unit rows of images."""
+        """Returns names for unit rows of images."""
         nearest = nearest_captions(images, self._captions, model.encode_text, self.nearest)
         return name_images(
             images,
@@ -76,7 +76,7 @@ class CategorySearch(Evaluator):
         )
 
     def judged(self, model: Encoder, texts: Sequence[str]) -> Float32[np.ndarray, "n dim"]:
-        """Unit rows in which texts are compared by meaning."""
+        """Returns unit rows in which texts are compared by meaning."""
         return (self._judge or model).encode_text(texts)
 
     @cached_property
@@ -123,7 +123,7 @@ class VocabularyFree(CategorySearch):
         return figures
 
     def chance(self) -> dict[str, float]:
-        """Of a word drawn from the caption set; the other figures stand beside those of strangers."""
+        """Returns the figures of a word drawn from the caption set; others stand beside those of strangers."""
         chance: dict[str, float] = {}
         for name in self.sets:
             expected = chance_word_iou(self._word_frequency, self._labels(name))

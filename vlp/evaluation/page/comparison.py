@@ -24,7 +24,7 @@ _WIDTH, _HEIGHT = 200, 18
 
 
 def comparison_page(comparison: Comparison) -> str:
-    """One self-contained HTML file."""
+    """Returns one self-contained HTML file."""
     runs = sum(len(variant.runs) for variant in comparison.variants)
     about = {"variants": str(len(comparison.variants)), "runs": str(runs)}
     sections = [

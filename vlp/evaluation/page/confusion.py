@@ -13,7 +13,7 @@ MOST_CLASSES, MOST_NAMED = 20, 10
 
 
 def draw_confusion(exhibit: Confusion) -> Markup:
-    """All classes, or those that are confused most, with what is given to all others in one column."""
+    """Returns all classes, or those that are confused most, with what is given to all others in one column."""
     counts = np.asarray(exhibit.counts)
     chosen = most_confused(counts, MOST_CLASSES)
     parts = [_named(exhibit, counts), _matrix(exhibit, counts, chosen)]
@@ -31,7 +31,7 @@ def draw_confusion(exhibit: Confusion) -> Markup:
 
 
 def most_confused(counts: Int[np.ndarray, "classes classes"], most: int) -> Int[np.ndarray, " chosen"]:
-    """Classes, in their own order, that the largest cells off the diagonal join; all where they are few."""
+    """Returns classes, in their own order, that the largest cells off the diagonal join; all where they are few."""
     if len(counts) <= most:
         return np.arange(len(counts))
     chosen: dict[int, None] = {}
@@ -42,7 +42,7 @@ def most_confused(counts: Int[np.ndarray, "classes classes"], most: int) -> Int[
 
 
 def largest_mistakes(counts: Int[np.ndarray, "classes classes"], most: int) -> list[tuple[int, int]]:
-    """(row, column) of the largest cells off the diagonal, largest first, equal ones in reading order."""
+    """Returns (row, column) of the largest cells off the diagonal, largest first, equal ones in reading order."""
     wrong = counts * ~np.eye(len(counts), dtype=bool)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
     cells = zip(*np.unravel_index(order, wrong.shape), strict=True)

@@ -53,7 +53,7 @@ def line(letter: str, number: int, curves: Sequence[Curve]) -> Line:
 
 
 def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
-    """A small diagram under its title.
+    """Returns a small diagram under its title.
 
     Args:
       title: the name of the value.
@@ -97,7 +97,7 @@ def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
 
 
 def legend(labels: Sequence[str]) -> Markup:
-    """Which line is which variant's."""
+    """Tells which line is which variant's."""
     items = (
         element(
             "li",
@@ -145,7 +145,7 @@ def _axes(frame: _Frame, *, share: bool) -> Markup:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) between two, about as many as asked for."""
+    """Returns round numbers (1, 2 or 5 times a power of ten apart) between two, about as many as asked for."""
     raw = (high - low) / most
     power = 10.0 ** np.floor(np.log10(raw))
     step = float(power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999))

@@ -19,7 +19,7 @@ class Section(NamedTuple):
 
 
 def document(title: str, about: Mapping[str, str], sections: Sequence[Section], footer: str) -> str:
-    """The whole file.
+    """Returns the whole file.
 
     Args:
       title: of the page.

@@ -16,7 +16,7 @@ from vlp.evaluation.rounds import Findings
 
 
 def evaluation_page(title: str, about: Mapping[str, str], findings: Findings) -> str:
-    """One self-contained HTML file; a reader of the same findings gets the same bytes."""
+    """Returns one self-contained HTML file; a reader of the same findings gets the same bytes."""
     album = Album()
     names = dict.fromkeys([*_evaluators(findings.figures), *findings.exhibits])
     sections = [Section(_in_words(name), _evaluator(name, findings, album)) for name in names]

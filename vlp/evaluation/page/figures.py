@@ -20,7 +20,7 @@ def draw_figures(
     chance: Mapping[str, float],
     outcomes: Mapping[str, Float[np.ndarray, " queries"]],
 ) -> Markup:
-    """A table of the evaluator's figures, a part for each evaluation set."""
+    """Returns a table of the evaluator's figures, a part for each evaluation set."""
     groups: dict[str, list[str]] = {}
     for name in figures:
         groups.setdefault(figure_and_set(name)[1], []).append(name)
@@ -52,7 +52,7 @@ def draw_figures(
 
 
 def figures_key(*, intervals: bool) -> Markup:
-    """What the drawings and the intervals mean."""
+    """Returns what the drawings and the intervals mean."""
     drawings = "In the drawings, the dot is the figure and the upright dashes are chance"
     drawings += "; the thick line is the interval. " if intervals else "."
     words = (

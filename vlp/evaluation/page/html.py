@@ -20,7 +20,7 @@ Child: TypeAlias = "str | Iterable[Child]"
 
 
 def element(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """An element with what is inside it.
+    """Returns an element with what is inside it.
 
     Args:
       name: of the tag.
@@ -34,22 +34,22 @@ def element(name: str, /, *children: Child, **attributes: str | float | bool | N
 
 
 def join(children: Iterable[Child]) -> Markup:
-    """Children one after the other, without an element around them."""
+    """Joins children one after the other, without an element around them."""
     return Markup("".join(map(_child, children)))
 
 
 def escape(text: str) -> Markup:
-    """Any text, such as a caption from the web, as harmless HTML."""
+    """Turns any text, such as a caption from the web, into harmless HTML."""
     return Markup(html.escape(_UNFIT.sub("\ufffd", text)))
 
 
 def breakable(name: str) -> Markup:
-    """A name or a path with places where a narrow screen may break it."""
+    """Returns a name or a path with places where a narrow screen may break it."""
     return join([part, element("wbr")] for part in re.split(r"(?<=[/_@.])", name))
 
 
 def shorten(text: str, limit: int) -> str:
-    """The text in one line, cut to a number of characters."""
+    """Returns the text in one line, cut to a number of characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 

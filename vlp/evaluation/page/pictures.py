@@ -26,7 +26,7 @@ class Album:
     _known: dict[bytes, str] = field(default_factory=dict)
 
     def picture(self, pixels: UInt8[np.ndarray, "height width 3"], alt: str) -> Markup:
-        """An `img` with its pixels inside, or a note in its place."""
+        """Returns an `img` with its pixels inside, or a note in its place."""
         if self.pictures >= MOST_PICTURES or self.size >= MOST_BYTES:
             self.left_out += 1
             return element("span", f"({alt})", class_="absent")
@@ -44,7 +44,7 @@ class Album:
 
 
 def encoded(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """WebP of at most SIDE pixels on its longer side."""
+    """Encodes a picture as WebP of at most SIDE pixels on its longer side."""
     from PIL import Image
 
     picture = Image.fromarray(pixels)

@@ -19,7 +19,7 @@ _COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [25
 
 
 def draw_searches(exhibit: Searches, album: Album) -> Markup:
-    """A card a query, of a limited number of queries and of things found."""
+    """Returns a card a query, of a limited number of queries and of things found."""
     shown = exhibit.searches[:MOST_SEARCHES]
     cards = element("div", (_card(search, album) for search in shown), class_="cards")
     if len(shown) == len(exhibit.searches):
@@ -62,7 +62,8 @@ def _found(item: str | Picture, right: bool, score: float, rank: int, album: Alb
 
 
 def draw_score_maps(exhibit: ScoreMaps, album: Album) -> Markup:
-    """Each picture beside itself under its scores, with a ring around the highest; several texts share a picture."""
+    """Returns each picture beside itself under its scores, with a ring around the highest; several texts share a
+    picture."""
     shown = exhibit.maps[:MOST_MAPS]
     groups = (list(group) for _, group in groupby(shown, key=lambda one: one.picture.tobytes()))
     drawn = element("div", (_group(group, album) for group in groups), class_="maps")
@@ -97,7 +98,7 @@ def _place(row: int, column: int, shape: tuple[int, ...]) -> str:
 def overlay(
     picture: Picture, scores: Float[np.ndarray, "rows columns"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture in grey under the colours of its scores, between their least and greatest."""
+    """Returns the picture in grey under the colours of its scores, between their least and greatest."""
     from PIL import Image, ImageDraw
 
     scale = SIDE / max(picture.shape[:2])

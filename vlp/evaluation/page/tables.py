@@ -17,7 +17,7 @@ BARS_OF_A_SIDE = 12  # the best and the worst; all of them where there are no mo
 
 
 def scrolling(table: Markup, label: str) -> Markup:
-    """A table that may be wider than the page, which it then scrolls inside of, by keyboard too."""
+    """Returns a table that may be wider than the page, which it then scrolls inside of, by keyboard too."""
     return element("div", table, class_="scroll", role="region", tabindex="0", aria_label=label)
 
 
@@ -51,7 +51,7 @@ def _cell(cell: str, style: str | None) -> str:
 
 
 def draw_table(exhibit: Table) -> Markup:
-    """The first rows, with long cells shortened."""
+    """Returns the first rows, with long cells shortened."""
     rows = [[shorten(str(cell), MOST_CELL) for cell in row] for row in exhibit.rows[:MOST_ROWS]]
     table = grid(exhibit.head, rows, exhibit.title)
     if len(rows) == len(exhibit.rows):
@@ -60,12 +60,12 @@ def draw_table(exhibit: Table) -> Markup:
 
 
 def note(text: str) -> Markup:
-    """A remark under something."""
+    """Returns a remark under something."""
     return element("p", text, class_="note")
 
 
 def draw_bars(exhibit: Bars) -> Markup:
-    """Best first; of many, the best and the worst. Of equal shares, the one of more examples is further out."""
+    """Draws bars, best first; of many, the best and the worst, of equal shares the one of more examples further out."""
     shares, counts = np.asarray(exhibit.shares, float), np.asarray(exhibit.counts)
     known = np.flatnonzero(np.isfinite(shares))
     if not len(known):

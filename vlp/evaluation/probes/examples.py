@@ -39,7 +39,7 @@ class ClassExamples(_Examples):
     test_labels: Int[np.ndarray, " test"]
 
     def encoded(self, model: Encoder) -> ClassExamples:
-        """The same with embeddings."""
+        """Returns the same with embeddings."""
         return replace(self, train=_encode(model, *self.train_sets), test=_encode(model, self.test_set))
 
 
@@ -52,14 +52,14 @@ class TagExamples(_Examples):
     test_targets: Bool[np.ndarray, "test tags"]
 
     def encoded(self, model: Encoder) -> TagExamples:
-        """The same with embeddings."""
+        """Returns the same with embeddings."""
         return replace(self, train=_encode(model, *self.train_sets), test=_encode(model, self.test_set))
 
 
 def class_examples(
     name: str, train: EvaluationSet, validation: EvaluationSet | None, test: EvaluationSet
 ) -> ClassExamples:
-    """The labelled images of all three; classes are those of the training set.
+    """Returns the labelled images of all three; classes are those of the training set.
 
     Raises:
       ValueError: the training set has fewer than two classes, or another set none of them.
@@ -90,7 +90,7 @@ def class_examples(
 
 
 def tag_examples(train: EvaluationSet, validation: EvaluationSet | None, test: EvaluationSet) -> TagExamples:
-    """The images of all three that have tags; tags are those that both training and test set have."""
+    """Returns the images of all three that have tags; tags are those that both training and test set have."""
     names = sorted({tag for own in train.tags for tag in own} & {tag for own in test.tags for tag in own})
     number = {tag: place for place, tag in enumerate(names)}
     fitted = [(one, _tagged(one)) for one in (train, validation) if one is not None]

@@ -77,8 +77,8 @@ class Features(Evaluator):
         }
 
     def chance(self) -> dict[str, float]:
-        """Of features that say nothing: the answer is the most frequent class of the training set, or from as many
-        examples of each class any of them."""
+        """Returns the figures of features that say nothing: the answer is the most frequent class of the training set,
+        or from as many examples of each class any of them."""
         chance: dict[str, float] = {}
         for name in self.sets:
             for figure, value in self._chance_on(name).items():
@@ -86,7 +86,7 @@ class Features(Evaluator):
         return chance
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
-        """Whether each image was classified right; the average precision of each tag."""
+        """Tells whether each image was classified right; the average precision of each tag."""
         return {
             f"{self.name}/{name}/{figure}": values
             for name in self.sets
@@ -95,7 +95,7 @@ class Features(Evaluator):
         }
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """Of the linear probe: accuracy of each class, confusion, and the accuracies of the search."""
+        """Yields what the linear probe shows: accuracy of each class, confusion, and the accuracies of the search."""
         for name in self.sets:
             for answers in self._answers(model, name):
                 if answers.predicted is not None:
@@ -109,7 +109,7 @@ class Features(Evaluator):
                     yield Table(f"{name}: search for the penalty of {answers.part}", head, rows)
 
     def remarks(self, model: Encoder) -> list[str]:
-        """How penalties were chosen."""
+        """Returns how penalties were chosen."""
         return [
             f"{self.name}/{name}/{answers.part}: {answers.remark}"
             for name in self.sets

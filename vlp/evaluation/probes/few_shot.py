@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int, Int64
 
 
 def rank_in_class(labels: Int[np.ndarray, " n"], seed: int) -> Int64[np.ndarray, " n"]:
-    """The place of each example, from 0, in a random order of those of its class."""
+    """Returns the place of each example, from 0, in a random order of those of its class."""
     order = np.random.default_rng(seed).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     _, first, count = np.unique(labels[by_class], return_index=True, return_counts=True)
@@ -26,7 +26,7 @@ def few_shot_hits(
     penalty: float,
     draws: int = 3,
 ) -> Float64[np.ndarray, " q"]:
-    """How often each query is right over several draws of `shots` examples a class (all of a smaller class).
+    """Returns how often each query is right over several draws of `shots` examples a class (all of a smaller class).
 
     Draws are nested: the examples of fewer shots are among those of more. The classifier is scikit-learn's
     RidgeClassifier: targets of 1 and -1, squared errors, a free intercept.

@@ -14,7 +14,7 @@ Folds = Int64[np.ndarray, " n"]  # the fold that holds an example out, -1 for no
 
 
 def folds_of(labels: Int[np.ndarray, " n"]) -> Folds:
-    """Every fifth example of a class in one fold; where those are few, all examples in five stratified folds.
+    """Returns every fifth example of a class in one fold; where those are few, all examples in five stratified folds.
 
     Few is less than a tenth: most classes have fewer than five examples then, and the others alone would choose. A
     class's only example is never held out: nothing would be left to learn it from.
@@ -30,12 +30,12 @@ def folds_of(labels: Int[np.ndarray, " n"]) -> Folds:
 
 
 def last(parts: list[np.ndarray]) -> Folds:
-    """The last part in one fold: the validation set, which stands behind the training set."""
+    """Returns the last part in one fold: the validation set, which stands behind the training set."""
     return np.repeat(np.array([-1] * (len(parts) - 1) + [0], np.int64), [len(part) for part in parts])
 
 
 def in_words(folds: Folds) -> str:
-    """What a penalty was chosen on."""
+    """Returns what a penalty was chosen on."""
     count, held_out = len(np.unique(folds[folds >= 0])), int((folds >= 0).sum())
     if count > 1:
         return f"{held_out:,} of {len(folds):,} examples in {count} folds, each predicted without its own"

@@ -29,13 +29,13 @@ MEMORY = 10  # updates that L-BFGS remembers, as in scikit-learn
 
 
 def cross_entropy(scores: Float[Array, "n outputs"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
-    """Of the softmax over classes."""
+    """Returns the cross-entropy of the softmax over classes."""
     own = jnp.arange(scores.shape[1]) == labels[:, None]
     return jax.nn.logsumexp(scores, axis=1) - jnp.where(own, scores, 0).sum(axis=1)
 
 
 def squared_hinge(scores: Float[Array, "n outputs"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
-    """Of each class against the rest, summed over classes."""
+    """Returns the squared hinge of each class against the rest, summed over classes."""
     own = jnp.arange(scores.shape[1]) == labels[:, None]
     return (jnp.maximum(0, 1 - jnp.where(own, scores, -scores)) ** 2).sum(axis=1)
 
@@ -54,7 +54,7 @@ SVM = Kind(squared_hinge, 2.0, penalised_bias=True)  # as in LIBLINEAR
 
 
 class LinearModel(NamedTuple):
-    """What was fitted; `iterations` of L-BFGS, and whether they ended at the optimum."""
+    """Holds what was fitted; `iterations` of L-BFGS, and whether they ended at the optimum."""
 
     weights: Float64[np.ndarray, "dim outputs"]
     bias: Float64[np.ndarray, " outputs"]
@@ -62,7 +62,7 @@ class LinearModel(NamedTuple):
     converged: bool = True
 
     def scores(self, features: Float[np.ndarray, "n dim"]) -> Float64[np.ndarray, "n outputs"]:
-        """One for every output."""
+        """Returns a score for every output."""
         return features.astype(np.float64) @ self.weights + self.bias
 
 
@@ -114,7 +114,7 @@ class LinearProbe:
         weights: Float[np.ndarray, " n"] | None = None,
         start: LinearModel | None = None,
     ) -> LinearModel:
-        """The optimum for one penalty.
+        """Returns the optimum for one penalty.
 
         Args:
           penalty: above 0.

@@ -9,12 +9,12 @@ LOWEST, DECADES = -6, 12  # from 1e-6 to 1e6: 96 steps
 
 
 def penalty_at(place: int) -> float:
-    """The penalty at a place from 0 to 96, evenly spaced in its logarithm."""
+    """Returns the penalty at a place from 0 to 96, evenly spaced in its logarithm."""
     return 10.0 ** (LOWEST + place / STEPS_PER_DECADE)
 
 
 def search_penalty(score: Callable[[int], float]) -> dict[int, float]:
-    """Scores of the places that were looked at: every 16th, then both sides of the best in halves of that.
+    """Returns scores of the places that were looked at: every 16th, then both sides of the best in halves of that.
 
     Args:
       score: of the fit with the penalty at a place, on examples it has not seen; asked once for each place, first
@@ -33,10 +33,11 @@ def search_penalty(score: Callable[[int], float]) -> dict[int, float]:
 
 
 def best_place(scores: dict[int, float]) -> int:
-    """The place of the highest score; of equal ones the highest penalty, which is the simplest classifier."""
+    """Returns the place of the highest score; of equal ones the highest penalty, which is the simplest classifier."""
     return max(scores, key=lambda place: (scores[place], place))
 
 
 def at_edge(scores: dict[int, float]) -> str:
-    """'lowest' or 'highest' where the best place is the end of the range: the best penalty may lie beyond; else ''."""
+    """Returns 'lowest' or 'highest' where the best place is the end of the range: the best penalty may lie beyond; else
+    ''."""
     return {0: "lowest", STEPS_PER_DECADE * DECADES: "highest"}.get(best_place(scores), "") if scores else ""

@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one part of the suite found.
+    """Holds what one part of the suite found.
 
     Attributes:
       part: its name.
@@ -60,12 +60,12 @@ class Answers:
 
 
 def class_answers(part: str, examples: ClassExamples, settings: Settings, fitted: Fitted) -> Answers:
-    """Of 'linear_probe', 'knn', 'svm' or 'few_shot'."""
+    """Returns the answers of 'linear_probe', 'knn', 'svm' or 'few_shot'."""
     return _CLASSIFIERS[part](examples, settings, fitted)
 
 
 def tag_answers(examples: TagExamples) -> Answers:
-    """Mean average precision over tags of a ridge regression onto each, its penalty chosen for all together.
+    """Returns mean average precision over tags of a ridge regression onto each, its penalty chosen for all together.
 
     Squared errors have their optimum in closed form, whatever the number of tags; a logistic regression for each of
     some hundred rare tags takes a thousand times as long, to rank images no better.
@@ -105,7 +105,7 @@ def tag_answers(examples: TagExamples) -> Answers:
 def searched_fit(
     probe: LinearProbe, folds: Folds, hits: Callable[[LinearModel, Bool[np.ndarray, " n"]], np.ndarray]
 ) -> tuple[LinearModel, dict[int, float]]:
-    """The fit to all rows with the penalty that does best on rows not fitted to, and the scores of the search.
+    """Returns the fit to all rows with the penalty that does best on rows not fitted to, and the scores of the search.
 
     Each fit begins where that of the nearest penalty ended, which changes how long it takes and nothing else. Where
     nothing is held out there is no search, and the penalty is UNSEARCHED.

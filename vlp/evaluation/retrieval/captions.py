@@ -30,7 +30,8 @@ def retrieval_ranks(
     texts: Float[np.ndarray, "texts dim"],
     pairs: Int[np.ndarray, "pairs 2"],
 ) -> dict[str, Int64[np.ndarray, " queries"]]:
-    """The rank (from 1) of every query's best right answer, by direction, for unit rows and (image, text) pairs.
+    """Returns the rank (from 1) of every query's best right answer, by direction, for unit rows and (image, text)
+    pairs.
 
     text_to_image asks every pair's text for that pair's image among all images; image_to_text asks every
     image that has a text for any of its texts among all texts.
@@ -50,7 +51,7 @@ def retrieval_figures(
     pairs: Int[np.ndarray, "pairs 2"],
     ks: Sequence[int],
 ) -> dict[str, float]:
-    """`<direction>/recall@<k>`, `median_rank` and `mean_rank` of `retrieval_ranks`, and `rsum`.
+    """Returns `<direction>/recall@<k>`, `median_rank` and `mean_rank` of `retrieval_ranks`, and `rsum`.
 
     `rsum` adds up the recalls of both directions (Faghri et al. 2018, VSE++, and all after it): shares here,
     as the recalls are, where papers add per cent.
@@ -72,7 +73,7 @@ def _figures(
 def retrieval_chance(
     pairs: Int[np.ndarray, "pairs 2"], images: int, texts: int, ks: Sequence[int]
 ) -> dict[str, float]:
-    """The same figures when every query orders its candidates at random."""
+    """Returns the same figures when every query orders its candidates at random."""
     _, own = np.unique(pairs[:, 0], return_counts=True)
     directions = (("text_to_image", [1], images), ("image_to_text", own.tolist(), texts))
     chance: dict[str, float] = {}
@@ -84,7 +85,7 @@ def retrieval_chance(
 
 
 def with_rsum(figures: dict[str, float]) -> dict[str, float]:
-    """The figures and the sum of all recalls among them."""
+    """Returns the figures and the sum of all recalls among them."""
     return {**figures, "rsum": sum(value for name, value in figures.items() if "/recall@" in name)}
 
 
@@ -123,7 +124,7 @@ class Retrieval(Evaluator):
         )
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
-        """Of every query whether it found its answer among the first k, and the rank."""
+        """Tells of every query whether it found its answer among the first k, and the rank."""
         found: dict[str, Float[np.ndarray, " queries"]] = {}
         for where, name, part in self._galleries():
             for direction, ranks in self._ranks(model, where, name, part).items():
@@ -132,7 +133,7 @@ class Retrieval(Evaluator):
         return found
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """Some searches of every set in both directions, and a table of languages."""
+        """Yields some searches of every set in both directions, and a table of languages."""
         for name in self.sets:
             whole = whole_gallery(name, self.data[name])
             yield from searches(name, pictures_of(self.data[name]), whole, *self._rows(model, name, whole))

@@ -24,7 +24,7 @@ def compose(
     rule: str = "sum",
     text_weight: float = 0.5,
 ) -> Float64[np.ndarray, "n dim"]:
-    """A unit row for each pair of unit rows: the weighted sum, or the point of the arc between them (slerp).
+    """Returns a unit row for each pair of unit rows: the weighted sum, or the point of the arc between them (slerp).
 
     "sum" is (1 - w) image + w text, normalised (ALIGN, Jia et al. 2021, with w = 1/2); "slerp" is
     sin((1 - w) a) / sin(a) image + sin(w a) / sin(a) text, a being their angle (Jang et al. 2024).
@@ -72,7 +72,7 @@ class ComposedRetrieval(Evaluator):
         return {name: float(np.mean(values)) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
-        """Of every query whether it found a target among the first k."""
+        """Tells of every query whether it found a target among the first k."""
         found: dict[str, Float[np.ndarray, " queries"]] = {}
         for name in self.sets:
             queries = self._queries(name)
@@ -97,7 +97,7 @@ class ComposedRetrieval(Evaluator):
         return chance
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """What some queries, evenly spread, find: a search for each of their references, under their texts."""
+        """Yields what some queries, evenly spread, find: a search for each of their references, under their texts."""
         for name in self.sets:
             queries, pictures = self._queries(name), pictures_of(self.data[name])
             rows = self._rows(model, name, queries)[""]

@@ -18,7 +18,7 @@ REFERENCE, TEXT, TARGET = (
 
 
 class ComposedQuery(NamedTuple):
-    """What to look for: something like the reference image, changed as the text says.
+    """Holds what to look for: something like the reference image, changed as the text says.
 
     `reference` and `targets` are places in the evaluation set; each of the targets is right.
     """
@@ -78,7 +78,8 @@ def _read(entry: Any, places: Mapping[str, int], where: str) -> ComposedQuery:
 
 
 def tag_queries(data: EvaluationSet) -> list[ComposedQuery]:
-    """One query for each image that has a label: another image of that label, but with a tag that this one lacks.
+    """Returns one query for each image that has a label: another image of that label, but with a tag that this one
+    lacks.
 
     Of all such tags the one that most images of other labels have: it takes image and text together to find the
     right ones.

@@ -16,12 +16,12 @@ SHOWN, FOUND = 8, 5  # searches of a set, and answers of each
 
 
 def spread(count: int, most: int = SHOWN) -> Int64[np.ndarray, " chosen"]:
-    """At most `most` of `count` places, evenly spread from the first to the last."""
+    """Returns at most `most` of `count` places, evenly spread from the first to the last."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def pictures_of(data: EvaluationSet) -> Sequence[Any]:
-    """What stands for each image: itself, or its id in a set that holds embeddings in the place of images.
+    """Returns what stands for each image: itself, or its id in a set that holds embeddings in the place of images.
 
     Pictures are taken by their places: those of a large set are decoded when they are.
     """
@@ -36,7 +36,8 @@ def search(
     places: Int[np.ndarray, " c"],
     right: Bool[np.ndarray, " c"],
 ) -> Search:
-    """What stands first for one query; of equal scores the first candidate. `places` are the candidates' in `shown`."""
+    """Returns what stands first for one query; of equal scores the first candidate. `places` are the candidates' in
+    `shown`."""
     scores = candidates.astype(np.float64) @ row.astype(np.float64)
     best = np.argsort(-scores, kind="stable")[:FOUND]
     return Search(query, [shown[place] for place in places[best]], right[best], scores[best])
@@ -49,7 +50,7 @@ def searches(
     images: Float[np.ndarray, "images dim"],
     texts: Float[np.ndarray, "texts dim"],
 ) -> Iterator[Searches]:
-    """In both directions, from images evenly spread over the set.
+    """Yields searches in both directions, from images evenly spread over the set.
 
     Their captions are taken in turn, the first of one image and the second of the next: easy ones and hard ones,
     for sources put short names first and long descriptions after.
@@ -75,7 +76,7 @@ def language_table(
     figures: Mapping[str, Sequence[Mapping[str, float]]],
     ks: Sequence[int],
 ) -> Table:
-    """A row for each language: recalls, and behind them the gap in mean recall to English on the same images.
+    """Returns a row for each language: recalls, and behind them the gap in mean recall to English on the same images.
 
     Args:
       name: of the set.

@@ -27,7 +27,7 @@ class Gallery(NamedTuple):
 
 
 def gallery(captions: Sequence[Sequence[str]], rows: Iterable[int] | None = None) -> Gallery:
-    """Distinct captions of some images (None is all), in order of appearance; pairs are sorted by image."""
+    """Returns distinct captions of some images (None is all), in order of appearance; pairs are sorted by image."""
     chosen = range(len(captions)) if rows is None else list(rows)
     index: dict[str, int] = {}
     pairs = [
@@ -39,7 +39,7 @@ def gallery(captions: Sequence[Sequence[str]], rows: Iterable[int] | None = None
 
 
 def whole_gallery(name: str, data: EvaluationSet) -> Gallery:
-    """All images and captions of a set.
+    """Returns all images and captions of a set.
 
     Raises:
         ValueError: it has no captions.
@@ -51,7 +51,7 @@ def whole_gallery(name: str, data: EvaluationSet) -> Gallery:
 
 
 def folds(name: str, data: EvaluationSet, count: int) -> list[Gallery]:
-    """Consecutive images in `count` equal parts, as nearly as it goes: of COCO's 5,000 five give "1K".
+    """Returns consecutive images in `count` equal parts, as nearly as it goes: of COCO's 5,000 five give "1K".
 
     Raises:
         ValueError: a fold without captions.
@@ -65,7 +65,7 @@ def folds(name: str, data: EvaluationSet, count: int) -> list[Gallery]:
 
 
 def in_language(name: str, data: EvaluationSet, language: str) -> tuple[Gallery, Gallery]:
-    """The captions in a language with the images that have one, and English captions of the same images.
+    """Returns the captions in a language with the images that have one, and English captions of the same images.
 
     There are as many English ones of an image, its first, as it has in the language, so that neither is the
     easier search.

@@ -23,7 +23,7 @@ def precisions(
     *,
     block_size: int = 256,
 ) -> tuple[Float64[np.ndarray, " q"], Bool[np.ndarray, " q"]]:
-    """Average precision of each query over all other rows, and whether the first of these is of its class.
+    """Returns average precision of each query over all other rows, and whether the first of these is of its class.
 
     AP is the mean, over the right ones, of the share of right ones among all that stand no later. Wrong ones
     with an equal score, or one that is not a number, stand before the right one.
@@ -76,7 +76,7 @@ class ImageRetrieval(Evaluator):
         return {name: float(np.mean(values)) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
-        """Of every query its average precision, and whether the first one found is right."""
+        """Returns of every query its average precision, and whether the first one found is right."""
         found: dict[str, Float[np.ndarray, " queries"]] = {}
         for name in self.sets:
             classes, queries = self._classes(name)
@@ -99,7 +99,7 @@ class ImageRetrieval(Evaluator):
         return chance
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """Some images, evenly spread over the set, and what stands next to them."""
+        """Yields some images, evenly spread over the set, and what stands next to them."""
         for name in self.sets:
             classes, queries = self._classes(name)
             pictures = pictures_of(self.data[name])

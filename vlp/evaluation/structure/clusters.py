@@ -23,7 +23,7 @@ SHOWN = 20  # clusters
 
 
 def clusters_of(rows: Float[np.ndarray, "n dim"], k: int, *, iterations: int) -> Int32[np.ndarray, " n"]:
-    """The cluster of each unit row by spherical k-means; each process finds the same, alone."""
+    """Returns the cluster of each unit row by spherical k-means; each process finds the same, alone."""
     settings, mesh = KMeans(k=k, iterations=iterations, spherical=True), local_mesh()
     with jax.set_mesh(mesh):
         found = cluster(rows, settings, mesh)
@@ -32,8 +32,8 @@ def clusters_of(rows: Float[np.ndarray, "n dim"], k: int, *, iterations: int) ->
 
 
 def cluster_figures(clusters: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> dict[str, float]:
-    """Adjusted Rand index and adjusted mutual information, both 0 for chance and 1 for the classes themselves, and
-    the accuracy of the best one-to-one matching of clusters and classes."""
+    """Returns adjusted Rand index and adjusted mutual information, both 0 for chance and 1 for the classes themselves,
+    and the accuracy of the best one-to-one matching of clusters and classes."""
     from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
     return {
@@ -68,12 +68,12 @@ class Clusters(Evaluator):
         }
 
     def chance(self) -> dict[str, float]:
-        """Zero for what is adjusted; the best matching of random clusters has no simple expectation."""
+        """Returns zero for what is adjusted; the best matching of random clusters has no simple expectation."""
         adjusted = ("adjusted_rand", "adjusted_mutual_information")
         return {f"{self.name}/{name}/{figure}": 0.0 for name in self.sets for figure in adjusted}
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
-        """The largest clusters and what they are made of."""
+        """Yields the largest clusters and what they are made of."""
         for name in self.sets:
             classes, _, indices = self._classes(name)
             clusters = self._clusters(model, name)

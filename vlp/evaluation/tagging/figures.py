@@ -18,13 +18,13 @@ Targets = Int[np.ndarray, "images labels"]
 
 
 def settled(scores: Scores, targets: Targets) -> Float64[np.ndarray, "images labels"]:
-    """Scores of which those closer than TIE are equal; what is not a number counts against the model."""
+    """Returns scores of which those closer than TIE are equal; what is not a number counts against the model."""
     rounded = np.round(scores.astype(np.float64) / TIE) * TIE
     return np.where(np.isnan(rounded), np.where(targets > 0, -np.inf, np.inf), rounded)
 
 
 def average_precision(scores: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> float:
-    """The area under the steps of precision over recall: equal scores are one step, nothing is interpolated.
+    """Returns the area under the steps of precision over recall: equal scores are one step, nothing is interpolated.
 
     Operation by operation that of scikit-learn's `average_precision_score`; at least one must be right.
     """
@@ -35,7 +35,8 @@ def average_precision(scores: Float[np.ndarray, " n"], right: Bool[np.ndarray, "
 
 
 def best_f1(scores: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> tuple[float, float]:
-    """The highest F1 of any threshold, and that threshold, which what is right must reach; the highest of equals."""
+    """Returns the highest F1 of any threshold, and that threshold, which what is right must reach; the highest of
+    equals."""
     hits, taken = _steps(scores, right)
     f1 = 2 * hits / (taken + hits[-1])
     best = int(f1.argmax())
@@ -43,22 +44,22 @@ def best_f1(scores: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> t
 
 
 def average_precisions(scores: Scores, targets: Targets) -> Float64[np.ndarray, " positive_labels"]:
-    """Of every label that some image has, over the images where it was verified. Their mean is macro mAP."""
+    """Returns that of every label some image has, over the images where it was verified; their mean is macro mAP."""
     return _each(average_precision, scores.T, targets.T)
 
 
 def image_average_precisions(scores: Scores, targets: Targets) -> Float64[np.ndarray, " positive_images"]:
-    """Of every image that has a label, over its verified labels."""
+    """Returns the average precision of every image that has a label, over its verified labels."""
     return _each(average_precision, scores, targets)
 
 
 def best_f1s(scores: Scores, targets: Targets) -> Float64[np.ndarray, " positive_labels"]:
-    """The highest F1 of every label that some image has, each at a threshold of its own."""
+    """Returns the highest F1 of every label that some image has, each at a threshold of its own."""
     return _each(lambda own, right: best_f1(own, right)[0], scores.T, targets.T)
 
 
 def variable_top_k(scores: Scores, targets: Targets) -> Float64[np.ndarray, " positive_images"]:
-    """Of an image with k labels: which share of its k best-scored labels is right.
+    """Returns, of an image with k labels, which share of its k best-scored labels is right.
 
     "Re-assessing ImageNet: how aligned is its single-label assumption with its multi-label nature?" Among equal
     scores wrong labels come first, so that a collapsed model earns nothing. Images without a label are left out.
@@ -69,24 +70,24 @@ def variable_top_k(scores: Scores, targets: Targets) -> Float64[np.ndarray, " po
 
 
 def mean_by_count(values: Float[np.ndarray, " n"], count: Int[np.ndarray, " n"]) -> float:
-    """First within the images with equally many labels, then over these groups."""
+    """Averages first within the images with equally many labels, then over these groups."""
     _, group, size = np.unique(count, return_inverse=True, return_counts=True)
     return float(np.mean(np.bincount(group, weights=values) / size))
 
 
 def real_accuracy(scores: Scores, targets: Targets) -> Float64[np.ndarray, " positive_images"]:
-    """1 where the best-scored label is any of the image's (ReaL accuracy, arXiv 2006.07159)."""
+    """Returns 1 where the best-scored label is any of the image's (ReaL accuracy, arXiv 2006.07159), else 0."""
     return _right_by_rank(scores, targets)[:, 0].astype(np.float64)
 
 
 def label_counts(targets: Targets) -> Int64[np.ndarray, " positive_images"]:
-    """How many labels each image has, without those that have none."""
+    """Returns how many labels each image has, without those that have none."""
     count = (targets > 0).sum(axis=1)
     return count[count > 0]
 
 
 def chance_average_precision(right: int, verified: int) -> float:
-    """Expected average precision of a random order without ties.
+    """Returns expected average precision of a random order without ties.
 
     The step at rank i adds a right one with probability right / verified, and the i - 1 before it are right with
     probability (right - 1) / (verified - 1) each; the mean of their precision over all i.

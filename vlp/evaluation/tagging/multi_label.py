@@ -170,7 +170,7 @@ class MultiLabel(Evaluator):
 def multi_label_outcomes(
     scores: Float[np.ndarray, "images labels"], targets: Int8[np.ndarray, "images labels"]
 ) -> dict[str, Float64[np.ndarray, " queries"]]:
-    """What the figures that are means are means of: labels, for macro mAP and F1, or images."""
+    """Returns what the figures that are means are means of: labels, for macro mAP and F1, or images."""
     return {
         "mean_average_precision": figures_of.average_precisions(scores, targets),
         "mean_average_precision_per_image": figures_of.image_average_precisions(scores, targets),
@@ -183,7 +183,7 @@ def multi_label_outcomes(
 def multi_label_figures(
     scores: Float[np.ndarray, "images labels"], targets: Int8[np.ndarray, "images labels"]
 ) -> dict[str, float]:
-    """All figures of `settled` scores. `best_f1` has one threshold for all labels."""
+    """Returns all figures of `settled` scores. `best_f1` has one threshold for all labels."""
     means = multi_label_outcomes(scores, targets)
     by_count = figures_of.mean_by_count(means["variable_top_k"], figures_of.label_counts(targets))
     known = targets != 0
@@ -195,8 +195,8 @@ def multi_label_figures(
 
 
 def multi_label_chance(targets: Int8[np.ndarray, "images labels"]) -> dict[str, float]:
-    """The same for random scores. F1 is that of saying yes to everything; random scores with the best threshold reach
-    a little more where a label has few images."""
+    """Returns the same for random scores. F1 is that of saying yes to everything; random scores with the best threshold
+    reach a little more where a label has few images."""
     right, known = targets > 0, targets != 0
     rows, columns = right.any(axis=1), right.any(axis=0)
     shares = right[rows].sum(axis=1) / known[rows].sum(axis=1)

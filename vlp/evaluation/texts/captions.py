@@ -39,7 +39,7 @@ def nearest_captions(
 def caption_centroids(
     captions: Sequence[str], nearest: Int[np.ndarray, "images count"], encode: EncodeTexts
 ) -> Float64[np.ndarray, "images dim"]:
-    """The unit mean of the captions that `nearest_captions` found for each image."""
+    """Returns the unit mean of the captions that `nearest_captions` found for each image."""
     used, place = np.unique(nearest, return_inverse=True)
     rows = encode([captions[index] for index in used]).astype(np.float64)[place.reshape(nearest.shape)]
     return unit(rows.mean(axis=1))
@@ -57,7 +57,7 @@ class _Encoded:
 
 
 def read_captions(path: str, column: str = "captions") -> list[str]:
-    """Distinct captions in the order of the files.
+    """Reads the distinct captions of files, in their order.
 
     Args:
         path: a file or a pattern; relative to the working directory or the project.
@@ -80,7 +80,7 @@ def read_captions(path: str, column: str = "captions") -> list[str]:
 
 
 def caption_files(path: str) -> list[Path]:
-    """The files of the path.
+    """Returns the files of the path.
 
     Raises:
         ValueError: there is none.

@@ -11,7 +11,7 @@ from jaxtyping import Int
 def labelled_classes(
     name: str, labels: Sequence[str]
 ) -> tuple[list[str], Int[np.ndarray, " labelled"], Int[np.ndarray, " labelled"]]:
-    """Distinct labels of a set, sorted; the rows that have one; the class index of each of those rows.
+    """Returns distinct labels of a set, sorted; the rows that have one; the class index of each of those rows.
 
     Raises:
         ValueError: no row has a label.

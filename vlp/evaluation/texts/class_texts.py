@@ -19,7 +19,7 @@ def texts_of_classes(
     templates: Sequence[str],
     descriptions: Mapping[str, Sequence[str]],
 ) -> list[list[str]]:
-    """For each class its name in all templates and then its descriptions, looked up by label or by name.
+    """Returns for each class its name in all templates and then its descriptions, looked up by label or by name.
 
     A class is left without a text only where there are no templates and no description of it.
     """
@@ -43,7 +43,7 @@ def encode_names(
 def class_embeddings(
     prompts: Float[np.ndarray, "classes templates dim"],
 ) -> Float64[np.ndarray, "classes dim"]:
-    """Unit rows: the normalised mean of normalised prompt embeddings (Radford et al. 2021)."""
+    """Returns unit rows: the normalised mean of normalised prompt embeddings (Radford et al. 2021)."""
     return unit(unit(prompts.astype(np.float64)).mean(axis=1))
 
 
@@ -79,7 +79,7 @@ def pooled(
     pooling: str,
     logit_scale: float,
 ) -> ClassTexts:
-    """What images are compared with.
+    """Returns what images are compared with.
 
     Args:
         texts: of each class, at least one.
@@ -103,7 +103,7 @@ def pooled(
 
 
 def unit(rows: Float64[np.ndarray, "*batch dim"]) -> Float64[np.ndarray, "*batch dim"]:
-    """Rows of length one; a zero row stays zero: it then ties with everything, which never counts as a hit."""
+    """Returns rows of length one; a zero row stays zero: it then ties with everything, which never counts as a hit."""
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.finfo(np.float64).tiny)
 
 

@@ -36,7 +36,7 @@ def load_descriptions(path: str) -> dict[str, list[str]]:
 
 
 def characteristic_tags(examples: Iterable[tuple[str, Sequence[str]]], count: int) -> dict[str, list[str]]:
-    """For each label, sorted, the tags that tell it from the others, the most telling first.
+    """Returns for each label, sorted, the tags that tell it from the others, the most telling first.
 
     Tags are ordered by their part in the divergence of the label's tags from everyone's: share in the label x
     log(share in the label / share among all); one that is as frequent elsewhere is left out.
@@ -59,7 +59,7 @@ def characteristic_tags(examples: Iterable[tuple[str, Sequence[str]]], count: in
 
 
 def describe(name: str, attributes: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Every attribute in every template, in which {name} and {attribute} stand for them."""
+    """Returns every attribute in every template, in which {name} and {attribute} stand for them."""
     return [
         template.replace("{attribute}", attribute).replace("{name}", name)
         for attribute in attributes

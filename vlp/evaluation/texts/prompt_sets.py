@@ -9,7 +9,7 @@ _FOLDER = resources.files("vlp.evaluation.texts") / "prompts"
 
 
 def known_prompt_sets() -> list[str]:
-    """Names that `load_prompt_set` takes, sorted."""
+    """Returns names that `load_prompt_set` takes, sorted."""
     files = (file.name for file in _FOLDER.iterdir())
     return sorted(name.removesuffix(".json") for name in files if name.endswith(".json"))
 
@@ -27,5 +27,5 @@ def load_prompt_set(name: str) -> tuple[str, ...]:
 
 
 def fill(template: str, class_name: str) -> str:
-    """The prompt: braces inside the class name are left alone, unlike with str.format."""
+    """Fills a prompt: braces inside the class name are left alone, unlike with str.format."""
     return template.replace("{}", class_name)

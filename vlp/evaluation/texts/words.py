@@ -26,7 +26,7 @@ _LETTERS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
 
 def singular(word: str) -> str:
-    """The singular of a lower-case English word, by its ending; what does not look like a plural stays."""
+    """Returns the singular of a lower-case English word, by its ending; what does not look like a plural stays."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if not word.endswith("s") or len(word) < 4 or word in _SINGULAR_WITH_S or word[-2:] in ("ss", "us", "is"):
@@ -39,12 +39,12 @@ def singular(word: str) -> str:
 
 
 def bare_words(text: str) -> list[str]:
-    """Every word in lower case and singular: how names are compared."""
+    """Returns every word in lower case and singular: how names are compared."""
     return [singular(word) for word in _LETTERS.findall(re.sub(r"[_-]", " ", text.lower()).replace("'s", ""))]
 
 
 def candidate_words(captions: Sequence[Sequence[str]], *, min_count: int = 2) -> list[str]:
-    """What an image may be called by the `naming_words` of its captions, in order of appearance.
+    """Returns what an image may be called by the `naming_words` of its captions, in order of appearance.
 
     Words that stand at least `min_count` times in all captions together, or as often as the most frequent one where
     that is less. Without any, `FALLBACK`.
@@ -55,6 +55,7 @@ def candidate_words(captions: Sequence[Sequence[str]], *, min_count: int = 2) ->
 
 
 def naming_words(caption: str) -> list[str]:
-    """The words of a caption, of three letters or more, that may name something; each as often as it stands there."""
+    """Returns the words of a caption, of three letters or more, that may name something; each as often as it stands
+    there."""
     words = bare_words(_NOISE.sub(" ", caption))
     return [w for w in words if len(w) >= 3 and w not in _FUNCTION_WORDS and w not in _ABOUT_PICTURES]
