@@ -19,7 +19,7 @@ from ml_collections import FrozenConfigDict
 
 @dataclasses.dataclass(frozen=True)
 class JobOptions:
-    """What every job is given.
+    """Holds what every job is given.
 
     Attributes:
       config: resolved, validated and frozen.
@@ -58,7 +58,7 @@ class Job:
 
 
 def available() -> dict[str, Job]:
-    """Every job by name, read from the files of this folder."""
+    """Returns every job by name, read from the files of this folder."""
     files = sorted(Path(__file__).parent.glob("[!_]*.py"))
     return {file.stem: _describe(file) for file in files}
 

@@ -30,7 +30,7 @@ LONGEST = 400
 
 @contextlib.contextmanager
 def in_one_line() -> Iterator[None]:
-    """Around a job: what a disk refuses becomes a ConfigError, whatever library met it.
+    """Turns what a disk refuses during a job into a ConfigError, whatever library met it.
 
     Raises:
       ConfigError: names the file where the error does, the reason, and what to do.

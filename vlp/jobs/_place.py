@@ -9,5 +9,5 @@ from vlp.jobs import JobOptions
 
 
 def place_of(options: JobOptions) -> Path:
-    """The folder of --workdir where one is named, else of the run whose checkpoint is read."""
+    """Returns the folder of --workdir where one is named, else of the run whose checkpoint is read."""
     return options.workdir if options.workdir_argument else run_of(options.checkpoint)

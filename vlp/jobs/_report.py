@@ -33,7 +33,7 @@ def ablations(config: Any) -> list[str]:
 
 
 def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
-    """The table of results beside chance, where everything is, and two ablations to try."""
+    """Returns the table of results beside chance, where everything is, and two ablations to try."""
     workdir = options.workdir
     results = read_figures(workdir / "results.json") if (workdir / "results.json").exists() else {}
     chance = chance_levels(evaluators) if results else {}

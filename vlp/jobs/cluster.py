@@ -108,7 +108,7 @@ def _cluster(embeddings: Embeddings, settings: Any, mesh: Mesh, output: Path) ->
 
 
 def kmeans_settings(settings: Any) -> KMeans:
-    """The k-means that the section `cluster` of a config describes."""
+    """Returns the k-means that the section `cluster` of a config describes."""
     names = ("k", "iterations", "init", "spherical", "seed", "chunk_points", "chunk_centres")
     return KMeans(**{name: settings[name] for name in names})
 

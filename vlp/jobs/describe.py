@@ -52,7 +52,7 @@ def run(options: JobOptions) -> int:
 
 
 def labels_and_tags(data: Any) -> Iterator[tuple[str, Sequence[str]]]:
-    """Of every record of the sources that have a weight.
+    """Yields label and tags of every record of the sources that have a weight.
 
     Args:
       data: `data` of the config.

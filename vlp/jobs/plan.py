@@ -80,19 +80,19 @@ class Planner:
         return step, estimate(config, step, self.topology, self.peak), fits
 
     def limit(self, step: CompiledStep) -> int | None:
-        """Bytes of memory a device has, as the compiler or else the table of chips says."""
+        """Returns bytes of memory a device has, as the compiler or else the table of chips says."""
         chip = self.topology.chip
         return step.limit or (chip.memory // chip.devices if chip else None)
 
     def plan(self) -> int:
-        """The plan of the config as it is."""
+        """Plans the config as it is, and prints and writes the plan."""
         step, figures, fits = self.attempt(self.config)
         print(plan_report(self.config, self.topology, step, figures, self.limit(step)))
         self.write([Trial({}, step, figures, fits)])
         return 0
 
     def suggest(self) -> int:
-        """The plans of variants, the best of them in full."""
+        """Plans variants, and prints the best of them in full."""
         print(
             f"{self.config.name} on {self.topology.name}: memory a device, and a step by the estimate",
             flush=True,
@@ -117,7 +117,7 @@ class Planner:
         return 0
 
     def write(self, plans: list[Trial]) -> None:
-        """All figures as JSON, for scripts."""
+        """Writes all figures as JSON, for scripts."""
         path = Path(self.options.output or self.options.workdir / "plan.json")
         rows = [
             {

@@ -77,7 +77,7 @@ def _before(replayed: Run, folder: Path, step: int) -> tuple[TrainState, dict[st
 
 
 def layers(params: PyTree, gradients: PyTree) -> Iterator[tuple[str, float, float, int]]:
-    """By parameter and layer: path, norm, norm of the gradient, and how many of its numbers are not finite."""
+    """Yields parameter and layer with the norm, that of the gradient, and how many of its numbers are not finite."""
     leaves = zip(tree_paths(params), *map(jax.tree.leaves, jax.device_get((params, gradients))), strict=True)
     for path, parameter, gradient in leaves:
         if STACKED not in path.split("/"):

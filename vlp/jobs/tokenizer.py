@@ -50,7 +50,7 @@ def run(options: JobOptions) -> int:
 
 
 def training_captions(data: Any) -> Iterator[str]:
-    """Every text that training may show, source by source in the order of the records in use.
+    """Yields every text that training may show, source by source in the order of the records in use.
 
     Args:
       data: `data` of the config.

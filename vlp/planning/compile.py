@@ -42,7 +42,7 @@ NEEDED_OF = (
 
 @dataclasses.dataclass(frozen=True)
 class CompiledStep:
-    """What is known of a step. Memory in bytes a device; what the compiler did not say is None.
+    """Holds what is known of a step. Memory in bytes a device; what the compiler did not say is None.
 
     Attributes:
       mesh: sizes of its axes.
@@ -126,7 +126,7 @@ def compile_step(
 
 
 def abstract_batch(config: Any, fields: tuple[str, ...], mesh: Mesh, shapes: FieldShapes) -> PyTree:
-    """A batch as the step sees it, without its numbers."""
+    """Returns a batch as the step sees it, without its numbers."""
     known = {**_view_shapes(config), **shapes}
     unknown = [name for name in fields if name not in known]
     if unknown:
@@ -159,7 +159,7 @@ def _frozen_shapes(given: Given | None) -> dict[str, tuple[tuple[int, ...], Any]
 
 
 def held_bytes(training: Training, batch: PyTree) -> dict[str, int]:
-    """Bytes a device of what a step is given, by kind."""
+    """Returns bytes a device of what a step is given, by kind."""
     state = training.abstract_state
     kinds = {
         "parameters": state.params,
@@ -204,7 +204,8 @@ def _bytes_of(size: str) -> int:
 
 
 def read_costs(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[Program | None, bool]:
-    """The costs of a compiled program, None where it cannot be read; and whether it was compiled again for that."""
+    """Returns the costs of a compiled program, None where it cannot be read; and whether it was compiled again for
+    that."""
     try:
         return read_program(compiled.as_text() or ""), False
     except jax.errors.JaxRuntimeError as error:

@@ -23,7 +23,8 @@ class Demand(NamedTuple):
 
 
 def demand(config: Any, workdir: Path) -> Demand:
-    """What a run in the workdir has measured with this model, else an estimate from FLOPs and an assumed MFU."""
+    """Returns what a run in the workdir has measured with this model, else an estimate from FLOPs and an assumed
+    MFU."""
     measured = _measured(config, workdir)
     if measured:
         return Demand(measured, f"the last run in {workdir}, without its waiting for data")

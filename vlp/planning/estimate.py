@@ -16,7 +16,7 @@ RECOMPUTED = {"none": 0.0, "dots": 0.0, "full": 1.0}
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a step takes at published peaks.
+    """Holds what a step takes at published peaks.
 
     Attributes:
       pair_flops: to train on one pair, in the towers.
@@ -49,15 +49,15 @@ class Estimate:
 
     @property
     def step_seconds(self) -> tuple[float, float]:
-        """Where everything overlaps, and where nothing does."""
+        """Returns where everything overlaps, and where nothing does."""
         return max(self.seconds.values()), sum(self.seconds.values())
 
     def mfu(self, seconds: float) -> float:
-        """Model FLOP/s as a share of the peak."""
+        """Returns model FLOP/s as a share of the peak."""
         return self.step_flops / seconds / self.peak_flops
 
     def figures(self, seconds: float) -> dict[str, float]:
-        """What a step time means for the run."""
+        """Returns what a step time means for the run."""
         hours = seconds * self.steps / 3600
         return {
             "step_seconds": seconds,

@@ -55,7 +55,7 @@ Computation = dict[str, Instruction]
 
 
 def parse(text: str) -> tuple[dict[str, Computation], str]:
-    """The computations of a program by name, their instructions by name, and which of them is the entry."""
+    """Returns the computations of a program by name, their instructions by name, and which of them is the entry."""
     computations: dict[str, Computation] = {}
     entry, current = "", None
     for line in text.splitlines():
@@ -89,7 +89,8 @@ def _closing(text: str, opening: int) -> int:
 
 
 def arrays(text: str) -> tuple[Array, ...]:
-    """All arrays of a type, such as '(bf16[8,128]{1,0:T(8,128)S(1)}, s32[])'. Memory spaces S(n) are on the chip."""
+    """Returns all arrays of a type, such as '(bf16[8,128]{1,0:T(8,128)S(1)}, s32[])'. Memory spaces S(n) are on the
+    chip."""
     return tuple(
         Array(kind, tuple(int(n) for n in sizes.split(",") if n), "S(" not in layout)
         for kind, sizes, layout in _ARRAY.findall(text)
@@ -98,7 +99,7 @@ def arrays(text: str) -> tuple[Array, ...]:
 
 
 def runs(computations: Mapping[str, Computation], entry: str) -> dict[str, int]:
-    """How often each computation runs in one run of the program: bodies of loops as often as these turn."""
+    """Returns how often each computation runs in one run of the program: bodies of loops as often as these turn."""
     times: dict[str, int] = {}
 
     def visit(name: str, count: int) -> None:

@@ -145,7 +145,7 @@ def _valid(inputs: int, kernel: int, outputs: int, stride: int, pad: int, hole: 
 
 
 def group_of(attributes: str) -> tuple[int, ...]:
-    """The first group of devices of a collective; (0, 1) for a permutation, which has none."""
+    """Returns the first group of devices of a collective; (0, 1) for a permutation, which has none."""
     listed = re.search(r"replica_groups=\{\{([\d,]*)\}", attributes)
     if listed:
         return tuple(int(number) for number in listed[1].split(","))

@@ -18,7 +18,7 @@ GIB = 2**30
 def plan_report(
     config: Any, topology: Topology, step: CompiledStep, estimate: Estimate, limit: int | None
 ) -> str:
-    """What the compiler said, what was counted, and what is an estimate."""
+    """Returns what the compiler said, what was counted, and what is an estimate."""
     mesh = ", ".join(f"{axis}={size}" for axis, size in step.mesh.items())
     title = (
         f"{config.name} on {topology.name}: {topology.chips:,} x {topology.devices[0].device_kind}, "
@@ -164,7 +164,7 @@ def _times(topology: Topology, estimate: Estimate) -> list[str]:
 
 
 def trial_line(trial: Trial) -> str:
-    """One row of the table of trials."""
+    """Returns one row of the table of trials."""
     flags = " ".join(f"--config.{name}={value}" for name, value in trial.flags.items())
     needed = f"{trial.step.needed / GIB:,.2f} GiB" if trial.step.needed else "?"
     best, worst = trial.estimate.step_seconds

@@ -65,7 +65,7 @@ def trials(config: Any, devices: int, attempt: Attempt) -> Iterator[Trial]:
 
 
 def fsdp_sizes(devices: int) -> list[int]:
-    """None, some and all of the devices: 1, the power of two nearest to the root, all."""
+    """Returns none, some and all of the devices: 1, the power of two nearest to the root, all."""
     root = 1
     while root * root < devices:
         root *= 2
@@ -73,7 +73,7 @@ def fsdp_sizes(devices: int) -> list[int]:
 
 
 def rungs(batch_size: int) -> Iterator[tuple[str, int]]:
-    """Remat policies and micro-batches, from fast and large to slow and small."""
+    """Yields remat policies and micro-batches, from fast and large to slow and small."""
     for remat in LADDER:
         yield remat, 0
     for halvings in range(1, MICRO_BATCHES + 1):
@@ -82,5 +82,5 @@ def rungs(batch_size: int) -> Iterator[tuple[str, int]]:
 
 
 def ranked(tried: list[Trial]) -> list[Trial]:
-    """Those that fit first, the fastest of them ahead, of equal ones the one that needs less memory."""
+    """Orders trials: those that fit first, the fastest ahead, of equal ones the one that needs less memory."""
     return sorted(tried, key=lambda one: (not one.fits, one.estimate.step_seconds[1], one.step.needed or 0))

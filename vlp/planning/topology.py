@@ -46,7 +46,7 @@ class Topology:
 
     @property
     def chips(self) -> int:
-        """How many there are."""
+        """Returns how many there are."""
         return len(self.devices) // (self.chip.devices if self.chip else 1)
 
 

@@ -16,7 +16,7 @@ FOLDER, SECONDS = "processes", 2.0
 
 
 class Sign(NamedTuple):
-    """What a process last said of itself.
+    """Holds what a process last said of itself.
 
     Attributes:
       process: its index.
@@ -57,7 +57,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __call__(self, info: Any) -> None:
-        """A step was made."""
+        """Notes that a step was made."""
         self._step = info.step
 
     def __enter__(self) -> Heartbeat:
@@ -101,7 +101,7 @@ def signs(workdir: Path) -> list[Sign]:
 
 
 class State(NamedTuple):
-    """What a host knows of a process.
+    """Holds what a host knows of a process.
 
     Attributes:
       letter: as /proc has it (T is stopped, Z dead and not yet taken leave of); '' where there is none of this pid, '?'

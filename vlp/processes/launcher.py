@@ -20,7 +20,7 @@ VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 
 
 def launcher(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
-    """The launcher's name; '' where this is the only process.
+    """Returns the launcher's name; '' where this is the only process.
 
     Args:
       settings: `distributed` of the config; a coordinator given there comes before all that is found.

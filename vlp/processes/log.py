@@ -23,7 +23,8 @@ class Shown(logging.Formatter):
 
 @contextlib.contextmanager
 def logging_to(workdir: Path, process: int) -> Iterator[logging.Logger]:
-    """The logger `vlp`, which meanwhile writes to logs/<process>.log of the workdir, with all warnings of libraries.
+    """Returns the logger `vlp`, which meanwhile writes to logs/<process>.log of the workdir, with all warnings of
+    libraries.
 
     Where the process crashes, the stack of every thread goes there as well.
     """

@@ -51,7 +51,7 @@ class FrozenEntry(Guest):
 
 
 def pinned(config: Any) -> Any:
-    """The config with the digests of its frozen models' checkpoints, so that a run goes on with no others.
+    """Returns the config with the digests of its frozen models' checkpoints, so that a run goes on with no others.
 
     Raises:
       ValueError: there is no checkpoint, or another one than the config's digest says.
@@ -107,7 +107,7 @@ def given(
     frozen: Mapping[str, FrozenEntry],
     platform: str = "",
 ) -> Given:
-    """What stands beside the batches of a stage.
+    """Returns what stands beside the batches of a stage.
 
     Args:
       config: of the stage.
@@ -133,7 +133,7 @@ def given(
 
 
 def vocabularies(config: Any) -> dict[str, Vocabulary]:
-    """The entries of `data.labels`.
+    """Returns the entries of `data.labels`.
 
     Raises:
       ValueError: a file is missing or of another form.
@@ -217,7 +217,7 @@ def _as_read(entry: FrozenEntry, config: Any) -> FrozenConfigDict:
 def placed(
     beside: Mapping[str, PyTree], texts: Given, frozen: Mapping[str, FrozenEntry]
 ) -> dict[str, PyTree]:
-    """The arrays of `Training.beside`, on the devices that it says; every host reads the same files.
+    """Returns the arrays of `Training.beside`, on the devices that it says; every host reads the same files.
 
     Raises:
       ValueError: a frozen model's checkpoint holds other arrays than its config says.

@@ -10,7 +10,7 @@ from input_pipeline.evaluation_set import EvaluationSet, load_evaluation_set, re
 
 
 def preprocessing_spec(config: Any) -> dict[str, Any]:
-    """How an image becomes pixels: one spec for training, evaluation, checkpoints and export."""
+    """Returns how an image becomes pixels: one spec for training, evaluation, checkpoints and export."""
     image = config.data.image
     return {
         "resolution": config.model.image.resolution,
@@ -57,26 +57,26 @@ class EvaluationSets(Mapping[str, EvaluationSet]):
         self._loaded: dict[str, EvaluationSet] = {}
 
     def described(self) -> EvaluationSets:
-        """The same sets with nothing decoded: captions, labels and tags of the images, before any is needed."""
+        """Returns the same sets with nothing decoded: captions, labels and tags of the images, before any is needed."""
         return EvaluationSets(self._config, self._preprocessing, decode=False)
 
     @property
     def skipped(self) -> dict[str, dict[str, int]]:
-        """How many records were left out, by reason, of each loaded set that is not whole."""
+        """Returns how many records were left out, by reason, of each loaded set that is not whole."""
         return {name: reasons(one.skipped) for name, one in self._loaded.items() if one.skipped}
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many images each loaded set has."""
+        """Returns how many images each loaded set has."""
         return {name: len(one) for name, one in self._loaded.items()}
 
     @property
     def origins(self) -> dict[str, dict[str, Any]]:
-        """What says which data the loaded sets are, in plain values; addresses show no secrets."""
+        """Returns what says which data the loaded sets are, in plain values; addresses show no secrets."""
         return {name: self.origin(name) for name in self._loaded}
 
     def origin(self, name: str) -> dict[str, Any]:
-        """What says which data a set is; nothing is read."""
+        """Returns what says which data a set is; nothing is read."""
         entry = self._config.data.evaluation[name]
         kept = {key: entry[key] for key in ("format", "fraction", "keep_ids")}
         return {**kept, "path": redacted(entry["path"]), "columns": dict(entry["columns"])}

@@ -14,7 +14,7 @@ SHOWN = 4
 
 
 class Use(NamedTuple):
-    """How a run uses a source.
+    """Says how a run uses a source.
 
     Attributes:
       name: of the source.

@@ -203,7 +203,7 @@ class Run:
         writer.write_metrics(steps, figures)
 
     def starting_state(self) -> tuple[TrainState, int]:
-        """The state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
+        """Returns the state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
         if self.newest is not None:
             return self.restored(self.newest)
         settings = self.config.checkpoint
@@ -219,7 +219,8 @@ class Run:
             return state, 0
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
-        """The state in a checkpoint's folder, as the stage that saved it has it, and the updates it has seen."""
+        """Returns the state in a checkpoint's folder, as the stage that saved it has it, and the updates it has
+        seen."""
         step = int(read_description(folder).progress["step"])
         there = self.stage_of(step).training
         model, training, description = self.checkpointer.restore(folder, *to_checkpoint(there.abstract_state))
@@ -232,7 +233,7 @@ class Run:
         return from_checkpoint(model, training, there.held), step
 
     def state_of(self, step: int) -> TrainState:
-        """The state in the checkpoint of an earlier step of this run, as the stage under way has it."""
+        """Returns the state in the checkpoint of an earlier step of this run, as the stage under way has it."""
         with configuring():
             folder = self.checkpointer.intact(step)
         there = self.stage_of(step).training
@@ -240,7 +241,7 @@ class Run:
         return self.stage.carried(from_checkpoint(model, training, there.held))
 
     def stage_of(self, step: int) -> Stage:
-        """The stage that makes the update `step`; of step 0, the first."""
+        """Returns the stage that makes the update `step`; of step 0, the first."""
         return next((stage for stage in self.stages if step <= stage.plan.until), self.stages[-1])
 
     def steps(
@@ -285,7 +286,7 @@ class Run:
                 return
 
     def evaluated(self, model: Model, stage: Stage, state: TrainState) -> Model:
-        """A stage's model with the weights of a state."""
+        """Returns a stage's model with the weights of a state."""
         return model.with_variables(model_variables(state), model_parts(stage.training, state))
 
     def keep(self, figures: Mapping[str, float]) -> None:
@@ -304,8 +305,8 @@ class Run:
         state: TrainState,
         timer: StepTimer,
     ) -> list[Hook]:
-        """What happens after the steps of a stage that begins with `state`, in this order: a checkpoint comes last,
-        after all that it must vouch for."""
+        """Returns what happens after the steps of a stage that begins with `state`, in this order: a checkpoint comes
+        last, after all that it must vouch for."""
         config, model = self.config, stage.model(state)
         self.model = model
         evaluations = Evaluate(
@@ -342,7 +343,7 @@ class Run:
         ]
 
     def hooks_from_outside(self) -> list[Hook]:
-        """What the config adds: each is given its settings and this run, and may add to the step's metrics."""
+        """Returns what the config adds: each is given its settings and this run, and may add to the step's metrics."""
         return [
             find_part("hooks", entry.kind, f"hooks.{name}").load()(entry, run=self)
             for name, entry in sorted(self.config.hooks.items())
@@ -357,7 +358,7 @@ class Run:
         )
 
     def description(self, step: int) -> Description:
-        """What goes into a checkpoint beside the arrays."""
+        """Returns what goes into a checkpoint beside the arrays."""
         progress: dict[str, Any] = {
             "step": step,
             "samples_seen": step * self.config.batch_size,

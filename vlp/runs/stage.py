@@ -30,7 +30,7 @@ from vlp.training.throughput import StepTimer, train_step_flops
 
 
 class Stage:
-    """What a run works with from one switch to the next; a run without any has one."""
+    """Holds what a run works with from one switch to the next; a run without any has one."""
 
     def __init__(self, plan: StagePlan, mesh: Mesh, frozen: Mapping[str, FrozenEntry]):
         """Builds everything but arrays.
@@ -66,7 +66,7 @@ class Stage:
         self.evaluators: list[Evaluator] = build_evaluators(self.config.evaluators, sets)
 
     def __str__(self) -> str:
-        """The line that a stage begins with."""
+        """Returns the line that a stage begins with."""
         image, plan = self.config.model.image, self.plan
         return (
             f"stage {plan.number} of {plan.total}: images {image.resolution}, texts {self.config.tokenizer.length}, "
@@ -75,15 +75,15 @@ class Stage:
 
     @functools.cached_property
     def beside(self) -> dict[str, PyTree]:
-        """What stands in every batch, on the mesh: constant texts and the arrays of frozen models."""
+        """Returns what stands in every batch, on the mesh: constant texts and the arrays of frozen models."""
         return placed(self.training.beside, self.given, self.frozen)
 
     def carried(self, state: TrainState) -> TrainState:
-        """The state of any stage as this one's: positions are resampled where it has others."""
+        """Returns the state of any stage as this one's: positions are resampled where it has others."""
         return carried(state, self.training.abstract_state)
 
     def batches(self, start: int) -> Generator[dict[str, np.ndarray], None, None]:
-        """This host's part of the global batches from `start` on."""
+        """Yields this host's part of the global batches from `start` on."""
         data, (part, parts) = self.config.data, batch_part(self.mesh)
         return self.stream.batches(
             start,
@@ -96,13 +96,13 @@ class Stage:
         )
 
     def timer(self, peak_flops: float) -> StepTimer:
-        """A clock that knows what this stage's model costs, and what the machine can do."""
+        """Returns a clock that knows what this stage's model costs, and what the machine can do."""
         flops = forward_flops(self.config, self.training.fields) + self.training.other_flops
         batch_size = self.config.batch_size
         return StepTimer(batch_size, step_flops=train_step_flops(flops, batch_size), peak_flops=peak_flops)
 
     def model(self, state: TrainState) -> Model:
-        """The model to evaluate; others of the stage differ in weights alone."""
+        """Returns the model to evaluate; others of the stage differ in weights alone."""
         return Model(
             self.training.model_graphdef,
             model_variables(state),
@@ -114,7 +114,7 @@ class Stage:
         )
 
     def episodes(self, timer: StepTimer) -> list[Episodes]:
-        """For each objective that wants it, the clustering of every stretch of data but the first."""
+        """Returns, for each objective that wants it, the clustering of every stretch of data but the first."""
         return [
             Episodes(
                 name,
@@ -133,7 +133,7 @@ class Stage:
 
 
 def open_stages(config: Any, mesh: Mesh) -> list[Stage]:
-    """All stages of a config, so that whatever does not fit one of them is found before any step.
+    """Returns all stages of a config, so that whatever does not fit one of them is found before any step.
 
     Raises:
       ValueError: as by `Stage`, or a state cannot be carried from one stage to the next.

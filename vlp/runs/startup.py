@@ -18,7 +18,7 @@ from vlp.processes.join import join
 
 @contextlib.contextmanager
 def configuring() -> Iterator[None]:
-    """Everything found wrong in here is the configuration's fault: one readable line instead of a traceback."""
+    """Turns every ValueError in here into the configuration's fault: one readable line instead of a traceback."""
     try:
         yield
     except ValueError as error:
@@ -41,7 +41,7 @@ def start_devices(config: Any) -> Mesh:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Returns how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -41,12 +41,12 @@ class Faults:
         self._unread.append((info.step, watched))
 
     def metrics(self) -> dict[str, float]:
-        """What goes into metrics.jsonl: updates skipped so far, this step's among them."""
+        """Returns what goes into metrics.jsonl: updates skipped so far, this step's among them."""
         self._read()
         return {"skipped": self.skipped}
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers."""
+        """Returns what a checkpoint remembers."""
         self._read()
         return {"skipped": self.skipped, "in_a_row": self.in_a_row}
 

@@ -23,10 +23,10 @@ from vlp.training.writers import MetricsWriter
 
 
 class Counter(Protocol):
-    """What counts events of a run."""
+    """Holds what counts events of a run."""
 
     def metrics(self) -> dict[str, float]:
-        """The counts so far, by the names they have in metrics.jsonl."""
+        """Returns the counts so far, by the names they have in metrics.jsonl."""
 
 
 @dataclasses.dataclass
@@ -120,7 +120,7 @@ class Advance:
     _started: bool = False
 
     def __call__(self, info: StepInfo) -> None:
-        """One step further."""
+        """Advances the bar by one step."""
         self.progress.advance(info.step)
         if not self._started:
             fetch(info.metrics["loss"])
@@ -178,7 +178,7 @@ class DataCounters:
         self.offenders[source, reason] = count + 1, first
 
     def worst(self, most: int = 5) -> str:
-        """The sources and reasons behind most replaced records, each with an example."""
+        """Returns the sources and reasons behind most replaced records, each with an example."""
         ranked = sorted(self.offenders.items(), key=lambda item: -item[1][0])[:most]
         return "; ".join(
             f"{count} {reason}, such as {self.describe(source, first)}"
@@ -186,7 +186,7 @@ class DataCounters:
         )
 
     def metrics(self) -> dict[str, float]:
-        """What goes into metrics.jsonl: cut captions, and replaced records in all and by reason, so far."""
+        """Returns what goes into metrics.jsonl: cut captions, and replaced records in all and by reason, so far."""
         by_reason = {f"data/replaced/{reason}": count for reason, count in self.replaced.items()}
         return {
             "data/truncated": self.truncated,
@@ -195,7 +195,7 @@ class DataCounters:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers."""
+        """Returns what a checkpoint remembers."""
         return {"seen": self.seen, "truncated": self.truncated, "replaced": self.replaced}
 
     def restore(self, saved: Mapping[str, Any]) -> None:

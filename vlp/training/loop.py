@@ -23,7 +23,7 @@ HostBatch = dict[str, Shaped[np.ndarray, "local ..."]]
 
 @dataclasses.dataclass
 class StepInfo:
-    """What a hook sees after a step.
+    """Holds what a hook sees after a step.
 
     Attributes:
       step: number of updates made so far.

@@ -12,8 +12,8 @@ from vlp.training.throughput import FORWARDS_PER_STEP
 
 
 def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> int:
-    """Analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the patches
-    that training keeps, of all records of a row where a row of the batch is a bag. What else there is counts
+    """Returns analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the
+    patches that training keeps, of all records of a row where a row of the batch is a bag. What else there is counts
     `other_flops`.
 
     Args:
@@ -26,8 +26,9 @@ def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> i
 
 
 def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
-    """Forward FLOPs of one example outside the run's towers: what objectives say of themselves (`Objective.flops`), the
-    texts that are encoded once a step, and frozen models, which count a third, as they have no backward pass.
+    """Returns forward FLOPs of one example outside the run's towers: what objectives say of themselves
+    (`Objective.flops`), the texts that are encoded once a step, and frozen models, which count a third, as they have no
+    backward pass.
 
     Args:
       config: the whole resolved config.

@@ -25,7 +25,7 @@ class Compilations:
     every, at_end = 1, False
 
     def __init__(self, step: str = "train_step") -> None:
-        """Nothing is counted yet.
+        """Starts with no compilation counted.
 
         Args:
           step: name of the function that is to be compiled once, and once more for each `expect`.
@@ -59,7 +59,7 @@ class Compilations:
             )
 
     def expect(self) -> None:
-        """The step's function is another from here on, and will be compiled once more."""
+        """Expects the step's function to be another from here on, which will be compiled once more."""
         self._steps, self._shapes = self._counts[self._step] + 1, {}
 
     def total(self) -> int:
@@ -117,7 +117,7 @@ class FreezeGarbage:
         self._steps = 0
 
     def __call__(self, info: StepInfo) -> None:
-        """Once."""
+        """Freezes what is there, once."""
         self._steps += 1
         if self._steps == 2:
             gc.collect()

@@ -20,7 +20,7 @@ from vlp.training.schedules import make_schedule
 def make_optimizer(
     config: Any, steps: int, params: Any
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
-    """Clip by the global norm, scale by moments, decay decoupled from them (AdamW, Loshchilov and Hutter 2019).
+    """Clips by the global norm, scales by moments, and decays apart from them (AdamW, Loshchilov and Hutter 2019).
 
     A parameter with learning-rate multiplier m and decay multiplier d moves by
     `-lr(n) * m * (scaled(gradient) + weight_decay * d * parameter)`, `scaled` being one of SCALINGS. Multiplier

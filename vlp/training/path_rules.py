@@ -27,7 +27,7 @@ class Rule(NamedTuple):
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
-    """Parse `"regex = value; regex ?= value"`; the last `=` of a rule separates, so `(?=...)` is fine.
+    """Parses `"regex = value; regex ?= value"`; the last `=` of a rule separates, so `(?=...)` is fine.
 
     Raises:
         ValueError: a rule without `=`, pattern or value, or whose pattern is no regular expression.
@@ -50,7 +50,8 @@ def _parse_rule(text: str) -> Rule:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """The expressions that one alternative of a pattern, or of one of its groups, leaves of it: `(a|b)$` has a$ and b$.
+    """Returns the expressions that one alternative of a pattern, or of one of its groups, leaves of it: `(a|b)$` has a$
+    and b$.
 
     Groups that forbid or ask something (`(?!a|b)`) are left alone.
     """
@@ -86,7 +87,7 @@ def _signs(pattern: str) -> list[tuple[int, str]]:
 
 
 def tree_paths(tree: Any) -> list[str]:
-    """The slash-joined path of every leaf, in leaf order: `image/blocks/attention/query/kernel`."""
+    """Returns the slash-joined path of every leaf, in leaf order: `image/blocks/attention/query/kernel`."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
 
@@ -94,7 +95,7 @@ def tree_paths(tree: Any) -> list[str]:
 def match_paths(
     rules: str, paths: Sequence[str], *, default: T, convert: Callable[[str], T], name: str = "rules"
 ) -> list[T]:
-    """The value of the first rule that matches (`re.search`), for every path.
+    """Returns the value of the first rule that matches (`re.search`), for every path.
 
     Args:
         rules: `"regex = value; ..."`; empty means `default` everywhere.
@@ -120,7 +121,7 @@ def match_paths(
 
 
 def match_tree(rules: str, tree: Any, *, default: T, convert: Callable[[str], T], name: str = "rules") -> Any:
-    """`match_paths` over the leaves of a nested dict; returns the values in the same nesting."""
+    """Matches as `match_paths` does over the leaves of a nested dict; returns the values in the same nesting."""
     values = match_paths(rules, tree_paths(tree), default=default, convert=convert, name=name)
     return jax.tree.unflatten(jax.tree.structure(tree), values)
 

@@ -35,7 +35,7 @@ NAMES = frozenset(name for name, _ in _FIELDS)
 
 
 def format_values(values: Mapping[str, float]) -> str:
-    """`loss 3.214  scale 21.3  grad 0.84  912 pairs/s  mfu 41%  data 0.4%`, of what is there.
+    """Returns `loss 3.214 scale 21.3 grad 0.84 912 pairs/s mfu 41% data 0.4%`, of what is there.
 
     Records replaced so far come last, by reason: `replaced 2 undecodable`.
     """
@@ -49,7 +49,7 @@ def format_values(values: Mapping[str, float]) -> str:
 
 
 def format_line(step: int, total: int, values: Mapping[str, float]) -> str:
-    """The whole line of a run without a terminal: `step 300/900  loss ...  eta 1:42`."""
+    """Returns the whole line of a run without a terminal: `step 300/900 loss ... eta 1:42`."""
     parts = [f"step {step}/{total}", format_values(values)]
     if "eta_seconds" in values:
         parts.append(f"eta {_clock(values['eta_seconds'])}")
@@ -86,12 +86,12 @@ class Progress:
             )
 
     def advance(self, step: int) -> None:
-        """Move the bar to `step`; nothing without a terminal. Call at every step."""
+        """Moves the bar to `step`; nothing without a terminal. Call at every step."""
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
 
     def show(self, step: int, values: Mapping[str, float]) -> None:
-        """Put the values of `step` beside the bar, or print them as a line. Call once a log period."""
+        """Puts the values of `step` beside the bar, or prints them as a line. Call once a log period."""
         if self._bar is not None:
             self._bar.set_description_str(f"  {format_values(values)}", refresh=False)
             self._bar.update(step - self._bar.n)
@@ -100,14 +100,14 @@ class Progress:
             self.write(format_line(step, self._total, values))
 
     def write(self, message: str) -> None:
-        """Print a line of text, above the bar if there is one."""
+        """Prints a line of text, above the bar if there is one."""
         if self._bar is not None:
             self._bar.write(message, file=self._stream)
         elif self._enabled:
             print(message, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Leave the bar's last state on the screen."""
+        """Leaves the bar's last state on the screen."""
         if self._bar is not None:
             self._bar.close()
 

@@ -101,15 +101,16 @@ class Rollback:
         )
 
     def forget(self) -> None:
-        """The losses so far say nothing of those to come: a stage begins, with images of another size."""
+        """Forgets the losses so far: they say nothing of those to come, where a stage begins with images of another
+        size."""
         self.losses, self._unread = [], []
 
     def metrics(self) -> dict[str, float]:
-        """What goes into metrics.jsonl: rollbacks so far, this step's among them."""
+        """Returns what goes into metrics.jsonl: rollbacks so far, this step's among them."""
         return {"rollbacks": len(self.skipped)}
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers."""
+        """Returns what a checkpoint remembers."""
         self._unread = [loss for loss in fetch(self._unread) if math.isfinite(loss)]
         return {
             "losses": self.losses,
@@ -129,7 +130,7 @@ class Rollback:
 
 
 def set_back(state: TrainState, restore: Callable[[], TrainState]) -> TrainState:
-    """An earlier state at the later one's step: everything is the earlier one's but the place in the schedules.
+    """Returns an earlier state at the later one's step: everything is the earlier one's but the place in the schedules.
 
     The later state's arrays are freed first, for devices that have no room for two.
 

@@ -16,7 +16,7 @@ NAMES = ("cosine", "reciprocal_sqrt", "constant")
 
 
 def make_schedule(config: Any, peak: float, steps: int) -> optax.Schedule:
-    """Build the schedule of `optimizer.schedule`.
+    """Builds the schedule of `optimizer.schedule`.
 
     Args:
         config: name, warmup_steps, cooldown_steps and final (the last value as a fraction of the peak;

@@ -39,7 +39,7 @@ class StopSignal:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def requested(self, step: int) -> bool:
-        """Whether to stop after this step; of several processes all are told the same."""
+        """Tells whether to stop after this step; of several processes all are told the same."""
         if self._together and multihost_utils.reached_preemption_sync_point(step):
             self.received = self.received or signal.Signals.SIGTERM
             return True

@@ -20,7 +20,7 @@ Bounds = dict[tuple[Any, ...], tuple[float, float]]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """What a step changes and a checkpoint saves.
+    """Holds what a step changes and a checkpoint saves.
 
     Attributes:
       step: how many updates have been made; randomness is derived from it, so there is no key to save.
@@ -38,14 +38,14 @@ class TrainState:
 
 
 def split(module: nnx.Module) -> tuple[nnx.GraphDef, PyTree, PyTree]:
-    """A module's structure, its parameters and its other state, the latter two as nested dicts of arrays."""
+    """Returns a module's structure, its parameters and its other state, the latter two as nested dicts of arrays."""
     graphdef, *states = nnx.split(module, nnx.Param, ...)
     params, rest = (nnx.to_pure_dict(state) for state in states)
     return graphdef, params, rest
 
 
 def parameter_bounds(module: nnx.Module) -> Bounds:
-    """The intervals that some parameters are kept in, by path (`bounds` in a parameter's metadata)."""
+    """Returns the intervals that some parameters are kept in, by path (`bounds` in a parameter's metadata)."""
     flat = nnx.to_flat_state(nnx.state(module, nnx.Param))
     return {path: bounds for path, leaf in flat if (bounds := leaf.get_metadata().get("bounds"))}
 
@@ -91,7 +91,7 @@ def create_state(
     ema: bool,
     held: Collection[str] = (),
 ) -> TrainState:
-    """The state before the first step.
+    """Returns the state before the first step.
 
     Args:
       params: initial parameters.
@@ -111,7 +111,7 @@ def create_state(
 
 
 def to_checkpoint(state: TrainState) -> tuple[PyTree, PyTree]:
-    """A state (or its abstract shapes) in two parts: what makes the model, and what only training needs."""
+    """Returns a state (or its abstract shapes) in two parts: what makes the model, and what only training needs."""
     model = {"params": state.params, "rest": state.rest}
     if state.ema is not None:
         model["ema"] = averaged(state)
@@ -123,12 +123,13 @@ def to_checkpoint(state: TrainState) -> tuple[PyTree, PyTree]:
 
 
 def averaged(state: TrainState) -> PyTree:
-    """The running mean of all parameters: of those that are held, themselves; the parameters where there is none."""
+    """Returns the running mean of all parameters: of those that are held, themselves; the parameters where there is
+    none."""
     return state.params if state.ema is None else merged(state.params, state.ema)
 
 
 def from_checkpoint(model: PyTree, training: PyTree, held: Collection[str] = ()) -> TrainState:
-    """The inverse of `to_checkpoint`, for a state of which `held` paths have no running mean."""
+    """Returns the inverse of `to_checkpoint`, for a state of which `held` paths have no running mean."""
     ema = model.get("ema")
     return TrainState(
         step=training["step"],

@@ -56,7 +56,8 @@ def make_train_step(
     ema_decay: float = 0.0,
     held: Collection[str] = (),
 ) -> TrainStep:
-    """The update of one batch, to be jitted by the caller. Where loss or gradient are not finite, it changes nothing.
+    """Returns the update of one batch, to be jitted by the caller. Where loss or gradient are not finite, it changes
+    nothing.
 
     Args:
       gradient: from `make_gradient`.

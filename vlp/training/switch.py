@@ -25,7 +25,7 @@ SECOND_MOMENTS = {"nu", "v"}  # by the names of optax's fields
 
 
 def carried(state: TrainState, abstract: PyTree) -> TrainState:
-    """A state as the training of another stage has it; arrays whose shape stays are the same, not copies.
+    """Returns a state as the training of another stage has it; arrays whose shape stays are the same, not copies.
 
     Args:
       state: on the mesh.
@@ -49,7 +49,7 @@ def carried(state: TrainState, abstract: PyTree) -> TrainState:
 
 
 def check_carried(abstract: PyTree, other: PyTree) -> None:
-    """Whether the states of one stage can become those of another.
+    """Checks that the states of one stage can become those of another.
 
     Args:
       abstract, other: `Training.abstract_state` of both.
@@ -65,7 +65,7 @@ def check_carried(abstract: PyTree, other: PyTree) -> None:
 def resampled(
     path: tuple[Any, ...], table: Float[Array, "old width"], shape: tuple[int, ...]
 ) -> Float[Array, "new width"]:
-    """A table of positions for another number of them.
+    """Returns a table of positions for another number of them.
 
     A grid of patches is resampled as the tower itself does it with images of another size, so that a switch changes
     nothing of what the tower makes of them. Texts are stretched linearly, as CLIPA's code and open_clip's
@@ -98,7 +98,7 @@ def _pairs(state: PyTree, other: PyTree) -> dict[str, tuple[Any, Any, Any]]:
 
 
 def can_be_resampled(path: tuple[Any, ...], shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether an array is a table of positions, and of the other shape one for another number of them."""
+    """Tells whether an array is a table of positions, and of the other shape one for another number of them."""
     return bool(TABLE.search(_name(path))) and len(shape) == 2 and shape[1:] == other[1:]
 
 

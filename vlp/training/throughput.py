@@ -15,12 +15,12 @@ FORWARDS_PER_STEP = 3
 
 
 def train_step_flops(forward_flops: float, batch_size: int) -> float:
-    """Model FLOPs of a training step: three forwards an example; what remat computes again is not counted."""
+    """Returns model FLOPs of a training step: three forwards an example; what remat computes again is not counted."""
     return float(FORWARDS_PER_STEP * forward_flops * batch_size)
 
 
 def measured_matmul_peak(dtype: Any = jnp.float32, seconds: float = 0.3) -> float:
-    """The FLOP/s of the best square matmul that all devices of the run together would reach.
+    """Returns the FLOP/s of the best square matmul that all devices of the run together would reach.
 
     Measures one local device: a few sizes, the fastest of several runs each. CPU devices share the cores of
     their process, so there one device stands for the whole process; accelerators count one by one. The
@@ -79,7 +79,7 @@ class StepTimer:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new window now."""
+        """Begins a new window now."""
         self._start = self._clock()
         self._steps = 0
         self._spent = {"data": 0.0, "compute": 0.0}
@@ -87,19 +87,19 @@ class StepTimer:
 
     @contextmanager
     def data(self) -> Iterator[None]:
-        """Around the wait for the next batch."""
+        """Counts the time inside as waiting for the next batch."""
         with self._measure("data"):
             yield
 
     @contextmanager
     def compute(self) -> Iterator[None]:
-        """Around what blocks on the device: fetching metrics, `block_until_ready`."""
+        """Counts the time inside as what blocks on the device: fetching metrics, `block_until_ready`."""
         with self._measure("compute"):
             yield
 
     @contextmanager
     def paused(self, what: str) -> Iterator[None]:
-        """Around what is no training step: 'evaluation', 'checkpoint', 'clustering'."""
+        """Counts the time inside as what is no training step: 'evaluation', 'checkpoint', 'clustering'."""
         begin = self._clock()
         try:
             yield
@@ -107,11 +107,11 @@ class StepTimer:
             self._paused[what] = self._paused.get(what, 0.0) + self._clock() - begin
 
     def step(self) -> None:
-        """Count a finished step."""
+        """Counts a finished step."""
         self._steps += 1
 
     def report(self, remaining_steps: int = 0) -> dict[str, float]:
-        """The window's figures, and begin the next; empty if it holds no step.
+        """Returns the window's figures, and begin the next; empty if it holds no step.
 
         Returns:
             step_seconds, pairs_per_second, data_wait_share, compute_share and host_share (of 1), eta_seconds,

@@ -58,7 +58,7 @@ class MetricsWriter:
         return self._workdir / "timings.jsonl"
 
     def truncate_to(self, step: int) -> None:
-        """Forget everything after `step`, the restored one; -1 for a run from scratch. Call before writing.
+        """Forgets everything after `step`, the restored one; -1 for a run from scratch. Call before writing.
 
         Raises:
             ValueError: a line other than the last, which a killed run may have torn, cannot be read.
@@ -69,15 +69,15 @@ class MetricsWriter:
             self._purge_step = step + 1
 
     def write_metrics(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append deterministic values: losses, norms, evaluation figures."""
+        """Appends deterministic values: losses, norms, evaluation figures."""
         self._write(self.metrics_path, step, values)
 
     def write_timings(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append values that differ from run to run: rates and shares of time."""
+        """Appends values that differ from run to run: rates and shares of time."""
         self._write(self.timings_path, step, values)
 
     def close(self) -> None:
-        """Flush the TensorBoard events; the line files never hold anything back."""
+        """Flushes the TensorBoard events; the line files never hold anything back."""
         if self._tensorboard is not None:
             self._tensorboard.close()
             self._tensorboard = None
@@ -114,7 +114,7 @@ class MetricsWriter:
 
 
 def truncate_lines(path: Path, step: int) -> None:
-    """Drop from a file of JSON lines those of steps after `step`, and a last line torn by a kill.
+    """Drops from a file of JSON lines those of steps after `step`, and a last line torn by a kill.
 
     Raises:
         ValueError: a line before the last cannot be read.
@@ -143,7 +143,7 @@ def steps_with(path: Path, names: Iterable[str]) -> set[int]:
 def write_results(
     path: str | Path, results: Mapping[str, Any], provenance: Mapping[str, Any] | None = None
 ) -> None:
-    """Write final figures, flat names to numbers, sorted; the file is replaced whole, never half written.
+    """Writes final figures, flat names to numbers, sorted; the file is replaced whole, never half written.
 
     Args:
       path: of the file.
