@@ -16,7 +16,7 @@ FROZEN, TEXTS = "frozen/", "texts/"
 
 
 class TextSizes(NamedTuple):
-    """How many texts there are, of how many labels."""
+    """Says how many texts there are, of how many labels."""
 
     texts: int
     labels: int
@@ -49,7 +49,7 @@ class Known(dict[str, Value]):
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What an objective can know of the world around it when it is built; plain numbers, kept in checkpoints.
+    """Holds what an objective can know of the world around it when it is built; plain numbers, kept in checkpoints.
 
     Attributes:
       texts: of each entry of `data.texts`.
@@ -62,7 +62,7 @@ class Context:
     labels: Mapping[str, int] = dataclasses.field(default_factory=lambda: _labels({}))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Plain values, for JSON."""
+        """Turns the context into plain values, for JSON."""
         return {
             "labels": dict(self.labels),
             "texts": {name: list(sizes) for name, sizes in self.texts.items()},
@@ -71,7 +71,7 @@ class Context:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Mapping[str, Any]]) -> Context:
-        """The inverse of `to_dict`; of a checkpoint that has none, {} will do."""
+        """Makes a context of what `to_dict` gave; of a checkpoint that has none, {} will do."""
         texts, frozen = saved.get("texts", {}), saved.get("frozen", {})
         return cls(
             _texts({name: TextSizes(*sizes) for name, sizes in texts.items()}),
@@ -118,7 +118,7 @@ class FrozenModel:
     config: Any
 
     def batch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """A step's batch as this model sees it."""
+        """Returns a step's batch as this model sees it."""
         own = {name: value for name, value in batch.items() if name in self.shared}
         for name, value in batch.items():
             for front in ("", TEXTS):
@@ -143,7 +143,7 @@ class Fields(dict[str, Any]):
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """What a run has beside its batches.
+    """Holds what a run has beside its batches.
 
     Attributes:
       texts: arrays of constant texts by name: ids and mask [texts, length], label [texts] and first [labels]; and, as
@@ -158,7 +158,7 @@ class Given:
 
     @property
     def context(self) -> Context:
-        """What objectives may know of it."""
+        """Returns what objectives may know of it."""
         sizes = {
             name: TextSizes(len(arrays["ids"]), len(arrays["first"]))
             for name, arrays in self.texts.items()
@@ -169,7 +169,7 @@ class Given:
 
 
 class Asked(NamedTuple):
-    """What active objectives ask for.
+    """Holds what active objectives ask for.
 
     Attributes:
       fields: batch fields.
@@ -206,5 +206,5 @@ def asked(fields: Iterable[str], constants: Iterable[str], frozen: Mapping[str, 
 
 
 def text_arrays(batch: Mapping[str, Any], name: str) -> Mapping[str, Array]:
-    """The arrays of constant texts in a step's batch."""
+    """Returns the arrays of constant texts in a step's batch."""
     return batch[TEXTS + name]

@@ -26,7 +26,7 @@ class Part:
     variables: PyTree
 
     def module(self) -> Any:
-        """The module, to be called."""
+        """Returns the module, to be called."""
         return nnx.merge(self.graphdef, self.variables)
 
 
@@ -38,7 +38,7 @@ class Parts(Mapping[str, Any]):
         self._parts = dict(parts)
 
     def find(self, name: str) -> Part:
-        """The part of a name, in pieces.
+        """Returns the part of a name, in pieces.
 
         Raises:
           ValueError: there is none, or there are several.
@@ -74,7 +74,7 @@ def part_graphdefs(objectives: Mapping[str, Objective]) -> dict[str, nnx.GraphDe
 
 
 def parts_of(graphdefs: Mapping[str, nnx.GraphDef[Any]], params: PyTree, rest: PyTree) -> Parts:
-    """The parts with the arrays of a state or of a checkpoint.
+    """Returns the parts with the arrays of a state or of a checkpoint.
 
     Args:
       graphdefs: from `part_graphdefs`.

@@ -74,7 +74,7 @@ class Pretrainer(nnx.Module):
     def encodings(
         self, batch: dict[str, Any], *, key: PRNGKeyArray | None, step: Int[Array, ""]
     ) -> Encodings:
-        """The batch, and what stands beside it, as objectives see it; see `Encodings`."""
+        """Returns the batch, and what stands beside it, as objectives see it; see `Encodings`."""
         return Encodings(
             self.model, batch, key=key, step=step, mean=self.mean, std=self.std, frozen=self.frozen
         )
@@ -82,7 +82,7 @@ class Pretrainer(nnx.Module):
     def __call__(
         self, batch: dict[str, Shaped[Array, "batch ..."]], key: PRNGKeyArray, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """The weighted sum of the active objectives' mean losses, and the metrics of each.
+        """Returns the weighted sum of the active objectives' mean losses, and the metrics of each.
 
         Args:
           batch: global arrays; see `input_pipeline`. Beside them what is the same at every step; see `vlp.given`.

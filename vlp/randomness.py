@@ -10,10 +10,10 @@ from jaxtyping import PRNGKeyArray
 
 
 def fold_in_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
-    """A key of its own for `name`; crc32 is the same in every process, which Python's `hash` is not."""
+    """Returns a key of its own for `name`; crc32 is the same in every process, which Python's `hash` is not."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
 def named_rngs(key: PRNGKeyArray, name: str) -> nnx.Rngs:
-    """Initial values for the module called `name`."""
+    """Returns the randomness of initial values of the module called `name`."""
     return nnx.Rngs(params=fold_in_name(key, name))

@@ -19,12 +19,13 @@ CANDIDATES = "candidates"  # the constant texts that a part scores
 
 
 class Scorer(Protocol):
-    """What scores images against texts; scores of one image compare with each other, how else is its own affair."""
+    """Holds what scores images against texts; scores of one image compare with each other, how else is its own
+    affair."""
 
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
-        """A score for each image and text, with a prefix token before every text where there is one."""
+        """Returns a score for each image and text, with a prefix token before every text where there is one."""
 
 
 class Cosines:
@@ -37,7 +38,7 @@ class Cosines:
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
-        """A cosine for each image and text."""
+        """Returns a cosine for each image and text."""
         return self._model.encode_image_array(images) @ self._model.encode_text(texts, prefix=prefix).T
 
 
@@ -53,7 +54,7 @@ class PartScorer:
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
-        """A score for each image and text; the texts are encoded once."""
+        """Returns a score for each image and text; the texts are encoded once."""
         if not len(images) or not len(texts):
             return np.zeros((len(images), len(texts)), np.float32)
         ids, mask = self._model.tokenizer.encode(texts, [prefix] * len(texts) if prefix else None)
@@ -67,7 +68,7 @@ def scoring(
 ) -> Callable[
     [PyTree, PyTree, dict[str, Shaped[Array, "k ..."]], UInt8[Array, "n h w 3"]], Float[Array, "n k"]
 ]:
-    """Scores by a part with a method `score(encodings, texts)`, as a function to be jitted.
+    """Builds the function, to be jitted, that scores by a part with a method `score(encodings, texts)`.
 
     The method gets what its objective gets in training: encodings with the images as the batch field `image`, and the
     name of the constant texts to score, of which `encodings.texts(name)` has the embeddings; it returns [n, k].

@@ -107,8 +107,8 @@ class Checkpointer:
             raise RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}") from cause
 
     def newest(self) -> Path | None:
-        """The newest intact checkpoint, None in a fresh folder, which is made where there is none. Damaged ones are set
-        aside and logged, and what interrupted saves have left is removed: nobody else may be saving there.
+        """Returns the newest intact checkpoint, None in a fresh folder, which is made where there is none. Damaged ones
+        are set aside and logged, and what interrupted saves have left is removed: nobody else may be saving there.
 
         Raises:
           ValueError: there are checkpoints and none is intact.
@@ -129,7 +129,7 @@ class Checkpointer:
         return self._directory / str(step) if step >= 0 else None
 
     def intact(self, step: int) -> Path:
-        """The checkpoint of one step.
+        """Returns the checkpoint of one step.
 
         Raises:
           ValueError: it is damaged or not there.

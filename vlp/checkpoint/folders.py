@@ -20,7 +20,7 @@ def complete_steps(directory: Path) -> list[int]:
 
 
 def newest_intact(directory: Path) -> Path | None:
-    """The newest checkpoint whose digests hold, None in a fresh folder; damaged ones are set aside and logged.
+    """Returns the newest checkpoint whose digests hold, None in a fresh folder; damaged ones are set aside and logged.
 
     Raises:
       ValueError: there are checkpoints and none is intact: starting afresh would look like going on.
@@ -81,7 +81,7 @@ def steps_to_remove(
 
 
 def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
-    """The folder of one checkpoint.
+    """Returns the folder of one checkpoint.
 
     Args:
       path: a workdir, its `checkpoints`, or the folder of one step.
@@ -111,7 +111,8 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
 
 
 def run_of(path: str | Path) -> Path:
-    """The folder that whatever is found out about a checkpoint belongs into: its run's workdir where it lies in one.
+    """Returns the folder that whatever is found out about a checkpoint belongs into: its run's workdir where it lies in
+    one.
 
     Args:
       path: a workdir, its `checkpoints`, or the folder of one step.
@@ -123,7 +124,7 @@ def run_of(path: str | Path) -> Path:
 
 
 def is_step(path: Path) -> bool:
-    """Whether a path is the folder of one step; a copied one may have any name."""
+    """Tells whether a path is the folder of one step; a copied one may have any name."""
     return (path / MANIFEST).is_file() or (path / DESCRIPTION).is_file()
 
 

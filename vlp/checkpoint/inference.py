@@ -9,7 +9,7 @@ from vlp.checkpoint.arrays import load_as_numpy, paths_of
 
 
 def load_model_arrays(folder: Path) -> dict[Any, Any]:
-    """The arrays saved as `model`, as nested dicts of numpy arrays, whatever devices they were saved from.
+    """Returns the arrays saved as `model`, as nested dicts of numpy arrays, whatever devices they were saved from.
 
     Nothing of the optimizer's is read.
 
@@ -20,5 +20,5 @@ def load_model_arrays(folder: Path) -> dict[Any, Any]:
 
 
 def model_branches(folder: Path) -> frozenset[str]:
-    """What the saved model consists of, such as 'image' and 'text_projection'; no array is read."""
+    """Returns what the saved model consists of, such as 'image' and 'text_projection'; no array is read."""
     return frozenset(path[2] for path in paths_of(folder, "model") if path[:2] == ["params", "model"])

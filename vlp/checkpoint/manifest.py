@@ -38,12 +38,13 @@ def write_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
 
 
 def digest_of(folder: Path) -> str:
-    """The digest of all files of a checkpoint that `find_damage` has nothing against: its manifest's own, shortened."""
+    """Returns the digest of all files of a checkpoint that `find_damage` has nothing against: its manifest's own,
+    shortened."""
     return _digest(folder / MANIFEST)[:32]
 
 
 def find_damage(folder: Path) -> str:
-    """What is wrong with a checkpoint, in one line naming the file; '' if every byte is as it was written."""
+    """Returns what is wrong with a checkpoint, in one line naming the file; '' if every byte is as it was written."""
     try:
         entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         entries = {name: (size, digest) for name, (size, digest) in entries.items()}

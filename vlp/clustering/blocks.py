@@ -38,7 +38,7 @@ def cut(centres: Float[Array, "k dim"], half_norms: Float[Array, " k"], block: i
 
 
 def leaders(points: Float[Array, "n dim"], centres: CentreBlocks, *, block: int, dtype: jnp.dtype) -> Leaders:
-    """The best centre of each point; of equal ones the first.
+    """Returns the best centre of each point; of equal ones the first.
 
     Args:
       points: n is a multiple of `block`.
@@ -81,7 +81,7 @@ def _scores(
 
 
 def better(one: Leaders, other: Leaders) -> Leaders:
-    """Of two sets of centres, `one` standing first: its leader wins a tie."""
+    """Returns the better of two sets of centres, `one` standing first: its leader wins a tie."""
     return Leaders(
         best=jnp.maximum(one.best, other.best),
         place=jnp.where(other.best > one.best, other.place, one.place),
@@ -108,7 +108,7 @@ def ambiguous(found: Leaders, points: Float[Array, "n dim"], longest: Float[Arra
 def top_centres(
     points: Float[Array, "n dim"], centres: CentreBlocks, count: int, *, block: int
 ) -> tuple[Float[Array, "n count"], Int[Array, "n count"]]:
-    """The `count` best scores of each point, in float32 and descending, and where they stand."""
+    """Returns the `count` best scores of each point, in float32 and descending, and where they stand."""
     tiles = points.reshape(-1, block, points.shape[1])
     scores, index = lax.map(lambda tile: _top_of_tile(tile, centres, count), tiles)
     return scores.reshape(-1, count), index.reshape(-1, count)
@@ -133,7 +133,7 @@ def _top_of_tile(tile: Float[Array, "t dim"], centres: CentreBlocks, count: int)
 def best_of(
     scores: Float[Array, "n a"], index: Int[Array, "n a"], more: Float[Array, "n b"], where: Int[Array, "n b"]
 ) -> tuple[Float[Array, "n a"], Int[Array, "n a"]]:
-    """The `a` best of two lists a point; of equal scores those of the first list."""
+    """Returns the `a` best of two lists a point; of equal scores those of the first list."""
     both, places = jnp.concatenate([scores, more], axis=1), jnp.concatenate([index, where], axis=1)
     best, chosen = lax.top_k(both, scores.shape[1])
     return best, jnp.take_along_axis(places, chosen, axis=1)

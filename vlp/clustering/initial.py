@@ -16,12 +16,12 @@ SAMPLE, SAMPLE_PER_CENTRE = 65536, 8
 
 
 def random_points(points: Points, settings: KMeans, mesh: Mesh) -> Float32[np.ndarray, "k dim"]:
-    """k different points, each as likely as any other."""
+    """Returns k different points, each as likely as any other."""
     return _rows(points, _choose(points.shape[0], settings.k, np.random.default_rng(settings.seed)))
 
 
 def plus_plus(points: Points, settings: KMeans, mesh: Mesh) -> Float32[np.ndarray, "k dim"]:
-    """k-means++ (Arthur and Vassilvitskii 2007): points drawn by their squared distance to those drawn before.
+    """Returns k-means++ (Arthur and Vassilvitskii 2007): points drawn by their squared distance to those drawn before.
 
     With more than 64 centres, k / 64 are drawn between two looks at the distances, as in k-means|| (Bahmani et al.
     2012), so that all of it costs about one assignment. Beyond 65,536 points and 8 a centre it works on a random

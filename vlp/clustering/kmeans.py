@@ -89,7 +89,7 @@ def cluster(
 def nearest_centres(
     points: Points, centres: Float32[np.ndarray, "k dim"], count: int, settings: KMeans, mesh: Mesh
 ) -> Iterator[tuple[Int32[np.ndarray, "n count"], Float32[np.ndarray, "n count"]]]:
-    """The `count` nearest centres of each point and their squared distances, nearest first, chunk by chunk.
+    """Yields the `count` nearest centres of each point and their squared distances, nearest first, chunk by chunk.
 
     Raises:
       ValueError: more are asked for than there are.

@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class KMeans:
-    """What is asked for.
+    """Holds what is asked for.
 
     Attributes:
       k: number of centres.

@@ -46,7 +46,7 @@ class Centres(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What a pass adds up, for each shard of points its own: devices talk once a pass and not once a chunk."""
+    """Holds what a pass adds up, for each shard of points its own: devices talk once a pass and not once a chunk."""
 
     rows: Float[Array, "shards k dim"]  # of the points less the centres' shift
     counts: Int[Array, "shards k"]
@@ -118,7 +118,7 @@ class Clusterer:
     def nearest(
         self, points: Points, centres: Float32[np.ndarray, "k dim"], count: int = 1
     ) -> Iterator[tuple[Int32[np.ndarray, "n count"], Float32[np.ndarray, "n count"]]]:
-        """The `count` nearest centres of every point, nearest first, in float32; of equally near ones the first.
+        """Yields the `count` nearest centres of every point, nearest first, in float32; of equally near ones the first.
 
         Yields:
           For each chunk of points in turn, centre ids and squared distances.
@@ -285,7 +285,7 @@ def _nearest(
 
 
 def product_dtype(platform: str) -> Any:
-    """bfloat16 where the processor multiplies it faster than float32."""
+    """Returns bfloat16 where the processor multiplies it faster than float32, else float32."""
     if platform != "cpu":
         return jnp.bfloat16
     cpu = Path("/proc/cpuinfo")
@@ -294,7 +294,7 @@ def product_dtype(platform: str) -> Any:
 
 
 def unit_rows(rows: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarray, "n dim"]:
-    """Rows of length 1; a row of zeros stays one."""
+    """Returns rows of length 1; a row of zeros stays one."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
@@ -311,5 +311,5 @@ def to_host(tree: Any) -> Any:
 
 
 def round_up(number: int, unit: int) -> int:
-    """To a multiple of a unit."""
+    """Rounds up to a multiple of a unit."""
     return -(-number // unit) * unit

@@ -26,7 +26,7 @@ def save(folder: Path, settings: Mapping[str, Any], values: Mapping[str, Any]) -
 
 
 def load(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The values that were saved; None if there are none yet.
+    """Returns the values that were saved; None if there are none yet.
 
     Raises:
       ValueError: the file is damaged, or of a clustering with other settings.

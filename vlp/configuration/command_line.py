@@ -36,7 +36,7 @@ ALIASES = {
 
 @dataclasses.dataclass(frozen=True)
 class CommandLine:
-    """What was asked for.
+    """Holds what was asked for.
 
     Attributes:
       config: with the flags applied, not yet validated.

@@ -52,7 +52,7 @@ def complete_entries(config: ConfigDict) -> None:
 
 
 def groups(config: Any) -> Iterator[tuple[str, Any]]:
-    """The groups whose entries are completed, by their paths."""
+    """Yields the groups whose entries are completed, by their paths."""
     for where in COMPLETED:
         outer, _, name = where.rpartition(".")
         holder = config.get(outer, {}) if outer else config
@@ -61,7 +61,7 @@ def groups(config: Any) -> Iterator[tuple[str, Any]]:
 
 
 def settings_of_entry(group: str, name: str, entry: Mapping[str, Any]) -> Settings:
-    """What an entry of a group can be told, by its kind.
+    """Returns what an entry of a group can be told, by its kind.
 
     Raises:
       ConfigError: there is no such kind.

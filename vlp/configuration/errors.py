@@ -19,7 +19,7 @@ class ConfigError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that is most like the given one, or '' where none is near.
+    """Returns the known name that is most like the given one, or '' where none is near.
 
     Of dotted paths the last part counts as well, so that `learning_rate` finds `optimizer.learning_rate`.
     """
@@ -33,7 +33,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a name that is not among the known ones: it gives the nearest and, if short, the list."""
+    """Returns the error for a name that is not among the known ones: it gives the nearest and, if short, the list."""
     known = sorted(known)
     near = nearest(name, known)
     hint = f": did you mean '{near}'?" if near else "."

@@ -65,7 +65,7 @@ def register() -> None:
 
 
 def like(value: tuple[Any, ...], default: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The tuple with its items converted to the type of the default's, as `0,1` to `(0.0, 1.0)`.
+    """Returns the tuple with its items converted to the type of the default's, as `0,1` to `(0.0, 1.0)`.
 
     Raises:
       ValueError: an item is of another type.

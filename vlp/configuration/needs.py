@@ -79,7 +79,8 @@ def _need_tokenizer(config: ConfigDict) -> None:
 
 
 def evaluation_sets(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names in data.evaluation that an evaluator's settings ask for: to measure on, to train on, to choose with."""
+    """Returns names in data.evaluation that an evaluator's settings ask for: to measure on, to train on, to choose
+    with."""
     lists = ("sets", "train_sets", "validation_sets")
     return tuple(dict.fromkeys(name for key in lists for name in settings.get(key, ())))
 

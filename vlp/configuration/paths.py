@@ -9,12 +9,12 @@ from vlp.beside import ROOT as PROJECT_ROOT
 
 
 def find(path: str) -> list[Path]:
-    """What a file, folder or glob pattern stands for: in the working directory, else in the project's root."""
+    """Returns what a file, folder or glob pattern stands for: in the working directory, else in the project's root."""
     roots = (Path.cwd(), PROJECT_ROOT)
     return next((found for root in roots if (found := matches(root / Path(path).expanduser()))), [])
 
 
 def looked_in(path: str) -> str:
-    """For errors: where `find` looked for a relative path."""
+    """Returns, for errors, where `find` looked for a relative path."""
     roots = dict.fromkeys((str(Path.cwd()), str(PROJECT_ROOT)))
     return "" if Path(path).expanduser().is_absolute() else f" (looked in {' and '.join(roots)})"

@@ -35,7 +35,7 @@ def resolve(config: ConfigDict) -> ConfigDict:
 
 
 def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A checkpoint's config with the settings that have come since, at their defaults, which switch them off.
+    """Returns a checkpoint's config with the settings that have come since, at their defaults, which switch them off.
 
     Args:
       saved: a resolved config as plain values. Of entries whose kind is somebody else's and not installed here,

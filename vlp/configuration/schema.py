@@ -14,7 +14,7 @@ from vlp.configuration.parts import find_part
 
 
 def settings_of(config: Any) -> dict[str, Setting]:
-    """Every setting by its path.
+    """Returns every setting by its path.
 
     Args:
       config: with its entries complete.

@@ -39,7 +39,8 @@ class StagePlan(NamedTuple):
 
 
 def stages(config: Any) -> tuple[StagePlan, ...]:
-    """The stages of a resolved config in their order; one, of the config itself, where `stages.until` is empty."""
+    """Returns the stages of a resolved config in their order; one, of the config itself, where `stages.until` is
+    empty."""
     # A checkpoint's config may be from before there were any.
     ends = tuple(config.stages.until) if "stages" in config else ()
     spans = zip((0, *ends), (*ends, config.steps), strict=True)
@@ -50,7 +51,7 @@ def stages(config: Any) -> tuple[StagePlan, ...]:
 
 
 def stage_config(config: Any, step: int) -> Any:
-    """The config of the stage that a state after `step` updates is of: the one that made the last of them."""
+    """Returns the config of the stage that a state after `step` updates is of: the one that made the last of them."""
     plans = stages(config)
     return next((plan.config for plan in plans if step <= plan.until), plans[-1].config)
 

@@ -8,12 +8,12 @@ from ml_collections import ConfigDict
 
 
 def to_dict(config: ConfigDict) -> dict[str, Any]:
-    """The config as nested dicts of plain values (tuples stay tuples)."""
+    """Returns the config as nested dicts of plain values (tuples stay tuples)."""
     return {key: to_dict(value) if isinstance(value, ConfigDict) else value for key, value in config.items()}
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:
-    """Every leaf by its dotted path, such as `optimizer.schedule.name`; an empty group is a leaf, {}."""
+    """Returns every leaf by its dotted path, such as `optimizer.schedule.name`; an empty group is a leaf, {}."""
     leaves: dict[str, Any] = {}
     for key, value in config.items():
         if not isinstance(value, ConfigDict):

@@ -78,5 +78,5 @@ def _check_sets(config: ConfigDict) -> None:
 
 
 def active_evaluators(config: ConfigDict) -> Iterator[tuple[str, Any]]:
-    """The evaluators that run at all, with their settings."""
+    """Yields the evaluators that run at all, with their settings."""
     return ((name, item) for name, item in config.evaluators.items() if item.every or item.final)

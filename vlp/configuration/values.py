@@ -33,7 +33,7 @@ def check_values(leaves: Mapping[str, Any], settings: Mapping[str, Setting]) -> 
 
 
 def problem(value: Any, default: Any) -> str:
-    """What is wrong with the type of a value that stands in a default's place; '' if nothing is."""
+    """Returns what is wrong with the type of a value that stands in a default's place; '' if nothing is."""
     kind = type(default)
     if kind is float and type(value) in (float, int):
         return "" if math.isfinite(value) else "must be a finite number"

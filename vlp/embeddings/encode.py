@@ -32,7 +32,8 @@ T = TypeVar("T")
 
 
 class Shown(NamedTuple):
-    """What is known of a record, and what the model is shown of it; None and () for what the feature does not need."""
+    """Holds what is known of a record, and what the model is shown of it; None and () for what the feature does not
+    need."""
 
     id: str
     image: Square | None
@@ -43,7 +44,7 @@ class Shown(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What one embedding is made from."""
+    """Holds what one embedding is made from."""
 
     id: str
     image: Square | None
@@ -91,11 +92,11 @@ class Records:
         return self._ends[-1] if self._ends else 0
 
     def source_of(self, index: int) -> str:
-        """The name of the source of record `index`."""
+        """Returns the name of the source of record `index`."""
         return list(self.sources)[int(np.searchsorted(self._ends, index, side="right"))]
 
     def __getitem__(self, index: int) -> Shown | Reason:
-        """Record `index`, or why it cannot be used."""
+        """Returns record `index`, or why it cannot be used."""
         part = int(np.searchsorted(self._ends, index, side="right"))
         source, text_view = self._parts[part]
         try:
@@ -112,7 +113,7 @@ class Records:
             return bad.reason
 
     def shards(self, records: int, process: tuple[int, int] = (0, 1)) -> dict[int, range]:
-        """The places of the records of each shard; of all shards, or of those whose turn it is with a process.
+        """Returns the places of the records of each shard; of all shards, or of those whose turn it is with a process.
 
         Args:
           records: behind one shard.

@@ -55,22 +55,22 @@ class DumpedSets(Mapping[str, DumpedSet]):
 
     @property
     def skipped(self) -> dict[str, dict[str, int]]:
-        """How many records were left out, by reason, of each set that was read and is not whole."""
+        """Returns how many records were left out, by reason, of each set that was read and is not whole."""
         found = {name: self._parts[f"{name}/image"]["skipped"] for name in self._loaded}
         return {name: counts for name, counts in found.items() if counts}
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many images each set has that was read."""
+        """Returns how many images each set has that was read."""
         return {name: len(one.ids) for name, one in self._loaded.items()}
 
     @property
     def origins(self) -> dict[str, dict[str, str]]:
-        """Where each set lies that was read."""
+        """Returns where each set lies that was read."""
         return {name: self.origin(name) for name in self._loaded}
 
     def origin(self, name: str) -> dict[str, str]:
-        """Where a set lies."""
+        """Returns where a set lies."""
         return {"format": "embeddings", "path": str(self.folder / name)}
 
     def __getitem__(self, name: str) -> DumpedSet:
@@ -102,7 +102,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
         return DumpedSet(images[:], notes.ids, own, notes.labels, notes.tags, notes.groups, rows_of_texts)
 
     def encode_image_array(self, images: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarray, "n dim"]:
-        """The images of these sets are embeddings already."""
+        """Returns the images as they are: those of these sets are embeddings already."""
         return images
 
     def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
         raise ValueError(f"{self.folder} holds no patches: evaluate the checkpoint itself, with --checkpoint")
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
-        """The rows of captions of these sets.
+        """Returns the rows of captions of these sets.
 
         Raises:
           ValueError: a text that is none, such as a prompt, or one behind a prefix token.

@@ -21,7 +21,7 @@ FORMATS = ("npy", "parquet")
 
 @dataclasses.dataclass
 class Notes:
-    """What is known of the rows of a shard: an entry a row, and how many records were left out, by reason.
+    """Holds what is known of the rows of a shard: an entry a row, and how many records were left out, by reason.
 
     `records` are places in the data, by which the rows of an image and of its texts find each other; `texts` are ''
     where the row is an image's.
@@ -48,7 +48,7 @@ COLUMNS = {
 
 
 def shard_path(folder: Path, number: int, form: str) -> Path:
-    """The file that is there once the shard is complete."""
+    """Returns the file that is there once the shard is complete."""
     return folder / f"{number:08d}.{form}"
 
 
@@ -95,7 +95,7 @@ def _read(path: Path) -> tuple[Float32[np.ndarray, "n dim"], Notes]:
 
 
 class Embeddings:
-    """What the shards of a folder hold, as points; of .npy shards only what is asked for is read."""
+    """Holds what the shards of a folder hold, as points; of .npy shards only what is asked for is read."""
 
     def __init__(self, folder: Path) -> None:
         """Opens every finished shard."""
@@ -119,19 +119,19 @@ class Embeddings:
 
     @property
     def skipped(self) -> Counter[str]:
-        """How many records were left out, by reason."""
+        """Returns how many records were left out, by reason."""
         return sum((notes.skipped for notes in self._notes), Counter())
 
     def ids(self) -> Iterator[str]:
-        """The ids of the records, one a row."""
+        """Yields the ids of the records, one a row."""
         return itertools.chain.from_iterable(notes.ids for notes in self._notes)
 
     def records(self) -> Iterator[int]:
-        """Which records of the data the rows are of."""
+        """Tells which records of the data the rows are of."""
         return itertools.chain.from_iterable(notes.records for notes in self._notes)
 
     def notes(self) -> Notes:
-        """Of all rows."""
+        """Returns what is known of the records of all rows."""
         whole = Notes(skipped=self.skipped)
         for notes in self._notes:
             for _, field in COLUMNS.values():

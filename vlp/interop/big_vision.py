@@ -13,7 +13,7 @@ ATTENTION = "MultiHeadDotProductAttention_0"
 
 
 def unstacked(tensors: Tensors) -> Tensors:
-    """One tensor a layer, also where a scan over layers has saved one for all; names without `params/`."""
+    """Returns one tensor a layer, also where a scan over layers has saved one for all; names without `params/`."""
     result: Tensors = {}
     for name, tensor in tensors.items():
         name = name.removeprefix("params/")
@@ -26,7 +26,7 @@ def unstacked(tensors: Tensors) -> Tensors:
 
 
 def settings(tensors: Tensors) -> dict[str, Any]:
-    """Our `model` settings for weights as `unstacked` names them.
+    """Returns our `model` settings for weights as `unstacked` names them.
 
     The text tower is read at its last position, as in every published SigLIP: the weights do not say it.
 
@@ -72,7 +72,7 @@ def _size(tensors: Tensors, encoder: str) -> dict[str, Any]:
 
 
 def entries(model: Any) -> list[Entry]:
-    """The table of such a model; it is only ever read."""
+    """Returns the table of such a model; it is only ever read."""
     image, text = model.image, model.text
     pools = {
         "attention": _pool(tower_size(image).heads),

@@ -11,7 +11,7 @@ TINY, HUGE = 1e-12, 1e6  # of other numbers: beyond, float32 has no room for wha
 
 
 def refused(where: str, value: Any, allowed: str) -> ValueError:
-    """The error for a value of a file.
+    """Returns the error for a value of a file.
 
     Args:
       where: the file and the key, as "config.json: text_config.hidden_size".

@@ -18,7 +18,7 @@ INDEX = "*.safetensors.index.json"
 
 
 def read_weights(source: Path, *, unpickle: bool = False) -> Tensors:
-    """All tensors of a file, or of the one set of weights in a folder, as float32.
+    """Returns all tensors of a file, or of the one set of weights in a folder, as float32.
 
     Args:
       source: a .safetensors or .npz file, or a folder with one, perhaps in shards with an index.

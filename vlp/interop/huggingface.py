@@ -35,7 +35,7 @@ UNUSED = ("text_model.embeddings.position_ids", "vision_model.embeddings.positio
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Our `model` settings for a config.json, as a nested dict of what differs from the defaults.
+    """Returns our `model` settings for a config.json, as a nested dict of what differs from the defaults.
 
     Raises:
       ValueError: another kind of model, or a value that our towers do not have, by name.
@@ -79,7 +79,7 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def reading_of(config: Config) -> Reading:
-    """How the text tower of a CLIPModel finds the end of a text, and for how many tokens and ids it is made.
+    """Returns how the text tower of a CLIPModel finds the end of a text, and for how many tokens and ids it is made.
 
     Raises:
       ValueError: as by `settings`, or `eos_token_id` is no id.
@@ -119,7 +119,7 @@ def _size(tower: Config, where: str) -> dict[str, Any]:
 
 
 def config_of(model: Config, *, vocabulary_size: int, length: int, end: int, pad: int) -> dict[str, Any]:
-    """The config.json of our `model` settings; the inverse of `settings`.
+    """Writes the config.json of our `model` settings; the inverse of `settings`.
 
     Args:
       model: with `image.pool` 'class' for a CLIPModel or 'attention' for a SiglipModel.
@@ -173,7 +173,7 @@ def _said(tower: Config) -> dict[str, Any]:
 
 
 def entries(model: Config) -> list[Entry]:
-    """The table of a CLIPModel (`image.pool` 'class') or a SiglipModel ('attention')."""
+    """Returns the table of a CLIPModel (`image.pool` 'class') or a SiglipModel ('attention')."""
     image, text = model["image"], model["text"]
     table = [
         *_blocks("image/transformer", "vision_model.encoder", image),
@@ -248,7 +248,7 @@ def _blocks(ours: str, theirs: str, tower: Config) -> list[Entry]:
 
 
 def norm(ours: str, theirs: str, layers: range | None = None) -> list[Entry]:
-    """A layer norm of PyTorch's."""
+    """Returns a layer norm of PyTorch's."""
     return [
         entry(f"{ours}/scale", f"{theirs}.weight", layers=layers),
         entry(f"{ours}/bias", f"{theirs}.bias", layers=layers),
@@ -256,7 +256,7 @@ def norm(ours: str, theirs: str, layers: range | None = None) -> list[Entry]:
 
 
 def layer(ours: str, theirs: str, layers: range | None = None) -> list[Entry]:
-    """A linear layer of PyTorch's."""
+    """Returns a linear layer of PyTorch's."""
     return [
         entry(f"{ours}/kernel", f"{theirs}.weight", mapping.TRANSPOSED, layers),
         entry(f"{ours}/bias", f"{theirs}.bias", layers=layers),

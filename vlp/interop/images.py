@@ -28,7 +28,7 @@ _OPEN_CLIP_RESIZE = {"shortest": "crop", "squash": "squash", "longest": "pad"}
 
 
 def preprocessing_of(folder: Path, family: str, *, resolution: int | None = None) -> Spec:
-    """The preprocessing of a folder of another project's files: what `EvaluationView` and checkpoints take.
+    """Returns the preprocessing of a folder of another project's files: what `EvaluationView` and checkpoints take.
 
     Args:
       folder: of the files.

@@ -32,7 +32,7 @@ LARGEST_LOG_SCALE = 13  # of the logit scale: beyond, a softmax of cosines is a 
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What a checkpoint is made of.
+    """Holds what a checkpoint is made of.
 
     Attributes:
       family: which project it is of.
@@ -98,7 +98,7 @@ def _notes(folder: Path, family: str) -> tuple[str, ...]:
 
 
 def family_of(source: Path) -> str:
-    """Which project's files these are, by the names of files and what config.json says.
+    """Finds out which project's files these are, by the names of files and what config.json says.
 
     Raises:
       ValueError: none that is known.

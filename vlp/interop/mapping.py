@@ -17,7 +17,7 @@ LARGEST = 1e6  # products of two such numbers, summed and squared, still are num
 
 
 class Form(NamedTuple):
-    """How tensors are laid out: `read` takes theirs and gives ours, `write` is its exact inverse."""
+    """Says how tensors are laid out: `read` takes theirs and gives ours, `write` is its exact inverse."""
 
     read: Callable[..., tuple[Tensor, ...]]
     write: Callable[..., tuple[Tensor, ...]]
@@ -41,7 +41,7 @@ class Entry:
 
 
 def entry(ours: str, theirs: str, form: Form | None = None, layers: range | None = None) -> Entry:
-    """An Entry from space-separated names."""
+    """Returns an Entry from space-separated names."""
     return Entry(tuple(ours.split()), tuple(theirs.split()), form or SAME, layers)
 
 
@@ -75,7 +75,7 @@ PATCHES = _one(_patches, _patch_kernel)
 
 
 def interleaved(heads: int, *, transposed: bool = False) -> Form:
-    """Separate projections to queries, keys and values, as one whose outputs come head by head."""
+    """Returns separate projections to queries, keys and values, as one whose outputs come head by head."""
 
     def read(*theirs: Tensor) -> tuple[Tensor, ...]:
         parts = [x.T if transposed else x for x in theirs]
@@ -103,7 +103,7 @@ def fused(heads: int, *, count: int = 3, transposed: bool = False) -> Form:
 
 
 def pooling_projections(heads: int, *, transposed: bool = False) -> Form:
-    """The fused projections of a pool whose query is projected by itself: to (query, keys with values)."""
+    """Returns the fused projections of a pool whose query is projected by itself: to (query, keys with values)."""
     pair = fused(heads, count=2, transposed=transposed)
 
     def read(theirs: Tensor) -> tuple[Tensor, ...]:
@@ -118,7 +118,7 @@ def pooling_projections(heads: int, *, transposed: bool = False) -> Form:
 
 
 def read(entries: Iterable[Entry], tensors: Mapping[str, Tensor], unused: Sequence[str] = ()) -> Tensors:
-    """Their tensors as ours, by path.
+    """Reads another project's tensors as ours, by path.
 
     Args:
       entries: the table of the architecture.
@@ -186,7 +186,7 @@ def _read(one: Entry, tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def write(entries: Iterable[Entry], ours: Mapping[str, Tensor]) -> Tensors:
-    """The inverse of `read`.
+    """Writes our tensors as another project's: the inverse of `read`.
 
     Raises:
       ValueError: our model has an array that the table does not name, or lacks one that it does.
@@ -242,7 +242,7 @@ def flattened(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nested(leaves: Mapping[str, Any]) -> dict[Any, Any]:
-    """The inverse; parts of a path that are numbers are places in a list."""
+    """Nests what is flat, by its paths, of which parts that are numbers are places in a list."""
     tree: dict[Any, Any] = {}
     for path, leaf in leaves.items():
         *branches, last = [int(part) if part.isdigit() else part for part in path.split("/")]

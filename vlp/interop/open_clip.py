@@ -43,7 +43,7 @@ EPS = 1e-5
 
 
 def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
-    """Our `model` settings for the `model_cfg` of an open_clip_config.json and the weights beside it.
+    """Returns our `model` settings for the `model_cfg` of an open_clip_config.json and the weights beside it.
 
     Raises:
       ValueError: a setting that our towers do not have, by name and value.
@@ -64,7 +64,7 @@ def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
 
 
 def reading_of(config: Config) -> Reading:
-    """How the text tower finds the end of a text, and for how many tokens and ids it is made.
+    """Returns how the text tower finds the end of a text, and for how many tokens and ids it is made.
 
     Raises:
       ValueError: as by `settings`.
@@ -185,7 +185,7 @@ def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
 
 
 def openai_config(tensors: Tensors) -> dict[str, Any]:
-    """The `model_cfg` of one of OpenAI's archives, which say it by the shapes of their weights alone.
+    """Returns the `model_cfg` of one of OpenAI's archives, which say it by the shapes of their weights alone.
 
     Raises:
       ValueError: the weights are not named like theirs.
@@ -227,7 +227,7 @@ def _count(tensors: Tensors, prefix: str) -> int:
 
 
 def config_of(model: Any, *, vocabulary_size: int, length: int, end: int, pad: int) -> dict[str, Any]:
-    """The open_clip_config.json of our `model` settings, but for what tokenizer and preprocessing add."""
+    """Returns the open_clip_config.json of our `model` settings, but for what tokenizer and preprocessing add."""
     image, text = model.image, model.text
     words = {
         **_cfg(text),
@@ -280,7 +280,7 @@ def _cfg(tower: Any) -> dict[str, Any]:
 
 
 def entries(model: Any, *, text_prefix: str = "", trunk: bool = False) -> list[Entry]:
-    """The table of an OpenCLIP model.
+    """Returns the table of an OpenCLIP model.
 
     Args:
       model: our settings.

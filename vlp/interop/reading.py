@@ -12,7 +12,7 @@ HIGHEST = -1  # in the place of an id: the highest id of a text
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How another project reads texts.
+    """Says how another project reads texts.
 
     Attributes:
       length: tokens of a text, as many as there are positions; 0 = not said.

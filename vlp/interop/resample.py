@@ -14,7 +14,8 @@ Weights = Float[np.ndarray, "new old"]
 
 
 def antialiased_weights(old: int, new: int) -> Weights:
-    """Keys' cubic with a = -0.5, as wide as the coarser of both grids asks for (PyTorch's and Pillow's `antialias`)."""
+    """Returns Keys' cubic with a = -0.5, as wide as the coarser of both grids asks for (PyTorch's and Pillow's
+    `antialias`)."""
     scale = old / new
     wide = max(scale, 1.0)
     places = (np.arange(new) + 0.5) * scale
@@ -26,7 +27,7 @@ def antialiased_weights(old: int, new: int) -> Weights:
 
 
 def linear_weights(old: int, new: int) -> Weights:
-    """Linear between the outer points, which stay where they are (`scipy.ndimage.zoom` with order 1)."""
+    """Returns linear between the outer points, which stay where they are (`scipy.ndimage.zoom` with order 1)."""
     places = np.arange(new) * ((old - 1) / (new - 1) if new > 1 else 0.0)
     return np.maximum(0.0, 1 - np.abs(places[:, None] - np.arange(old)[None]))
 
@@ -45,7 +46,7 @@ POSITIONS = {
 def positions(
     table: Float[np.ndarray, "old*old width"], side: int, family: str
 ) -> Float[np.ndarray, "side*side width"]:
-    """The positions of a square grid, row by row, for one of another side."""
+    """Returns the positions of a square grid, row by row, for one of another side."""
     old = math.isqrt(len(table))
     if old == side:
         return table
@@ -57,7 +58,8 @@ def positions(
 def patch_kernel(
     kernel: Float[np.ndarray, "old*old*3 width"], side: int, family: str
 ) -> Float[np.ndarray, "side*side*3 width"]:
-    """A patch kernel whose products with resized patches are nearest to the old ones (FlexiViT, arXiv 2212.08013, 3.4).
+    """Returns a patch kernel whose products with resized patches are nearest to the old ones (FlexiViT, arXiv
+    2212.08013, 3.4).
 
     The resizing that it undoes is bilinear in big_vision and antialiased bicubic in timm, which OpenCLIP's towers come
     with.
@@ -74,7 +76,7 @@ def patch_kernel(
 def resampled(
     leaves: dict[str, Any], image: dict[str, Any], resolution: int, patch_size: int, family: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Weights and `model.image` settings for another resolution or patch size; 0 leaves either as it is.
+    """Returns weights and `model.image` settings for another resolution or patch size; 0 leaves either as it is.
 
     Raises:
       ValueError: the tower is convolutional, or its new resolution is no multiple of the patch size.

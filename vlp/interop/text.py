@@ -23,7 +23,7 @@ _SIGLIP_MODELS = (
 
 
 def tokenizer_of(folder: Path, family: str, *, length: int | None = None) -> Tokenizer:
-    """The tokenizer of a folder of another project's files, self-contained: its spec and bytes need no folder.
+    """Returns the tokenizer of a folder of another project's files, self-contained: its spec and bytes need no folder.
 
     Text that looks like a special token stays text here, as everywhere in this project; everything else becomes the
     ids that the project itself makes.

@@ -17,7 +17,7 @@ TANH = ("vit_base_patch32_siglip", "vit_large_patch16_siglip_512", "vit_so400m_p
 
 
 def settings(vision: Mapping[str, Any]) -> dict[str, Any]:
-    """Our `model.image` for a `vision_cfg` that names one of timm's towers.
+    """Returns our `model.image` for a `vision_cfg` that names one of timm's towers.
 
     Raises:
       ValueError: it is not one of SigLIP's, or is used otherwise than they are.
@@ -48,7 +48,7 @@ def settings(vision: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entries(image: Any) -> list[Entry]:
-    """The table of such a tower."""
+    """Returns the table of such a tower."""
     size = tower_size(image)
     trunk, pool = "visual.trunk", "image/attention_pool"
     block, theirs, layers = "image/transformer/blocks", f"{trunk}.blocks.{{layer}}", range(size.depth)

@@ -139,7 +139,7 @@ def _token(data: bytes) -> Any:
 
 
 def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON object in a file, or `missing` where there is no file.
+    """Reads the JSON object in a file, or returns `missing` where there is no file.
 
     Raises:
       ValueError: there is no file and nothing to take its place, or it holds no JSON object.

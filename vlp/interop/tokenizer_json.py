@@ -27,7 +27,8 @@ def clip_json(
     end: str = CLIP_END,
     unknown: str = CLIP_END,
 ) -> bytes:
-    """CLIP's byte-pair encoding as `transformers.CLIPTokenizer` runs it: NFC, lower case, no repair of the text.
+    """Returns CLIP's byte-pair encoding as `transformers.CLIPTokenizer` runs it: NFC, lower case, no repair of the
+    text.
 
     Raises:
       ValueError: a token is missing, or the merges are not those of the vocabulary.
@@ -69,7 +70,7 @@ def clip_json(
 
 
 def gemma_json(content: Mapping[str, Any]) -> bytes:
-    """A Gemma tokenizer.json as SigLIP 2 reads it (`transformers.Siglip2Tokenizer`): lower-cased."""
+    """Returns a Gemma tokenizer.json as SigLIP 2 reads it (`transformers.Siglip2Tokenizer`): lower-cased."""
     content = dict(content)
     content["normalizer"] = {
         "type": "Sequence",
@@ -88,7 +89,8 @@ def gemma_json(content: Mapping[str, Any]) -> bytes:
 
 
 def t5_json(content: Mapping[str, Any]) -> bytes:
-    """A T5 tokenizer.json as `transformers.T5Tokenizer` runs it since version 5, whatever else the file says."""
+    """Returns a T5 tokenizer.json as `transformers.T5Tokenizer` runs it since version 5, whatever else the file
+    says."""
     content = dict(content)
     content["normalizer"] = _precompiled(content.get("normalizer"))
     content["pre_tokenizer"] = {
@@ -108,7 +110,7 @@ def _precompiled(normalizer: Any) -> Any:
 
 
 def sentencepiece_json(data: bytes, special: SpecialIds, clean: str) -> bytes:
-    """A SentencePiece unigram model with everything around it: the same ids from the `tokenizers` library.
+    """Returns a SentencePiece unigram model with everything around it: the same ids from the `tokenizers` library.
 
     Args:
       data: the model's bytes.

@@ -19,7 +19,7 @@ def both_directions(
     *,
     direction: float = 0.5,
 ) -> Loss:
-    """direction * kernel(scores) + (1 - direction) * kernel(transposed scores).
+    """Mixes both readings of one matrix: direction * kernel(scores) + (1 - direction) * kernel(transposed scores).
 
     CLIP (arXiv 2103.00020, figure 3) halves the sum, ConVIRT (arXiv 2010.00747, equation 4) weighs image to text by
     0.75, ALIGN (arXiv 2102.05918) adds the two: twice the half.
@@ -35,5 +35,5 @@ def both_directions(
 
 
 def mix(forth: Loss, back: Loss, direction: float) -> Loss:
-    """direction * forth + (1 - direction) * back, totals and weights alike."""
+    """Mixes two losses: direction * forth + (1 - direction) * back, totals and weights alike."""
     return jax.tree.map(lambda one, other: direction * one + (1.0 - direction) * other, forth, back)

@@ -16,7 +16,7 @@ def soft_targets(
     temperature: float | Float[Array, ""] = 1.0,
     centre: Float[Array, " columns"] | None = None,
 ) -> Float[Array, "... columns"]:
-    """softmax((scores - centre) / temperature), a constant to differentiation.
+    """Returns softmax((scores - centre) / temperature), a constant to differentiation.
 
     Args:
       scores: the teacher's.
@@ -31,7 +31,7 @@ def soft_targets(
 def moving_centre(
     centre: Float[Array, " columns"], scores: Float[Array, "... columns"], momentum: float = 0.9
 ) -> Float[Array, " columns"]:
-    """momentum * centre + (1 - momentum) * mean of the teacher's rows (DINO, equation 4)."""
+    """Returns momentum * centre + (1 - momentum) * mean of the teacher's rows (DINO, equation 4)."""
     rows = jax.lax.stop_gradient(scores).reshape(-1, scores.shape[-1])
     return momentum * centre + (1.0 - momentum) * rows.mean(axis=0, dtype=centre.dtype)
 
@@ -42,7 +42,7 @@ def cross_view_softmax(
     *,
     mask: Bool[Array, " rows"] | None = None,
 ) -> Loss:
-    """Cross-entropy of every student view with every teacher view but its own (DINO, equation 3).
+    """Returns cross-entropy of every student view with every teacher view but its own (DINO, equation 3).
 
     Args:
       scores: the student's, already divided by its temperature; the teacher's views come first.

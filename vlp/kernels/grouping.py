@@ -33,7 +33,7 @@ def sparse_weights(strengths: Float[Array, "... patches"], threshold: float) -> 
 def grouped_patches(
     texts: Float[Array, "batch texts dim"], patches: Float[Array, "batch patches dim"], threshold: float
 ) -> Float[Array, "batch texts dim"]:
-    """For each text the unit mean of its own image's patches, weighed by `sparse_weights` of their cosines.
+    """Returns, for each text, the unit mean of its own image's patches, weighed by `sparse_weights` of their cosines.
 
     The weights are differentiated too.
 
@@ -49,5 +49,5 @@ def grouped_patches(
 def pooled_patches(
     weights: Float[Array, "batch texts patches"], patches: Float[Array, "batch patches dim"]
 ) -> Float[Array, "batch texts dim"]:
-    """The weighted sums of the patches, to length one; zero where all weights are."""
+    """Returns the weighted sums of the patches, to length one; zero where all weights are."""
     return unit(jnp.einsum("btp,bpd->btd", weights, patches))

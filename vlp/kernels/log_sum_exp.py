@@ -12,7 +12,7 @@ from vlp.kernels.precision import widen
 
 
 class LogSumExp(NamedTuple):
-    """What has to be known of some columns to go on with others: log sum exp = maximum + log total.
+    """Holds what has to be known of some columns to go on with others: log sum exp = maximum + log total.
 
     The maximum only keeps the exponentials in range. It is a constant to differentiation, which is exact, for the
     value does not depend on it.
@@ -26,18 +26,18 @@ class LogSumExp(NamedTuple):
     total: Float[Array, " rows"]
 
     def log_total(self) -> Float[Array, " rows"]:
-        """log sum exp(score - maximum): non-negative, and zero for rows that count nothing."""
+        """Returns log sum exp(score - maximum): non-negative, and zero for rows that count nothing."""
         return jnp.log(jnp.where(self.total > 0, self.total, 1.0))
 
     def value(self) -> Float[Array, " rows"]:
-        """log sum exp(score); minus infinity, with gradient zero, for rows that count nothing."""
+        """Returns log sum exp(score); minus infinity, with gradient zero, for rows that count nothing."""
         return jnp.where(self.total > 0, self.maximum + self.log_total(), -jnp.inf)
 
 
 def log_sum_exp(
     scores: Float[Array, "rows columns"], mask: Bool[Array, "#rows #columns"] | None = None
 ) -> LogSumExp:
-    """The state after these columns.
+    """Returns the state after these columns.
 
     Args:
       scores: finite where they count.
@@ -52,14 +52,14 @@ def log_sum_exp(
 
 
 def merge(one: LogSumExp, other: LogSumExp) -> LogSumExp:
-    """The state after the columns of both: associative and commutative, so a scan or a ring may carry it."""
+    """Returns the state after the columns of both: associative and commutative, so a scan or a ring may carry it."""
     maximum = jnp.maximum(one.maximum, other.maximum)
     total = one.total * jnp.exp(one.maximum - maximum) + other.total * jnp.exp(other.maximum - maximum)
     return LogSumExp(maximum, total)
 
 
 def across(state: LogSumExp, axis_name: str | None) -> LogSumExp:
-    """The state after the columns of all devices along a mapped axis: one max and one sum all-reduce.
+    """Returns the state after the columns of all devices along a mapped axis: one max and one sum all-reduce.
 
     Args:
       state: of this device's columns.
@@ -72,5 +72,5 @@ def across(state: LogSumExp, axis_name: str | None) -> LogSumExp:
 
 
 def sum_across(values: Float[Array, " ..."], axis_name: str | None) -> Float[Array, " ..."]:
-    """The sum over the devices along a mapped axis; the values themselves where there is none."""
+    """Returns the sum over the devices along a mapped axis; the values themselves where there is none."""
     return values if axis_name is None else jax.lax.psum(values, axis_name)

@@ -18,5 +18,5 @@ class Loss(NamedTuple):
     weight: Float[Array, ""]
 
     def mean(self) -> Float[Array, ""]:
-        """The loss for one unit of weight; zero where there is none."""
+        """Returns the loss for one unit of weight; zero where there is none."""
         return self.total / jnp.where(self.weight > 0, self.weight, 1.0)

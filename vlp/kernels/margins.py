@@ -19,7 +19,7 @@ from vlp.kernels.precision import widen
 def additive_cosine(
     cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], margin: float
 ) -> Float[Array, "rows columns"]:
-    """cos(theta) - margin where a row and a column match: CosFace (arXiv 1801.09414, equation 4)."""
+    """Returns cos(theta) - margin where a row and a column match: CosFace (arXiv 1801.09414, equation 4)."""
     return cosines - margin * (targets > 0)
 
 
@@ -30,7 +30,7 @@ def additive_angle(
     *,
     straight_through: bool = False,
 ) -> Float[Array, "rows columns"]:
-    """cos(theta + margin) where a row and a column match: ArcFace (arXiv 1801.07698, equation 3).
+    """Returns cos(theta + margin) where a row and a column match: ArcFace (arXiv 1801.07698, equation 3).
 
     The gradient is the formula's own. Public PartialFC code (deepglint/unicom) computes the angle without recording
     it, so that its gradient is that of the plain cosine: same values, a gradient some 10 % off at the largest entry.
@@ -54,7 +54,7 @@ def additive_angle(
 def drop_similar_negatives(
     cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], threshold: float
 ) -> Float[Array, "rows columns"]:
-    """Zero for negatives whose cosine is above the threshold, which are probably unlabelled positives.
+    """Returns zero for negatives whose cosine is above the threshold, which are probably unlabelled positives.
 
     As in PartialFC (arXiv 2203.15565), they stay in the sum with cosine zero.
     """
@@ -64,7 +64,7 @@ def drop_similar_negatives(
 def circle(
     cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], margin: float
 ) -> Float[Array, "rows columns"]:
-    """Each cosine's distance from where it should be, weighed by how far it still has to go.
+    """Returns each cosine's distance from where it should be, weighed by how far it still has to go.
 
     (1 + margin - cos)_+ (cos - 1 + margin) for positives and (cos + margin)_+ (cos - margin) for negatives, the
     weights being constants to differentiation; scaled by gamma and put through `joint` this is the circle loss

@@ -12,7 +12,7 @@ from vlp.kernels.distillation import soft_targets
 def cluster_means(
     features: Float[Array, "rows dim"], labels: Int[Array, " rows"], clusters: int
 ) -> Float[Array, "clusters dim"]:
-    """The mean of the features of each cluster, not renormalised; zero for a cluster without any.
+    """Returns the mean of the features of each cluster, not renormalised; zero for a cluster without any.
 
     With labels from clustering the other modality's features this is prototypical back translation (ProtoCLIP,
     arXiv 2206.10996). An empty cluster's zero row keeps score zero in the softmax, as in the public code.

@@ -21,7 +21,7 @@ def ranking(
     hardest: bool = False,
     every_positive: bool = False,
 ) -> Loss:
-    """max(0, margin - positive + negative) over a row's negatives: their sum, or the largest (VSE++).
+    """Returns max(0, margin - positive + negative) over a row's negatives: their sum, or the largest (VSE++).
 
     VSE++ (arXiv 1707.05612, equations 5 and 6).
 

@@ -17,7 +17,7 @@ def cosine_distance(
     *,
     mask: Bool[Array, " rows"] | None = None,
 ) -> Loss:
-    """1 - cosine of each row with its target (BYOL, arXiv 2006.07733, equation 2, halved).
+    """Returns 1 - cosine of each row with its target (BYOL, arXiv 2006.07733, equation 2, halved).
 
     Args:
       predictions: of any length above zero; a row of zeros has cosine zero.
@@ -38,7 +38,8 @@ def squared_error(
     *,
     mask: Bool[Array, " rows"] | None = None,
 ) -> Loss:
-    """The mean over a row of its squared differences (masked autoencoders, arXiv 2111.06377); otherwise as above."""
+    """Returns the mean over a row of its squared differences (masked autoencoders, arXiv 2111.06377); otherwise as
+    above."""
     predictions, targets = widen(predictions, targets)
     return _over_rows(((predictions - jax.lax.stop_gradient(targets)) ** 2).mean(axis=1), mask)
 
@@ -49,7 +50,7 @@ def absolute_error(
     *,
     mask: Bool[Array, " rows"] | None = None,
 ) -> Loss:
-    """The mean over a row of its absolute differences (SimMIM, arXiv 2111.09886); otherwise as above."""
+    """Returns the mean over a row of its absolute differences (SimMIM, arXiv 2111.09886); otherwise as above."""
     predictions, targets = widen(predictions, targets)
     return _over_rows(jnp.abs(predictions - jax.lax.stop_gradient(targets)).mean(axis=1), mask)
 

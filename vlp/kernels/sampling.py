@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 def sample_columns(
     key: PRNGKeyArray, labels: Int[Array, " ..."], columns: int, count: int
 ) -> Int[Array, " count"]:
-    """The columns a step keeps: every label of the batch, filled up with others at random (PartialFC).
+    """Returns the columns a step keeps: every label of the batch, filled up with others at random (PartialFC).
 
     Partial FC (arXiv 2203.15565, section 3.2); a shard of a class table samples among its own columns with labels
     counted from its first.
@@ -37,7 +37,8 @@ def sample_columns(
 
 
 def columns_to_keep(columns: int, rate: float, labels: int) -> int:
-    """How many columns a step keeps of a share `rate`, so that a batch never loses a positive: PartialFC's maximum.
+    """Returns how many columns a step keeps of a share `rate`, so that a batch never loses a positive: PartialFC's
+    maximum.
 
     PartialFC keeps as many as the batch has different labels where that is more than the share. A shape has to be known
     before the labels are, and they may all be different: min(columns, labels) bounds them.
@@ -51,7 +52,8 @@ def columns_to_keep(columns: int, rate: float, labels: int) -> int:
 
 
 def sample_dimensions(key: PRNGKeyArray, dimensions: int, count: int) -> Int[Array, " count"]:
-    """The dimensions of embeddings and class centres a step compares (UNICOM, arXiv 2304.05884), in rising order.
+    """Returns the dimensions of embeddings and class centres a step compares (UNICOM, arXiv 2304.05884), in rising
+    order.
 
     Restrict both to them, then normalise.
 

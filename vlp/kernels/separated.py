@@ -17,7 +17,7 @@ def separated(
     mask: Bool[Array, "#rows #columns"] | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """log(1 + sum over positives of exp(-score)) + log(1 + sum over negatives of exp(score)).
+    """Returns log(1 + sum over positives of exp(-score)) + log(1 + sum over negatives of exp(score)).
 
     Multi-label cluster discrimination (MLCD, arXiv 2407.17331) and ZLPR (arXiv 2208.02955):
     every positive is pushed above zero and every negative below, whatever the others do.
@@ -43,7 +43,7 @@ def separated_sides(
     mask: Bool[Array, "#rows #columns"] | None = None,
     axis_name: str | None = None,
 ) -> tuple[Loss, Loss]:
-    """The positive and the negative part of `separated`, which add up to it."""
+    """Returns the positive and the negative part of `separated`, which add up to it."""
     positive, negative = _sides(scores, targets, mask, axis_name)
     weight = _rows(positive, negative)
     return Loss(jax.nn.softplus(positive).sum(), weight), Loss(jax.nn.softplus(negative).sum(), weight)
@@ -56,7 +56,7 @@ def joint(
     mask: Bool[Array, "#rows #columns"] | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """log(1 + sum over all pairs of a positive p and a negative n of exp(score_n - score_p)).
+    """Returns log(1 + sum over all pairs of a positive p and a negative n of exp(score_n - score_p)).
 
     Only differences count: MLC, the loss MLCD is derived from (arXiv 2407.17331), and the circle loss
     (arXiv 2002.10857) on the scores of `margins.circle`. Arguments and result as for `separated`, except

@@ -18,7 +18,7 @@ def sigmoid(
     mask: Bool[Array, "#rows #columns"] | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """Binary cross-entropy of every cell, summed over a row's columns and counted by rows.
+    """Returns binary cross-entropy of every cell, summed over a row's columns and counted by rows.
 
     SigLIP (arXiv 2303.15343, section 3.2: -1/B sum_ij log sigmoid(z_ij (t x_i y_j + b)), divided by the rows and not by
     the cells), and multi-label classification; with a mask, federated labels whose unknown cells say nothing.
@@ -49,7 +49,8 @@ def asymmetric_sigmoid(
     focus_gradient: bool = True,
     axis_name: str | None = None,
 ) -> Loss:
-    """`sigmoid` with easy cells weighed down: the asymmetric loss (arXiv 2009.14119, equations 4 to 7), for tagging.
+    """Returns `sigmoid` with easy cells weighed down: the asymmetric loss (arXiv 2009.14119, equations 4 to 7), for
+    tagging.
 
     With p = sigmoid(score) and p' = max(p - clip, 0): -(1 - p)^positive_focus log p where the target is one,
     -p'^negative_focus log(1 - p') where it is zero. All three settings at zero give `sigmoid`.

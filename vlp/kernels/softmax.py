@@ -18,7 +18,8 @@ def softmax(
     label_smoothing: float = 0.0,
     axis_name: str | None = None,
 ) -> Loss:
-    """Cross-entropy of each row's softmax with its targets: InfoNCE (arXiv 1807.03748) where the target is the pair.
+    """Returns cross-entropy of each row's softmax with its targets: InfoNCE (arXiv 1807.03748) where the target is the
+    pair.
 
     With several positives the mean over them stands outside the logarithm (SupCon's "out" form, arXiv 2004.11362,
     equation 2; UniCL, arXiv 2204.03610). With a teacher's probabilities as targets it is distillation's
@@ -58,7 +59,7 @@ def softmax_in(
     mask: Bool[Array, "#rows #columns"] | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """-log of the probability that each row's softmax gives to all of its positives together.
+    """Returns -log of the probability that each row's softmax gives to all of its positives together.
 
     SupCon's "in" form without its constant (arXiv 2004.11362, equation 3) and MIL-NCE (arXiv 1912.06430, equation 2):
     one positive that is found is enough. With one positive a row it is `softmax`, whose arguments and result it has.
@@ -81,7 +82,8 @@ def reverse_softmax(
     epsilon: float = 1e-8,
     axis_name: str | None = None,
 ) -> Loss:
-    """KL divergence of each row's softmax p from its targets q: the sum over columns of p (log p - log(q + epsilon)).
+    """Returns KL divergence of each row's softmax p from its targets q: the sum over columns of p (log p - log(q +
+    epsilon)).
 
     The other way round than `softmax`, so that probability on a column that does not match costs log(1 / epsilon): CMPM
     (Zhang and Lu 2018, Deep Cross-Modal Projection Learning, equation 5), whose code divides q by its length and not by

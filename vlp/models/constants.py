@@ -21,7 +21,7 @@ AT_A_TIME = 1024  # texts on each device whose activations exist together
 
 
 def encode_replicated(encode: Callable[..., Output], *arrays: Shaped[Array, "texts ..."]) -> Output:
-    """`encode(*arrays)`, each device a part of the texts, and all of them with the whole result.
+    """Runs `encode(*arrays)`, each device a part of the texts, and gives all of them the whole result.
 
     Args:
       encode: treats texts independently; arrays [texts, ...] to a tree of arrays [texts, ...].
@@ -43,7 +43,7 @@ def _everywhere(x: Shaped[Array, "texts ..."], mesh: Any) -> Shaped[Array, "text
 def label_means(
     rows: Float[Array, "texts dim"], labels: Int[Array, " texts"], count: int
 ) -> Float[Array, "labels dim"]:
-    """Unit means of each label's rows, in float32.
+    """Returns unit means of each label's rows, in float32.
 
     Args:
       rows: of the texts.

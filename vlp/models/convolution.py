@@ -31,7 +31,8 @@ from vlp.models.vision import TowerOutput
 def standardised(
     kernel: Float[Array, "height width inputs outputs"],
 ) -> Float[Array, "height width inputs outputs"]:
-    """Weights of mean zero for each output, scaled to keep the size of what they are applied to (1903.10520)."""
+    """Returns weights of mean zero for each output, scaled to keep the size of what they are applied to
+    (1903.10520)."""
     fan_in = math.prod(kernel.shape[:3])
     centred = kernel - kernel.mean(axis=(0, 1, 2))
     return centred * jax.lax.rsqrt(fan_in * jnp.square(centred).mean(axis=(0, 1, 2)) + 1e-8)
@@ -227,7 +228,7 @@ class GridAttentionPool(nnx.Module):
 
 
 def resnet(size: ConvolutionSize, *, norm: str = "group", **options: Any) -> list[nnx.Module]:
-    """CLIP's modified ResNet, up to its pooling."""
+    """Returns CLIP's modified ResNet, up to its pooling."""
     stages: list[nnx.Module] = [ResNetStem(size.stem, norm=norm, **options)]
     block = functools.partial(Bottleneck, norm=norm)
     inputs = size.stem
@@ -239,7 +240,7 @@ def resnet(size: ConvolutionSize, *, norm: str = "group", **options: Any) -> lis
 
 
 def efficientnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
-    """EfficientNet without the 1x1 convolution of its classifier (as in ALIGN)."""
+    """Returns EfficientNet without the 1x1 convolution of its classifier (as in ALIGN)."""
     stages: list[nnx.Module] = [Convolution(3, size.stem, 3, stride=2, activation=nnx.silu, **options)]
     inputs = size.stem
     for (expansion, side, stride), outputs, count in zip(
@@ -282,7 +283,8 @@ class ConvolutionalTower(nnx.Module):
         return micro_batched(self._encode, self.compute.micro_batch, pixels)
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
-        """The last grid, row by row, of which `pooled` is the mean; what attention reads of it, where that pools."""
+        """Returns the last grid, row by row, of which `pooled` is the mean; what attention reads of it, where that
+        pools."""
         tokens = self(pixels).tokens
         return tokens if self.attention_pool is None else self.attention_pool.value(tokens)
 

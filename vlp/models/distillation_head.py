@@ -37,7 +37,7 @@ class DistillationHead(nnx.Module):
     def __call__(
         self, x: Float[Array, "*batch inputs"], *, frozen: bool | Bool[Array, ""] = False
     ) -> Float[Array, "*batch prototypes"]:
-        """Scores in [-1, 1], in float32.
+        """Returns scores in [-1, 1], in float32.
 
         Args:
           x: a tower's pooled output.

@@ -18,7 +18,7 @@ from vlp.models.heads import projection
 
 
 class DualEncoder(nnx.Module):
-    """What a user of the trained model needs: images and captions to unit vectors of one space.
+    """Holds what a user of the trained model needs: images and captions to unit vectors of one space.
 
     Attributes:
       image, text: the towers; None where nothing reads one, and so are `image_projection` and `text_projection`.
@@ -71,33 +71,33 @@ class DualEncoder(nnx.Module):
         self.logit_bias = nnx.Param(jnp.float32(config.logit_bias.init)) if config.logit_bias.learn else None
 
     def scale(self) -> Float[Array, ""]:
-        """What multiplies cosines; without gradient where the temperature is fixed (ConVIRT)."""
+        """Returns what multiplies cosines; without gradient where the temperature is fixed (ConVIRT)."""
         scale = jnp.exp(self.logit_scale[...])
         return scale if self.learns_scale else jax.lax.stop_gradient(scale)
 
     def bias(self) -> Float[Array, ""]:
-        """What is added to scaled cosines; zero in a model without one."""
+        """Returns what is added to scaled cosines; zero in a model without one."""
         return jnp.zeros(()) if self.logit_bias is None else self.logit_bias[...]
 
     def encode_pixels(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch embed_dim"]:
-        """Normalised pixels to unit vectors."""
+        """Encodes normalised pixels as unit vectors."""
         return unit(self.image_projection(self.image(pixels).pooled))
 
     def encode_patches(
         self, pixels: Float[Array, "batch height width 3"]
     ) -> Float[Array, "batch patches embed_dim"]:
-        """Normalised pixels to a unit vector a patch, row by row, by the projection of the whole image."""
+        """Encodes normalised pixels as a unit vector a patch, row by row, by the projection of the whole image."""
         return unit(self.image_projection(self.image.patches(pixels)))
 
     def encode_text(
         self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]
     ) -> Float[Array, "batch embed_dim"]:
-        """Token ids to unit vectors."""
+        """Encodes token ids as unit vectors."""
         return unit(self.text_projection(self.text(ids, mask).pooled))
 
 
 def scale_bounds(settings: Any) -> tuple[float, float]:
-    """The interval of a scale's logarithm, of settings with `max` and, unless they are older, `min`."""
+    """Returns the interval of a scale's logarithm, of settings with `max` and, unless they are older, `min`."""
     least = settings.get("min", 0.0)
     return math.log(least) if least else -math.inf, math.log(settings.max)
 
@@ -105,6 +105,6 @@ def scale_bounds(settings: Any) -> tuple[float, float]:
 def normalise(
     images: UInt8[Array, "batch height width 3"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Array, "batch height width 3"]:
-    """uint8 pixels to float32 with the given mean and standard deviation of values in [0, 1]; runs on the device."""
+    """Turns uint8 pixels into float32 with the given mean and standard deviation of values in [0, 1], on the device."""
     scale = 1.0 / (255.0 * jnp.asarray(std, jnp.float32))
     return images.astype(jnp.float32) * scale - jnp.asarray(mean, jnp.float32) / jnp.asarray(std, jnp.float32)

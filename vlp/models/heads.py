@@ -66,7 +66,7 @@ class Unprojected(nnx.Module):
 
 
 def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs: nnx.Rngs) -> nnx.Module:
-    """From a tower's width to the joint space.
+    """Builds the projection from a tower's width to the joint space.
 
     Args:
       kind: 'linear' (CLIP), 'biased' (linear, with a bias: SigLIP's texts), 'mlp' (ConVIRT, arXiv 2010.00747, section

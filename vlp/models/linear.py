@@ -15,7 +15,7 @@ from vlp.models.compute import Compute
 def flat_dot_general(
     x: Float[Array, "*batch inputs"], kernel: Float[Array, "inputs outputs"], *_: Any, **options: Any
 ) -> Float[Array, "*batch outputs"]:
-    """A product whose leading axes are one axis meanwhile.
+    """Multiplies as `dot_general` does, with the leading axes as one axis meanwhile.
 
     The weight gradient then contracts a single axis; over two of them XLA's CPU back end takes up to twice as long.
     """
@@ -27,7 +27,7 @@ def flat_dot_general(
 def linear(
     inputs: int, outputs: int, *, std: float, compute: Compute, rngs: nnx.Rngs, use_bias: bool = True
 ) -> nnx.Linear:
-    """A linear layer with normally distributed initial weights.
+    """Builds a linear layer with normally distributed initial weights.
 
     Args:
       inputs: width of the last axis it takes.

@@ -23,7 +23,7 @@ Output = TypeVar("Output")
 def micro_batched(
     encode: Callable[..., Output], micro_batch: int, *arrays: Shaped[Array, "batch ..."]
 ) -> Output:
-    """`encode(*arrays)` by parts.
+    """Runs `encode(*arrays)` by parts.
 
     Args:
       encode: treats examples independently; arrays [batch, ...] to a tree of arrays [batch, ...].

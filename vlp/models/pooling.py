@@ -17,24 +17,24 @@ TEXT_POOLS = ("first", "end", "last", "mean", "max", "attention")
 
 
 def first(x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
-    """The class token's output, or that of a text's first token (BERT, ALIGN)."""
+    """Returns the class token's output, or that of a text's first token (BERT, ALIGN)."""
     return x[:, 0]
 
 
 def last(x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
-    """The output at the last position, padding or not (SigLIP's text tower)."""
+    """Returns the output at the last position, padding or not (SigLIP's text tower)."""
     return x[:, -1]
 
 
 def end(x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"]) -> Float[Array, "batch width"]:
-    """The output at the end-of-text token, which is the last real one (CLIP's text tower)."""
+    """Returns the output at the end-of-text token, which is the last real one (CLIP's text tower)."""
     return jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)[:, 0]
 
 
 def mean(
     x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
 ) -> Float[Array, "batch width"]:
-    """The float32 mean over real tokens."""
+    """Returns the float32 mean over real tokens."""
     x = x.astype(jnp.float32)
     if lengths is None:
         return x.mean(axis=1)
@@ -45,7 +45,7 @@ def mean(
 def largest(
     x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"]
 ) -> Float[Array, "batch width"]:
-    """The largest output of each dimension over real tokens (ConVIRT's text tower)."""
+    """Returns the largest output of each dimension over real tokens (ConVIRT's text tower)."""
     real = jnp.arange(x.shape[1])[None, :] < lengths[:, None]
     return jnp.where(real[..., None], x, -jnp.inf).max(axis=1)
 

@@ -17,7 +17,7 @@ class Teacher(nnx.Variable):
 
 
 def teacher_of(student: Module) -> Module:
-    """A copy of a module, used like it, whose parameters are `Teacher` variables."""
+    """Copies a module: the copy is used like it, and its parameters are `Teacher` variables."""
     copy = nnx.clone(student)
     for _, node in list(nnx.iter_graph(copy)):
         if isinstance(node, nnx.Module):
@@ -29,7 +29,7 @@ def teacher_of(student: Module) -> Module:
 
 
 def follow(teacher: nnx.Module, student: nnx.Module, momentum: float | Float[Array, ""]) -> None:
-    """teacher = momentum * teacher + (1 - momentum) * student, in place (mean teacher, arXiv 1703.01780).
+    """Moves a teacher on in place: momentum * teacher + (1 - momentum) * student (mean teacher, arXiv 1703.01780).
 
     Args:
       teacher: from `teacher_of` a module like the student.

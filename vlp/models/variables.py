@@ -7,7 +7,7 @@ from typing import Any
 
 
 def merged(*trees: Mapping[str, Any]) -> dict[str, Any]:
-    """One nested dict of all leaves, such as a model's parameters and its other variables."""
+    """Returns one nested dict of all leaves, such as a model's parameters and its other variables."""
     whole: dict[str, Any] = {}
     for tree in trees:
         for name, value in tree.items():

@@ -33,7 +33,7 @@ def count_not_below(
     least: Float64[np.ndarray, " n"],
     mesh: Mesh | None = None,
 ) -> Int32[np.ndarray, " n"]:
-    """How many candidates score no less than each query asks, or are not a number.
+    """Returns how many candidates score no less than each query asks, or are not a number.
 
     A device holds the scores of TILE queries with BLOCK_CANDIDATES candidates at a time.
 
@@ -91,7 +91,8 @@ def _compile(mesh: Mesh, tile: int) -> Callable[..., Array]:
 
 
 def exact_mesh() -> Mesh:
-    """All devices, if float64 is theirs; TPUs imitate it with float32, so there each host takes its processors."""
+    """Returns all devices, if float64 is theirs; TPUs imitate it with float32, so there each host takes its
+    processors."""
     if jax.default_backend() != "tpu":
         return data_mesh()
     try:

@@ -66,7 +66,7 @@ def search(
     chunk_queries: int = 65_536,
     chunk_candidates: int = 131_072,
 ) -> Found:
-    """The k candidates with the greatest dot products.
+    """Returns the k candidates with the greatest dot products.
 
     Args:
       queries: [q, dim], an array or anything that gives slices of rows, such as a memory-mapped file.

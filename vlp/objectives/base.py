@@ -94,7 +94,7 @@ class Objective(nnx.Module):
         raise TypeError(f"{type(self).__name__} does not say what it is made of")
 
     def flops(self) -> float:
-        """Forward FLOPs of one example in what it learns beside the towers, for MFU; 0 = not worth counting."""
+        """Returns forward FLOPs of one example in what it learns beside the towers, for MFU; 0 = not worth counting."""
         return 0.0
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:

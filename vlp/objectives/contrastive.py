@@ -57,7 +57,7 @@ class Contrastive(Objective):
         self.fields = (self.image_view, *texts, *([self.field] if self.field else []))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The weighted mean of the image-to-text and the text-to-image loss."""
+        """Returns the weighted mean of the image-to-text and the text-to-image loss."""
         images, texts = encodings.image(self.image_view), encodings.text(self.text_view)
         ids = encodings.batch[self.field] if self.field else None
         scale, bias = encodings.logit_scale(), encodings.logit_bias()
@@ -93,7 +93,8 @@ def match_metrics(
     targets: Float[Array, "rows columns"],
     mask: Bool[Array, "rows columns"] | None = None,
 ) -> dict[str, Float[Array, ""]]:
-    """What shows a healthy contrast or a collapse: accuracy in the batch, mean cosine of positives and negatives."""
+    """Returns what shows a healthy contrast or a collapse: accuracy in the batch, mean cosine of positives and
+    negatives."""
     cosines = jax.lax.stop_gradient(scores.cosines())
     counts = jnp.broadcast_to(True if mask is None else mask, cosines.shape)
     best = jnp.where(counts, cosines, -jnp.inf).argmax(axis=1)

@@ -39,7 +39,7 @@ class Grouping(Objective):
         self.fields = (self.image_view, self.text_view, f"{self.text_view}_mask")
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean over all captions."""
+        """Returns the mean over all captions."""
         texts, patches = encodings.text(self.text_view), encodings.patches(self.image_view)
         grouped = grouped_patches(texts, patches, threshold=1.0 / patches.shape[1])
         scale = jnp.exp(self.logit_scale[...])

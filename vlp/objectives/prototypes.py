@@ -90,7 +90,7 @@ class Prototypes(Objective):
     def episode_features(
         self, encodings: Encodings, *, training: bool = False
     ) -> dict[str, Float[Array, "batch dim"]]:
-        """Unit features of both modalities, and of the teacher where there is one."""
+        """Returns unit features of both modalities, and of the teacher where there is one."""
         features = {"image": encodings.image_features(), "text": encodings.text_features()}
         rows = {name: unit(self.heads[name](x, training=training)) for name, x in features.items()}
         return rows | ({"teacher": unit(encodings.batch[self.teacher])} if self.teacher else {})
@@ -120,7 +120,7 @@ class Prototypes(Objective):
         self.clusterings[...] += 1
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The sum over the terms; zero before the first clusters and from `stop_step` on."""
+        """Returns the sum over the terms; zero before the first clusters and from `stop_step` on."""
         features = self.episode_features(encodings, training=True)
         batch = len(features["image"])
         # An episode is whole batches; the product of step and batch is beyond 32 bits from 2^31 pairs on.

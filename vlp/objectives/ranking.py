@@ -44,7 +44,7 @@ class Ranking(Objective):
         self.fields = ("image", "text", "text_mask", *([self.field] if self.field else []))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean over rows, mixed of image to text and text to image.
+        """Returns the mean over rows, mixed of image to text and text to image.
 
         VSE++'s released code sums over rows and both directions: 2 x batch times this at direction 0.5.
         """

@@ -24,10 +24,10 @@ class Scores(NamedTuple):
     bias: Float[Array, ""]
 
     def cosines(self) -> Float[Array, "rows columns"]:
-        """The unscaled matrix, in float32 or wider."""
+        """Returns the unscaled matrix, in float32 or wider."""
         dtype = jnp.promote_types(self.rows.dtype, jnp.float32)
         return jnp.matmul(self.rows, self.columns.T, preferred_element_type=dtype)
 
     def logits(self) -> Float[Array, "rows columns"]:
-        """The matrix a kernel reads."""
+        """Returns the matrix a kernel reads."""
         return self.scale * self.cosines() + self.bias

@@ -48,7 +48,8 @@ class SelfDistillation(Objective):
         self.global_view, self.local_view = self.fields = (config.global_view, config.local_view)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean over images and over all pairs of a crop and another, global one; moves the teacher on first."""
+        """Returns the mean over images and over all pairs of a crop and another, global one; moves the teacher on
+        first."""
         step = encodings.step
         momentum = cosine_to_one(step, self.momentum, self.momentum_steps)
         # What the last update made of the student is what the teacher follows, before it is asked for anything.
@@ -76,12 +77,13 @@ class SelfDistillation(Objective):
 
 
 def cosine_to_one(step: Int[Array, ""], first: float, steps: int) -> Float[Array, ""]:
-    """From `first` to 1 along half a cosine over so many steps (BYOL, arXiv 2006.07733, section 3.3); 0 = stays."""
+    """Rises from `first` to 1 along half a cosine over so many steps (BYOL, arXiv 2006.07733, section 3.3); 0 =
+    stays."""
     progress = jnp.minimum(step / steps, 1.0) if steps else jnp.float32(0.0)
     return 1.0 - (1.0 - first) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
 
 
 def linear_to(step: Int[Array, ""], first: float, last: float, steps: int) -> Float[Array, ""]:
-    """From `first` to `last` in a straight line over so many steps; 0 = `last` at once."""
+    """Goes from `first` to `last` in a straight line over so many steps; 0 = `last` at once."""
     progress = jnp.minimum(step / steps, 1.0) if steps else jnp.float32(1.0)
     return first + (last - first) * progress

@@ -9,13 +9,13 @@ from jaxtyping import Array, Bool, Float, Int
 def same_id(
     rows: Int[Array, " rows *id"], columns: Int[Array, " columns *id"]
 ) -> Float[Array, "rows columns"]:
-    """One where a row and a column carry the same id, zero elsewhere; an id is an integer or several."""
+    """Returns one where a row and a column carry the same id, zero elsewhere; an id is an integer or several."""
     equal = rows[:, None] == columns[None, :]
     return equal.reshape(*equal.shape[:2], -1).all(axis=-1).astype(jnp.float32)
 
 
 def any_id(rows: Int[Array, "rows labels"], columns: Int[Array, " columns"]) -> Float[Array, "rows columns"]:
-    """One where a column's id is among the row's several labels (MLCD's nearest centres), zero elsewhere.
+    """Returns one where a column's id is among the row's several labels (MLCD's nearest centres), zero elsewhere.
 
     A negative label stands for none.
     """
@@ -24,13 +24,14 @@ def any_id(rows: Int[Array, "rows labels"], columns: Int[Array, " columns"]) -> 
 
 
 def other_view(batch: int, views: int = 2) -> Float[Array, "rows rows"]:
-    """One where two rows of a view-major stack [views * batch] show the same example in another view (SimCLR)."""
+    """Returns one where two rows of a view-major stack [views * batch] show the same example in another view
+    (SimCLR)."""
     example = jnp.arange(views * batch) % batch
     return same_id(example, example) * not_self(views * batch)
 
 
 def not_self(rows: int) -> Bool[Array, "rows rows"]:
-    """The mask that leaves out each row's likeness to itself (NT-Xent, arXiv 2002.05709, equation 1)."""
+    """Returns the mask that leaves out each row's likeness to itself (NT-Xent, arXiv 2002.05709, equation 1)."""
     return ~jnp.eye(rows, dtype=bool)
 
 

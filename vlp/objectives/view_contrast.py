@@ -42,7 +42,7 @@ class ViewContrast(Objective):
         self.fields = (self.view,)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean over all views of all images."""
+        """Returns the mean over all views of all images."""
         features = encodings.image_tower(self.view).pooled.swapaxes(0, 1)
         # View by view, for the batch norm sees one view at a time (SLIP's released code).
         views = jnp.stack([unit(self.head(view)) for view in features])

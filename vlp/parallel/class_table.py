@@ -64,7 +64,7 @@ def class_loss(
     feature_rate: float = 1.0,
     key: PRNGKeyArray | None = None,
 ) -> ClassLoss:
-    """A kernel over the cosines of examples and class centres.
+    """Returns a kernel over the cosines of examples and class centres.
 
     Under a mesh (`jax.set_mesh`) examples are split over data and fsdp and centres over model; result and gradients are
     those of one device. The sample depends on the number of shards, for every shard draws its own.

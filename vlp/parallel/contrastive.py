@@ -43,7 +43,7 @@ def chunked_softmax(
     ids: tuple[Int[Array, "rows words"], Int[Array, "columns words"]] | None = None,
     label_smoothing: float = 0.0,
 ) -> Contrast:
-    """`vlp.kernels.softmax` of scale * rows @ columns.T and of its transpose, without the matrix.
+    """Returns `vlp.kernels.softmax` of scale * rows @ columns.T and of its transpose, without the matrix.
 
     Under a mesh (`jax.set_mesh`) both sides are split over its data and fsdp axes; the result is that of one device.
 
@@ -78,7 +78,7 @@ def chunked_sigmoid(
     chunk: int,
     ids: tuple[Int[Array, "rows words"], Int[Array, "columns words"]] | None = None,
 ) -> Contrast:
-    """`vlp.kernels.sigmoid` of scale * rows @ columns.T + bias, without the matrix (SigLIP, arXiv 2303.15343).
+    """Returns `vlp.kernels.sigmoid` of scale * rows @ columns.T + bias, without the matrix (SigLIP, arXiv 2303.15343).
 
     Arguments as for `chunked_softmax`. Both directions sum the same cells, and count rows or columns.
     """

@@ -8,7 +8,7 @@ from vlp.parallel.sharding import batch_sharding
 
 
 def batch_part(mesh: Mesh) -> tuple[int, int]:
-    """The part of every global batch that this process's devices hold: (which, of how many equal ones).
+    """Returns the part of every global batch that this process's devices hold: (which, of how many equal ones).
 
     Processes that differ only in their place on the model axis hold the same part.
 

@@ -29,10 +29,10 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """All devices of all processes, or those that are given, along the data axis."""
+    """Returns all devices of all processes, or those that are given, along the data axis."""
     return make_mesh({"data": len(devices or jax.devices()), "fsdp": 1, "model": 1}, devices)
 
 
 def local_mesh() -> Mesh:
-    """All devices of this process along the data axis: for work that each process does alone."""
+    """Returns all devices of this process along the data axis: for work that each process does alone."""
     return data_mesh(jax.local_devices())

@@ -27,15 +27,15 @@ class Side(NamedTuple):
 
     @property
     def dtype(self) -> jnp.dtype:
-        """What losses are computed in."""
+        """Returns what losses are computed in."""
         return jnp.promote_types(self.vectors.dtype, jnp.float32)
 
     def zeros(self) -> Float[Array, "n dim"]:
-        """A gradient to add to."""
+        """Returns a gradient to add to."""
         return jnp.zeros(self.vectors.shape, self.dtype)
 
     def cotangent(self, vectors: Float[Array, "n dim"]) -> Any:
-        """The gradient as `jax.custom_vjp` wants it: integers have none."""
+        """Returns the gradient as `jax.custom_vjp` wants it: integers have none."""
         return Side(vectors.astype(self.vectors.dtype), None, None)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def sides(
     columns: Float[Array, "columns dim"],
     ids: tuple[Int[Array, "rows words"], Int[Array, "columns words"]] | None,
 ) -> tuple[Side, Side]:
-    """Both sides.
+    """Returns both sides.
 
     Raises:
       ValueError: there is nothing to say which column a row matches.
@@ -58,17 +58,17 @@ def sides(
 
 
 def tile_cosines(rows: Side, columns: Side) -> Float[Array, "rows columns"]:
-    """In float32 or wider."""
+    """Returns the cosines of a tile, in float32 or wider."""
     return jnp.matmul(rows.vectors, columns.vectors.T, preferred_element_type=rows.dtype)
 
 
 def tile_matches(rows: Side, columns: Side) -> Bool[Array, "rows columns"]:
-    """Which cells match."""
+    """Tells which cells match."""
     return _equal([word[:, None] for word in _words(rows)], _words(columns))
 
 
 def include_best(best: Best, scores: Float[Array, "rows columns"], rows: Side, columns: Side) -> Best:
-    """The rows' best columns after a tile."""
+    """Returns the rows' best columns after a tile."""
     highest = scores.max(axis=1)
     column = jnp.where(scores == highest[:, None], jnp.arange(scores.shape[1]), LAST).min(axis=1)
     hit = _equal(_words(rows), [word[column] for word in _words(columns)])
@@ -88,7 +88,7 @@ def _equal(rows: Sequence[Array], columns: Sequence[Array]) -> Array:
 def include_row_matches(
     matches: Matches, scores: Float[Array, "rows columns"], rows: Side, columns: Side
 ) -> Matches:
-    """The rows' matches after a tile; a pair is looked up, for comparing every cell would be one more pass."""
+    """Returns the rows' matches after a tile; a pair is looked up, for comparing every cell would be one more pass."""
     if not rows.ids:
         return matches.include_pairs(scores, rows.places, columns.places[0])
     return matches.include(scores, tile_matches(rows, columns), axis=1)

@@ -18,7 +18,8 @@ from vlp.parallel.tiles import SPLIT, WHOLE, over_batch_axes, sweep
 def sigmoid_total(
     chunk: int, rows: Side, columns: Side, scale: Float[Array, ""], bias: Float[Array, ""]
 ) -> tuple[Float[Array, ""], Matches, Bool[Array, " rows"]]:
-    """The sum over the cells of scale * cosines + bias, the rows' matching cosines, and whether their best ones match.
+    """Returns the sum over the cells of scale * cosines + bias, the rows' matching cosines, and whether their best ones
+    match.
 
     Args:
       chunk: rows of a tile.

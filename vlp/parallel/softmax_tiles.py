@@ -15,7 +15,7 @@ from vlp.parallel.tiles import SPLIT, WHOLE, over_batch_axes, sweep
 
 
 class Statistics(NamedTuple):
-    """What a softmax loss needs to know of the rows, or of the columns.
+    """Holds what a softmax loss needs to know of the rows, or of the columns.
 
     Attributes:
       excess: log-sum-exp of the scores minus the mean matching score.

@@ -88,7 +88,7 @@ def sweep(
 def over_chunks(
     visit: Visit, rows: PyTree, row_state: PyTree, columns: PyTree, column_state: PyTree, chunk: int
 ) -> tuple[PyTree, PyTree]:
-    """One device's share of `sweep`: its rows, `chunk` at a time, against the columns at hand."""
+    """Does one device's share of `sweep`: its rows, `chunk` at a time, against the columns at hand."""
     total = len(jax.tree.leaves(rows)[0])
     chunk = min(chunk, total)
     whole = total - total % chunk

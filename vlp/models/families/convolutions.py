@@ -11,7 +11,7 @@ from vlp.models.sizes import EFFICIENTNET_STAGES, convolution_size
 
 
 class ConvolutionFamily(Family):
-    """What towers have in common whose last grid is a 32nd of the image."""
+    """Holds what towers have in common whose last grid is a 32nd of the image."""
 
     def check(self, settings: Any, where: str) -> None:
         try:
