@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {**run.SETTINGS, **{name: part.SETTINGS for name, par
 
 
 def get_config() -> ConfigDict:
-    """The defaults of all parts, and the bundled data."""
+    """Returns the defaults of all parts, and the bundled data."""
     config = ConfigDict(defaults(SETTINGS))
     for group in GROUPS:
         config[group] = entries(group)

@@ -61,7 +61,7 @@ TOWERS = {
 
 
 def parse(argument: str) -> ConfigDict:
-    """The argument that this file takes, and all that start from it."""
+    """Returns the argument that this file takes, and all that start from it."""
     return parse_arg(argument, model="vit_b16", resolution=224, runlocal=False)
 
 

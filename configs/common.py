@@ -62,7 +62,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
 
 
 def quickstart_source(split: str, weight: float = 1.0) -> dict[str, Any]:
-    """One split of the image-text pairs that come with the repository, as an entry of `data`."""
+    """Returns one split of the image-text pairs that come with the repository, as an entry of `data`."""
     return {
         "format": "parquet",
         "path": f"data/quickstart/{split}.parquet",
@@ -72,14 +72,15 @@ def quickstart_source(split: str, weight: float = 1.0) -> dict[str, Any]:
 
 
 def quickstart_labels(split: str, weight: float = 1.0) -> dict[str, Any]:
-    """The same pairs as images with a class: no captions, the label in a template instead."""
+    """Returns the same pairs as images with a class: no captions, the label in a template instead."""
     source = quickstart_source(split, weight)
     columns = {**source["columns"], "captions": "", "translations": ""}
     return {**source, "columns": columns, "templates": ("a picture of a {}", "clip art of a {}", "a {}")}
 
 
 def quickstart_table(name: str) -> dict[str, Any]:
-    """What comes with the pairs by id: "clusters" (8 of 256 `cluster_ids`) or "entities" (one of 2,010 `entity_id`)."""
+    """Returns what comes with the pairs by id: "clusters" (8 of 256 `cluster_ids`) or "entities" (one of 2,010
+    `entity_id`)."""
     return {"path": f"data/quickstart/tables/{name}.parquet"}
 
 
@@ -109,7 +110,7 @@ def evaluate(config: ConfigDict, every: int) -> None:
 
 
 def evaluate_images(config: ConfigDict, every: int) -> None:
-    """The same of a recipe that trains no text tower: images of the same label among images."""
+    """Evaluates images of the same label among images, in a recipe that trains no text tower."""
     for name in ("retrieval", "zero_shot"):
         config.evaluators[name].update(every=0, final=False)
     config.evaluators.image_retrieval.update(every=every, final=True, sets=tuple(config.data.evaluation))

@@ -49,7 +49,7 @@ class Activity:
         return np.memmap(self._path, np.int64, "r+", shape=(_ROWS, 6))
 
     def begin(self, batch: int) -> Note:
-        """The function that notes the records of a batch."""
+        """Returns the function that notes the records of a batch."""
         board, row, places = self._board, batch % _ROWS, self._places
         process, thread, clock = os.getpid(), threading.get_native_id(), time.monotonic_ns
 
@@ -59,11 +59,11 @@ class Activity:
         return note
 
     def end(self, batch: int) -> None:
-        """The batch is ready."""
+        """Notes that the batch is ready."""
         self._board[batch % _ROWS, 0] = 0
 
     def doing(self) -> list[Doing]:
-        """What is under way, the oldest batch first."""
+        """Returns what is under way, the oldest batch first."""
         rows = np.array(self._board)
         rows = rows[rows[:, 0] > 0]
         now = time.monotonic_ns()
@@ -73,7 +73,7 @@ class Activity:
         ]
 
     def processes(self) -> set[int]:
-        """All that ever prepared a batch."""
+        """Returns all that ever prepared a batch."""
         return set(self._board[:, 1].tolist()) - {0}
 
     def remove(self) -> None:

@@ -35,7 +35,7 @@ _NOT_OF_A_VIEW = ("mean", "std")  # the device normalises all views alike
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a config can deliver.
+    """Holds what a config can deliver.
 
     Attributes:
       data: the config's `data` section.
@@ -52,7 +52,7 @@ class Catalogue:
     guests: Mapping[str, Guest] = field(default_factory=dict)
 
     def build(self, wanted: Sequence[str]) -> list[Field]:
-        """The fields that deliver the wanted arrays.
+        """Returns the fields that deliver the wanted arrays.
 
         Raises:
           ValueError: a name that nothing delivers or that two things deliver, or settings out of their range.
@@ -122,7 +122,7 @@ class Catalogue:
         return TextViews(name, self.texts(settings), count, self.tokenizer, self._prefixes())
 
     def texts(self, settings: Mapping[str, Any]) -> dict[str, TextView]:
-        """How captions are chosen, by source, from settings like those of `data.text`."""
+        """Returns how captions are chosen, by source, from settings like those of `data.text`."""
         return {name: TextView.of_source(dict(settings), self.data["sources"][name]) for name in self.places}
 
     def _prefixes(self) -> dict[str, str]:

@@ -38,7 +38,7 @@ class ConstantTexts:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What the devices get: ids, mask, label, and for each label the place of its first text."""
+        """Returns what the devices get: ids, mask, label, and for each label the place of its first text."""
         first = np.searchsorted(self.label, np.arange(len(self.labels))).astype(np.int32)
         return {"ids": self.ids, "mask": self.mask, "label": self.label, "first": first}
 

@@ -44,11 +44,11 @@ class Picture:
         self._decoded: dict[int, Pixels] = {}  # by how many times smaller they are
 
     def pixels(self) -> Pixels:
-        """All pixels; raises BadRecord if the image is damaged."""
+        """Returns all pixels; raises BadRecord if the image is damaged."""
         return self._at(1)
 
     def reduced(self, shrink: float) -> tuple[Pixels, int]:
-        """The pixels for a view that shrinks both sides at least `shrink` times, perhaps already smaller.
+        """Returns the pixels for a view that shrinks both sides at least `shrink` times, perhaps already smaller.
 
         A JPEG comes out 2, 4 or 8 times smaller if that leaves the view half as many pixels again as it shows:
         what a larger part of its spectrum would add, the view's antialiasing takes away (within about one grey
@@ -70,7 +70,7 @@ class Picture:
 
 
 def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read the header of an encoded image.
+    """Reads the header of an encoded image.
 
     Args:
       data: the encoded bytes.
@@ -95,7 +95,7 @@ def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def load_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """One image as its file stores it: not turned upright, not flattened, in any mode.
+    """Loads one image as its file stores it: not turned upright, not flattened, in any mode.
 
     Raises:
       BadRecord: as `open_picture`.
@@ -112,7 +112,7 @@ def load_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decode one image at its full size.
+    """Decodes one image at its full size.
 
     Raises:
       BadRecord: the data are no image, are damaged, or are larger than max_pixels.
@@ -121,7 +121,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def picture_of(image: Image.Image) -> Picture:
-    """Any Pillow image, upright, flattened on white and in RGB."""
+    """Returns any Pillow image, upright, flattened on white and in RGB."""
     return _picture(np.asarray(_flatten(_upright(image))))
 
 

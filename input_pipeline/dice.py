@@ -25,7 +25,8 @@ class Dice:
         self._bits: dict[str, tuple[np.random.Philox, np.random.Generator]] = {}
 
     def roll(self, index: int, purpose: str, attempt: int = 0) -> np.random.Generator:
-        """Philox (Salmon et al. 2011) with key (seed, index) and counter (0, 0, attempt, purpose)."""
+        """Makes a generator: Philox (Salmon et al. 2011) with key (seed, index) and counter (0, 0, attempt,
+        purpose)."""
         if purpose not in self._bits:
             bits = np.random.Philox(0)
             self._bits[purpose] = bits, np.random.Generator(bits)

@@ -61,7 +61,7 @@ def load_evaluation_set(
     max_bad_share: float = 1.0,
     decode: bool = True,
 ) -> EvaluationSet:
-    """Read and decode a whole split, which shows the records that cannot be used.
+    """Reads and decodes a whole split, which shows the records that cannot be used.
 
     Args:
       config: {"format", "path", "columns"} of the split.
@@ -106,7 +106,7 @@ def load_evaluation_set(
 
 
 def reasons(skipped: Mapping[Reason, int]) -> dict[str, int]:
-    """How many records were left out, by the reason's name, the most frequent first."""
+    """Returns how many records were left out, by the reason's name, the most frequent first."""
     return {
         reason.name.lower(): count for reason, count in sorted(skipped.items(), key=lambda item: -item[1])
     }

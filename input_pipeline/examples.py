@@ -19,7 +19,7 @@ _ATTEMPTS = 100  # at half bad records, all of them fail once in 10^30 examples
 
 
 class Example(NamedTuple):
-    """What one global index shows: an item for each field.
+    """Holds what one global index shows: an item for each field.
 
     Attributes:
       shown: in the order of the fields.
@@ -49,7 +49,7 @@ class Examples:
     texts: Mapping[str, TextView]
 
     def __call__(self, index: int, dice: Dice, note: Note) -> Example:
-        """The example of a global index.
+        """Returns the example of a global index.
 
         Args:
           index: global.
@@ -74,7 +74,7 @@ class Examples:
         )
 
     def show(self, source: str, record: int, dice: Dice) -> Sequence[Any]:
-        """What a record would show at global index 0; raises BadRecord where it cannot be used."""
+        """Returns what a record would show at global index 0; raises BadRecord where it cannot be used."""
         return self._show(Address(source, record), 0, dice)
 
     def _show(self, address: Address, index: int, dice: Dice) -> Sequence[Any]:

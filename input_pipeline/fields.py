@@ -26,7 +26,7 @@ class Field(Protocol):
     """One thing a batch shows, under one name or two. Picklable and safe for threads."""
 
     def show(self, visit: Visit) -> Any:
-        """This field's item of a visit.
+        """Returns this field's item of a visit.
 
         Raises:
           BadRecord: the record has none.

@@ -59,7 +59,8 @@ def _check_source(name: str, examples: Examples, dice: Dice, tables: Sequence[Ta
 
 
 def advice(reason: Reason, name: str, label: str) -> str:
-    """What to do about a source of which no record can be used, as the end of a sentence; '' where nobody knows.
+    """Returns what to do about a source of which no record can be used, as the end of a sentence; '' where nobody
+    knows.
 
     Args:
       reason: why most of them cannot.

@@ -63,7 +63,7 @@ class Grouped(Mixture):
         self._used = {name: sum(address.source == name for address in self._of) for name in self.names}
 
     def address(self, index: int) -> Address:
-        """The record of a global index."""
+        """Returns the record of a global index."""
         turn, member = divmod(index, self.each)
         batch, place = divmod(turn, self._batch)
         epoch, number = divmod(batch, len(self._groups) // self._batch)
@@ -83,7 +83,7 @@ class Grouped(Mixture):
         return {name: (self._used[name], share[name]) for name in self.names if self._used[name]}
 
     def another(self, address: Address, dice: np.random.Generator) -> Address:
-        """A random record of the same label; now and then of the whole source."""
+        """Returns a random record of the same label; now and then of the whole source."""
         own = self._groups[self._of[address]][1] if address in self._of else []
         if len(own) > 1 and dice.integers(_ASTRAY):
             return own[int(dice.integers(len(own)))]

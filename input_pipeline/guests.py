@@ -28,11 +28,11 @@ class Guest:
     tokenizer: Tokenizer
 
     def same_pixels(self, preprocessing: Mapping[str, Any]) -> bool:
-        """Whether an image of another model is one of this, before it is normalised."""
+        """Tells whether an image of another model is one of this, before it is normalised."""
         return all(self.preprocessing[key] == preprocessing[key] for key in _PIXELS)
 
     def same_tokens(self, tokenizer: Tokenizer) -> bool:
-        """Whether another model's token ids are this one's."""
+        """Tells whether another model's token ids are this one's."""
         return self.tokenizer.spec == tokenizer.spec
 
 

@@ -21,7 +21,7 @@ _SAID = re.compile(r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE) = (\{[^}]*\}|True)$",
 
 @functools.cache
 def sources() -> Mapping[str, str]:
-    """What opens each format with (path, columns), as module:name."""
+    """Returns what opens each format with (path, columns), as module:name."""
     said = (*_said("sources"), *_said("known"))
     return {
         name: f"{module}:{target}"
@@ -32,14 +32,14 @@ def sources() -> Mapping[str, str]:
 
 @functools.cache
 def suffixes() -> Mapping[str, str]:
-    """The format of files by their endings; in a folder with several kinds of them the first is meant."""
+    """Returns the format of files by their endings; in a folder with several kinds of them the first is meant."""
     said = sorted((file for _, file in _said("sources")), key=lambda file: "ALSO_BESIDE" in file)
     return {suffix: form for file in said for suffix, form in file.get("SUFFIXES", {}).items()}
 
 
 @functools.cache
 def tokenizers() -> Mapping[str, str]:
-    """The class of each kind of tokenizer, as module:name."""
+    """Returns the class of each kind of tokenizer, as module:name."""
     return {
         name: f"{module}:{target}"
         for module, file in _said("tokenizers")

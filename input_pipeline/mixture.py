@@ -19,7 +19,7 @@ _WINDOW = 1024  # batches whose sources are shuffled together
 
 
 class Address(NamedTuple):
-    """Where a record lies: which source, and which of its records."""
+    """Says where a record lies: which source, and which of its records."""
 
     source: str
     record: int
@@ -40,7 +40,7 @@ class Mixture:
         seed: int,
         single_source: int = 0,
     ) -> None:
-        """Describe the mixture.
+        """Describes the mixture.
 
         Args:
           records: by source, the records to use; they are shuffled anew in each epoch of theirs.
@@ -66,7 +66,7 @@ class Mixture:
         self._seed, self._single_source = seed, single_source
 
     def address(self, index: int) -> Address:
-        """The record of a global index."""
+        """Returns the record of a global index."""
         if len(self.names) == 1:
             source, visit = 0, index
         elif self._single_source:
@@ -87,17 +87,17 @@ class Mixture:
         }
 
     def records(self, source: str) -> Sequence[int]:
-        """The records of a source that are used."""
+        """Returns the records of a source that are used."""
         return self._records[source]
 
     def another(self, address: Address, dice: np.random.Generator) -> Address:
-        """A random record of the same source."""
+        """Returns a random record of the same source."""
         records = self._records[address.source]
         return Address(address.source, records[int(dice.integers(len(records)))])
 
 
 def turn(index: int, parts: Sequence[int]) -> tuple[int, int]:
-    """Whose turn it is, and how many turns it had before: the shares hold in every stretch, to within a few.
+    """Tells whose turn it is, and how many turns it had before: the shares hold in every stretch, to within a few.
 
     The first source takes its share of all turns, evenly spread, the next its share of what is left, and so on:
     the rule of grain's `mix`.

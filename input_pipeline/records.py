@@ -62,14 +62,15 @@ class Record:
 
 
 def clean_text(text: str) -> str:
-    """Collapse white space; drop byte-order marks, control characters (NUL too) and lone surrogates."""
+    """Collapses white space; drop byte-order marks, control characters (NUL too) and lone surrogates."""
     if not text.isprintable():
         text = _NOT_TEXT.sub("", text)
     return " ".join(text.split())
 
 
 def decode_text(data: bytes) -> str:
-    """Text of unknown encoding: UTF-16 if it says so, else UTF-8, else Latin-1, in which every byte is a letter."""
+    """Decodes text of unknown encoding: UTF-16 if it says so, else UTF-8, else Latin-1, where every byte is a
+    letter."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "ignore")
     try:

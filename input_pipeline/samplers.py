@@ -50,6 +50,6 @@ def _labels(source: Source, chosen: Sequence[int], of: str) -> list[str]:
 
 
 def bag_of(data: Mapping[str, Any]) -> int:
-    """How many records make a row of the batch, as [b, n, ...]; 0 = one, as [b, ...]."""
+    """Returns how many records make a row of the batch, as [b, n, ...]; 0 = one, as [b, ...]."""
     sampler = data.get("sampler", {})
     return sampler["each"] if sampler.get("kind") == "bags" else 0

@@ -39,7 +39,7 @@ class Stream:
     def __init__(
         self, examples: Examples, wanted: Sequence[str], *, batch_size: int, seed: int, bag: int = 0
     ) -> None:
-        """Describe the stream; nothing is read yet.
+        """Describes the stream; nothing is read yet.
 
         Args:
           examples: by global index.
@@ -60,11 +60,11 @@ class Stream:
         return self._examples.mixture.shares()
 
     def address(self, index: int) -> Address:
-        """Which record a global index stands for (if that is bad, the index shows another)."""
+        """Tells which record a global index stands for (if that is bad, the index shows another)."""
         return self._examples.mixture.address(index)
 
     def describe(self, source: int, record: int) -> str:
-        """Names a record by what `own` says of it: its source, number and, where it can be read, id."""
+        """Returns names a record by what `own` says of it: its source, number and, where it can be read, id."""
         name = self._examples.mixture.names[source]
         try:
             identifier = f" (id '{self._examples.sources[name][record].id}')"
@@ -83,7 +83,7 @@ class Stream:
         prefetch: int = 4,
         watchdog: Watchdog | None = None,
     ) -> Generator[Batch, None, None]:
-        """This host's rows of the global batches start, start + 1, ...; close() the iterator when done.
+        """Yields this host's rows of the global batches start, start + 1, ...; close() the iterator when done.
 
         Args:
           start: number of global batches already seen.
@@ -110,7 +110,7 @@ class Stream:
         return (watchdog or Watchdog()).watched(iter(batches), rows.activity)
 
     def host_batches(self, start: int = 0, process_index: int = 0, process_count: int = 1) -> HostBatches:
-        """This host's rows of global batch start + i as a function of i, without threads and processes.
+        """Returns this host's rows of global batch start + i as a function of i, without threads and processes.
 
         Raises:
           ValueError: the batch does not divide over the hosts.
@@ -144,7 +144,7 @@ def make_stream(
     fields: Sequence[str] = PAIRS,
     guests: Mapping[str, Guest] = types.MappingProxyType({}),
 ) -> Stream:
-    """The stream of a config's `data` section.
+    """Returns the stream of a config's `data` section.
 
     Args:
       data: `sources` by name, `image` and `text` (how pictures and captions are varied), and optionally

@@ -26,7 +26,7 @@ def chosen_records(
     shots: int = 0,
     shots_seed: int = 0,
 ) -> Sequence[int]:
-    """The numbers of the records to use.
+    """Returns the numbers of the records to use.
 
     Args:
       source: all of the records.
@@ -57,13 +57,13 @@ def chosen_records(
 
 
 def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequence[int]:
-    """`chosen_records` as an entry of `data.sources` says."""
+    """Returns `chosen_records` as an entry of `data.sources` says."""
     settings = {key: entry[key] for key in ("fraction", "keep_ids", "shots", "shots_seed") if key in entry}
     return chosen_records(source, name, **settings)
 
 
 def spread(count: int, wanted: int) -> list[int]:
-    """`wanted` numbers below `count`, evenly spread; all of them if wanted is 0 or more than there are."""
+    """Returns `wanted` numbers below `count`, evenly spread; all of them if wanted is 0 or more than there are."""
     if not 0 < wanted < count:
         return list(range(count))
     return [place * count // wanted for place in range(wanted)]
@@ -84,7 +84,7 @@ class Share(Sequence[int]):
 
 
 def read_ids(path: str) -> frozenset[str]:
-    """The ids that a file lists: a line each, or the column `id` of a parquet file.
+    """Returns the ids that a file lists: a line each, or the column `id` of a parquet file.
 
     Raises:
       ValueError: there is no such file, or it has no column `id`.

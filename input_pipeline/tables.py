@@ -16,12 +16,13 @@ from input_pipeline.sources.paths import find_files
 
 
 def hash64(text: str) -> int:
-    """The first 64 bits of BLAKE2b: equal on every machine. Of 10^8 texts, two are equal with probability 3e-4."""
+    """Returns the first 64 bits of BLAKE2b: equal on every machine. Of 10^8 texts, two are equal with probability
+    3e-4."""
     return int.from_bytes(_digest(text), "little")
 
 
 def hash_halves(texts: Sequence[str]) -> Shaped[np.ndarray, "n 2"]:
-    """Each text's 64-bit hash as two int32, for devices have no 64-bit integers: int32 [n, 2]."""
+    """Splits each text's 64-bit hash into two int32, for devices have no 64-bit integers: int32 [n, 2]."""
     return np.frombuffer(b"".join(map(_digest, texts)), "<i4").reshape(len(texts), 2).astype(np.int32)
 
 
@@ -76,13 +77,13 @@ class Table:
         return np.full(self.values.shape[1:], -1 if self.values.dtype == np.int32 else 0, self.values.dtype)
 
     def place(self, source: str, identifier: str) -> int | None:
-        """The row of a record; None where there is none."""
+        """Returns the row of a record; None where there is none."""
         wanted = np.uint64(hash64(_key(source, identifier) if self.by_source else identifier))
         place = int(self.hashes.searchsorted(wanted))
         return place if place < len(self.hashes) and self.hashes[place] == wanted else None
 
     def bounds(self) -> tuple[int, int] | None:
-        """The least and the greatest of integer values, such as class numbers; None of other tables."""
+        """Returns the least and the greatest of integer values, such as class numbers; None of other tables."""
         if self.values.dtype != np.int32 or not self.values.size:
             return None
         return int(self.values.min()), int(self.values.max())
@@ -98,7 +99,7 @@ class Table:
 
 
 def ambiguous(table: str, identifier: str) -> ValueError:
-    """What to say where records of two sources have an id of a table that knows no sources."""
+    """Returns what to say where records of two sources have an id of a table that knows no sources."""
     return ValueError(
         f"data.tables.{table}: records of two sources have the id '{identifier}', and the table does not say which "
         "of them it means: give it a column `source` with their names in data.sources, as --job=cluster does for "
@@ -107,7 +108,7 @@ def ambiguous(table: str, identifier: str) -> ValueError:
 
 
 def load_table(name: str, config: Mapping[str, Any]) -> Table:
-    """Read a table whole, about a microsecond an id.
+    """Reads a table whole, about a microsecond an id.
 
     Args:
       name: of the batch field, and of the value column unless `column` names another.

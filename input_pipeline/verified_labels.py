@@ -32,7 +32,7 @@ class KnownLabels(NamedTuple):
 
 
 class Hierarchy:
-    """What is a kind of what; a label may stand in several places."""
+    """Holds what is a kind of what; a label may stand in several places."""
 
     def __init__(self, tree: Mapping[str, Any] | None = None) -> None:
         """Takes nested {"LabelName": ..., "Subcategory": [...]}; None is no hierarchy."""
@@ -53,18 +53,18 @@ class Hierarchy:
         return {*self._parents, *self._children}
 
     def ancestors(self, label: str) -> set[str]:
-        """Everything it is a kind of."""
+        """Returns everything it is a kind of."""
         return _reached(self._parents, label)
 
     def descendants(self, label: str) -> set[str]:
-        """Everything that is a kind of it."""
+        """Returns everything that is a kind of it."""
         return _reached(self._children, label)
 
 
 def yes_and_no(
     tags: Sequence[str], checked: Mapping[str, float], hierarchy: Hierarchy
 ) -> tuple[set[str], set[str]]:
-    """What an image has and what it has not, by the rule of `known_labels`; what is in neither is unknown.
+    """Returns what an image has and what it has not, by the rule of `known_labels`; what is in neither is unknown.
 
     Args:
         tags: of the image.
@@ -85,7 +85,7 @@ def known_labels(
     *,
     min_images: int = 1,
 ) -> KnownLabels:
-    """What is known of each image.
+    """Returns what is known of each image.
 
     A tag is there. Of verified labels those with confidence 1 are there, those with 0 are not, and all others are
     unknown; without any verification, what is no tag is not there. With a hierarchy, what is there is so with all its
@@ -180,7 +180,7 @@ def _columns(file: Path, there: Sequence[str]) -> list[str]:
 
 
 def read_hierarchy(path: str) -> Hierarchy:
-    """A tree as Open Images has it, {"LabelName": ..., "Subcategory": [...]} in JSON.
+    """Returns a tree as Open Images has it, {"LabelName": ..., "Subcategory": [...]} in JSON.
 
     Raises:
         ValueError: no such file, or something else in it.
@@ -193,7 +193,7 @@ def read_hierarchy(path: str) -> Hierarchy:
 
 
 def read_label_names(path: str) -> dict[str, str]:
-    """Names of labels, from a csv file of two columns (label, name) with no header or with any.
+    """Returns names of labels, from a csv file of two columns (label, name) with no header or with any.
 
     Raises:
         ValueError: no such file.

@@ -40,7 +40,7 @@ class Visit:
 
     @cached_property
     def means_label(self) -> bool:
-        """Whether `text` is about the record's label: then all that show the label are the same (UniCL)."""
+        """Tells whether `text` is about the record's label: then all that show the label are the same (UniCL)."""
         return self.text_view.means_label(self.record, self.roll("text"))
 
     @cached_property

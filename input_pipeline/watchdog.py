@@ -43,7 +43,7 @@ def _print(message: str) -> None:
 
 @dataclass(frozen=True)
 class Watchdog:
-    """What happens when no batch comes.
+    """Holds what happens when no batch comes.
 
     Attributes:
       seconds: of waiting between two reports; 0 reports nothing and waits for ever.
@@ -56,7 +56,7 @@ class Watchdog:
     report: Callable[[str], None] = field(default=_print)
 
     def watched(self, batches: Any, activity: Activity) -> Generator[Batch, None, None]:
-        """The batches of a grain iterator, drawn by a thread so that this one can look around while it waits.
+        """Yields the batches of a grain iterator, drawn by a thread so that this one can look around while it waits.
 
         A generator: closing it stops threads and processes.
 

@@ -28,7 +28,7 @@ ASYMMETRIC = {
 
 
 def check_smoothing(entry: Any, where: str) -> None:
-    """Label smoothing spreads over the columns of a softmax."""
+    """Checks that label smoothing has the columns of a softmax to spread over."""
     if entry.label_smoothing and entry.kernel != "softmax":
         raise ValueError(
             f"{where}.label_smoothing={entry.label_smoothing} is for kernel='softmax', which shares a row's target out "

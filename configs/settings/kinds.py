@@ -16,17 +16,17 @@ GROUPS = ("objectives", "evaluators", "hooks")
 
 @functools.cache
 def kinds(group: str) -> tuple[str, ...]:
-    """The registered kinds of a group: its files."""
+    """Returns the registered kinds of a group: its files."""
     return tuple(sorted(file.name for file in pkgutil.iter_modules(_package(group).__path__)))
 
 
 def kind_file(group: str, kind: str) -> ModuleType:
-    """The file of a registered kind."""
+    """Returns the file of a registered kind."""
     return importlib.import_module(f"{_package(group).__name__}.{kind}")
 
 
 def with_common(group: str, kind: str, settings: Settings) -> dict[str, Any]:
-    """All settings of a kind: those that every entry of the group has, and its own.
+    """Returns all settings of a kind: those that every entry of the group has, and its own.
 
     Where its own are a plain value, they change the default of a common one.
     """
@@ -39,7 +39,7 @@ def with_common(group: str, kind: str, settings: Settings) -> dict[str, Any]:
 
 
 def entries(group: str) -> dict[str, dict[str, Any]]:
-    """An entry of each registered kind, called by it, with its defaults: all of them off."""
+    """Returns an entry of each registered kind, called by it, with its defaults: all of them off."""
     return {
         kind: defaults(with_common(group, kind, kind_file(group, kind).SETTINGS)) for kind in kinds(group)
     }

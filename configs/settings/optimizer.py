@@ -36,7 +36,7 @@ SETTINGS = {
 
 
 def check(optimizer: Any, config: Any, where: str) -> None:
-    """The schedule fits into the run."""
+    """Checks that the schedule fits into the run."""
     schedule, where = optimizer.schedule, f"{where}.schedule"
     if schedule.warmup_steps + schedule.cooldown_steps > config.steps:
         raise ValueError(

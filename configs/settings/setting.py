@@ -42,7 +42,7 @@ class Setting:
     below: float = math.inf
 
     def limits(self) -> str:
-        """What numbers are allowed, as 'at least 1' or 'in [0, 1)'; '' where all are."""
+        """Returns what numbers are allowed, as 'at least 1' or 'in [0, 1)'; '' where all are."""
         low = max(self.at_least, self.above)
         high = min(self.at_most, self.below)
         if low == -math.inf and high == math.inf:
@@ -52,7 +52,7 @@ class Setting:
         return f"in {'(' if self.above == low else '['}{low}, {high}{')' if self.below == high else ']'}"
 
     def allows(self, value: Any) -> bool:
-        """Whether a value of the right type is one that it may have."""
+        """Tells whether a value of the right type is one that it may have."""
         if self.choices:
             return value in self.choices
         if not self.limits():
@@ -63,42 +63,42 @@ class Setting:
 
 
 def count(default: int, meaning: str = "") -> Setting:
-    """A whole number from 1 on."""
+    """Returns a whole number from 1 on."""
     return Setting(default, meaning, at_least=1)
 
 
 def natural(default: int, meaning: str = "") -> Setting:
-    """A whole number from 0 on."""
+    """Returns a whole number from 0 on."""
     return Setting(default, meaning, at_least=0)
 
 
 def positive(default: float, meaning: str = "") -> Setting:
-    """A number above 0."""
+    """Returns a number above 0."""
     return Setting(default, meaning, above=0)
 
 
 def not_negative(default: float, meaning: str = "") -> Setting:
-    """A number from 0 on."""
+    """Returns a number from 0 on."""
     return Setting(default, meaning, at_least=0)
 
 
 def share(default: float, meaning: str = "") -> Setting:
-    """A number from 0 to 1."""
+    """Returns a number from 0 to 1."""
     return Setting(default, meaning, at_least=0, at_most=1)
 
 
 def share_below_one(default: float, meaning: str = "") -> Setting:
-    """A number from 0 to below 1."""
+    """Returns a number from 0 to below 1."""
     return Setting(default, meaning, at_least=0, below=1)
 
 
 def positive_share(default: float, meaning: str = "") -> Setting:
-    """A number above 0, to 1."""
+    """Returns a number above 0, to 1."""
     return Setting(default, meaning, above=0, at_most=1)
 
 
 def defaults(settings: Settings) -> dict[str, Any]:
-    """The default of every leaf, nested as the settings are; a value that is no setting is its own default."""
+    """Returns the default of every leaf, nested as the settings are; a value that is no setting is its own default."""
     return {
         name: defaults(item) if isinstance(item, Mapping) else getattr(item, "default", item)
         for name, item in settings.items()
@@ -106,7 +106,7 @@ def defaults(settings: Settings) -> dict[str, Any]:
 
 
 def leaves(settings: Settings, where: str = "") -> Iterator[tuple[str, Setting]]:
-    """Every leaf by its dotted path behind `where`."""
+    """Yields every leaf by its dotted path behind `where`."""
     for name, item in settings.items():
         path = f"{where}.{name}" if where else name
         if isinstance(item, Mapping):

@@ -20,7 +20,7 @@ SETTINGS = {
 
 
 def check(tokenizer: Any, config: Any, where: str) -> None:
-    """CLIP's own tokenizer has its special tokens."""
+    """Checks that CLIP's own tokenizer has its special tokens."""
     if tokenizer.special_tokens and tokenizer.kind == "clip":
         raise ValueError(
             f"{where}.special_tokens='{tokenizer.special_tokens}' is for other kinds; the special tokens of "

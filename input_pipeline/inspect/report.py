@@ -9,7 +9,7 @@ _SHOWN = 8  # of a histogram
 
 
 def survey_table(name: str, figures: Mapping[str, Any]) -> str:
-    """A paragraph of aligned lines."""
+    """Returns a paragraph of aligned lines."""
     looked, used, records = (figures[key] for key in ("looked_at", "in_use", "records"))
     sampled = "all" if looked == used else f"a sample of {looked:,}, evenly spread"
     part = f"{used:,} of {records:,} in use" if used < records else f"{records:,}"

@@ -24,7 +24,7 @@ STAGES = ("read", "decode", "augment", "tokenise", "batch")
 def delivered_per_second(
     batches: Generator[Mapping[str, np.ndarray], None, None], ahead: int, seconds: float
 ) -> float:
-    """Images per second that come out of a stream's batches.
+    """Returns images per second that come out of a stream's batches.
 
     Args:
       batches: of one host.

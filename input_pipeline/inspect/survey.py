@@ -42,7 +42,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen.
+    """Holds what was seen.
 
     Attributes:
       figures: plain JSON.
@@ -64,7 +64,7 @@ def survey(
     records: int,
     threads: int,
 ) -> Survey:
-    """Look at records, at their images decoded and at their texts as tokens.
+    """Looks at records, at their images decoded and at their texts as tokens.
 
     Args:
       source: any.

@@ -51,7 +51,7 @@ def visits(
     seed: int,
     captions: bool = True,
 ) -> list[Row]:
-    """Some records of one source, each with `count` visits.
+    """Returns some records of one source, each with `count` visits.
 
     The records are copied into a source of their own, which the stream of this config then reads: each of its
     epochs is one batch, and so shows each of them once.

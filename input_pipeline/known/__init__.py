@@ -33,7 +33,7 @@ class KnownSet:
 
 
 def known_set(path: str, columns: Mapping[str, str] | None = None) -> Source:
-    """The source of `NAME[:SPLIT]=FOLDER`.
+    """Returns the source of `NAME[:SPLIT]=FOLDER`.
 
     Args:
       path: see above.

@@ -25,7 +25,7 @@ _ORIGIN = ("format", "path", "columns", "fraction", "keep_ids")  # what the reco
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a conversion came to.
+    """Holds what a conversion came to.
 
     Attributes:
       tally: counts over the whole conversion, interruptions included.
@@ -41,7 +41,7 @@ class Report:
 
 
 def prepare(name: str, entry: Mapping[str, Any], settings: Settings, output: Path, processes: int) -> Report:
-    """Convert the records in use of a source into shards in `output`, or go on where an interrupted call was.
+    """Converts the records in use of a source into shards in `output`, or goes on where an interrupted call was.
 
     The shards are the same bytes for any number of processes and any interruptions. Memory holds some hundred
     records a process, and the fingerprints (see `Seen`).

@@ -20,7 +20,7 @@ _METADATA_BYTES = 1 << 16  # beyond this and three bytes a pixel, what fills a f
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides about the bytes that are written.
+    """Holds what decides about the bytes that are written.
 
     Attributes:
       max_side: pixels of an image's longer side; larger images are scaled down, smaller ones stay.
@@ -49,7 +49,7 @@ class Converted:
 
 
 def convert(record: Record, settings: Settings) -> Converted:
-    """Decode (which finds the damage), shrink where too large, encode where anything changed and bytes are saved.
+    """Decodes (which finds the damage), shrinks what is too large, encodes where anything changed and bytes are saved.
 
     Raises:
       BadRecord: no usable image. What is said about it is no matter of this conversion.

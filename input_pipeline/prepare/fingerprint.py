@@ -26,7 +26,7 @@ Fingerprints = UInt8[np.ndarray, "n 80"]
 
 
 def fingerprint(image: Image.Image) -> bytes:
-    """A key of 64 bits, and a thumbnail: 8 x 8 cells of brightness and 2 x 2 of either colour channel.
+    """Returns a key of 64 bits, and a thumbnail: 8 x 8 cells of brightness and 2 x 2 of either colour channel.
 
     The key is a difference hash (dHash) of 49 bits, each saying whether a cell is brighter than its left neighbour,
     and 15 bits of mean brightness and colour. Hashes alone would take one clock for another with other hands.
@@ -56,14 +56,14 @@ class Seen:
     """
 
     def __init__(self, tolerance: int) -> None:
-        """`tolerance`: levels of 255."""
+        """Remembers nothing yet; `tolerance` is in levels of 255."""
         self._tolerance = tolerance
         self._levels: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(_BANDS)]
         self._rows = np.zeros((_RECENT, BYTES), np.uint8)
         self._count = self._sorted = 0  # fingerprints, and how many of them the sorted copies hold
 
     def keep_new(self, rows: Fingerprints) -> Bool[np.ndarray, " n"]:
-        """True for those that nothing before them is near to, in here or earlier; they are remembered."""
+        """Marks those that nothing before them is near to, in here or earlier; they are remembered."""
         new, keys = ~self._known(rows), _keys(rows)
         row, earlier = np.nonzero(np.tril(np.bitwise_count(keys ^ keys[:, None]) <= _DISTANCE, -1))
         alike = self._alike(rows[row], rows[earlier])
@@ -73,7 +73,7 @@ class Seen:
         return new
 
     def remember(self, rows: Fingerprints) -> None:
-        """Add fingerprints that are known to be new."""
+        """Adds fingerprints that are known to be new."""
         end = self._count + len(rows)
         if end > len(self._rows):
             larger = np.zeros((max(end, len(self._rows) * 3 // 2), BYTES), np.uint8)

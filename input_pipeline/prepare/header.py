@@ -20,7 +20,7 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of encoded bytes; None where they are no image."""
+    """Returns the header of encoded bytes; None where they are no image."""
     try:
         image = Image.open(io.BytesIO(data))
         upright = image.getexif().get(_ORIENTATION, 1) not in range(2, 9)

@@ -66,7 +66,7 @@ class ShardWriter:
 
     @property
     def progress(self) -> dict[str, Any] | None:
-        """What the last `finish` was given; None for a new folder."""
+        """Returns what the last `finish` was given; None for a new folder."""
         return self.lines[-1].get("progress")
 
     @property
@@ -75,7 +75,7 @@ class ShardWriter:
         return len(self._fingerprints)
 
     def fingerprints(self) -> Fingerprints:
-        """Of the records in all finished shards."""
+        """Returns those of the records in all finished shards."""
         count = sum(line.get("records", 0) for line in self.lines)
         file = self.folder / "fingerprints.bin"
         file.touch()

@@ -33,14 +33,14 @@ class Tally:
     bytes_after: int = 0
 
     def drop(self, reason: str, detail: str) -> None:
-        """Count a record that cannot be used."""
+        """Counts a record that cannot be used."""
         _count(self.dropped, reason)
         examples = self.examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(detail)
 
     def keep(self, record: Converted) -> None:
-        """Count a record that is written."""
+        """Counts a record that is written."""
         self.kept += 1
         self.without_caption += not record.captions
         _count(self.changes, record.change)
@@ -53,7 +53,7 @@ class Tally:
         return self.kept + self.duplicates + sum(self.dropped.values())
 
     def losses(self) -> str:
-        """What was left out, in words."""
+        """Returns what was left out, in words."""
         counts: Mapping[str, int] = {
             **self.dropped,
             **({"duplicates": self.duplicates} if self.duplicates else {}),

@@ -47,11 +47,11 @@ class Work:
         return len(self.numbers)
 
     def chunk(self, first: int) -> range:
-        """The positions that travel together with the first of them."""
+        """Returns the positions that travel together with the first of them."""
         return range(first, min(first + CHUNK, len(self)))
 
     def __call__(self, position: int) -> Converted | Dropped:
-        """The record at a position, converted.
+        """Returns the record at a position, converted.
 
         Raises:
           WorkerFailed: anything but a bad record went wrong.

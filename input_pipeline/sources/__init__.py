@@ -20,7 +20,7 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Record:
-        """Record `index`, 0 <= index < len.
+        """Returns record `index`, 0 <= index < len.
 
         Raises:
           BadRecord: this record cannot be delivered; the others may still be fine.
@@ -37,7 +37,7 @@ KEYS = (
 
 
 def open_source(config: Mapping[str, Any]) -> Source:
-    """Open {"format", "path", "columns", "image_folder"}; the other KEYS say what to do with the records.
+    """Opens {"format", "path", "columns", "image_folder"}; the other KEYS say what to do with the records.
 
     Where there is no format, it is guessed from the path.
 
@@ -63,7 +63,7 @@ def open_source(config: Mapping[str, Any]) -> Source:
 
 
 def open_named(name: str, config: Mapping[str, Any]) -> Source:
-    """Open an entry of `data.sources` by `open_source`, so that what is wrong with it names it."""
+    """Opens an entry of `data.sources` by `open_source`, so that what is wrong with it names it."""
     try:
         return open_source(config)
     except ValueError as error:

@@ -35,7 +35,7 @@ class ArrayRecordSource:
     """Records of one or many ArrayRecord files, in the order of file names and records."""
 
     def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
-        """Open the files' footers.
+        """Opens the files' footers.
 
         Args:
           path: a file, a folder, a pattern or an address.
@@ -77,7 +77,7 @@ class ArrayRecordSource:
 
 
 def encode_record(record: Record) -> bytes:
-    """A record as a serialised tf.train.Example; numbers of `extras` keep 64 bits as integers, 32 as floats.
+    """Returns a record as a serialised tf.train.Example; numbers of `extras` keep 64 bits as integers, 32 as floats.
 
     Raises:
       ValueError: an extra that is neither a number nor a list of numbers of one type.
@@ -97,7 +97,7 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(data: bytes, columns: Columns = COLUMNS, default_id: str = "") -> Record:
-    """The record of a serialised tf.train.Example.
+    """Returns the record of a serialised tf.train.Example.
 
     Args:
       data: as encoded by `encode_record` or anybody else.

@@ -20,13 +20,13 @@ Index = Int64[np.ndarray, "records columns"]
 
 
 def cache_folder(name: str) -> Path:
-    """$XDG_CACHE_HOME/vlp/NAME, by default ~/.cache/vlp/NAME."""
+    """Returns $XDG_CACHE_HOME/vlp/NAME, by default ~/.cache/vlp/NAME."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlp" / name
 
 
 @functools.lru_cache(OPEN_FILES)
 def cached_index(kind: str, columns: int, file: FileVersion, build: Callable[[FileVersion], Index]) -> Index:
-    """The side index of a file, built once for every version (path, size, time) of it.
+    """Returns the side index of a file, built once for every version (path, size, time) of it.
 
     A process holds those of the files it used last; a source holds none, so that its copies travel light.
 

@@ -58,7 +58,7 @@ class CocoSource:
         return Record(id=name, image=image, captions=self._captions.get(self._images[index]["id"], ()))
 
     def ids(self) -> Iterator[str]:
-        """The name of every image file, which is its id."""
+        """Yields the name of every image file, which is its id."""
         return (image["file_name"] for image in self._images)
 
 

@@ -41,7 +41,7 @@ _NO_COLUMNS = {field.name: "" for field in fields(Columns)}
 
 
 def resolve_columns(columns: Mapping[str, str], defaults: Columns) -> Columns:
-    """The defaults of a format, with what a config names in place of them.
+    """Returns the defaults of a format, with what a config names in place of them.
 
     Raises:
       ValueError: a name that is no field.
@@ -64,13 +64,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @functools.cache
 def alternatives(columns: Columns) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """(field, the names to look for in turn) of every field that has a name."""
+    """Returns (field, the names to look for in turn) of every field that has a name."""
     names = ((field.name, getattr(columns, field.name)) for field in fields(Columns))
     return tuple((field, tuple(name.split("|"))) for field, name in names if name and field != "language")
 
 
 def pick(sample: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """From a sample by the format's own names to its values by field; what holds nothing is passed over."""
+    """Turns a sample by the format's own names into its values by field; what holds nothing is passed over."""
     values = {}
     for field, names in alternatives(columns):
         for name in names:
@@ -101,7 +101,7 @@ def check_columns(
     columns: Columns,
     named: Iterable[str],
 ) -> None:
-    """Refuse names that nothing answers to, for formats in which every sample may have other names.
+    """Refuses names that nothing answers to, for formats in which every sample may have other names.
 
     Args:
       where: the path, for the message.
@@ -175,7 +175,7 @@ def make_record(
     image: bytes | None,
     extras: Mapping[str, Any] | None = None,
 ) -> Record:
-    """A Record from values by field, whichever format they come from: text may be bytes, lists may be absent."""
+    """Makes a Record of values by field, whichever format they come from: text may be bytes, lists may be absent."""
     return Record(
         id=plain_name(values.get("id")) or default_id,
         image=image,
@@ -189,14 +189,15 @@ def make_record(
 
 
 def image_bytes(value: Any) -> bytes | None:
-    """Encoded bytes, or those of Hugging Face's {bytes, path}; None for anything else."""
+    """Returns encoded bytes, or those of Hugging Face's {bytes, path}; None for anything else."""
     if isinstance(value, Mapping):
         value = value.get("bytes")
     return value if isinstance(value, bytes) else None
 
 
 def image_path(values: Mapping[str, Any]) -> str:
-    """Where an image lies that is not in the values itself: their path, or that of {bytes, path} without bytes."""
+    """Returns where an image lies that is not in the values itself: their path, or that of {bytes, path} without
+    bytes."""
     for value in (values.get("image_path"), values.get("image")):
         if isinstance(value, Mapping):
             value = value.get("path")
@@ -252,7 +253,7 @@ def _text(value: Any) -> str:
 
 
 def plain_name(value: Any) -> str:
-    """A name, which unlike a caption may be a number: class 0 is '0'."""
+    """Returns a name, which unlike a caption may be a number: class 0 is '0'."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, bytes):

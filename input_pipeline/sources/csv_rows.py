@@ -24,7 +24,7 @@ _Line = tuple[int, bytes]
 
 
 class Dialect(NamedTuple):
-    """How a file writes rows, and the names in its first one."""
+    """Says how a file writes rows, and the names in its first one."""
 
     separator: str
     header: tuple[str, ...]
@@ -80,7 +80,7 @@ def csv_rows(file: FileVersion) -> Index:
 
 
 def csv_fields(file: FileVersion, row: bytes) -> dict[str, str]:
-    """The fields of one row by the names in the header.
+    """Returns the fields of one row by the names in the header.
 
     Raises:
       ValueError: there are more or fewer fields than names.

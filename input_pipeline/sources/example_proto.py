@@ -31,7 +31,7 @@ _MESSAGES: Mapping[str, tuple[tuple[str, int, str, str], ...]] = {
 
 
 def encode_example(features: Mapping[str, Values]) -> bytes:
-    """Serialise non-empty lists of one type each, in the order of their names, so that equal is equal in bytes."""
+    """Serialises non-empty lists of one type each, in the order of their names, so that equal is equal in bytes."""
     example = _example_class()()
     for name in sorted(features):
         values = features[name]
@@ -44,7 +44,7 @@ def encode_example(features: Mapping[str, Values]) -> bytes:
 
 
 def decode_example(data: bytes) -> Iterator[tuple[str, Values]]:
-    """The names and values of every feature.
+    """Yields the names and values of every feature.
 
     Raises:
       ValueError: the data are no Example.

@@ -16,7 +16,7 @@ class OpenFile:
         self._descriptor, self._version = os.open(file.path, os.O_RDONLY), file
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes; fewer only at the end of the file.
+        """Reads at most `length` bytes; fewer only at the end of the file.
 
         Raises:
           BadRecord: the system cannot read there, or the file is not what it was when its source was opened.
@@ -39,7 +39,7 @@ class OpenFile:
 
 
 def open_file(file: FileVersion) -> OpenFile:
-    """The file, if it is still the version that its source was opened with.
+    """Returns the file, if it is still the version that its source was opened with.
 
     Raises:
       BadRecord: it has gone or changed.

@@ -63,7 +63,7 @@ class _Entry(NamedTuple):
 def open_folder(
     path: str, columns: Mapping[str, str] | None = None, image_folder: str = ""
 ) -> FolderSource | JsonlSource | CsvSource | ParquetSource:
-    """The source of a folder, by what lies in it.
+    """Opens the source of a folder, by what lies in it.
 
     Raises:
       ValueError: no such folder, or nothing in it.
@@ -75,7 +75,7 @@ def open_folder(
 
 
 def table_of(folder: Path) -> Path | None:
-    """The table of a folder's images, if there is one."""
+    """Returns the table of a folder's images, if there is one."""
     files = {file.name.lower(): file for file in folder.iterdir()}
     names = (name + suffix for name in ("captions", "metadata") for suffix in _TABLES)
     return next((files[name] for name in names if name in files and files[name].is_file()), None)
@@ -85,7 +85,7 @@ class FolderSource:
     """Records of the images below a folder, in the order of their paths."""
 
     def __init__(self, path: str, columns: Mapping[str, str] | None = None, image_folder: str = "") -> None:
-        """List the folder.
+        """Lists the folder.
 
         Args:
           path: the folder.
@@ -119,7 +119,7 @@ class FolderSource:
         return make_record(values, language=self._columns.language, default_id=default_id, image=image)
 
     def ids(self) -> Iterator[str]:
-        """The id of every record where it is its path, which needs no reading; else of each that can be read."""
+        """Yields the id of every record where it is its path, which needs no reading; else of each that can be read."""
         for entry in self._entries:
             try:
                 own = plain_name(pick(self._sample(entry), self._columns).get("id")) if entry.json else ""

@@ -73,7 +73,7 @@ class ParquetSource:
         image_folder: str = "",
         defaults: Columns = COLUMNS,
     ) -> None:
-        """Open the files' footers.
+        """Opens the files' footers.
 
         Args:
           path: a file, a folder or a pattern.
@@ -143,7 +143,7 @@ class ParquetSource:
         return record
 
     def ids(self) -> Iterator[str]:
-        """The id of every record, in order; reads that column alone. One that cannot be read is ''."""
+        """Yields the id of every record, in order; reads that column alone. One that cannot be read is ''."""
         for first, file in self._shards.spans():
             footer = self._footers.get(file.path)
             if footer is None:  # it stands for a file that cannot be read
@@ -154,7 +154,8 @@ class ParquetSource:
                 yield from self._group_ids(file, group, range(first + start, first + end))
 
     def values(self, field: str) -> Iterator[Any]:
-        """What every record has as a field, in order; reads that column alone. None of one that cannot be read."""
+        """Yields what every record has as a field, in order; reads that column alone. None of one that cannot be
+        read."""
         for _, file in self._shards.spans():
             footer = self._footers.get(file.path)
             if footer is None:

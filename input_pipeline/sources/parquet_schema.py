@@ -45,13 +45,13 @@ def file_columns(file: Path, schema: pa.Schema, columns: Columns, named: frozens
 
 
 def top_names(columns: Columns, schema: pa.Schema) -> list[str]:
-    """The columns to read, without what lies inside of them."""
+    """Returns the columns to read, without what lies inside of them."""
     wanted = (name for _, names in alternatives(columns) for name in names)
     return list(dict.fromkeys(name if name in schema.names else name.partition("/")[0] for name in wanted))
 
 
 def class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """By column, what the numbers of class labels stand for, where Hugging Face's datasets wrote the file."""
+    """Returns, by column, what numbers of class labels stand for, where Hugging Face's datasets wrote the file."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
@@ -62,7 +62,7 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
 
 
 def class_name(number: Any, names: Sequence[str]) -> Any:
-    """The name of a class by its number, which gaps in the column make a float; a negative one is no class."""
+    """Returns the name of a class by its number, which gaps in the column make a float; a negative one is no class."""
     if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
         return number
     if number < 0:

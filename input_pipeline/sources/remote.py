@@ -34,7 +34,7 @@ class _Silent(OSError):
 
 
 def fetch_all(address: str, suffixes: Sequence[str]) -> tuple[Path, ...]:
-    """Local copies of what an address stands for, in the order of their names.
+    """Returns local copies of what an address stands for, in the order of their names.
 
     Args:
       address: of a file, of a folder (all of its files with a suffix), or a pattern with * where the file system
@@ -54,7 +54,7 @@ def fetch_all(address: str, suffixes: Sequence[str]) -> tuple[Path, ...]:
 
 
 def listed(address: str) -> list[str]:
-    """The names of the files in a remote folder.
+    """Returns the names of the files in a remote folder.
 
     Raises:
       ValueError: as by `fetch_all`.

@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 
 
 class Encoding(NamedTuple):
-    """How a file's text is stored.
+    """Says how a file's text is stored.
 
     Attributes:
       mark: bytes of the mark that the file begins with.
@@ -52,7 +52,7 @@ def encoding_of(file: FileVersion) -> Encoding:
 
 
 def raw_lines(file: FileVersion, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
-    """(first byte, bytes with the line's end) of every line behind the mark."""
+    """Yields (first byte, bytes with the line's end) of every line behind the mark."""
     with open(file.path, "rb") as stream:
         stream.seek(encoding.mark)
         feed = _line_end(stream, encoding)
@@ -74,7 +74,7 @@ def raw_lines(file: FileVersion, encoding: Encoding) -> Iterator[tuple[int, byte
 
 
 def lines(file: FileVersion) -> Index:
-    """The lines of a file that are not blank."""
+    """Returns the lines of a file that are not blank."""
     encoding = encoding_of(file)
     numbered = enumerate(raw_lines(file, encoding), 1)
     return array(
@@ -87,7 +87,7 @@ def lines(file: FileVersion) -> Index:
 
 
 def json_elements(file: FileVersion) -> Index:
-    """The elements of the one array in a file, or the one object.
+    """Returns the elements of the one array in a file, or the one object.
 
     Raises:
       ValueError: the file holds neither.
@@ -109,7 +109,7 @@ def json_elements(file: FileVersion) -> Index:
 
 
 def array(places: list[tuple[int, int, int]]) -> Index:
-    """Places as an index."""
+    """Makes an index of places."""
     return np.array(places, np.int64).reshape(-1, 3)
 
 

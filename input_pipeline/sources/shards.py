@@ -52,7 +52,7 @@ Found = list[tuple[FileVersion, int | str]]  # of each file the number of its re
 
 
 def examine(files: Sequence[Path], count: Callable[[FileVersion], int]) -> Found:
-    """Count the records of each file, in threads.
+    """Counts the records of each file, in threads.
 
     Among several files a damaged one is no reason to stop: its source delivers one BadRecord in its place, so
     that it is counted.
@@ -93,11 +93,11 @@ class Shards:
         return self._ends[-1]
 
     def spans(self) -> Iterator[tuple[int, FileVersion]]:
-        """(the number of its first record, file) of each file."""
+        """Yields (the number of its first record, file) of each file."""
         return zip([0, *self._ends], self._files, strict=False)
 
     def locate(self, index: int) -> tuple[FileVersion, int]:
-        """The file of record `index`, and the record's place in it.
+        """Returns the file of record `index`, and the record's place in it.
 
         Raises:
           IndexError: there is no such record.

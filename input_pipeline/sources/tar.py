@@ -22,7 +22,7 @@ _ADLER = 65521  # the low half of Adler-32 is a sum modulo this
 
 
 class Member(NamedTuple):
-    """What lies between two bytes of an archive: a file, or damage (then `name` is '' or what it was to be)."""
+    """Holds what lies between two bytes of an archive: a file, or damage (then `name` is '' or what it was to be)."""
 
     sound: bool
     name: str
@@ -39,7 +39,7 @@ class _Header(NamedTuple):
 
 
 def members(read: Read, first: int, end: int, trusted: bool = False) -> Iterator[Member]:
-    """The regular files from byte `first` to byte `end`, and each stretch of damage between them.
+    """Yields the regular files from byte `first` to byte `end`, and each stretch of damage between them.
 
     Links, devices, pipes and folders are passed over.
 
@@ -75,7 +75,7 @@ def members(read: Read, first: int, end: int, trusted: bool = False) -> Iterator
 
 
 def is_header(block: bytes) -> bool:
-    """Whether a block is a tar header: its checksum holds."""
+    """Tells whether a block is a tar header: its checksum holds."""
     return block != _ZEROS and _header(block, trusted=False) is not None
 
 
@@ -137,7 +137,7 @@ def _next_header(read: Read, position: int, end: int) -> int:
 
 
 def sample_name(name: str) -> tuple[str, str] | None:
-    """A member's key and extension by WebDataset's rule: the key ends at the first dot of the base name.
+    """Returns a member's key and extension by WebDataset's rule: the key ends at the first dot of the base name.
 
     None for side files of an operating system and for names without an extension.
     """
@@ -149,7 +149,7 @@ def sample_name(name: str) -> tuple[str, str] | None:
 
 
 def samples(read: Read, size: int) -> Iterator[tuple[int, int, bool]]:
-    """(first byte, end, whether it is sound) of each sample, in order.
+    """Yields (first byte, end, whether it is sound) of each sample, in order.
 
     A sample is a run of neighbours with one key; an extension that comes again begins another sample. A sample
     that damage is known to cut into is part of the damage.
@@ -178,7 +178,7 @@ def samples(read: Read, size: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def sample_members(read: Read, first: int, end: int) -> tuple[str, dict[str, Member]]:
-    """The key of a sound sample, and its members by extension."""
+    """Returns the key of a sound sample, and its members by extension."""
     found: dict[str, Member] = {}
     key = ""
     for member in members(read, first, end, trusted=True):

@@ -39,7 +39,7 @@ class TfdsSource:
     """Records of one split, in the data set's own order."""
 
     def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
-        """Open a prepared split.
+        """Opens a prepared split.
 
         Args:
           path: see above.

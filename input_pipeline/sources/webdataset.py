@@ -59,7 +59,7 @@ class WebDatasetSource:
     """Records of one or many tar files, in the order of file names and members."""
 
     def __init__(self, path: str, columns: Mapping[str, str] | None = None) -> None:
-        """Index the shards, or find their indexes in the cache.
+        """Indexes the shards, or finds their indexes in the cache.
 
         Args:
           path: a file, a folder, a pattern or an address.

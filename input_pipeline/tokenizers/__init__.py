@@ -15,7 +15,7 @@ __all__ = ["Tokenizer", "Tokens", "load_tokenizer", "tokenizer_from_bytes", "tra
 
 
 def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer of a config's `tokenizer` section.
+    """Loads the tokenizer of a config's `tokenizer` section.
 
     Args:
       config: {"kind", "path", "length", "vocabulary_size"} and, if wanted, "prefix_tokens",
@@ -36,7 +36,7 @@ def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
 
 
 def tokenizer_from_bytes(data: bytes, spec: Mapping[str, Any]) -> Tokenizer:
-    """The inverse of `to_bytes` and `spec`.
+    """Makes the tokenizer whose `to_bytes` and `spec` these are.
 
     Raises:
       ValueError: the bytes are not those that the spec describes.

@@ -103,7 +103,7 @@ class Tokenizer(ABC):
     _longest_piece: int  # characters
 
     def decode(self, ids: Int32[np.ndarray, " n"]) -> str:
-        """What the ids of one text say, for people to read: a prefix token is its name in brackets."""
+        """Returns what the ids of one text say, for people to read: a prefix token is its name in brackets."""
         first = self.vocabulary_size - len(self.prefix_tokens)
         prefixes = [f"[{self.prefix_tokens[place - first]}]" for place in ids.tolist() if place >= first]
         around = {self.special.begin, self.special.end}
@@ -113,11 +113,11 @@ class Tokenizer(ABC):
     def encode(
         self, texts: Sequence[str], prefixes: Sequence[str] | None = None
     ) -> tuple[Int32[np.ndarray, "n length"], Bool[np.ndarray, "n length"]]:
-        """Ids, and a mask that is False on padding: `tokens` without the account of what was cut."""
+        """Returns ids, and a mask that is False on padding: `tokens` without the account of what was cut."""
         return self.tokens(texts, prefixes)[:2]
 
     def tokens(self, texts: Sequence[str], prefixes: Sequence[str] | None = None) -> Tokens:
-        """Rows of ids. What does not fit is cut before the end token, and said to be truncated.
+        """Returns rows of ids. What does not fit is cut before the end token, and said to be truncated.
 
         Args:
           texts: any strings.
@@ -151,7 +151,7 @@ class Tokenizer(ABC):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What `tokenizer_from_bytes` needs beside the bytes; plain JSON."""
+        """Returns what `tokenizer_from_bytes` needs beside the bytes; plain JSON."""
         return {
             "kind": self.kind,
             "length": self.length,
@@ -163,7 +163,7 @@ class Tokenizer(ABC):
         }
 
     def to_bytes(self) -> bytes:
-        """All that the tokenizer was made of."""
+        """Returns all that the tokenizer was made of."""
         return self._data
 
     def __getstate__(self) -> dict[str, Any]:

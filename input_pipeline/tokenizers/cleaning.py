@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[\t\n\r -%'-~]*")
 
 
 def encodable(text: str) -> str:
-    """All but lone surrogates, which are no text in any encoding."""
+    """Drops lone surrogates, which are no text in any encoding."""
     return text if text.isascii() else text.encode("utf-8", "ignore").decode()
 
 
@@ -62,7 +62,7 @@ CLEANERS: Mapping[str, Callable[[str], str]] = {
 
 
 def cleaner(name: str) -> Callable[[str], str]:
-    """The function of a name.
+    """Returns the function of a name.
 
     Raises:
       ValueError: an unknown name, or one that needs ftfy where it is not installed.

@@ -61,7 +61,7 @@ class ClipTokenizer(Tokenizer):
         return [list(itertools.chain.from_iterable(map(self._word, text.split()))) for text in texts]
 
     def vocabulary_and_merges(self, begin: str, end: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
-        """All ids by piece, special ones under the names given, and the merges, the first first."""
+        """Returns all ids by piece, special ones under the names given, and the merges, the first first."""
         merges = _merges(self._data)
         return {piece: place for place, piece in enumerate([*_vocabulary(merges), begin, end])}, merges
 
@@ -84,7 +84,7 @@ class ClipTokenizer(Tokenizer):
 
 
 def clean_caption(text: str) -> str:
-    """What CLIP's tokenizer does to a text first, without ftfy's repair of wrongly decoded bytes.
+    """Does what CLIP's tokenizer does to a text first, without ftfy's repair of wrongly decoded bytes.
 
     HTML entities become characters, twice; curled quotes, ligatures and full-width letters become plain; the
     rest is NFC and lower case. White space was collapsed before.

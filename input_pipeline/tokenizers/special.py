@@ -17,7 +17,7 @@ class SpecialIds(NamedTuple):
 
 
 def named_specials(special_tokens: str, find: Callable[[str], int | None]) -> Found:
-    """The ids of "begin=[CLS],end=[SEP],pad=[PAD]".
+    """Returns the ids of "begin=[CLS],end=[SEP],pad=[PAD]".
 
     Args:
       special_tokens: of any of the roles; an empty token is none.
@@ -40,7 +40,7 @@ def named_specials(special_tokens: str, find: Callable[[str], int | None]) -> Fo
 
 
 def special_ids(found: Found) -> SpecialIds:
-    """The ids of all roles.
+    """Returns the ids of all roles.
 
     Raises:
       ValueError: nothing says which token is padding or end.

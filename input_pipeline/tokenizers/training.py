@@ -14,7 +14,7 @@ from input_pipeline.whole_files import write_whole
 
 
 def train_tokenizer(captions: Iterable[str], vocabulary_size: int, path: str | Path) -> None:
-    """Train a lower-casing SentencePiece unigram model; the same captions give the same bytes.
+    """Trains a lower-casing SentencePiece unigram model; the same captions give the same bytes.
 
     Args:
       captions: texts in a fixed order.

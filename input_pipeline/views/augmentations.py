@@ -42,7 +42,7 @@ class Augmentation(NamedTuple):
 
 
 def active_augmentations(settings: Mapping[str, Any]) -> tuple[Augmentation, ...]:
-    """Those that the settings switch on, in the order in which they are applied.
+    """Returns those that the settings switch on, in the order in which they are applied.
 
     Raises:
       ValueError: a setting is out of its range.
@@ -71,7 +71,7 @@ def _share(settings: Mapping[str, Any], name: str) -> float:
 
 
 def augment(picture: Square, augmentations: tuple[Augmentation, ...], seed: int) -> Square:
-    """A picture after some augmentations; each rolls dice of (seed, its name), so that none shifts another's."""
+    """Augments a picture; each augmentation rolls dice of (seed, its name), so that none shifts another's."""
     image = Image.fromarray(picture)
     for name, probability, apply in augmentations:
         key = np.array([seed, zlib.crc32(name.encode())], np.uint64)
@@ -131,14 +131,14 @@ _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color
 
 
 def turn_hue(image: Image.Image, turn: float) -> Image.Image:
-    """Shift the hue by a share of the whole circle, in [-0.5, 0.5]."""
+    """Shifts the hue by a share of the whole circle, in [-0.5, 0.5]."""
     hue, saturation, value = image.convert("HSV").split()
     shifted = np.asarray(hue) + np.uint8(round(turn * 255) % 256)  # wraps around, as the circle does
     return Image.merge("HSV", (Image.fromarray(shifted), saturation, value)).convert("RGB")
 
 
 def grayscale(image: Image.Image, dice: np.random.Generator) -> Image.Image:
-    """The luma in all three channels."""
+    """Puts the luma into all three channels."""
     return image.convert("L").convert("RGB")
 
 
@@ -155,5 +155,5 @@ class GaussianBlur:
 
 
 def solarize(image: Image.Image, dice: np.random.Generator) -> Image.Image:
-    """Values of 128 and more inverted."""
+    """Inverts values of 128 and more."""
     return ImageOps.solarize(image, 128)

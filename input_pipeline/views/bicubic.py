@@ -21,7 +21,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of
 
 
 def bicubic(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
-    """A box of an RGB image, which must lie within it, at another size (width, height).
+    """Resizes a box of an RGB image, which must lie within it, to another size (width, height).
 
     The cubic (a = -0.5), widened by the shrinking factor, first along rows, then along columns: Pillow's
     `resize(size, BICUBIC, box)`, to one grey level.

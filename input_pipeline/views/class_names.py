@@ -14,7 +14,7 @@ NamingRule: TypeAlias = Callable[[Sequence[str]], list[str]]
 
 
 def category_name(label: str) -> str:
-    """Read a category path from its narrowest part: 'furniture/living room' is 'living room, furniture'.
+    """Reads a category path from its narrowest part: 'furniture/living room' is 'living room, furniture'.
 
     The wider parts stay, because a narrow one alone ('office', 'music', 'other') may belong to several.
     """
@@ -23,7 +23,7 @@ def category_name(label: str) -> str:
 
 
 def category_names(labels: Sequence[str]) -> list[str]:
-    """`category_name` of distinct labels; those that would share a name, or have none, keep their label."""
+    """Names distinct labels by `category_name`; those that would share a name, or have none, keep their label."""
     names = [category_name(label) for label in labels]
     count = Counter(names)
     return [name if name and count[name] == 1 else label for name, label in zip(names, labels, strict=True)]
@@ -39,7 +39,7 @@ _FOLDER = resources.files("input_pipeline.views") / "names"
 
 
 def naming_rule(name: str) -> NamingRule:
-    """The rule of that name, from distinct labels to as many class names.
+    """Returns the rule of that name, from distinct labels to as many class names.
 
     Beside 'category' and 'verbatim', the name of a table in names/ ('imagenet', by WordNet id), or the path of a .json
     of that form: {"names": {label: name}}. A label of a table may also be the class's number, from 0.

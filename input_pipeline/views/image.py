@@ -38,18 +38,19 @@ class EvaluationView:
             raise ValueError(f"resolution {self.resolution} must be at least 1")
 
     def __call__(self, picture: Picture) -> Square:
-        """The view of a picture; raises BadRecord if it turns out to be damaged."""
+        """Returns the view of a picture; raises BadRecord if it turns out to be damaged."""
         box = whole_box(picture.width, picture.height, self.mode, self.resolution)
         return resize(picture.pixels(), box, self.resolution)
 
     def of_bytes(self, data: bytes) -> Square:
-        """The view of an encoded image; raises BadRecord if it cannot be read."""
+        """Returns the view of an encoded image; raises BadRecord if it cannot be read."""
         if self._peer:
             return self._peer(load_image(data), from_file=True)
         return self(open_picture(data))
 
     def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
-        """The views of one image or of several: a list, a tuple, an iterator or an array [n, h, w, 3] of images.
+        """Returns the views of one image or of several: a list, a tuple, an iterator or an array [n, h, w, 3] of
+        images.
 
         Args:
           images: PIL images, uint8 arrays [h, w, 3] or [h, w], paths, encoded bytes, or open files of these.
@@ -120,7 +121,7 @@ class TrainingView:
 
     @classmethod
     def build(cls, preprocessing: Mapping[str, Any], augmentation: Mapping[str, Any]) -> TrainingView:
-        """The view of a model and of the keys of `data.image`; other keys are ignored.
+        """Returns the view of a model and of the keys of `data.image`; other keys are ignored.
 
         Args:
           preprocessing: {"resolution", "resize", ...} of the model.
@@ -139,7 +140,7 @@ class TrainingView:
         )
 
     def __call__(self, picture: Picture, dice: np.random.Generator) -> Square:
-        """One visit's view of a picture; raises BadRecord if it turns out to be damaged."""
+        """Returns one visit's view of a picture; raises BadRecord if it turns out to be damaged."""
         left, top, right, bottom = self._random_box(picture.width, picture.height, dice)
         pixels, by = picture.reduced(min(right - left, bottom - top) / self.resolution)
         shown = resize(pixels, (left / by, top / by, right / by, bottom / by), self.resolution)

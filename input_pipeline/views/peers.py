@@ -61,7 +61,7 @@ class PeerView:
         self.upright_files = convention == "transformers"
 
     def __call__(self, image: Image.Image, *, from_file: bool) -> Square:
-        """The view of a loaded Pillow image, read from a file or given as such."""
+        """Returns the view of a loaded Pillow image, read from a file or given as such."""
         if from_file and self.upright_files:
             image = ImageOps.exif_transpose(image).convert("RGB")
         return np.asarray(self._view(self, image))

@@ -20,7 +20,7 @@ Square = UInt8[np.ndarray, "resolution resolution 3"]
 
 
 def whole_box(width: int, height: int, mode: str, resolution: int) -> Box:
-    """The box of the evaluation view."""
+    """Returns the box of the evaluation view."""
     if mode == "squash":
         return 0.0, 0.0, float(width), float(height)
     if mode == "pad":
@@ -43,7 +43,7 @@ def _centre_interval(extent: int, shorter: int, resolution: int) -> tuple[float,
 
 
 def resize(pixels: Pixels, box: Box, resolution: int) -> Square:
-    """Bicubic, antialiased resize of a box of an RGB image to a square; white beyond the image."""
+    """Returns bicubic, antialiased resize of a box of an RGB image to a square; white beyond the image."""
     height, width = pixels.shape[:2]
     left, right, columns = _target_interval(box[0], box[2], width, resolution)
     top, bottom, rows = _target_interval(box[1], box[3], height, resolution)

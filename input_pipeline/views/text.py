@@ -28,7 +28,7 @@ _OPTIONS = ("language", "kind", "label", "template")
 
 
 def spoken(record: Record, languages: tuple[str, ...]) -> list[Caption]:
-    """A record's captions in some languages; () is all of them."""
+    """Returns a record's captions in some languages; () is all of them."""
     return [caption for caption in record.captions if not languages or caption.language in languages]
 
 
@@ -78,12 +78,13 @@ class TextView:
 
     @classmethod
     def of_source(cls, settings: Mapping[str, Any], entry: Mapping[str, Any]) -> TextView:
-        """The view of `data.text` for one entry of `data.sources`, whose templates, labels and prefix come first."""
+        """Returns the view of `data.text` for one entry of `data.sources`, whose templates, labels and prefix come
+        first."""
         own = {key: entry[key] for key in ("templates", "labels") if entry.get(key)}
         return cls(**{**settings, **own, "prefix": entry.get("prefix", "")})
 
     def __call__(self, record: Record, dice: np.random.Generator) -> str:
-        """One text.
+        """Returns one text.
 
         Raises:
           BadRecord: the record has none to show.
@@ -91,7 +92,7 @@ class TextView:
         return self.many(record, dice, 1)[0]
 
     def many(self, record: Record, dice: np.random.Generator, count: int) -> list[str]:
-        """Several texts, drawn without replacement where there are enough, else with.
+        """Returns several texts, drawn without replacement where there are enough, else with.
 
         Raises:
           BadRecord: the record has none to show.
@@ -103,12 +104,12 @@ class TextView:
         return [self._prefixed(text) for text in drawn]
 
     def every_text(self, record: Record) -> Iterator[str]:
-        """All that the view may show of a record, without dice: what a tokenizer learns from. May be nothing."""
+        """Yields all that the view may show of a record, without dice: what a tokenizer learns from. May be nothing."""
         captions = [caption.text for caption in self._captions(record)]
         yield from (self._prefixed(text) for text in [*captions, *self._label_texts(record)])
 
     def usable(self, record: Record) -> list[Caption]:
-        """The captions to choose from.
+        """Returns the captions to choose from.
 
         Raises:
           BadRecord: there is none.
@@ -153,7 +154,7 @@ class TextView:
         return [fill(template, name) for template in self.templates] if name else []
 
     def means_label(self, record: Record, dice: np.random.Generator) -> bool:
-        """Whether what a visit with these dice shows stands for the record's label, not for its own caption.
+        """Tells whether what a visit with these dice shows stands for the record's label, not for its own caption.
 
         It does where a sentence about the label is shown, and where there is no caption.
         """

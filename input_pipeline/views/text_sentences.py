@@ -19,7 +19,7 @@ _ABBREVIATIONS = frozenset(
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text, in order, with their marks; the text itself if there are none.
+    """Returns the sentences of a text, in order, with their marks; the text itself if there are none.
 
     A full stop behind an abbreviation, an initial or inside a number ends none. What has no letter is no
     sentence, such as the numbers of a list.

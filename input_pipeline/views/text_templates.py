@@ -10,7 +10,7 @@ from input_pipeline.sources.paths import find_files
 
 
 def load_templates(templates: Iterable[str]) -> tuple[str, ...]:
-    """The templates with every item that ends in .json replaced by what is in that file.
+    """Returns the templates with every item that ends in .json replaced by what is in that file.
 
     A file holds a list of templates or {"templates": [...]}, as the prompt sets of the evaluation do.
 

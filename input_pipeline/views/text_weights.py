@@ -15,7 +15,7 @@ OTHER = "*"  # whatever is not named
 
 @functools.lru_cache
 def parse_weights(text: str) -> Mapping[str, float]:
-    """Weights by name; '*' stands for every name that is not given, '' is no weights at all.
+    """Returns weights by name; '*' stands for every name that is not given, '' is no weights at all.
 
     Raises:
       ValueError: an item that is not name=number, a negative number, or nothing above 0.
@@ -44,7 +44,7 @@ def weight_of(weights: Mapping[str, float], name: str) -> float:
 def draw_group(
     items: Sequence[Item], names: Sequence[str], weights: Mapping[str, float], dice: np.random.Generator
 ) -> list[Item]:
-    """The items of one name, drawn by weight among the names that are there; '*' is one name.
+    """Returns the items of one name, drawn by weight among the names that are there; '*' is one name.
 
     Args:
       items: each of a name with a positive weight; at least one.

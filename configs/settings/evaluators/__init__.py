@@ -17,7 +17,7 @@ LABELS = Setting("category", "rule from labels to class names")
 
 
 def templates(default: str) -> Setting:
-    """The prompt set that names are written into."""
+    """Returns the prompt set that names are written into."""
     return Setting(default, "a prompt set of vlp/evaluation/texts/prompts")
 
 

@@ -23,7 +23,7 @@ SETTINGS = {
 
 
 def check(cluster: Any, config: Any, where: str) -> None:
-    """A record has no more nearest clusters than there are."""
+    """Checks that a record has no more nearest clusters than there are."""
     if cluster.nearest > cluster.k:
         raise ValueError(
             f"{where}.nearest={cluster.nearest} is more than {where}.k={cluster.k}: lower it or raise k"

@@ -29,7 +29,7 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """A kernel has the other settings that it is asked to have."""
+    """Checks that a kernel has the other settings that it is asked to have."""
     check_smoothing(entry, where)
     if entry.chunk and entry.kernel not in CHUNKED:
         raise ValueError(

@@ -40,5 +40,5 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """A kernel has the other settings that it is asked to have."""
+    """Checks that a kernel has the other settings that it is asked to have."""
     check_smoothing(entry, where)

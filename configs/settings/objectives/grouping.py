@@ -21,5 +21,5 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """Its scale begins within its bounds."""
+    """Checks that its scale begins within its bounds."""
     check_logit_scale(entry.logit_scale, where)

@@ -25,7 +25,8 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """An episode is a whole number of batches, has an example for each cluster, and cannot be rolled back."""
+    """Checks that an episode is a whole number of batches, has an example for each cluster, and cannot be rolled
+    back."""
     size, batch = entry.episode_size, config.batch_size
     if not entry.weight:
         return
