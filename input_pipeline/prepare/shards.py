@@ -71,7 +71,7 @@ class ShardWriter:
 
     @property
     def records(self) -> int:
-        """In the shard that is being written."""
+        """The number of records in the shard that is being written."""
         return len(self._fingerprints)
 
     def fingerprints(self) -> Fingerprints:

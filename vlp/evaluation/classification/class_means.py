@@ -44,7 +44,7 @@ class StreamingMeans:
 
     @property
     def means(self) -> Float64[np.ndarray, "seen dim"]:
-        """Of the seen classes, in their order."""
+        """The means of the seen classes, in their order."""
         return self._sums[self.seen] * STEP / self._counts[self.seen][:, None]
 
     def ranks(

@@ -29,7 +29,7 @@ UNSEARCHED = 1.0  # scikit-learn's default, where no example can be held out
 
 @dataclass(frozen=True)
 class Settings:
-    """Of the parts that have any; see `vlp.evaluation.probes.features.Features`."""
+    """Settings of the parts that have any; see `vlp.evaluation.probes.features.Features`."""
 
     neighbours: int
     temperature: float
