@@ -25,7 +25,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference to the first variant: of means, its interval, and what was drawn anew to get it."""
+    """Holds a difference to the first variant: of means, its interval, and what was drawn anew to get it."""
 
     value: float
     low: float
