@@ -40,13 +40,15 @@ Lines = tuple[list[str], list[str], list[str]]  # keys of the config, config fil
 def prepare(folder: Path) -> Lines:
     """What lines are made of."""
     from vlp import configuration
+    from vlp.cli import OPTIONS, options_of
+    from vlp.jobs import available
 
     config = configuration.load_config("configs/quickstart.py")
     files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "configs").rglob("[!_]*.py"))]
     return (
         [*configuration.flatten(config)],
         files,
-        [name for name in main.OPTIONS if name not in ("config", "job")],
+        [name for name in OPTIONS | options_of(available()) if name not in ("config", "job")],
     )
 
 
@@ -95,11 +97,11 @@ def _key(key: str, dice: np.random.Generator) -> str:
     return ways[int(dice.integers(len(ways)))]
 
 
-def attempt(lines: Lines, job: str, dice: np.random.Generator, folder: Path) -> str:
-    """Parses one line, and begins what only reads and writes files."""
+def attempt(lines: Lines, job: str, case: int, dice: np.random.Generator, folder: Path) -> str:
+    """Parses one line, and begins what only reads and writes files; case 0 is a line without a mistake."""
     from vlp.configuration import ConfigError
 
-    arguments = line(lines, job, dice, folder)
+    arguments = line(lines, job, dice, folder) if case else [f"--job={job}", f"--workdir={folder / 'run'}"]
     said = io.StringIO()
     os.chdir(folder)
     try:
@@ -142,7 +144,7 @@ def _shown(arguments: list[str]) -> str:
 
 def train(lines: Lines, case: int, dice: np.random.Generator, folder: Path) -> str:
     """Lines of --job=train."""
-    return attempt(lines, "train", dice, folder)
+    return attempt(lines, "train", case, dice, folder)
 
 
 def others(lines: Lines, case: int, dice: np.random.Generator, folder: Path) -> str:
@@ -150,7 +152,7 @@ def others(lines: Lines, case: int, dice: np.random.Generator, folder: Path) -> 
     from vlp.jobs import available
 
     jobs = [name for name in available() if name != "train"] + ["", "x", "trian"]
-    return attempt(lines, jobs[case % len(jobs)], dice, folder)
+    return attempt(lines, jobs[case % len(jobs)], case, dice, folder)
 
 
 KINDS = {kind.__name__: harness.Kind(prepare, kind, memory=24 * harness.GIGABYTE) for kind in (train, others)}

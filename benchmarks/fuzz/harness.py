@@ -66,6 +66,10 @@ def measure(kind: Kind, first: int, cases: int) -> Tally:
         child.start()
         its.close()
         try:
+            mine.recv_bytes()
+        except EOFError:
+            raise SystemExit(f"the originals cannot be made: exit code {child.exitcode}") from None
+        try:
             while mine.poll(SECONDS):
                 _add(tally, json.loads(mine.recv_bytes()))
             child.kill()
@@ -86,6 +90,7 @@ def _run(kind: Kind, first: int, last: int, results: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         originals = kind.prepare(Path(folder))
+        results.send_bytes(b"ready")
         for case in range(first, last):
             start, outcome, failure = time.perf_counter(), "", ""
             with tempfile.TemporaryDirectory(dir=folder) as own:

@@ -267,6 +267,35 @@ def test_special_tokens_of_a_clip_tokenizer_are_those_it_names(clip_folder: Path
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("log_scale", [13.0, -13.0, 13.1, -13.1])
+def test_a_scale_has_limits(
+    log_scale: float, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "theirs")
+    numbers("logit_scale", lambda x: np.float32(log_scale).reshape(x.shape))(folder)
+    code = main(["--job=import", f"--source={folder}", f"--workdir={tmp_path / 'ours'}"])
+    assert code == (0 if abs(log_scale) <= 13 else 2), capsys.readouterr().err
+
+
+def test_the_largest_number_is_still_one(clip_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "theirs")
+    numbers(PROJECTION, first(1e6))(folder)
+    imported(folder, tmp_path / "ours")
+
+
+def test_padding_that_transformers_would_hide_is_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = huggingface(tmp_path / "theirs", "siglip", {})
+    imported(folder, tmp_path / "ours")
+    assert "note" not in capsys.readouterr().out
+    configured(folder, "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
+    imported(folder, tmp_path / "again")
+    assert (
+        "note: tokenizer_config.json does not say model_input_names=['input_ids']" in capsys.readouterr().out
+    )
+
+
 def test_siglip_s_folder_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = huggingface(tmp_path / "theirs", "siglip", {})
     configured(folder, vision_config__vision_use_head=False)
