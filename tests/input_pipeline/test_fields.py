@@ -338,3 +338,16 @@ def test_sources_of_which_nothing_can_be_used_are_refused_at_once(
         draw("image", sources={"b": folder})
     with pytest.raises(ValueError, match="source 'b': there is no file"):
         draw("image", sources=two_sources(labelled, tmp_path / "nowhere.parquet"))
+
+
+def test_a_view_is_cut_if_one_of_its_texts_is(
+    draw: Draw, tmp_path: Path, encode: Callable[..., bytes]
+) -> None:
+    image = encode(np.zeros((8, 8, 3), np.uint8))
+    pq.write_table(
+        pa.table({"image": [image, image], "captions": [["a", "a long text " * 20], ["a", "b"]]}),
+        tmp_path / "a.parquet",
+    )
+    sources = {"a": {"format": "parquet", "path": str(tmp_path / "a.parquet"), "weight": 1.0}}
+    batch = draw("more", batch_size=8, sources=sources, text_views={"more": {"count": 2}})
+    np.testing.assert_array_equal(batch["truncated"], batch["own"][:, 1] == 0)

@@ -167,3 +167,17 @@ def test_reduced_decoding_costs_under_two_grey_levels(size: tuple[int, int]) -> 
     shown = TrainingView(224, "squash")(picture, np.random.default_rng(0))
     golden = np.asarray(Image.open(buffer).resize((224, 224), Image.Resampling.BICUBIC))
     assert np.abs(shown.astype(int) - golden).mean() < 2
+
+
+def test_areas_of_crops_are_uniform_and_their_ratios_log_uniform() -> None:
+    train = TrainingView(32, "crop", crop_scale=(0.1, 0.4), crop_ratio=(0.5, 2.0))
+    dice = np.random.default_rng(0)
+    boxes = np.array([train._random_box(1000, 1000, dice) for _ in range(2000)])
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    area, ratio = width * height / 1000**2, np.log2(width / height)
+    for values, low, high in ((area, 0.1, 0.4), (ratio, -1.0, 1.0)):
+        assert low <= values.min() and values.max() <= high
+        quartiles = np.quantile(values, (0.25, 0.5, 0.75))
+        np.testing.assert_allclose(
+            quartiles, low + (high - low) * np.array([0.25, 0.5, 0.75]), atol=0.05 * (high - low)
+        )

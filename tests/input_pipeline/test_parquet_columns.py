@@ -212,3 +212,22 @@ def test_the_error_of_a_missing_column_lists_what_is_there(tmp_path: Path) -> No
     wanted = re.escape("no column 'captions' for captions; it has image, TEXT")
     with pytest.raises(ValueError, match=wanted):
         read(tmp_path)
+
+
+def test_row_groups_are_kept_while_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": [b"x"] * 6, "caption": ["t"] * 6}), path, 2)
+    reads: list[int] = []
+    read = parquet_size.read_row_group
+
+    def counted(file: Any, group: int, *rest: Any) -> Any:
+        reads.append(group)
+        return read(file, group, *rest)
+
+    monkeypatch.setattr("input_pipeline.sources.parquet.read_row_group", counted)
+    for room, expected in ((1, [0, 1, 0, 2]), (1 << 20, [0, 1, 2])):
+        reads.clear()
+        source = ParquetSource(str(path), cache_bytes=room)
+        for index in (0, 1, 2, 3, 0, 1, 5):
+            assert source[index].image == b"x"
+        assert reads == expected

@@ -11,6 +11,7 @@ import pytest
 
 from input_pipeline.records import BadRecord, Caption, Reason
 from input_pipeline.sources import Source, open_source
+from input_pipeline.sources.cache import cached_index
 
 
 @pytest.fixture(autouse=True)
@@ -341,3 +342,15 @@ def test_a_parquet_table_of_a_folder_is_read(pictures: Path) -> None:
         (b"a.jpg", "one"),
         (b"b.jpg", "two"),
     ]
+
+
+def test_a_damaged_index_is_made_again(pictures: Path, tmp_path: Path) -> None:
+    path = pictures / "a.jsonl"
+    path.write_text("".join(json.dumps({"id": f"r{i}", "image": A}) + "\n" for i in range(3)))
+    assert opened("jsonl", path)[2].id == "r2"
+    (index,) = (tmp_path / "cache" / "vlp" / "index").iterdir()
+    data = bytearray(index.read_bytes())
+    data[4:12] = (7).to_bytes(8, "little")  # where the first row begins
+    index.write_bytes(data)
+    cached_index.cache_clear()
+    assert [opened("jsonl", path)[i].id for i in range(3)] == ["r0", "r1", "r2"]

@@ -94,3 +94,14 @@ def test_a_killed_worker_stops_the_run_and_says_so(stream: Stream) -> None:
         for _ in range(100):
             next(batches)
     assert time.monotonic() - begin < 300
+
+
+def test_reports_are_as_far_apart_as_they_should_be(
+    stream: Stream, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("input_pipeline.watchdog._POLL_SECONDS", 0.05)
+    batches = stream.batches(threads=1, watchdog=Watchdog(0.3, reports=3, report=lambda text: None))
+    began = time.monotonic()
+    with pytest.raises(StreamStalled):
+        next(batches)
+    assert time.monotonic() - began >= 0.9
