@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 
 import jax
 import numpy as np
@@ -16,6 +18,7 @@ from configs import quickstart as quickstart_config
 from input_pipeline.evaluation_set import load_evaluation_set
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.checkpoint import Checkpointer, Description
+from vlp.checkpoint.manifest import write_manifest
 from vlp.configuration import to_dict
 from vlp.models.compute import Compute
 from vlp.parallel.mesh import data_mesh
@@ -264,3 +267,19 @@ def test_a_model_with_a_bias_gives_the_probability_of_each_class_by_itself(model
     logits = model.logit_scale * model.encode_image(encoded) @ rows.T - 3.0
     found = biased.zero_shot(encoded, ["cat", "dog"], "a {}")
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [("width", 192, "is .* there, .*192.* here"), ("depth", 2, " there, "), ("mlp_dim", 1024, "1024")],
+)
+def test_a_config_of_another_model_than_the_arrays_is_refused(checkpoint, tmp_path, setting, value, words):
+    workdir = shutil.copytree(checkpoint, tmp_path / "run")
+    folder = workdir / "checkpoints" / "1"
+    described = json.loads((folder / "description.json").read_text())
+    described["config"]["model"]["image"][setting] = value
+    (folder / "description.json").write_text(json.dumps(described))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder)
+    with pytest.raises(ValueError, match=f"are not those of its config's model: .*{words}"):
+        vlp.load(workdir)

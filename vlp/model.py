@@ -19,7 +19,7 @@ from ml_collections import FrozenConfigDict
 
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from input_pipeline.views.image import EvaluationView
-from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
+from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
 from vlp.given import Context
 from vlp.models.compute import resolve_compute
@@ -336,7 +336,7 @@ def load(
       mesh: devices to spread each batch over, which all get the weights; None takes the default device.
 
     Raises:
-      ValueError: there is no intact checkpoint at the path.
+      ValueError: there is no intact checkpoint at the path, or its arrays are not those of its config.
     """
     folder = find_checkpoint(Path(path).expanduser(), step)
     description = read_description(folder)
@@ -354,6 +354,7 @@ def load(
         )
     )
     variables = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
+    check_shapes(folder, variables, nnx.to_pure_dict(nnx.state(abstract)))
     return Model(
         nnx.graphdef(abstract),
         jax.device_put(variables) if mesh is None else jax.device_put(variables, replicated(mesh)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,14 @@ def test_lines_survive_a_killed_process(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=False)
     assert lines(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": 0.5}]
+
+
+def test_a_workdir_that_vanishes_is_an_error_and_not_made_again(tmp_path: Path) -> None:
+    writer = write_run(tmp_path / "run", 1, 2)
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match=r"run/metrics\.jsonl"):
+        writer.write_metrics(3, {"loss": 1.0})
+    assert not (tmp_path / "run").exists()
 
 
 def test_only_the_enabled_process_writes(tmp_path: Path) -> None:

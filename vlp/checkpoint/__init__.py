@@ -1,5 +1,6 @@
 """Checkpoints that explain themselves, are written aside, verified when read, and resumed exactly."""
 
+from vlp.checkpoint.arrays import check_shapes
 from vlp.checkpoint.checkpointer import Checkpointer
 from vlp.checkpoint.config_guard import check_same_config, config_differences
 from vlp.checkpoint.description import Description, read_description, shown
@@ -11,6 +12,7 @@ __all__ = [
     "Checkpointer",
     "Description",
     "check_same_config",
+    "check_shapes",
     "complete_steps",
     "config_differences",
     "digest_of",

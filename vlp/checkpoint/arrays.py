@@ -169,6 +169,26 @@ def paths_of(folder: Path, part: str) -> list[list[Any]]:
     return [layout["path"] for layout in _read_listing(folder)[part].values()]
 
 
+def check_shapes(folder: Path, there: PyTree, wanted: PyTree) -> None:
+    """Refuses arrays whose names or shapes are not those of the model that the checkpoint's config describes.
+
+    Args:
+      folder: of the checkpoint, for the message.
+      there: what was read.
+      wanted: arrays or `jax.ShapeDtypeStruct`s of the model.
+
+    Raises:
+      ValueError: names a few of the differences.
+    """
+    shapes = [
+        {name: {**one, "dtype": ""} for name, one in _layouts(tree).items()} for tree in (there, wanted)
+    ]
+    if differences := _differences(*shapes):
+        raise ValueError(
+            f"the arrays of {folder} are not those of its config's model: {_shortened(differences)}"
+        )
+
+
 def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Reads flat dicts; arrays without elements are made here, as they were not saved."""
     filled = _filled(abstract)

@@ -93,7 +93,10 @@ def last_words(workdir: Path, pid: int, patience: float) -> str:
     """
     own = own_sign(workdir, pid)
     if own is None:
-        return f"a process that had not begun to train has ended: {OUTSIDE}. {how_to_go_on(workdir)}"
+        return (
+            f"a process that had not begun to train has ended: {OUTSIDE}. If it waited for others: is every process "
+            f"started, and does each reach the port of the first? {how_to_go_on(workdir)}"
+        )
     why = own.ended if own.ended not in ("", LOOKING, FOLLOWED) else OUTSIDE
     who = "; ".join(map(_described, lost(workdir, own, patience))) or why
     return f"process {own.process} of {own.processes} has ended: {who}. {how_to_go_on(workdir)}"
