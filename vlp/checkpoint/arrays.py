@@ -128,7 +128,7 @@ def load_arrays(folder: Path, abstract: Parts) -> dict[str, PyTree]:
             f"the checkpoint {folder} does not fit this model and optimizer: {_shortened(differences)}"
         )
     flat = {part: _by_name(tree) for part, tree in abstract.items()}
-    loaded = _load(folder, flat)
+    loaded = _load(folder, flat, partial=True)  # there may be what is `_left_behind`
     return {
         part: jax.tree.unflatten(jax.tree.structure(tree), [loaded[part][name] for name in flat[part]])
         for part, tree in abstract.items()
@@ -189,28 +189,28 @@ def check_shapes(folder: Path, there: PyTree, wanted: PyTree) -> None:
         )
 
 
-def _load(folder: Path, abstract: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Reads flat dicts; arrays without elements are made here, as they were not saved."""
+def _load(
+    folder: Path, abstract: dict[str, dict[str, Any]], *, partial: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Reads flat dicts, partial ones of what is there; arrays without elements are made, as they were not saved."""
     filled = _filled(abstract)
     with _plainly_named(folder.absolute()) as plain:
-        loaded = _loaded_by_orbax(plain, filled) if filled else {}
+        loaded = _loaded_by_orbax(plain, filled, partial) if filled else {}
     return {
         part: {name: loaded[part][name] if leaf.size else _empty(leaf) for name, leaf in leaves.items()}
         for part, leaves in abstract.items()
     }
 
 
-def _loaded_by_orbax(folder: Path, filled: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _loaded_by_orbax(
+    folder: Path, filled: dict[str, dict[str, Any]], partial: bool
+) -> dict[str, dict[str, Any]]:
     try:
         context = ocp.Context()
-        context.pytree.loading.partial_load = True  # there may be what is `_left_behind`
+        context.pytree.loading.partial_load = partial
         with context:
             loaded: dict[str, dict[str, Any]] = ocp.load_checkpointables(folder / ARRAYS, filled)
-    except (
-        FileNotFoundError,
-        KeyError,
-        ValueError,
-    ) as error:  # Orbax's own for what is absent are among them
+    except (FileNotFoundError, KeyError, ValueError) as error:  # among them what Orbax raises for absent ones
         words = " ".join(str(error).split())
         raise ValueError(f"{ARRAYS} of {folder} does not hold what {LISTING} lists: {words[:300]}") from error
     return loaded
