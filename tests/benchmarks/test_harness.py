@@ -37,6 +37,7 @@ def test_contestants_take_turns_and_are_compared_round_by_round(monkeypatch: pyt
     assert times["one"].result == "one" and times["one"].processor == [1.0] * 3
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # by another of these tests
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_benchmark_says_how_it_is_used(
     program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

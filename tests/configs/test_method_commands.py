@@ -1,4 +1,4 @@
-"""The commands of methods that are a recipe or an evaluation with flags; those without are in test_every_config.py."""
+"""The commands of methods, small, that are more than a recipe or an evaluation as it is (see test_every_config.py)."""
 
 from __future__ import annotations
 
@@ -7,31 +7,43 @@ import math
 import shlex
 
 import pytest
-from test_every_config import FEW, QUIET, SMALL, VIT, model  # noqa: F401 (a fixture)
+from test_every_config import EVALUATIONS, FEW, QUIET, RECIPES, SMALL, VIT, model  # noqa: F401 (a fixture)
 
 import main
-from vlp.methods import methods
+from vlp.methods import FIRST, Method, methods
 
 pytestmark = pytest.mark.slow
 
-CHECKED = [method.command.split(" && ")[-1] for method in methods() if "configs/" in method.command]
-FLAGGED = [command for command in CHECKED if "--config." in command]
+PLAIN = {
+    *(f"--config=configs/{name}.py:runlocal --workdir=runs/methods/{name}" for name in RECIPES),
+    *(
+        f"--job=evaluate --checkpoint=runs/methods/first --config=configs/eval/{name}.py"
+        for name in EVALUATIONS
+    ),
+}
 
 
-@pytest.mark.parametrize("command", FLAGGED)
-def test_the_command_of_a_method_runs(command, model, tmp_path, capsys):  # noqa: F811
-    arguments = [
-        argument
-        for argument in shlex.split(command)[2:]
-        if not argument.startswith(("--workdir=", "--checkpoint="))
-    ]
-    if "--job=evaluate" in arguments:
-        output = tmp_path / "figures.json"
-        assert main.main([*arguments, f"--checkpoint={model}", f"--output={output}", *FEW]) == 0
-        figures = json.loads(output.read_text())
-    else:
-        off = ("--config.evaluators={}", "--config.steps=2", "--config.optimizer.schedule.warmup_steps=1")
-        assert main.main([*arguments, f"--workdir={tmp_path}", *SMALL, *VIT, *QUIET, *off]) == 0
-        logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-        figures = {str(line["step"]): line["loss"] for line in logged if "loss" in line}
-    assert figures and all(math.isfinite(value) for value in figures.values() if isinstance(value, float))
+def commands(method: Method) -> list[str]:
+    """The arguments of each command but that which trains a model to evaluate."""
+    parts = [part.removeprefix("python main.py ") for part in method.command.split(" && ")]
+    return [part for part in parts if part != FIRST]
+
+
+MORE = [method for method in methods() if commands(method)[-1] not in PLAIN]
+
+
+@pytest.mark.parametrize("method", MORE, ids=lambda method: method.paper.partition(":")[0])
+def test_the_commands_of_a_method_run(method, model, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.chdir(tmp_path)  # which `runs` lies in
+    for command in commands(method):
+        given = [
+            word for word in shlex.split(command) if not word.startswith("--checkpoint=runs/methods/first")
+        ]
+        if len(given) < len(shlex.split(command)):
+            given += [f"--checkpoint={model}", *FEW]
+        elif "--job=" not in command:
+            off = ("--config.evaluators={}", "--config.steps=2", "--config.optimizer.schedule.warmup_steps=1")
+            given += [*SMALL, *VIT, *QUIET, *off]
+        assert main.main(given) == 0, capsys.readouterr().err
+    logged = [json.loads(line) for file in tmp_path.rglob("metrics.jsonl") for line in file.open()]
+    assert all(math.isfinite(line["loss"]) for line in logged if "loss" in line)
