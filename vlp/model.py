@@ -91,7 +91,8 @@ class Model:
                 )
 
     def with_variables(self, variables: PyTree, parts: Callable[[], Parts] | None = None) -> Model:
-        """The same model with other weights, and other parts if there are any; what is compiled stays compiled."""
+        """Returns the same model with other weights, and other parts if there are any; what is compiled stays
+        compiled."""
         clone = object.__new__(Model)
         own = {name: value for name, value in vars(self).items() if name != "parts"}
         clone.__dict__.update(own, _variables=variables, _parts=parts or self._parts)
@@ -99,7 +100,7 @@ class Model:
 
     @functools.cached_property
     def parts(self) -> Parts:
-        """What objectives learned and kept, such as a decoder: modules by 'entry/part' or 'part', to be called.
+        """Returns what objectives learned and kept, such as a decoder: modules by 'entry/part' or 'part', to be called.
 
         Raises:
           ConfigError: an objective of another package is not installed here.
@@ -107,7 +108,7 @@ class Model:
         return self._parts()
 
     def scorer(self, name: str = "") -> Scorer:
-        """What scores images against texts: the part `name`, or the cosines of the embeddings where that is ''.
+        """Returns what scores images against texts: the part `name`, or the cosines of the embeddings where that is ''.
 
         Raises:
           ValueError: the model has no such part, or it scores nothing.
@@ -130,17 +131,17 @@ class Model:
 
     @property
     def logit_scale(self) -> float:
-        """What cosines are multiplied by before a softmax."""
+        """Returns what cosines are multiplied by before a softmax."""
         return float(np.exp(jax.device_get(self._variables["logit_scale"])))
 
     @property
     def has_bias(self) -> bool:
-        """Whether the scores have a learned bias: the mark of a model that was trained by a sigmoid."""
+        """Tells whether the scores have a learned bias: the mark of a model that was trained by a sigmoid."""
         return "logit_bias" in self._variables
 
     @property
     def logit_bias(self) -> float:
-        """What is added to scaled cosines before a sigmoid; 0 where the model has none."""
+        """Returns what is added to scaled cosines before a sigmoid; 0 where the model has none."""
         return float(jax.device_get(self._variables["logit_bias"])) if self.has_bias else 0.0
 
     def encode_image(self, images: Image | Sequence[Image]) -> Float32[np.ndarray, "n embed_dim"]:
@@ -154,19 +155,19 @@ class Model:
     def encode_image_array(
         self, images: UInt8[np.ndarray, "n height width 3"]
     ) -> Float32[np.ndarray, "n embed_dim"]:
-        """The same for uint8 images that already have the model's resolution."""
+        """Encodes uint8 images that already have the model's resolution as unit rows."""
         return self._encode("image", images)
 
     def encode_patches(
         self, images: Image | Sequence[Image]
     ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
-        """A unit row for each patch of each image; times a text's row, a map of how well it fits where."""
+        """Encodes each patch of each image as a unit row; times a text's row, a map of how well it fits where."""
         return self.encode_patch_array(self._view.load(images))
 
     def encode_patch_array(
         self, images: UInt8[np.ndarray, "n side side 3"]
     ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
-        """The same for uint8 images of the model's resolution or another, for which positions are resampled."""
+        """Encodes patches of uint8 images of the model's resolution or another, for which positions are resampled."""
         patches = self._encode("patches", images)
         side = math.isqrt(patches.shape[1])
         return patches.reshape(len(images), side, side, patches.shape[-1])
@@ -174,7 +175,7 @@ class Model:
     def encode_pixels(
         self, pixels: Float[np.ndarray, "n height width 3"]
     ) -> Float32[np.ndarray, "n embed_dim"]:
-        """The same for already normalised pixels."""
+        """Encodes pixels that are normalised already as unit rows."""
         return self._encode("pixels", np.asarray(pixels, np.float32))
 
     def encode_text(

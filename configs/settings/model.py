@@ -103,12 +103,12 @@ SETTINGS = {
 
 
 def check(model: Any, config: Any, where: str) -> None:
-    """The scale begins within its bounds."""
+    """Checks that the scale begins within its bounds."""
     check_logit_scale(model.logit_scale, where)
 
 
 def check_logit_scale(scale: Any, where: str) -> None:
-    """A scale begins within its bounds."""
+    """Checks that a scale begins within its bounds."""
     where = f"{where}.logit_scale.init={scale.init:g}"
     if scale.init > scale.max:
         raise ValueError(f"{where} is above its max={scale.max:g}: raise max")

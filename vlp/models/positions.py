@@ -13,7 +13,7 @@ POSITIONS = ("learned", "sincos2d")
 
 
 def sincos2d(side: int, width: int, max_wavelength: float = 10_000.0) -> Float[Array, "side*side width"]:
-    """Fixed sine-cosine positions of a square grid, row by row (MoCo v3, arXiv 2104.02057, as in big_vision).
+    """Returns fixed sine-cosine positions of a square grid, row by row (MoCo v3, arXiv 2104.02057, as in big_vision).
 
     Raises:
       ValueError: the width is not divisible by four (sine and cosine for each of two axes).
@@ -49,7 +49,7 @@ class SinCosPosition(nnx.Module):
 
 
 def resampled(table: Float[Array, "old*old width"], side: int) -> Float[Array, "side*side width"]:
-    """The positions of a square grid stretched over a finer or coarser one; itself if the sides agree.
+    """Returns the positions of a square grid stretched over a finer or coarser one; itself if the sides agree.
 
     Bicubic without antialiasing, as DINO (arXiv 2104.14294) has it for its local crops.
 
@@ -66,7 +66,7 @@ def resampled(table: Float[Array, "old*old width"], side: int) -> Float[Array, "
 
 
 def bicubic_weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
-    """What each of `new` evenly spread points takes of `old` ones: Keys' cubic convolution with a = -0.75.
+    """Returns what each of `new` evenly spread points takes of `old` ones: Keys' cubic convolution with a = -0.75.
 
     Points beyond an edge are the edge (PyTorch's `interpolate` with `align_corners=False`).
     """
@@ -83,7 +83,7 @@ def bicubic_weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
 
 
 def bilinear_weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
-    """What each of `new` evenly spread points takes of `old` ones: linear between them, no antialiasing.
+    """Returns what each of `new` evenly spread points takes of `old` ones: linear between them, no antialiasing.
 
     Points beyond an edge are the edge (PyTorch's `interpolate` with `align_corners=False`, `tf.image.resize`).
     """

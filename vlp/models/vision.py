@@ -19,7 +19,7 @@ from vlp.models.transformer import Transformer, layer_norm
 
 
 class TowerOutput(NamedTuple):
-    """What a tower knows about its input.
+    """Holds what a tower knows about its input.
 
     Attributes:
       pooled: [batch, width], one vector an example, before any projection.
@@ -107,7 +107,7 @@ class VisionTransformer(nnx.Module):
         return micro_batched(self._encode, self.compute.micro_batch, pixels, *drawn)
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
-        """What each patch says in the space of `pooled`, row by row, for the same projection to read.
+        """Returns what each patch says in the space of `pooled`, row by row, for the same projection to read.
 
         Of a mean over patches these are the patches' outputs. A class token or an attention pool reads patches as
         the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071).

@@ -55,7 +55,7 @@ class Discrimination(Objective):
         self.sampling = {name: config[name] for name in ("chunk", "rate", "feature_rate")}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean over the images of the batch."""
+        """Returns the mean over the images of the batch."""
         images, labels = encodings.image(self.image_view), encodings.batch[self.labels]
         output = class_loss(
             images,

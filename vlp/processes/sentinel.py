@@ -24,7 +24,7 @@ SETTLING = 1.0  # seconds in which the other processes of a host have written do
 
 @contextlib.contextmanager
 def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
-    """Around a job: if this is one of several processes, a small process of its own stands beside it.
+    """Watches a job: if it is one of several processes, a small process of its own stands beside it.
 
     When the job's process ends in any other way than by leaving this context, however violently, that one says which
     process was lost and how to go on. An error inside ends the process at once: jax would wait at exit for

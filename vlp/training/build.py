@@ -165,7 +165,7 @@ def _beside(pretrainer: Pretrainer, given: Given, mesh: Mesh) -> dict[str, PyTre
 
 
 def model_variables(state: TrainState) -> PyTree:
-    """The dual encoder's variables to evaluate: the running mean of its parameters where there is one."""
+    """Returns the dual encoder's variables to evaluate: the running mean of its parameters where there is one."""
     return merged(averaged(state)["model"], state.rest.get("model", {}))
 
 

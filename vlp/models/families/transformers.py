@@ -23,7 +23,7 @@ def checked_size(settings: Any, where: str) -> TowerSize:
 
 
 class TransformerFamily(Family):
-    """What both towers of transformers have in common."""
+    """Holds what both towers of transformers have in common."""
 
     def check(self, settings: Any, where: str) -> None:
         checked_size(settings, where)
