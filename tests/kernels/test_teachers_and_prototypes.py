@@ -50,7 +50,7 @@ def test_cluster_means_and_their_soft_targets(x64):
     hard = prototype_targets(jnp.asarray(means), jnp.asarray(chosen), 0.0)
     np.testing.assert_array_equal(hard, np.eye(4)[chosen])
     with pytest.raises(ValueError, match="temperature of soft targets is -1"):
-        prototype_targets(jnp.asarray(means), jnp.asarray(chosen), -1)
+        prototype_targets(jnp.asarray(means), jnp.asarray(chosen), -1.0)
 
 
 def test_patches_are_pooled_by_their_likeness_to_a_text(x64):
