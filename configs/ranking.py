@@ -28,6 +28,13 @@ METHODS = [
         "family": "contrastive",
         "check": "tests/objectives/test_views.py::test_ranking_puts_pairs_ahead_by_a_margin",
     },
+    {
+        "paper": "Deep Learning Applied to Image and Text Matching",
+        "arxiv": "1601.03478",
+        "family": "contrastive",
+        "argument": "runlocal,text=ngrams",
+        "check": "tests/models/test_bag.py::test_it_is_the_mean_of_what_its_ngrams_are_embedded_as",
+    },
 ]
 
 

@@ -1,8 +1,9 @@
 """The published methods that the project holds, as the files say in which they live, and tables of them.
 
 A config file, or a job, declares its own: `METHODS = [{"paper": ..., "arxiv": ..., "family": ..., "check": ...}]`,
-where `check` names the test that fails when the method is broken. `flags` are those of its command beside the file
-itself, `before` the arguments of commands that have to come first. All of it is read without running anything.
+where `check` names the test that fails when the method is broken. `argument` is what the config file takes in place of
+`runlocal`, `flags` are those of the command beside the file itself, `before` holds the arguments of commands that have
+to come first. All of it is read without running anything.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ FAMILIES = (
 RUNS = "runs/methods"
 FIRST = f"--config=configs/quickstart.py:runlocal --workdir={RUNS}/first"  # a model to evaluate
 _FACTS = ("paper", "arxiv", "family", "check")
+_MORE = ("argument", "flags", "before")
 
 
 class Method(NamedTuple):
@@ -109,10 +111,10 @@ def _declared(file: Path, config: str) -> Iterator[Method]:
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "METHODS":
             for number, row in enumerate(ast.literal_eval(node.value)):
-                if {*row} - {"flags", "before"} != {*_FACTS} or row["family"] not in FAMILIES:
+                if {*row} - {*_MORE} != {*_FACTS} or row["family"] not in FAMILIES:
                     raise ValueError(
                         f"{file}: METHODS[{number}] needs {', '.join(_FACTS)}, family one of {', '.join(FAMILIES)}; "
-                        "flags and before are all else that it may have"
+                        f"{', '.join(_MORE)} are all else that it may have"
                     )
                 facts = {name: row[name] for name in _FACTS}
                 yield Method(**facts, config=config, command=_command(config, number, row))
@@ -129,6 +131,7 @@ def _command(config: str, number: int, row: Mapping[str, Any]) -> str:
     elif config.startswith("configs/curate/"):
         last = f"--job=curate --config={config}"
     else:
-        last = f"--config={config}:runlocal --workdir={RUNS}/{stem}{f'-{number}' if number else ''}"
+        spec = f"{config}:{row.get('argument', 'runlocal')}"
+        last = f"--config={spec} --workdir={RUNS}/{stem}{f'-{number}' if number else ''}"
     commands = [*before, f"{last} {row['flags']}" if row.get("flags") else last]
     return " && ".join(f"{PROGRAM} {command}" for command in commands)
