@@ -1,6 +1,6 @@
 """Mutated command lines: each gives a job and its config, or one line that says what is wrong with it.
 
-python benchmarks/fuzz/command_lines.py [--cases=2000] [--kinds=train,...] [--first=0]
+python -m benchmarks.fuzz.command_lines [--cases=2000] [--kinds=train,...] [--first=0]
 
 What main.py does before a job starts is done in this process, and the jobs that only read and write files are begun. A
 traceback is a failure, and so is an error as long as a page. Exit code 1 where something failed.
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import main

@@ -1,6 +1,6 @@
 """Damaged and hostile folders of other projects' models: each is imported as it is read there, or refused in a line.
 
-python benchmarks/fuzz/imports.py [--cases=2000] [--kinds=clip,siglip,...] [--first=0]
+python -m benchmarks.fuzz.imports [--cases=2000] [--kinds=clip,siglip,...] [--first=0]
 
 A traceback, a hang and a model whose embeddings are no numbers are failures. Where transformers and open_clip are
 installed, they read what was imported, too: whatever they encode otherwise is a failure as well. Exit code 1 where
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from benchmarks.fuzz import harness

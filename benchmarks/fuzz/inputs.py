@@ -1,6 +1,6 @@
 """Corrupted data files and pictures: does anything crash, hang, leak memory, or raise what it does not promise?
 
-python benchmarks/fuzz/inputs.py [--cases=10000] [--kinds=tar,parquet,image] [--first=0]
+python -m benchmarks.fuzz.inputs [--cases=10000] [--kinds=tar,parquet,image] [--first=0]
 
 The exit code is 1 where something failed. Cases run in a process of their own, with 4 GB of address space and a minute
 for one.
@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.fuzz import harness
 from benchmarks.fuzz.mutations import corrupt

@@ -18,7 +18,7 @@ from benchmarks.fuzz import command_lines, imports, mutations
 
 @pytest.mark.parametrize("kind", ["tar", "parquet", "image"])
 def test_corrupted_containers_are_read_or_refused(kind: str, repo_root: Path) -> None:
-    command = [sys.executable, "benchmarks/fuzz/inputs.py", "--cases=150", f"--kinds={kind}"]
+    command = [sys.executable, "-m", "benchmarks.fuzz.inputs", "--cases=150", f"--kinds={kind}"]
     done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     name, cases, failed, growth, *_ = done.stdout.splitlines()[1].split()
