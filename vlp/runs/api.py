@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vlp import configuration
 from vlp.configuration.group_flags import sets_group
+
+if TYPE_CHECKING:
+    from vlp.model import Model
 
 QUICKSTART = "configs/quickstart.py"
 TRAINING = ("objectives", "sources", "tokenizer", "evaluation")  # what has to be there
@@ -38,7 +41,9 @@ def config(spec: str = "", /, **overrides: Any) -> ConfigDict:
     return resolved
 
 
-def train(config: ConfigDict | str, workdir: str | Path, *, allow_config_change: Collection[str] = ()) -> Any:
+def train(
+    config: ConfigDict | str, workdir: str | Path, *, allow_config_change: Collection[str] = ()
+) -> Model:
     """Trains what a config describes, or goes on where its workdir left off, and evaluates it at the end.
 
     Args:
@@ -59,7 +64,7 @@ def train(config: ConfigDict | str, workdir: str | Path, *, allow_config_change:
     return load(workdir)
 
 
-def evaluate(model: Any, config: ConfigDict | str | None = None) -> dict[str, float]:
+def evaluate(model: Model | str | Path, config: ConfigDict | str | None = None) -> dict[str, float]:
     """Measures a model with the evaluators of a config that are on.
 
     Args:
