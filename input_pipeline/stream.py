@@ -64,7 +64,7 @@ class Stream:
         return self._examples.mixture.address(index)
 
     def describe(self, source: int, record: int) -> str:
-        """Returns names a record by what `own` says of it: its source, number and, where it can be read, id."""
+        """Names a record by what `own` says of it: its source, number and, where it can be read, id."""
         name = self._examples.mixture.names[source]
         try:
             identifier = f" (id '{self._examples.sources[name][record].id}')"

@@ -14,18 +14,18 @@ Labels = Sequence[str] | Int[np.ndarray, " n"]
 
 
 def share_within(ranks: Int[np.ndarray, " q"], k: int) -> float:
-    """Returns share of ranks (from 1) that are at most k: accuracy and recall@k alike."""
+    """Returns the share of ranks (from 1) that are at most k: accuracy and recall@k alike."""
     return float(np.mean(ranks <= k))
 
 
 def mean_per_class(ranks: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> float:
-    """Returns share of ranks that are 1, first within each class, then averaged over the classes that occur."""
+    """Returns the share of ranks that are 1, first within each class, then averaged over the classes that occur."""
     _, class_of, count = np.unique(classes, return_inverse=True, return_counts=True)
     return float(np.mean(np.bincount(class_of, weights=ranks == 1) / count))
 
 
 def chance_within(k: int, right: Sequence[int], candidates: int) -> float:
-    """Returns expected share of queries with a right answer among the first k of a random order.
+    """Returns the expected share of queries with a right answer among the first k of a random order.
 
     `right` holds the number of right answers of each query. Hypergeometric:
     1 - C(candidates - right, k) / C(candidates, k), averaged over the queries in exact fractions.
@@ -34,7 +34,7 @@ def chance_within(k: int, right: Sequence[int], candidates: int) -> float:
 
 
 def chance_median_rank(right: Sequence[int], candidates: int) -> float:
-    """Returns median of the rank of a random query's best right answer in a random order of the candidates.
+    """Returns the median of the rank of a random query's best right answer in a random order of the candidates.
 
     Half-way between two ranks where the halves meet there: (candidates + 1) / 2 for one right answer.
     """
@@ -52,7 +52,7 @@ def chance_median_rank(right: Sequence[int], candidates: int) -> float:
 
 
 def chance_mean_rank(right: Sequence[int], candidates: int) -> float:
-    """Returns expected rank of a query's best right answer in a random order: (candidates + 1) / (right + 1),
+    """Returns the expected rank of a query's best right answer in a random order: (candidates + 1) / (right + 1),
     averaged."""
     counts = Counter(right)
     total = sum(count * Fraction(candidates + 1, own + 1) for own, count in counts.items())
@@ -60,7 +60,7 @@ def chance_mean_rank(right: Sequence[int], candidates: int) -> float:
 
 
 def chance_average_precision(right: int, candidates: int) -> float:
-    """Returns expected average precision of a random order of `candidates`, `right` of which are right.
+    """Returns the expected average precision of a random order of `candidates`, `right` of which are right.
 
     A right one stands at rank i with the same chance for all i, and of the i - 1 before it a share of
     (right - 1) / (candidates - 1) is right; averaging (1 + (i - 1) share) / i over i gives the formula.
@@ -81,7 +81,7 @@ def _share_of_best_within(k: int, counts: Counter[int], candidates: int) -> Frac
 def calibration_error(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = 15
 ) -> float:
-    """Returns expected calibration error: |accuracy - mean confidence| in bins of equal width, weighted by their
+    """Returns the expected calibration error: |accuracy - mean confidence| in bins of equal width, weighted by their
     examples.
 
     Bins are open below and closed above (Guo et al. 2017, arXiv 1706.04599, equation 3).
@@ -92,7 +92,7 @@ def calibration_error(
 
 
 def matched_accuracy(clusters: Labels, classes: Labels) -> float:
-    """Returns share of examples whose cluster is matched to their class, in the one-to-one matching where it is
+    """Returns the share of examples whose cluster is matched to their class, in the one-to-one matching where it is
     highest.
 
     The assignment problem is solved exactly (Kuhn 1955). Clusters without a class of their own count as wrong.

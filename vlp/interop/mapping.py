@@ -75,7 +75,7 @@ PATCHES = _one(_patches, _patch_kernel)
 
 
 def interleaved(heads: int, *, transposed: bool = False) -> Form:
-    """Returns separate projections to queries, keys and values, as one whose outputs come head by head."""
+    """Joins separate projections to queries, keys and values into one whose outputs come head by head."""
 
     def read(*theirs: Tensor) -> tuple[Tensor, ...]:
         parts = [x.T if transposed else x for x in theirs]

@@ -27,7 +27,7 @@ def antialiased_weights(old: int, new: int) -> Weights:
 
 
 def linear_weights(old: int, new: int) -> Weights:
-    """Returns linear between the outer points, which stay where they are (`scipy.ndimage.zoom` with order 1)."""
+    """Interpolates linearly between the outer points, which stay where they are (`scipy.ndimage.zoom` with order 1)."""
     places = np.arange(new) * ((old - 1) / (new - 1) if new > 1 else 0.0)
     return np.maximum(0.0, 1 - np.abs(places[:, None] - np.arange(old)[None]))
 

@@ -42,7 +42,7 @@ def cross_view_softmax(
     *,
     mask: Bool[Array, " rows"] | None = None,
 ) -> Loss:
-    """Returns cross-entropy of every student view with every teacher view but its own (DINO, equation 3).
+    """Returns the cross-entropy of every student view with every teacher view but its own (DINO, equation 3).
 
     Args:
       scores: the student's, already divided by its temperature; the teacher's views come first.

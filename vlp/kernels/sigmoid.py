@@ -18,7 +18,7 @@ def sigmoid(
     mask: Bool[Array, "#rows #columns"] | None = None,
     axis_name: str | None = None,
 ) -> Loss:
-    """Returns binary cross-entropy of every cell, summed over a row's columns and counted by rows.
+    """Returns the binary cross-entropy of every cell, summed over a row's columns and counted by rows.
 
     SigLIP (arXiv 2303.15343, section 3.2: -1/B sum_ij log sigmoid(z_ij (t x_i y_j + b)), divided by the rows and not by
     the cells), and multi-label classification; with a mask, federated labels whose unknown cells say nothing.

@@ -18,7 +18,7 @@ def softmax(
     label_smoothing: float = 0.0,
     axis_name: str | None = None,
 ) -> Loss:
-    """Returns cross-entropy of each row's softmax with its targets: InfoNCE (arXiv 1807.03748) where the target is the
+    """Returns the cross-entropy of each row's softmax with its targets: InfoNCE (arXiv 1807.03748) where the target is the
     pair.
 
     With several positives the mean over them stands outside the logarithm (SupCon's "out" form, arXiv 2004.11362,
@@ -82,7 +82,7 @@ def reverse_softmax(
     epsilon: float = 1e-8,
     axis_name: str | None = None,
 ) -> Loss:
-    """Returns KL divergence of each row's softmax p from its targets q: the sum over columns of p (log p - log(q +
+    """Returns the KL divergence of each row's softmax p from its targets q: the sum over columns of p (log p - log(q +
     epsilon)).
 
     The other way round than `softmax`, so that probability on a column that does not match costs log(1 / epsilon): CMPM

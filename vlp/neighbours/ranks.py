@@ -25,7 +25,7 @@ def best_ranks(
     ignored: Int[np.ndarray, "i 2"] | None = None,
     mesh: Mesh | None = None,
 ) -> Int64[np.ndarray, " q"]:
-    """Returns rank, from 1, of each query's best-scoring right answer among all candidates.
+    """Returns the rank, from 1, of each query's best-scoring right answer among all candidates.
 
     `pairs` lists (query, candidate) where the candidate is a right answer; a query may have several. Those of
     `ignored` are no candidates of that query. Wrong candidates with an equal score, or one that is not a number,

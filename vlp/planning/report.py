@@ -68,7 +68,7 @@ def _stages(config: Any, step: CompiledStep) -> list[str]:
 
 
 def misfit(step: CompiledStep, limit: int | None) -> str:
-    """Returns by how much a step that was refused is too large: 'does not fit: needs 485 of 15.75 GiB per chip'."""
+    """Says by how much a step that was refused is too large: 'does not fit: needs 485 of 15.75 GiB per chip'."""
     if step.needed and limit:
         return f"does not fit: needs {step.needed / GIB:,.4g} of {limit / GIB:.4g} GiB per chip"
     return f"does not fit: the compiler says {' '.join(step.refusal.split())[:200]}"

@@ -50,7 +50,7 @@ class StreamingMeans:
     def ranks(
         self, rows: Float[np.ndarray, "n dim"], labels: Int[np.ndarray, " n"]
     ) -> Int64[np.ndarray, " n"]:
-        """Returns rank of each label among the seen classes by the Euclidean distance of their means, the nearest
+        """Returns the rank of each label among the seen classes by the Euclidean distance of their means, the nearest
         first."""
         means = self.means
         # |row - mean|^2 is, but for a term of the row and a factor, a product of longer rows.

@@ -13,7 +13,7 @@ from vlp.neighbours.ranks import TIE
 
 
 def posterior(logits: Float64[np.ndarray, "n classes"]) -> Float64[np.ndarray, "n classes"]:
-    """Returns softmax over the classes."""
+    """Returns the softmax over the classes."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 

@@ -60,7 +60,7 @@ def tree_distances(labels: Sequence[str], edges: Edges) -> Float64[np.ndarray, "
 
 
 def embedding_distances(rows: Float[np.ndarray, "labels dim"]) -> Float64[np.ndarray, "labels labels"]:
-    """Returns euclidean distances between rows, such as those of the labels' texts."""
+    """Returns the Euclidean distances between rows, such as those of the labels' texts."""
     wide = rows.astype(np.float64)
     squares = (wide**2).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * wide @ wide.T, 0))

@@ -35,7 +35,7 @@ def pointing(
 
 
 def patch_accuracy(scores: Float[np.ndarray, "cells 4"], quadrant: Int[np.ndarray, " cells"]) -> float:
-    """Returns share of cells that fit their own quadrant's class best of the four; of equal ones, the first is
+    """Returns the share of cells that fit their own quadrant's class best of the four; of equal ones, the first is
     taken."""
     known = quadrant >= 0
     return float(np.mean(scores[known].argmax(axis=1) == quadrant[known]))

@@ -18,12 +18,12 @@ def word_iou(name: str, label: str) -> float:
 
 
 def word_ious(names: Sequence[str], labels: Sequence[str]) -> Float64[np.ndarray, " n"]:
-    """Returns semantic IoU of each name with its label."""
+    """Returns the semantic IoU of each name with its label."""
     return np.array([word_iou(name, label) for name, label in zip(names, labels, strict=True)])
 
 
 def chance_word_iou(frequency: Mapping[str, int], labels: Sequence[str]) -> float:
-    """Returns expected semantic IoU of one word drawn by its frequency: the chance to draw a label's word, by their
+    """Returns the expected semantic IoU of one word drawn by its frequency: the chance to draw a label's word, by their
     number."""
     total = Counter(frequency).total()
     drawn = [
@@ -37,7 +37,7 @@ def chance_word_iou(frequency: Mapping[str, int], labels: Sequence[str]) -> floa
 def cosines(
     ours: Float[np.ndarray, "n dim"], theirs: Float[np.ndarray, "n dim"]
 ) -> Float64[np.ndarray, " n"]:
-    """Returns semantic similarity: of unit rows, row by row."""
+    """Returns the semantic similarity of unit rows, row by row."""
     return np.einsum("nd,nd->n", ours.astype(np.float64), theirs.astype(np.float64))
 
 

@@ -15,7 +15,7 @@ def neighbour_votes(
     neighbours: int,
     temperature: float,
 ) -> Float64[np.ndarray, "q classes"]:
-    """Returns sum over the nearest rows of each class of exp(cosine / temperature) (Wu et al. 2018, arXiv 1805.01978).
+    """Sums over the nearest rows of each class exp(cosine / temperature) (Wu et al. 2018, arXiv 1805.01978).
 
     Args:
       features: unit rows.

@@ -23,7 +23,7 @@ def precisions(
     *,
     block_size: int = 256,
 ) -> tuple[Float64[np.ndarray, " q"], Bool[np.ndarray, " q"]]:
-    """Returns average precision of each query over all other rows, and whether the first of these is of its class.
+    """Returns the average precision of each query over all other rows, and whether the first of these is of its class.
 
     AP is the mean, over the right ones, of the share of right ones among all that stand no later. Wrong ones
     with an equal score, or one that is not a number, stand before the right one.

@@ -13,7 +13,7 @@ from vlp.evaluation.retrieval.galleries import Gallery, gallery
 
 
 def modality_gap(images: Float[np.ndarray, "n dim"], texts: Float[np.ndarray, "m dim"]) -> float:
-    """Returns distance between the means of unit rows (Liang et al. 2022, arXiv 2203.02053, section 4.2): from 0 to
+    """Returns the distance between the means of unit rows (Liang et al. 2022, arXiv 2203.02053, section 4.2): from 0 to
     2."""
     return float(np.linalg.norm(images.mean(axis=0, dtype=np.float64) - texts.mean(axis=0, dtype=np.float64)))
 
@@ -21,14 +21,14 @@ def modality_gap(images: Float[np.ndarray, "n dim"], texts: Float[np.ndarray, "m
 def alignment(
     images: Float[np.ndarray, "n dim"], texts: Float[np.ndarray, "m dim"], pairs: Int[np.ndarray, "p 2"]
 ) -> float:
-    """Returns mean squared distance of (image, text) pairs of unit rows (Wang & Isola 2020, arXiv 2005.10242): from 0
+    """Returns the mean squared distance of (image, text) pairs of unit rows (Wang & Isola 2020, arXiv 2005.10242): from 0
     to 4."""
     differences = images[pairs[:, 0]].astype(np.float64) - texts[pairs[:, 1]]
     return float((differences**2).sum(axis=1).mean())
 
 
 def uniformity(rows: Float[np.ndarray, "n dim"], *, t: float = 2.0, block_size: int = 1024) -> float:
-    """Returns logarithm of the mean of exp(-t d^2) over all pairs of different rows, d their distance (Wang & Isola
+    """Returns the logarithm of the mean of exp(-t d^2) over all pairs of different rows, d their distance (Wang & Isola
     2020).
 
     From -4 t at most, which no finite number of rows reaches, to 0 where all rows are the same.

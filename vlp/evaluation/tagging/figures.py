@@ -87,7 +87,7 @@ def label_counts(targets: Targets) -> Int64[np.ndarray, " positive_images"]:
 
 
 def chance_average_precision(right: int, verified: int) -> float:
-    """Returns expected average precision of a random order without ties.
+    """Returns the expected average precision of a random order without ties.
 
     The step at rank i adds a right one with probability right / verified, and the i - 1 before it are right with
     probability (right - 1) / (verified - 1) each; the mean of their precision over all i.
