@@ -15,7 +15,7 @@ FORWARDS_PER_STEP = 3
 
 
 def train_step_flops(forward_flops: float, batch_size: int) -> float:
-    """Returns the model FLOPs of a training step: three forwards an example; what remat computes again is not counted."""
+    """Returns the model FLOPs of a training step: three forwards an example, without what remat computes again."""
     return float(FORWARDS_PER_STEP * forward_flops * batch_size)
 
 

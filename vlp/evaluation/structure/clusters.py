@@ -32,8 +32,8 @@ def clusters_of(rows: Float[np.ndarray, "n dim"], k: int, *, iterations: int) ->
 
 
 def cluster_figures(clusters: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> dict[str, float]:
-    """Returns the adjusted Rand index and adjusted mutual information, both 0 for chance and 1 for the classes themselves,
-    and the accuracy of the best one-to-one matching of clusters and classes."""
+    """Returns the adjusted Rand index and adjusted mutual information, both 0 for chance and 1 for the classes
+    themselves, and the accuracy of the best one-to-one matching of clusters and classes."""
     from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
     return {
