@@ -18,7 +18,7 @@ def softmax(
     label_smoothing: float = 0.0,
     axis_name: str | None = None,
 ) -> Loss:
-    """Returns the cross-entropy of each row's softmax with its targets: InfoNCE (arXiv 1807.03748) where that is the pair.
+    """Returns the cross-entropy of each row's softmax with its targets: InfoNCE (1807.03748) where that is the pair.
 
     With several positives the mean over them stands outside the logarithm (SupCon's "out" form, arXiv 2004.11362,
     equation 2; UniCL, arXiv 2204.03610). With a teacher's probabilities as targets it is distillation's

@@ -65,7 +65,7 @@ def class_answers(part: str, examples: ClassExamples, settings: Settings, fitted
 
 
 def tag_answers(examples: TagExamples) -> Answers:
-    """Returns the mean average precision over tags of ridge regressions onto each, their penalty chosen for all together.
+    """Returns the mean average precision over tags of ridge regressions, their penalty chosen for all together.
 
     Squared errors have their optimum in closed form, whatever the number of tags; a logistic regression for each of
     some hundred rare tags takes a thousand times as long, to rank images no better.

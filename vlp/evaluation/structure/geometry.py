@@ -21,7 +21,7 @@ def modality_gap(images: Float[np.ndarray, "n dim"], texts: Float[np.ndarray, "m
 def alignment(
     images: Float[np.ndarray, "n dim"], texts: Float[np.ndarray, "m dim"], pairs: Int[np.ndarray, "p 2"]
 ) -> float:
-    """Returns the mean squared distance of (image, text) pairs of unit rows (Wang & Isola 2020, arXiv 2005.10242): 0 to 4."""
+    """Returns the mean squared distance of (image, text) pairs of unit rows, 0 to 4 (Wang & Isola, 2005.10242)."""
     differences = images[pairs[:, 0]].astype(np.float64) - texts[pairs[:, 1]]
     return float((differences**2).sum(axis=1).mean())
 
