@@ -69,11 +69,20 @@ class Encodings:
         key = None if self._key is None else self.key(view)
         return self._once("image_tower", view, lambda: self.through(self.model.image, view, key))
 
-    def through(self, tower: VisionTransformer, view: str, key: PRNGKeyArray | None = None) -> TowerOutput:
-        """The batch field `view` through any image tower, such as a teacher's; without a key no patch is dropped."""
+    def through(
+        self, tower: VisionTransformer, view: str, key: PRNGKeyArray | None = None, **doors: Any
+    ) -> TowerOutput:
+        """The batch field `view` through any image tower, such as a teacher's; without a key no patch is dropped.
+
+        Args:
+          tower: maps (pixels, key).
+          view: batch field.
+          key: randomness of the tower.
+          **doors: what else it takes, such as `masked` or `watch`; of several views a row all are one long batch there.
+        """
 
         def encode(pixels: Shaped[Array, "rows height width 3"]) -> TowerOutput:
-            return tower(normalise(pixels, self._mean, self._std), key)
+            return tower(normalise(pixels, self._mean, self._std), key, **doors)
 
         return _flattened(encode, 3, self.batch[view])
 

@@ -23,7 +23,7 @@ IMAGE = {
     "mlp_dim": natural(0, "hidden units of a block"),
     "patch_size": count(16, "side of a patch, in pixels"),
     "resolution": count(224, "side of an image, in pixels"),
-    "position": Setting("learned", "position embeddings", choices=("learned", "sincos2d")),
+    "position": Setting("learned", "position embeddings", choices=("learned", "sincos2d", "rotary2d")),
     "pool": Setting("mean", "what becomes the image's output", choices=("class", "mean", "attention")),
     "registers": natural(0, "tokens beside the patches"),
     "patch_dropout": share_below_one(0.0, "share of the patches that training drops"),
@@ -44,6 +44,11 @@ IMAGE = {
         "'' = model.projection; biased = linear with a bias, none = the output itself",
         choices=OWN_PROJECTIONS,
     ),
+    "layer_scale": not_negative(0.0, "of both branches of a block, at first; 0 = they are not scaled (CaiT)"),
+    "drop_path": share_below_one(
+        0.0, "share of the last block's branches that training drops, growing from 0 at the first"
+    ),
+    "last_heads": natural(0, "of the last block's attention; 0 = as many as the others have"),
     "norm": Setting(
         "group", "of a resnet; batch = CLIP's own, with constant statistics", choices=("group", "batch")
     ),
@@ -67,6 +72,8 @@ TEXT = {
     "buckets": count(65_536, "of a bag: rows that n-grams longer than 1 are hashed to"),
     "activation": Setting("gelu_tanh", "of the blocks", choices=ACTIVATIONS),
     "norm_eps": positive(1e-6, "of layer norms"),
+    "layer_scale": not_negative(0.0, "of both branches of a block, at first; 0 = they are not scaled"),
+    "post_norm": Setting(False, "norms follow what is added up, and the embedding (BERT)"),
     "project_query": Setting(
         False, "of attention pooling: a linear layer between what is learned and the query"
     ),

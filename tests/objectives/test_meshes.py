@@ -16,7 +16,7 @@ from jax.sharding import AxisType
 from configs.settings.kinds import kinds
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
-from vlp.parallel.sharding import global_batch, state_shardings
+from vlp.parallel.sharding import global_batch, state_shardings, variable_splits
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
@@ -79,7 +79,7 @@ def outcome(config, shape):
         for name, objective in pretrainer.objectives.items():
             BEFORE.get(name, lambda objective: None)(objective)
         graphdef, params, rest = split(pretrainer)
-        params, rest = jax.device_put((params, rest), state_shardings((params, rest), mesh))
+        params, rest = jax.device_put((params, rest), state_shardings((params, rest), mesh, variable_splits(pretrainer)))
         batch = {name: rows for name, rows in examples().items() if name in pretrainer.fields}
         assert set(batch) == set(pretrainer.fields), "a field is missing in `examples`"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import pytest
+from flax import nnx
 from jax.sharding import AxisType, PartitionSpec
 
 from configs import base
 from vlp.configuration import ConfigError, resolve, validate, validate_devices
-from vlp.parallel.sharding import parameter_spec, state_shardings
+from vlp.parallel.sharding import parameter_spec, state_shardings, variable_splits
 
 BLOCK = "model/image/transformer/blocks"
 
@@ -28,7 +29,6 @@ BLOCK = "model/image/transformer/blocks"
         ("model/image/attention_pool/out/kernel", (1024, 1024), ("model", "fsdp")),
         ("model/text/embedding/embedding", (49409, 768), (None, "model")),
         ("model/image_projection/kernel", (1024, 768), ("fsdp", None)),
-        ("objectives/discrimination/class_centres", (1_000_000, 768), ("model", None)),
         # What the model axis does not divide is not split by it, and fsdp takes what it can.
         (f"{BLOCK}/mlp/up/kernel", (24, 1024, 4098), (None, "fsdp", None)),
         (f"{BLOCK}/mlp/up/kernel", (24, 1001, 4096), (None, None, "model")),
@@ -36,6 +36,32 @@ BLOCK = "model/image/transformer/blocks"
 )
 def test_parameters_by_path_and_shape(path, shape, spec):
     assert parameter_spec(path, shape, {"data": 2, "fsdp": 16, "model": 4}) == PartitionSpec(*spec)
+
+
+class Table(nnx.Module):
+    """Says itself how it lies."""
+
+    def __init__(self):
+        self.rows = nnx.Param(jnp.zeros((64, 128)), split=("model", None))
+        self.others = nnx.List([nnx.Variable(jnp.zeros((64, 128)))])
+
+
+@pytest.mark.parametrize(("axes", "spec"), [((2, 2, 2), ("model", None)), ((2, 4, 1), (None, None))])
+def test_a_variable_lies_as_its_metadata_say_and_so_do_its_moments(axes, spec):
+    module = Table()
+    splits = variable_splits(module)
+    assert splits == {"rows": ("model", None)}
+    values = nnx.to_pure_dict(nnx.state(module))
+    mesh = jax.make_mesh(axes, ("data", "fsdp", "model"), (AxisType.Auto,) * 3)
+    shardings = state_shardings((values, [{"rows": values["rows"]}]), mesh, splits)
+    assert shardings[0]["rows"].spec == shardings[1][0]["rows"].spec == PartitionSpec(*spec)
+    assert "fsdp" in shardings[0]["others"][0].spec
+
+
+def test_what_an_axis_does_not_divide_is_whole_whatever_its_metadata_say():
+    assert parameter_spec("rows", (63, 128), {"data": 1, "fsdp": 2, "model": 2}, ("model", None)) == (
+        PartitionSpec(None, None)
+    )
 
 
 def test_one_axis_alone_takes_the_largest_and_never_the_depth():

@@ -1,7 +1,12 @@
 """What a training step costs follows the views that its objectives ask for."""
 
+import jax
+import pytest
+
 from configs import base
+from configs.common import shrink
 from vlp.configuration import resolve
+from vlp.training.build import build_training
 from vlp.training.model_flops import forward_flops
 
 
@@ -16,3 +21,42 @@ def test_every_view_that_is_encoded_counts_at_its_resolution():
     assert crops == 4 * forward_flops(config, ["image"]) < image
     assert forward_flops(config, ("captions", "captions_mask", "index")) == 3 * text
     assert forward_flops(config) == forward_flops(config, ("image", "text"))
+
+
+def training_of(rules="", **weights):
+    config = base.get_config()
+    shrink(config)
+    config.data.image_views = {"strong": {"count": 2}}
+    for name, weight in weights.items():
+        config.objectives[name].weight = weight
+    config.objectives.discrimination.update(classes=1000, rate=0.5)
+    config.objectives.view_contrast.update(hidden_width=16, output_width=8)
+    config.objectives.prototypes.update(episode_size=16, clusters=4, dim=8, head_width=16)
+    config.optimizer.learning_rate_rules = rules
+    mesh = jax.make_mesh((1, 1, 1), ("data", "fsdp", "model"), (jax.sharding.AxisType.Auto,) * 3)
+    with jax.set_mesh(mesh):
+        config = resolve(config)
+        return config, build_training(config, vocabulary_size=50, mesh=mesh)
+
+
+EMBEDDING, WIDTH = 32, 64  # of the towers that `shrink` makes
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("contrastive", 0),
+        ("discrimination", 2 * 1000 * EMBEDDING * 0.5),
+        ("view_contrast", 2 * 2 * (WIDTH * 16 + 16 * 16 + 16 * 8)),
+        ("prototypes", 2 * 2 * (EMBEDDING * 16 + 16 * 8) + 2 * 2 * 8 * 4),
+    ],
+)
+def test_an_objective_says_what_it_costs_beside_the_towers(name, beside):
+    assert training_of(**{name: 1.0})[1].other_flops == pytest.approx(beside)
+
+
+def test_a_held_tower_costs_a_third():
+    config, training = training_of("^model/image = 0", contrastive=1.0)
+    assert training.held_towers == ("image",)
+    image, text = (forward_flops(config, [name]) for name in ("image", "text"))
+    assert forward_flops(config, held=("image",)) == pytest.approx(image / 3 + text)

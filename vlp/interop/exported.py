@@ -54,6 +54,7 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
         raise ValueError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
     leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
     model = stage_config(ConfigDict(completed(description.config)), description.progress["step"]).model
+    _refuse(_our_own(model), form, "models")
     if tokenizer.prefix_tokens:
         raise ValueError(
             f"no format has prefix tokens, and this model was trained with {tokenizer.prefix_tokens}"
@@ -144,6 +145,19 @@ def _open_clip(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> tup
     prefix = "text." if model.text.projection == "none" else ""
     config = open_clip.config_of(model, **facts)
     return "open_clip", config, write(open_clip.entries(model, text_prefix=prefix), leaves)
+
+
+def _our_own(model: ConfigDict) -> list[str]:
+    """What towers may have that no format has a word for."""
+    image, text = model.image, model.text
+    return _unless(
+        (image.position != "rotary2d", "model.image.position is 'rotary2d'"),
+        (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
+        (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
+        (text.kind == "transformer", f"model.text.kind='{text.kind}' is not 'transformer'"),
+        (not text.layer_scale, f"model.text.layer_scale={text.layer_scale} is not 0"),
+        (not text.post_norm, "model.text.post_norm is True"),
+    )
 
 
 def _refuse(problems: list[str], library: str, name: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 
 def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int) -> int:
     """Counts a stack of blocks for one example.
@@ -18,6 +21,15 @@ def attention_pool_flops(*, tokens: int, width: int, mlp_dim: int) -> int:
     """Counts attention pooling with one learned query and an MLP, for one example."""
     projections = 2 * (2 * tokens * width * width) + 2 * (2 * width * width)  # keys, values; query, output
     return projections + 2 * (2 * tokens * width) + 2 * (2 * width * mlp_dim)
+
+
+def mlp_flops(widths: Sequence[int]) -> int:
+    """Counts linear layers one behind the other, for one row.
+
+    Args:
+        widths: of the input and of each layer.
+    """
+    return sum(2 * a * b for a, b in itertools.pairwise(widths))
 
 
 def image_tower_flops(

@@ -1,15 +1,16 @@
-"""Position embeddings: learned, or fixed two-dimensional sine-cosine."""
+"""Position embeddings: learned, fixed two-dimensional sine-cosine, or rotations of queries and keys."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Float32
+from jaxtyping import Array, Float, Float32, Int
 
-POSITIONS = ("learned", "sincos2d")
+POSITIONS = ("learned", "sincos2d", "rotary2d")
 
 
 def sincos2d(side: int, width: int, max_wavelength: float = 10_000.0) -> Float[Array, "side*side width"]:
@@ -46,6 +47,59 @@ class SinCosPosition(nnx.Module):
 
     def __call__(self) -> Float[Array, "length width"]:
         return sincos2d(self.side, self.width)
+
+
+class Rotation(NamedTuple):
+    """Angles by which pairs of numbers in queries and keys are turned, so that scores know how far places are apart.
+
+    Attributes:
+      cos, sin: of the angles; number i of a head is turned with number i + half. One row for all examples, or one each.
+    """
+
+    cos: Float[Array, "rows tokens half"]
+    sin: Float[Array, "rows tokens half"]
+
+    def turn(self, x: Float[Array, "batch tokens heads size"]) -> Float[Array, "batch tokens heads size"]:
+        """Turns queries or keys, in float32."""
+        first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+        cos, sin = self.cos[:, :, None], self.sin[:, :, None]
+        turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+        return turned.astype(x.dtype)
+
+    def padded(self, count: int) -> Rotation:
+        """Leaves so many more tokens at the end as they are."""
+        width = ((0, 0), (0, count), (0, 0))
+        return Rotation(jnp.pad(self.cos, width, constant_values=1.0), jnp.pad(self.sin, width))
+
+
+def rotary2d(
+    side: int,
+    head_size: int,
+    *,
+    before: int = 0,
+    kept: Int[Array, "batch kept"] | None = None,
+    longest: float = 100.0,
+) -> Rotation:
+    """Makes the rotations of a square grid of patches (RoPE-Axial, arXiv 2403.13298, equations 8 and 9).
+
+    The first half of a head's pairs turns with the row, the second with the column: pair t of those by the angle
+    place * longest ** (-t / pairs).
+
+    Args:
+      side: of the grid.
+      head_size: numbers in a head, a multiple of 4.
+      before: tokens in front of the patches, which are not turned.
+      kept: which patches each example has, row by row; None = all.
+      longest: base of the wavelengths.
+    """
+    pairs = head_size // 4
+    rows, columns = jnp.mgrid[:side, :side].astype(jnp.float32)
+    frequencies = longest ** (-jnp.arange(pairs) / pairs)
+    angles = jnp.concatenate([jnp.outer(axis.ravel(), frequencies) for axis in (rows, columns)], axis=1)[None]
+    if kept is not None:
+        angles = angles[0][kept]
+    angles = jnp.pad(angles, ((0, 0), (before, 0), (0, 0)))
+    return Rotation(jnp.cos(angles), jnp.sin(angles))
 
 
 def resampled(table: Float[Array, "old*old width"], side: int) -> Float[Array, "side*side width"]:

@@ -19,6 +19,9 @@ class TowerSize:
       mlp_dim: width within the MLPs.
       activation: of the MLPs, a key of ACTIVATIONS in transformer.py.
       norm_eps: added to the variance by every norm.
+      layer_scale: of both branches of a block at first; 0 = they are not scaled.
+      post_norm: whether norms follow the residual sums (BERT) rather than precede the branches.
+      last_heads: of the last block's attention, where it has another number of heads; 0 = that of the others.
     """
 
     width: int
@@ -27,6 +30,9 @@ class TowerSize:
     mlp_dim: int
     activation: str = "gelu_tanh"
     norm_eps: float = 1e-6
+    layer_scale: float = 0.0
+    post_norm: bool = False
+    last_heads: int = 0
 
 
 # ViT (arXiv 2010.11929, table 1), DeiT's Ti and S (2012.12877), shape-optimised So400m (2305.13035), H as in OpenCLIP.
@@ -40,22 +46,24 @@ SIZES: dict[str, TowerSize] = {
 }
 
 
+STYLE = ("activation", "norm_eps", "layer_scale", "post_norm", "last_heads")  # of TowerSize
+
+
 def tower_size(config: Any) -> TowerSize:
     """Returns the size a tower's config names, with every non-zero explicit number taking precedence.
 
     Args:
       config: has `size` (a key of SIZES, or '' for none), `width`, `depth`, `heads`, `mlp_dim` (0 = from the size),
-        and may have `activation` and `norm_eps`.
+        and may have those of STYLE.
 
     Raises:
       ValueError: the name is unknown, a number is missing, or the heads do not divide the width.
     """
     chosen: dict[str, Any] = _numbers(config, ("width", "depth", "heads", "mlp_dim"))
-    if chosen["width"] % chosen["heads"]:
-        raise ValueError(
-            f"{chosen['heads']} heads do not divide width {chosen['width']}; change heads or width"
-        )
-    style: dict[str, Any] = {name: config[name] for name in ("activation", "norm_eps") if name in config}
+    style = {name: config[name] for name in STYLE if name in config}
+    for heads in (chosen["heads"], style.get("last_heads", 0) or 1):
+        if chosen["width"] % heads:
+            raise ValueError(f"{heads} heads do not divide width {chosen['width']}; change heads or width")
     return TowerSize(**chosen, **style)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
@@ -13,8 +15,20 @@ from vlp.models.compute import Compute
 from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition
 from vlp.models.sizes import tower_size
-from vlp.models.transformer import Transformer
+from vlp.models.transformer import Transformer, layer_norm
 from vlp.models.vision import TowerOutput
+
+
+class SoftTokens(NamedTuple):
+    """Vectors that stand in the places of some tokens: learned contexts (CoOp, arXiv 2109.01134), words made of images.
+
+    Attributes:
+      values: in the space of the token embedding; positions are added to them as to others.
+      places: which tokens of each text they replace; a place beyond the text leaves one out.
+    """
+
+    values: Float[Array, "batch count width"]
+    places: Int[Array, "batch count"]
 
 
 class TextTransformer(nnx.Module):
@@ -39,24 +53,54 @@ class TextTransformer(nnx.Module):
         )
         self.position = LearnedPosition(length, size.width, 0.01, rngs=rngs)
         self.transformer = Transformer(size, causal=config.causal, compute=compute, rngs=rngs)
+        # Where norms follow what they normalise, the first follows the embedding (BERT, arXiv 1810.04805).
+        self.embedding_norm = layer_norm(size, compute=compute, rngs=rngs) if size.post_norm else None
         if config.pool == "attention":
             self.attention_pool = pooling.AttentionPool(
                 size, compute=compute, rngs=rngs, project_query=config.get("project_query", False)
             )
 
-    def __call__(self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]) -> TowerOutput:
-        """Encodes token ids whose real tokens (mask true) come first."""
-        return micro_batched(self._encode, self.compute.micro_batch, ids, mask)
+    def __call__(
+        self,
+        ids: Int[Array, "batch length"],
+        mask: Bool[Array, "batch length"],
+        *,
+        soft: SoftTokens | None = None,
+        watch: Sequence[str] = (),
+    ) -> TowerOutput:
+        """Encodes token ids whose real tokens (mask true) come first.
 
-    def _encode(self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]) -> TowerOutput:
+        Args:
+          ids: tokens.
+          mask: which are real.
+          soft: vectors in the places of some of them.
+          watch: names of what to look at within, as '-2/tokens' or '11/attention'; see `Transformer`.
+        """
+        encode = functools.partial(self._encode, watch=watch)
+        return micro_batched(encode, self.compute.micro_batch, ids, mask, *(soft or ()))
+
+    def _encode(
+        self,
+        ids: Int[Array, "batch length"],
+        mask: Bool[Array, "batch length"],
+        values: Float[Array, "batch count width"] | None = None,
+        places: Int[Array, "batch count"] | None = None,
+        *,
+        watch: Sequence[str] = (),
+    ) -> TowerOutput:
         lengths = mask.sum(axis=1, dtype=jnp.int32)
-        x = self.embedding(ids) + self.position().astype(self.compute.dtype)
+        x = self.embedding(ids)
+        if values is not None:
+            x = x.at[jnp.arange(len(ids))[:, None], places].set(values.astype(x.dtype), mode="drop")
+        x = x + self.position().astype(self.compute.dtype)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         # A causal tower read at its end never sees the padding behind it; one read at the last position means to.
         hide_padding = not (
             self.attend_padding or self.pool == "last" or (self.causal and self.pool == "end")
         )
-        tokens = self.transformer(x, lengths if hide_padding else None)
-        return TowerOutput(self._pooled(tokens, lengths), tokens)
+        tokens, watched = self.transformer(x, lengths if hide_padding else None, watch=watch)
+        return TowerOutput(self._pooled(tokens, lengths), tokens, watched)
 
     def _pooled(
         self, tokens: Float[Array, "batch length width"], lengths: Int[Array, " batch"]

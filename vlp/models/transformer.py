@@ -1,9 +1,12 @@
-"""The pre-norm transformer both towers are made of: attention, MLP, block, and the stack of blocks."""
+"""The transformer both towers are made of: attention, MLP, block, and the stack of blocks."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
+from vlp.models.positions import Rotation
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import TowerSize
 
@@ -27,6 +31,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "quick_gelu": quick_gelu,
 }
 
+WATCHED = ("tokens", "attention")  # of a layer
+
 
 class Attention(nnx.Module):
     """Multi-head self-attention with one fused projection to queries, keys and values."""
@@ -39,24 +45,55 @@ class Attention(nnx.Module):
         self.out = linear(size.width, size.width, std=out_std, compute=compute, rngs=rngs)
 
     def __call__(
-        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None
+        self,
+        x: Float[Array, "batch tokens width"],
+        lengths: Int[Array, " batch"] | None,
+        *,
+        rotation: Rotation | None = None,
+        heads: int = 0,
     ) -> Float[Array, "batch tokens width"]:
-        # Heads come first, so that splitting the projection over devices splits it by heads.
-        qkv = self.qkv(x).reshape(*x.shape[:2], self.heads, 3, -1)
+        """Mixes the tokens.
+
+        Args:
+          x: tokens.
+          lengths: how many leading ones of each row are real; None = all.
+          rotation: of queries and keys, by the tokens' places.
+          heads: another number than it was built with; 0 = that.
+        """
+        query, key, value = self._projected(x, heads or self.heads)
+        if rotation is not None:
+            query, key = (rotation.turn(one) for one in (query, key))
         mixed = jax.nn.dot_product_attention(
-            qkv[..., 0, :],
-            qkv[..., 1, :],
-            qkv[..., 2, :],
+            query,
+            key,
+            value,
             is_causal=self.causal,
             key_value_seq_lengths=lengths,
             implementation=self.compute.attention,
         )
         return self.out(mixed.reshape(x.shape))
 
-    def alone(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
+    def _projected(self, x: Float[Array, "batch tokens width"], heads: int) -> tuple[Array, Array, Array]:
+        """Queries, keys and values, [batch, tokens, heads, size]."""
+        # Heads come first, so that splitting the projection over devices splits it by heads.
+        qkv = self.qkv(x).reshape(*x.shape[:2], heads, 3, -1)
+        return qkv[..., 0, :], qkv[..., 1, :], qkv[..., 2, :]
+
+    def logits(
+        self, x: Float[Array, "batch tokens width"], *, rotation: Rotation | None = None, heads: int = 0
+    ) -> Float[Array, "batch heads tokens tokens"]:
+        """Scores of all tokens for all, scaled, before any mask and the softmax; in float32."""
+        query, key, _ = self._projected(x, heads or self.heads)
+        if rotation is not None:
+            query, key = (rotation.turn(one) for one in (query, key))
+        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+        return scores / math.sqrt(query.shape[-1])
+
+    def alone(
+        self, x: Float[Array, "batch tokens width"], *, heads: int = 0
+    ) -> Float[Array, "batch tokens width"]:
         """What comes out where every token attends to itself alone: its value, projected."""
-        values = self.qkv(x).reshape(*x.shape[:2], self.heads, 3, -1)[..., 2, :]
-        return self.out(values.reshape(x.shape))
+        return self.out(self._projected(x, heads or self.heads)[2].reshape(x.shape))
 
 
 def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -78,31 +115,101 @@ class Mlp(nnx.Module):
 
 
 class Block(nnx.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); with post-norm norm(x + attention(x)), then norm(x + mlp(x))."""
 
     def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
+        self.post_norm = size.post_norm
         self.attention_norm = layer_norm(size, compute=compute, rngs=rngs)
         self.attention = Attention(size, causal=causal, compute=compute, rngs=rngs)
         self.mlp_norm = layer_norm(size, compute=compute, rngs=rngs)
         self.mlp = Mlp(size, compute=compute, rngs=rngs)
+        # A learned size of each branch (CaiT, arXiv 2103.17239, section 2).
+        self.attention_scale, self.mlp_scale = (
+            nnx.Param(jnp.full((size.width,), size.layer_scale)) if size.layer_scale else None
+            for _ in range(2)
+        )
 
     def __call__(
-        self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None
+        self,
+        x: Float[Array, "batch tokens width"],
+        lengths: Int[Array, " batch"] | None,
+        *,
+        rotation: Rotation | None = None,
+        heads: int = 0,
+        branches: Float[Array, "batch 2"] | None = None,
     ) -> Float[Array, "batch tokens width"]:
-        x = x + self.attention(self.attention_norm(x), lengths)
-        return x + self.mlp(self.mlp_norm(x))
+        """Runs the block.
 
-    def alone(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
-        """The block where every token attends to itself alone."""
-        x = x + self.attention.alone(self.attention_norm(x))
-        return x + self.mlp(self.mlp_norm(x))
+        Args:
+          x: tokens.
+          lengths: how many leading ones of each row are real; None = all.
+          rotation: of queries and keys.
+          heads: of the attention, where it is another number than that of the tower; 0 = that.
+          branches: what multiplies the attention and the MLP of each example (stochastic depth).
+        """
+        drop = (None, None) if branches is None else (branches[:, 0], branches[:, 1])
+
+        def attention(x: Array) -> Array:
+            return _scaled(
+                self.attention(x, lengths, rotation=rotation, heads=heads), self.attention_scale, drop[0]
+            )
+
+        def mlp(x: Array) -> Array:
+            return _scaled(self.mlp(x), self.mlp_scale, drop[1])
+
+        if self.post_norm:
+            x = self.attention_norm(x + attention(x))
+            return self.mlp_norm(x + mlp(x))
+        x = x + attention(self.attention_norm(x))
+        return x + mlp(self.mlp_norm(x))
+
+    def attention_logits(
+        self, x: Float[Array, "batch tokens width"], *, rotation: Rotation | None = None, heads: int = 0
+    ) -> Float[Array, "batch heads tokens tokens"]:
+        """What the block's attention scores tokens by, of the block's input."""
+        return self.attention.logits(
+            x if self.post_norm else self.attention_norm(x), rotation=rotation, heads=heads
+        )
+
+    def alone(
+        self, x: Float[Array, "batch tokens width"], *, heads: int = 0
+    ) -> Float[Array, "batch tokens width"]:
+        """The pre-norm block where every token attends to itself alone."""
+        mixed = self.attention.alone(self.attention_norm(x), heads=heads)
+        x = x + _scaled(mixed, self.attention_scale, None)
+        return x + _scaled(self.mlp(self.mlp_norm(x)), self.mlp_scale, None)
+
+
+def _scaled(
+    branch: Float[Array, "batch tokens width"], scale: nnx.Param | None, kept: Float[Array, " batch"] | None
+) -> Float[Array, "batch tokens width"]:
+    if scale is not None:
+        branch = branch * scale[...].astype(branch.dtype)
+    return branch if kept is None else branch * kept[:, None, None].astype(branch.dtype)
+
+
+class Prompts(NamedTuple):
+    """Tokens that are put into the input of the first layers, each layer's in the places of the one before (VPT).
+
+    Attributes:
+      values: one set a layer and example.
+      start: the place of the first; the tokens given to the transformer have room for them there.
+    """
+
+    values: Float[Array, "batch layers count width"]
+    start: int
+
+    def put(self, x: Float[Array, "batch tokens width"], layer: int) -> Float[Array, "batch tokens width"]:
+        """Puts a layer's into its input, where it has any."""
+        return _with_prompts(x, self.values[:, layer], self.start) if layer < self.values.shape[1] else x
 
 
 class Transformer(nnx.Module):
-    """A stack of blocks whose parameters carry a leading depth axis, and a final norm."""
+    """A stack of blocks whose parameters carry a leading depth axis, and a final norm, which post-norm blocks lack."""
 
     def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
         self.compute, self.depth, self.causal = compute, size.depth, causal
+        self.last_heads = size.last_heads
 
         @nnx.split_rngs(splits=size.depth)
         @nnx.vmap
@@ -110,7 +217,7 @@ class Transformer(nnx.Module):
             return Block(size, causal=causal, compute=compute, rngs=rngs)
 
         self.blocks = stack(rngs)
-        self.norm = layer_norm(size, compute=compute, rngs=rngs)
+        self.norm = None if size.post_norm else layer_norm(size, compute=compute, rngs=rngs)
 
     def __call__(
         self,
@@ -118,31 +225,116 @@ class Transformer(nnx.Module):
         lengths: Int[Array, " batch"] | None = None,
         *,
         last_alone: bool = False,
-    ) -> Float[Array, "batch tokens width"]:
+        rotation: Rotation | None = None,
+        branches: Float[Array, "batch depth 2"] | None = None,
+        prompts: Prompts | None = None,
+        watch: Sequence[str] = (),
+    ) -> tuple[Float[Array, "batch tokens width"], dict[str, Array]]:
         """Runs the blocks over already embedded tokens.
 
         Args:
           x: token embeddings.
           lengths: how many leading tokens of each row are real; None attends to all of them.
           last_alone: whether every token attends to itself alone in the last block.
-        """
+          rotation: of queries and keys, by the tokens' places.
+          branches: what multiplies the two branches of each block and example (stochastic depth).
+          prompts: tokens put into the first layers.
+          watch: what to look at within, as '<layer>/tokens' (what the layer gives, [batch, tokens, width]) or
+            '<layer>/attention' (its scores before the softmax, [batch, heads, tokens, tokens]); layers count from 0,
+            and from the end as -1, -2.
 
+        Returns:
+          The outputs, and what was watched under the names asked for.
+
+        Raises:
+          ValueError: there is no such layer, or nothing of that name in it.
+        """
         tokens = x.shape[1]
         if self.compute.attention == "cudnn":
             x, lengths = _even(x, lengths, self.causal)
+            rotation = rotation and rotation.padded(x.shape[1] - tokens)
+        wanted = {name: self._place(name) for name in watch}
+        watched: dict[str, Array] = {}
+        x = constrain_batch(x)
+        for first, last in self._segments(wanted.values(), prompts, last_alone):
+            own = self.last_heads if first == self.depth - 1 else 0
+            for name, (layer, what) in wanted.items():
+                if (layer, what) == (first, "attention"):
+                    entered = x if prompts is None else prompts.put(x, first)
+                    logits = self._block(first).attention_logits(entered, rotation=rotation, heads=own)
+                    watched[name] = logits[..., :tokens, :tokens]
+            if last_alone and first == self.depth - 1:
+                x = self._block(first).alone(x, heads=own)
+            else:
+                options = {"lengths": lengths, "rotation": rotation, "heads": own}
+                x = self._run(x, first, last, branches, prompts, **options)
+            for name, (layer, what) in wanted.items():
+                if (layer, what) == (last - 1, "tokens"):
+                    watched[name] = x[:, :tokens]
+        x = x[:, :tokens]
+        return (x if self.norm is None else self.norm(x)), watched
 
-        def run_block(x: Array, block: Block) -> tuple[Array, None]:
-            return constrain_batch(block(x, lengths)), None
+    def _place(self, name: str) -> tuple[int, str]:
+        """'-2/tokens' as the layer's number and what of it."""
+        layer, _, what = name.partition("/")
+        if (
+            what not in WATCHED
+            or not layer.lstrip("-").isdigit()
+            or not -self.depth <= int(layer) < self.depth
+        ):
+            raise ValueError(
+                f"watch={name!r} must be a layer from {-self.depth} to {self.depth - 1} and one of "
+                f"{', '.join(WATCHED)}, such as '-1/{WATCHED[0]}'"
+            )
+        return int(layer) % self.depth, what
+
+    def _segments(
+        self, wanted: Collection[tuple[int, str]], prompts: Prompts | None, last_alone: bool
+    ) -> list[tuple[int, int]]:
+        """Runs of blocks that one scan can do, between the layers that something is special about."""
+        cuts = {0, self.depth, *(layer for layer, _ in wanted), *(layer + 1 for layer, _ in wanted)}
+        if prompts is not None:
+            cuts.add(min(prompts.values.shape[1], self.depth))
+        if last_alone or self.last_heads:
+            cuts.add(self.depth - 1)
+        return list(itertools.pairwise(sorted(cuts)))
+
+    def _block(self, layer: int) -> Block:
+        return jax.tree.map(lambda leaf: leaf[layer], self.blocks)
+
+    def _run(
+        self,
+        x: Float[Array, "batch tokens width"],
+        first: int,
+        last: int,
+        branches: Float[Array, "batch depth 2"] | None,
+        prompts: Prompts | None,
+        **options: Any,
+    ) -> Float[Array, "batch tokens width"]:
+        """The blocks from `first` up to `last`."""
+
+        def run_block(x: Array, inputs: tuple[Block, Array | None, Array | None]) -> tuple[Array, None]:
+            block, branch, prompt = inputs
+            if prompts is not None and prompt is not None:
+                x = _with_prompts(x, prompt, prompts.start)
+            return constrain_batch(block(x, branches=branch, **options)), None
 
         if self.compute.remat != "none":
             run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
-        blocks = jax.tree.map(lambda leaf: leaf[:-1], self.blocks) if last_alone else self.blocks
-        x, _ = jax.lax.scan(
-            run_block, constrain_batch(x), blocks, unroll=self.depth if self.compute.unroll else 1
-        )
-        if last_alone:
-            x = jax.tree.map(lambda leaf: leaf[-1], self.blocks).alone(x)
-        return self.norm(x[:, :tokens])
+        whole = (first, last) == (0, self.depth)
+        blocks = self.blocks if whole else jax.tree.map(lambda leaf: leaf[first:last], self.blocks)
+        dropped = None if branches is None else branches[:, first:last].swapaxes(0, 1)
+        put = None
+        if prompts is not None and first < prompts.values.shape[1]:
+            put = prompts.values[:, first:last].swapaxes(0, 1)
+        unroll = last - first if self.compute.unroll else 1
+        return jax.lax.scan(run_block, x, (blocks, dropped, put), unroll=unroll)[0]
+
+
+def _with_prompts(
+    x: Float[Array, "batch tokens width"], prompts: Float[Array, "batch count width"], start: int
+) -> Float[Array, "batch tokens width"]:
+    return jax.lax.dynamic_update_slice_in_dim(x, prompts.astype(x.dtype), start, axis=1)
 
 
 def _even(

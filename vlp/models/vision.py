@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
-from vlp.models.positions import LearnedPosition, SinCosPosition, resampled
+from vlp.models.positions import LearnedPosition, Rotation, SinCosPosition, resampled, rotary2d
 from vlp.models.sizes import tower_size
-from vlp.models.transformer import Transformer, layer_norm
+from vlp.models.transformer import Prompts, Transformer, layer_norm
+from vlp.randomness import fold_in_name
 
 
 class TowerOutput(NamedTuple):
@@ -24,10 +26,25 @@ class TowerOutput(NamedTuple):
     Attributes:
       pooled: [batch, width], one vector an example, before any projection.
       tokens: [batch, tokens, width], the outputs at patches (image) or token positions (text).
+      watched: what was asked for within the tower, by its name; see `Transformer`. There, the tokens of an image are
+        class token, registers, prompts and patches.
     """
 
     pooled: Float[Array, "batch width"]
     tokens: Float[Array, "batch tokens width"]
+    watched: dict[str, Array] = {}  # noqa: RUF012 (a tuple's default, which nobody changes)
+
+
+class Masked(NamedTuple):
+    """Patches that are hidden from the tower (BEiT, arXiv 2106.08254).
+
+    Attributes:
+      where: whether a patch is hidden, row by row.
+      token: what stands in its place, before its position is added.
+    """
+
+    where: Bool[Array, "batch patches"]
+    token: Float[Array, " width"]
 
 
 def patchify(
@@ -71,11 +88,16 @@ class VisionTransformer(nnx.Module):
             rngs=rngs,
             use_bias=config.get("patch_bias", True),
         )
-        self.position: LearnedPosition | SinCosPosition
+        self.position: LearnedPosition | SinCosPosition | None
         if config.position == "learned":
             self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
         else:
-            self.position = SinCosPosition(side, size.width)
+            self.position = SinCosPosition(side, size.width) if config.position == "sincos2d" else None
+        self.head_size, self.depth, self.drop_path = (
+            size.width // size.heads,
+            size.depth,
+            config.get("drop_path", 0.0),
+        )
         extra = config.registers + (config.pool == "class")
         self.prefix_length = extra
         if extra:
@@ -92,19 +114,50 @@ class VisionTransformer(nnx.Module):
         self.pre_norm = layer_norm(size, compute=compute, rngs=rngs) if pre_norm else None
 
     def __call__(
-        self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
+        self,
+        pixels: Float[Array, "batch height width 3"],
+        key: PRNGKeyArray | None = None,
+        *,
+        masked: Masked | None = None,
+        kept: Int[Array, "batch kept"] | None = None,
+        prompts: Float[Array, "*batch layers count width"] | None = None,
+        watch: Sequence[str] = (),
     ) -> TowerOutput:
         """Encodes normalised pixels.
 
         Args:
           pixels: normalised square images; at another than the configured resolution positions are resampled.
-          key: randomness of patch dropout; None keeps every patch, as evaluation does.
+          key: randomness of patch dropout and stochastic depth; None keeps everything, as evaluation does.
+          masked: patches that a mask token hides.
+          kept: which patches each image keeps, by number, in the place of patch dropout (MAE, arXiv 2111.06377).
+          prompts: tokens behind class token and registers, put into each of the first layers anew (VPT, arXiv
+            2203.12119); the same for all images, or some for each.
+          watch: names of what to look at within, as '-2/tokens' or '11/attention'; see `Transformer`.
         """
         batch, patches = pixels.shape[0], (pixels.shape[1] // self.patch_size) ** 2
-        drawn = []
-        if key is not None and self.patch_dropout > 0:
-            drawn = [kept_patches(key, batch, patches, self.patch_dropout)]
-        return micro_batched(self._encode, self.compute.micro_batch, pixels, *drawn)
+        if kept is None and key is not None and self.patch_dropout > 0:
+            kept = kept_patches(key, batch, patches, self.patch_dropout)
+        given: dict[str, Array | None] = {
+            "kept": kept,
+            "branches": self._branches(key, batch),
+            "hidden": None if masked is None else masked.where,
+            "prompts": None if prompts is None else jnp.broadcast_to(prompts, (batch, *prompts.shape[-3:])),
+        }
+        arrays = {name: array for name, array in given.items() if array is not None}
+
+        def encode(pixels: Array, *parts: Array) -> TowerOutput:
+            token = None if masked is None else masked.token
+            return self._encode(pixels, token=token, watch=watch, **dict(zip(arrays, parts, strict=True)))
+
+        return micro_batched(encode, self.compute.micro_batch, pixels, *arrays.values())
+
+    def _branches(self, key: PRNGKeyArray | None, batch: int) -> Float[Array, "batch depth 2"] | None:
+        """Draws what multiplies the branches of each block: 0, or what keeps the mean (arXiv 1603.09382)."""
+        if key is None or not self.drop_path:
+            return None
+        keep = 1.0 - jnp.linspace(0.0, self.drop_path, self.depth)[:, None]
+        drawn = jax.random.bernoulli(fold_in_name(key, "drop_path"), keep, (batch, self.depth, 2))
+        return drawn / keep
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
         """Returns what each patch says in the space of `pooled`, row by row, for the same projection to read.
@@ -113,37 +166,83 @@ class VisionTransformer(nnx.Module):
         the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071).
         """
         if self.pool == "class":
-            return self.transformer(self._embed(pixels), last_alone=True)[:, self.prefix_length :]
+            x = self._embed(pixels)
+            rotation = self._rotation(pixels, self.prefix_length)
+            return self.transformer(x, last_alone=True, rotation=rotation)[0][:, self.prefix_length :]
         tokens = self(pixels).tokens
         if self.pool == "mean":
             return tokens
         return self.attention_pool(tokens.reshape(-1, 1, self.width)).reshape(tokens.shape)
 
     def _embed(
-        self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None
+        self,
+        pixels: Float[Array, "batch height width 3"],
+        kept: Int[Array, "batch kept"] | None = None,
+        hidden: Bool[Array, "batch patches"] | None = None,
+        token: Float[Array, " width"] | None = None,
+        slots: int = 0,
     ) -> Float[Array, "batch tokens width"]:
-        """Embedded patches with their positions, behind class token and registers."""
+        """Embedded patches with their positions, behind class token, registers and room for prompts."""
         patches = patchify(pixels, self.patch_size)
-        positions = resampled(self.position(), pixels.shape[1] // self.patch_size)
-        position = jnp.broadcast_to(positions, (patches.shape[0], patches.shape[1], self.width))
+        position = self._positions(pixels.shape[1] // self.patch_size, *patches.shape[:2])
         if kept is not None:
-            patches, position = (jnp.take_along_axis(a, kept[..., None], axis=1) for a in (patches, position))
-        x = self.patch_embedding(patches) + position.astype(self.compute.dtype)
-        if self.prefix_length:
-            prefix = self.class_token[...]
-            if self.class_position is not None:
-                prefix = prefix + self.class_position[...]
-            prefix = jnp.broadcast_to(prefix.astype(x.dtype), (x.shape[0], *prefix.shape))
-            x = jnp.concatenate([prefix, x], axis=1)
+            patches = jnp.take_along_axis(patches, kept[..., None], axis=1)
+            position = None if position is None else jnp.take_along_axis(position, kept[..., None], axis=1)
+            hidden = None if hidden is None else jnp.take_along_axis(hidden, kept, axis=1)
+        x = self.patch_embedding(patches)
+        if hidden is not None and token is not None:
+            x = jnp.where(hidden[..., None], token.astype(x.dtype), x)
+        if position is not None:
+            x = x + position.astype(self.compute.dtype)
+        if self.prefix_length or slots:
+            x = jnp.concatenate([self._prefix(x, slots), x], axis=1)
         return x if self.pre_norm is None else self.pre_norm(x)
 
+    def _positions(self, side: int, batch: int, patches: int) -> Float[Array, "batch patches width"] | None:
+        if self.position is None:
+            return None
+        return jnp.broadcast_to(resampled(self.position(), side), (batch, patches, self.width))
+
+    def _prefix(
+        self, x: Float[Array, "batch patches width"], slots: int
+    ) -> Float[Array, "batch prefix width"]:
+        """Class token and registers, and room for prompts."""
+        prefix = self.class_token[...] if self.prefix_length else jnp.zeros((0, self.width))
+        if self.class_position is not None:
+            prefix = prefix + self.class_position[...]
+        if slots:
+            prefix = jnp.concatenate([prefix, jnp.zeros((slots, self.width))])
+        return jnp.broadcast_to(prefix.astype(x.dtype), (x.shape[0], *prefix.shape))
+
+    def _rotation(
+        self, pixels: Float[Array, "batch height width 3"], before: int, kept: Array | None = None
+    ) -> Rotation | None:
+        if self.position is not None:
+            return None
+        return rotary2d(pixels.shape[1] // self.patch_size, self.head_size, before=before, kept=kept)
+
     def _encode(
-        self, pixels: Float[Array, "batch height width 3"], kept: Int[Array, "batch kept"] | None = None
+        self,
+        pixels: Float[Array, "batch height width 3"],
+        *,
+        kept: Int[Array, "batch kept"] | None = None,
+        branches: Float[Array, "batch depth 2"] | None = None,
+        hidden: Bool[Array, "batch patches"] | None = None,
+        prompts: Float[Array, "batch layers count width"] | None = None,
+        token: Float[Array, " width"] | None = None,
+        watch: Sequence[str] = (),
     ) -> TowerOutput:
-        x = self.transformer(self._embed(pixels, kept))
-        tokens = x[:, self.prefix_length :]
-        if self.pool == "class":
-            return TowerOutput(pooling.first(x), tokens)
-        return TowerOutput(
-            self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens), tokens
+        slots = 0 if prompts is None else prompts.shape[2]
+        before = self.prefix_length + slots
+        x, watched = self.transformer(
+            self._embed(pixels, kept, hidden, token, slots),
+            rotation=self._rotation(pixels, before, kept),
+            branches=branches,
+            prompts=None if prompts is None else Prompts(prompts, self.prefix_length),
+            watch=watch,
         )
+        tokens = x[:, before:]
+        if self.pool == "class":
+            return TowerOutput(pooling.first(x), tokens, watched)
+        pooled = self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens)
+        return TowerOutput(pooled, tokens, watched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -46,13 +47,21 @@ class Discrimination(Objective):
         """
         check_split(config.classes)
         init = nnx.initializers.normal(0.01)
-        self.class_centres = nnx.Param(init(rngs.params(), (config.classes, model.embed_dim)))
+        # Every device scores against the rows that it holds (class_table.py).
+        self.class_centres = nnx.Param(
+            init(rngs.params(), (config.classes, model.embed_dim)), split=("model", None)
+        )
         self.image_view, self.labels = config.image_view, config.labels
         self.fields = (self.image_view, self.labels)
         self.limits = {self.labels: ("classes", config.classes)}
         self.kernel, self.scale, self.drop_above = configured_kernel(config), config.scale, config.drop_above
         self.margin = functools.partial(MARGINS[config.margin_kind], margin=config.margin)
         self.sampling = {name: config[name] for name in ("chunk", "rate", "feature_rate")}
+
+    def flops(self) -> float:
+        """Counts the scores against the rows and columns of the table that take part."""
+        shares = self.sampling["rate"] * self.sampling["feature_rate"]
+        return 2 * math.prod(self.class_centres.shape) * shares
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over the images of the batch."""

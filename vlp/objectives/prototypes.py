@@ -18,6 +18,7 @@ from vlp.kernels.loss import Loss
 from vlp.kernels.prototypes import cluster_means, prototype_targets
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.heads import MlpHead
 from vlp.objectives.base import Episode, Objective, ObjectiveOutput, Remembered
 
@@ -58,6 +59,7 @@ class Prototypes(Objective):
         self.fields = ("image", "text", "text_mask", *([self.teacher] if self.teacher else []))
         self.episode = Episode(config.episode_size, config.clusters, config.iterations)
         key, widths = rngs.params(), (model.embed_dim, config.head_width, config.dim)
+        self.widths = widths
         make_head = functools.partial(MlpHead, widths, compute=model.compute, batch_norm=True)
         self.heads = nnx.Dict(
             {
@@ -118,6 +120,11 @@ class Prototypes(Objective):
         sizes = jnp.stack([jnp.bincount(label, length=k) for label in labels.values()])
         self.empty[...] = (sizes == 0).mean(dtype=jnp.float32)
         self.clusterings[...] += 1
+
+    def flops(self) -> float:
+        """Counts both heads, and the scores of every term against its prototypes."""
+        scores = 2 * self.widths[-1] * self.episode.clusters
+        return 2 * mlp_flops(self.widths) + len(self.terms) * scores
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the sum over the terms; zero before the first clusters and from `stop_step` on."""

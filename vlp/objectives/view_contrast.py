@@ -11,6 +11,7 @@ from vlp.encodings import Encodings
 from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.heads import MlpHead
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.contrastive import match_metrics
@@ -35,11 +36,16 @@ class ViewContrast(Objective):
           rngs: initial values of the head.
         """
         widths = (model.image.width, config.hidden_width, config.hidden_width, config.output_width)
+        self.widths = widths
         self.head = MlpHead(
             widths, compute=model.image.compute, rngs=rngs, batch_norm=True, last_bias=config.last_bias
         )
         self.view, self.temperature = config.view, config.temperature
         self.fields = (self.view,)
+
+    def flops(self) -> float:
+        """Counts the head, of two views."""
+        return 2 * mlp_flops(self.widths)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over all views of all images."""

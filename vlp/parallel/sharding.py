@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree, Shaped
 
@@ -22,23 +23,36 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 # Along the model axis, by how a parameter's path ends: its last axes, "model" where they are split. Attention by heads
 # (its projections are laid out heads first), MLPs by hidden units, so that a block adds up over devices only twice
-# (Megatron-LM, arXiv 1909.08053, section 3); tables of classes by rows, the token embedding by features.
+# (Megatron-LM, arXiv 1909.08053, section 3); the token embedding by features. What else wants to be split says so
+# itself: `variable_splits`.
 MODEL_RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
-    (r"(attention/qkv|attention_pool/key_value|mlp/up)/kernel$", (None, "model")),
-    (r"(attention/qkv|attention_pool/key_value|mlp/up)/bias$", ("model",)),
+    (r"(attention/(qkv|query|key_value)|attention_pool/key_value|mlp/up)/kernel$", (None, "model")),
+    (r"(attention/(qkv|query|key_value)|attention_pool/key_value|mlp/up)/bias$", ("model",)),
     (r"(attention|attention_pool)/out/kernel$|mlp/down/kernel$", ("model", None)),
     (r"text/embedding/embedding$", (None, "model")),
-    (r"class_centres$", ("model", None)),
 )
-# What an objective reads where it lies, so that no device may come to need the rest of it (class_table.py).
-NOT_OVER_FSDP = re.compile(r"class_centres$")
 STACKED = re.compile(
     r"(^|/)blocks/"
 )  # the first axis is the block's number, of which a scan takes one at a time
 SMALLEST = 2**12  # numbers: below it an array is not worth gathering
 
+Split = tuple[str | None, ...]  # a mesh axis for each axis of an array, None where it is whole
 
-def parameter_spec(path: str, shape: tuple[int, ...], axes: Mapping[str, int]) -> PartitionSpec:
+
+def variable_splits(module: nnx.Module) -> dict[str, Split]:
+    """Reads how variables want to lie, by slash-joined path: `nnx.Param(value, split=("model", None))`.
+
+    They are split so and in no other way: whoever reads one where it lies, as class_table.py does, never comes to need
+    the rest of it.
+    """
+    flat = nnx.to_flat_state(nnx.state(module))
+    splits = {path: variable.get_metadata().get("split") for path, variable in flat}
+    return {"/".join(map(str, path)): tuple(split) for path, split in splits.items() if split}
+
+
+def parameter_spec(
+    path: str, shape: tuple[int, ...], axes: Mapping[str, int], split: Split | None = None
+) -> PartitionSpec:
     """Over model as MODEL_RULES says, over fsdp along the largest other axis that it divides.
 
     Biases, scales and whatever is small or indivisible are the same on all devices of the fsdp axis.
@@ -47,13 +61,19 @@ def parameter_spec(path: str, shape: tuple[int, ...], axes: Mapping[str, int]) -
       path: of the parameter, slash-joined.
       shape: of the parameter.
       axes: sizes of the mesh's axes.
+      split: how it wants to lie instead, as far as the mesh's axes divide it.
     """
+    if split is not None:
+        sizes = zip(split, shape, strict=True)
+        return PartitionSpec(
+            *(name if name and axes[name] > 1 and size % axes[name] == 0 else None for name, size in sizes)
+        )
     spec = _over_model(path, shape, axes["model"])
     first = 1 if STACKED.search(path) else 0
     free = [axis for axis in range(first, len(shape)) if spec[axis] is None]
     candidates = [axis for axis in free if shape[axis] % axes["fsdp"] == 0]
     matrix = len(shape) - first >= 2 and math.prod(shape) >= SMALLEST
-    if axes["fsdp"] > 1 and candidates and matrix and not NOT_OVER_FSDP.search(path):
+    if axes["fsdp"] > 1 and candidates and matrix:
         spec[max(candidates, key=lambda axis: shape[axis])] = "fsdp"
     return PartitionSpec(*spec)
 
@@ -70,13 +90,14 @@ def _over_model(path: str, shape: tuple[int, ...], size: int) -> list[str | None
     return spec
 
 
-def state_shardings(state: PyTree, mesh: Mesh) -> PyTree:
+def state_shardings(state: PyTree, mesh: Mesh, splits: Mapping[str, Split] | None = None) -> PyTree:
     """A sharding for every leaf of a training state; moments and running means lie where their parameters do.
 
     Args:
       state: arrays or `jax.ShapeDtypeStruct`s. An array of fewer axes than its namesake, such as a factored second
         moment, is split like the axes it has kept.
       mesh: with axes data, fsdp and model.
+      splits: from `variable_splits` of the module that the state is of.
     """
     whole: dict[str, tuple[int, ...]] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
@@ -86,7 +107,7 @@ def state_shardings(state: PyTree, mesh: Mesh) -> PyTree:
 
     def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
         name = _name(path)
-        spec = parameter_spec(name, whole[name], mesh.shape)
+        spec = parameter_spec(name, whole[name], mesh.shape, (splits or {}).get(name))
         return NamedSharding(mesh, PartitionSpec(*_kept(spec, whole[name], leaf.shape)))
 
     return jax.tree_util.tree_map_with_path(sharding, state)

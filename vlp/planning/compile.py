@@ -47,6 +47,7 @@ class CompiledStep:
     Attributes:
       mesh: sizes of its axes.
       fields: batch fields that the step reads.
+      held_towers: of which the step changes nothing.
       other_flops: forward FLOPs of one example outside the towers.
       parameters: numbers that are learned.
       held: what stays from step to step, by kind, as the arrays' sizes say.
@@ -64,6 +65,7 @@ class CompiledStep:
 
     mesh: dict[str, int]
     fields: tuple[str, ...]
+    held_towers: tuple[str, ...]
     other_flops: float
     parameters: int
     held: dict[str, int]
@@ -113,6 +115,7 @@ def compile_step(
     return CompiledStep(
         mesh=sizes,
         fields=training.fields,
+        held_towers=training.held_towers,
         other_flops=training.other_flops,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
         held=held_bytes(training, batch),

@@ -17,7 +17,7 @@ from vlp.models.compute import resolve_compute
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.objectives.base import Episode
-from vlp.parallel.sharding import replicated, state_shardings
+from vlp.parallel.sharding import replicated, state_shardings, variable_splits
 from vlp.parts import Parts, part_graphdefs, parts_of
 from vlp.pretrainer import Pretrainer
 from vlp.training.model_flops import other_flops
@@ -25,7 +25,7 @@ from vlp.training.optimizer import held_paths, make_optimizer
 from vlp.training.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState, averaged, create_state, parameter_bounds, split
 from vlp.training.step import Gradient, make_gradient, make_train_step
-from vlp.training.towers import Towers, idle_paths, towers_of
+from vlp.training.towers import Towers, held_towers, idle_paths, towers_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Training:
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
       beside: shapes, dtypes and shardings of the constant texts and frozen models they read, as they stand in the
         step's batch.
+      held_towers: of which no step changes anything.
       other_flops: forward FLOPs of one example outside the towers; see `vlp.training.model_flops`.
       parts: paths of what objectives learn and want to outlive training.
       part_graphdefs: structures of these parts, by 'entry/part'.
@@ -63,6 +64,7 @@ class Training:
     fields: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]]
     beside: dict[str, PyTree]
+    held_towers: tuple[str, ...]
     other_flops: float
     parts: tuple[str, ...]
     part_graphdefs: dict[str, nnx.GraphDef]
@@ -104,7 +106,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
 
     parts = part_graphdefs(dict(abstract.objectives.items()))
     shapes = jax.eval_shape(initial_state)
-    shardings = state_shardings(shapes, mesh)
+    shardings = state_shardings(shapes, mesh, variable_splits(abstract))
     gradient = make_gradient(graphdef, seed=config.seed, held=held)
     # What is held is never clamped, and may lie anywhere at the start.
     bounds = {path: limit for path, limit in parameter_bounds(abstract).items() if "/".join(path) not in held}
@@ -123,6 +125,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         fields=abstract.fields,
         limits=abstract.limits,
         beside=_beside(abstract, given, mesh),
+        held_towers=held_towers(held, tree_paths(abstract_params)),
         other_flops=other_flops(config, abstract, given),
         parts=tuple(f"objectives/{name}" for name in parts),
         part_graphdefs=parts,

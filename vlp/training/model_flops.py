@@ -11,7 +11,9 @@ from vlp.pretrainer import Pretrainer
 from vlp.training.throughput import FORWARDS_PER_STEP
 
 
-def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> int:
+def forward_flops(
+    config: Any, fields: Collection[str] = ("image", "text"), *, held: Collection[str] = ()
+) -> float:
     """Returns analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the
     patches that training keeps, of all records of a row where a row of the batch is a bag. What else there is counts
     `other_flops`.
@@ -19,10 +21,19 @@ def forward_flops(config: Any, fields: Collection[str] = ("image", "text")) -> i
     Args:
       config: the whole resolved config.
       fields: batch fields that are encoded, of `image`, `text` and the names of the config's views.
+      held: towers that no step changes, which count a third, as they have no backward pass.
     """
     sampler = config.data.get("sampler", {})
     records = sampler.each if sampler and sampler.kind == "bags" else 1
-    return records * sum(_field_flops(config, name) for name in fields)
+    shares = {name: 1 / FORWARDS_PER_STEP if tower_of(config, name) in held else 1 for name in fields}
+    return records * sum(share * _field_flops(config, name) for name, share in shares.items())
+
+
+def tower_of(config: Any, field: str) -> str:
+    """Returns the tower that encodes a batch field; '' of one that is not encoded."""
+    if field == "image" or field in config.data.image_views:
+        return "image"
+    return "text" if field == "text" or field in config.data.text_views else ""
 
 
 def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:

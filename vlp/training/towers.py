@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from vlp.evaluation.registry import towers_read
 from vlp.models.families import TOWERS
 from vlp.pretrainer import Pretrainer
+from vlp.training.model_flops import tower_of
 
 
 class Towers(NamedTuple):
@@ -32,7 +33,7 @@ def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
     objectives = pretrainer.objectives.values()
     # What a frozen model reads, by names with its own in front, is no tower of the run.
     fields = {field for one in objectives for field in one.fields if "/" not in field}
-    trained = {tower for field in fields if (tower := _tower_of(config, field))}
+    trained = {tower for field in fields if (tower := tower_of(config, field))}
     trained |= {tower for one in objectives for tower in one.reads}
     trained |= {"text" for one in objectives for name in one.constants if "/" not in name}
     read = trained | towers_read(config.evaluators)
@@ -42,17 +43,21 @@ def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
     )
 
 
-def _tower_of(config: Any, field: str) -> str:
-    """The tower that encodes a batch field; '' of one that is not encoded."""
-    if field == "image" or field in config.data.image_views:
-        return "image"
-    return "text" if field == "text" or field in config.data.text_views else ""
-
-
 def idle_paths(towers: Towers, paths: Collection[str]) -> frozenset[str]:
     """Picks the paths of parameters that belong to towers which nothing trains."""
     branches = tuple(f"model/{tower}{part}/" for tower in towers.idle for part in ("", "_projection"))
     return frozenset(path for path in paths if path.startswith(branches))
+
+
+def held_towers(held: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
+    """Picks the towers of which every parameter is held.
+
+    Args:
+      held: paths of parameters that no step changes.
+      paths: of all parameters.
+    """
+    free = [path for path in paths if path not in held]
+    return tuple(tower for tower in TOWERS if not any(path.startswith(f"model/{tower}/") for path in free))
 
 
 def check_started(towers: Towers, config: Any) -> None:

@@ -42,8 +42,11 @@ OFF: dict[str, dict[str, Any]] = {
         "pre_norm": False,
         "class_position": False,
         "project_query": False,
+        "layer_scale": 0.0,
+        "drop_path": 0.0,
+        "last_heads": 0,
     },
-    "text": {"ngrams": 1, "buckets": 65_536},
+    "text": {"ngrams": 1, "buckets": 65_536, "layer_scale": 0.0, "post_norm": False},
 }
 
 

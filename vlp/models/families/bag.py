@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from vlp.models.families.base import Family
@@ -20,9 +19,6 @@ class BagFamily(Family):
             bag_size(settings)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-
-    def split(self, settings: Any) -> Mapping[str, int]:
-        return {"mlp_dim": bag_size(settings).mlp_dim}
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = bag_size(settings)  # look-ups and means cost no products, so the length is all the same

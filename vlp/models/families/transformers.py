@@ -34,7 +34,8 @@ class TransformerFamily(Family):
 
     def head_size(self, settings: Any) -> int:
         size = tower_size(settings)
-        return size.width // size.heads
+        sizes = {size.width // heads for heads in (size.heads, size.last_heads or size.heads)}
+        return max(sizes, key=lambda one: (one % 8 > 0, one))  # what a kernel finds hardest
 
 
 class VisionTransformerFamily(TransformerFamily):
@@ -52,6 +53,9 @@ class VisionTransformerFamily(TransformerFamily):
         "pre_norm",
         "class_position",
         "project_query",
+        "layer_scale",
+        "drop_path",
+        "last_heads",
     )
 
     def check(self, settings: Any, where: str) -> None:
@@ -70,6 +74,11 @@ class VisionTransformerFamily(TransformerFamily):
             )
         if settings.position == "sincos2d" and size.width % 4:
             raise ValueError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
+        if settings.position == "rotary2d" and (size.width // size.heads % 4 or size.last_heads):
+            raise ValueError(
+                f"{where}: position 'rotary2d' needs heads of a multiple of 4 numbers, all of one size: these have "
+                f"{size.width // size.heads}, and last_heads={size.last_heads}"
+            )
 
     def check_view(self, settings: Any, resolution: int, where: str) -> None:
         if resolution % settings.patch_size:
@@ -97,7 +106,16 @@ class TextTransformerFamily(TransformerFamily):
     """Kind 'transformer': a transformer over token ids."""
 
     tower = "vlp.models.text:TextTransformer"
-    optional = ("heads", "depth", "causal", "pool", "attend_padding", "project_query")
+    optional = (
+        "heads",
+        "depth",
+        "causal",
+        "pool",
+        "attend_padding",
+        "project_query",
+        "layer_scale",
+        "post_norm",
+    )
 
     def check(self, settings: Any, where: str) -> None:
         checked_size(settings, where)
