@@ -15,6 +15,7 @@ from input_pipeline.fields import (
     Identity,
     Image,
     ImageViews,
+    Shapes,
     SourceId,
     TableValue,
     Text,
@@ -68,6 +69,17 @@ class Catalogue:
             if name not in known:
                 raise ValueError(_undeliverable(name, known))
         return [build() for names, build in offers if set(names) & set(wanted)]
+
+    def shapes(self) -> Shapes:
+        """Returns what the arrays of every field look like that the config can deliver; no record is read.
+
+        Raises:
+          ValueError: settings out of their range, or a table that cannot be read.
+        """
+        shapes: Shapes = {}
+        for _, build in self._offers():
+            shapes |= build().shapes()
+        return shapes
 
     def _offers(self) -> list[Offer]:
         """In the order in which a record is asked: what is cheap and may be missing first, the pictures last."""

@@ -19,11 +19,18 @@ Batch = dict[str, np.ndarray]
 number of the record that the index stands for; replaced uint8 [b], why another is shown, or 0; truncated bool [b],
 whether a text was cut."""
 
+Shapes = dict[str, tuple[tuple[int, ...], np.dtype]]
+"""Of arrays by name: the shape without the batch axis, and the type."""
+
 HOST_FIELDS = ("index", "own", "replaced", "truncated")
 
 
 class Field(Protocol):
     """One thing a batch shows, under one name or two. Picklable and safe for threads."""
+
+    def shapes(self) -> Shapes:
+        """Says what its arrays look like, before there is any record."""
+        ...
 
     def show(self, visit: Visit) -> Any:
         """Returns this field's item of a visit.
@@ -45,6 +52,9 @@ class Text:
     tokenizer: Tokenizer
     prefixes: Mapping[str, str]
 
+    def shapes(self) -> Shapes:
+        return _text_shapes("text", (self.tokenizer.length,))
+
     def show(self, visit: Visit) -> tuple[str, str]:
         return visit.text, self.prefixes[visit.source]
 
@@ -64,6 +74,9 @@ class TextViews:
     tokenizer: Tokenizer
     prefixes: Mapping[str, str]
 
+    def shapes(self) -> Shapes:
+        return _text_shapes(self.name, (self.count, self.tokenizer.length))
+
     def show(self, visit: Visit) -> list[tuple[str, str]]:
         texts = self.views[visit.source].many(visit.record, visit.roll(self.name), self.count)
         return [(text, self.prefixes[visit.source]) for text in texts]
@@ -82,6 +95,9 @@ class Image:
 
     view: TrainingView
 
+    def shapes(self) -> Shapes:
+        return {"image": ((self.view.resolution, self.view.resolution, 3), np.dtype(np.uint8))}
+
     def show(self, visit: Visit) -> np.ndarray:
         return self.view(visit.picture, visit.roll("image"))
 
@@ -97,6 +113,10 @@ class ImageViews:
     view: TrainingView
     count: int
 
+    def shapes(self) -> Shapes:
+        side = self.view.resolution
+        return {self.name: ((self.count, side, side, 3), np.dtype(np.uint8))}
+
     def show(self, visit: Visit) -> np.ndarray:
         dice = visit.roll(self.name)
         return np.stack([self.view(visit.picture, dice) for _ in range(self.count)])
@@ -110,6 +130,9 @@ class Identity:
     """NAME int32 [b, 2]: a 64-bit hash of what says that two examples are the same; see IDENTITIES."""
 
     name: str
+
+    def shapes(self) -> Shapes:
+        return {self.name: ((2,), np.dtype(np.int32))}
 
     def show(self, visit: Visit) -> str:
         return IDENTITIES[self.name](visit)
@@ -131,6 +154,9 @@ class SourceId:
 
     places: Mapping[str, int]
 
+    def shapes(self) -> Shapes:
+        return {"source_id": ((), np.dtype(np.int32))}
+
     def show(self, visit: Visit) -> int:
         return self.places[visit.source]
 
@@ -144,8 +170,16 @@ class TableValue:
 
     table: Table
 
+    def shapes(self) -> Shapes:
+        values = self.table.values
+        return {self.table.name: (values.shape[1:], values.dtype)}
+
     def show(self, visit: Visit) -> np.ndarray:
         return self.table.of(visit.source, visit.record.id)
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
         batch[self.table.name] = np.stack(shown)
+
+
+def _text_shapes(name: str, shape: tuple[int, ...]) -> Shapes:
+    return {name: (shape, np.dtype(np.int32)), f"{name}_mask": (shape, np.dtype(np.bool_))}

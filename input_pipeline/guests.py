@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.fields import Batch, Field
+from input_pipeline.fields import Batch, Field, Shapes
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.visits import Visit
 
@@ -45,6 +45,9 @@ class GuestField:
 
     guest: str
     field: Field
+
+    def shapes(self) -> Shapes:
+        return {f"{self.guest}/{name}": shape for name, shape in self.field.shapes().items()}
 
     def show(self, visit: Visit) -> Any:
         return self.field.show(visit)

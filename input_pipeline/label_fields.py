@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8, Int32
 
-from input_pipeline.fields import Batch
+from input_pipeline.fields import Batch, Shapes
 from input_pipeline.labels import OF, read_labels
 from input_pipeline.records import Record
 from input_pipeline.verified_labels import Hierarchy, read_hierarchy, read_verified, yes_and_no
@@ -85,6 +85,9 @@ class LabelNumbers:
 
     vocabulary: Vocabulary
 
+    def shapes(self) -> Shapes:
+        return {f"{self.vocabulary.name}_ids": ((self.vocabulary.most,), np.dtype(np.int32))}
+
     def show(self, visit: Visit) -> np.ndarray:
         return self.vocabulary.numbers(visit.record)
 
@@ -97,6 +100,9 @@ class LabelStates:
     """NAME int8 [b, labels]: 1 = the record has the label, 0 = it does not, -1 = nobody knows."""
 
     vocabulary: Vocabulary
+
+    def shapes(self) -> Shapes:
+        return {self.vocabulary.name: ((len(self.vocabulary.places),), np.dtype(np.int8))}
 
     def show(self, visit: Visit) -> np.ndarray:
         return self.vocabulary.states(visit.record)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from input_pipeline.catalogue import Catalogue
 from input_pipeline.fields import HOST_FIELDS, Batch
 from input_pipeline.records import BadRecord, Reason
 from input_pipeline.stream import make_stream
@@ -70,6 +71,29 @@ def test_exactly_what_is_asked_for_is_delivered(draw: Draw, fields: tuple[str, .
     assert set(batch) == {*fields, *HOST_FIELDS}
     for name, array in batch.items():
         np.testing.assert_array_equal(array, everything[name], err_msg=name)
+
+
+def test_fields_say_what_their_arrays_look_like(draw: Draw, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    ids = [f"{number:03}" for number in range(9)]
+    pq.write_table(pa.table({"id": ids, "numbers": pa.array([[1, 2, 3]] * 9, pa.list_(pa.int32()))}), path)
+    data = {
+        "sources": {"a": {"format": "parquet", "path": "", "weight": 1.0}},
+        "image": {"crop_scale": (0.3, 1.0), "crop_ratio": (0.75, 1.33), "flip": True, "resize": "pad"},
+        "text": {"choice": "uniform"},
+        "image_views": {"views": {"count": 2, "resolution": 6}, "more": {"count": 3}},
+        "text_views": {"captions": {"count": 2}},
+        "tables": {"numbers": {"path": str(path)}},
+    }
+    preprocessing = {"resolution": 8, "resize": "pad"}
+    shapes = Catalogue(data, preprocessing, tokenizer, {"a": 0}).shapes()
+    views = {name: data[name] for name in ("image_views", "text_views")}
+    fields = [name for name in shapes if name != "numbers"]
+    batch = draw(*fields, **views)
+    assert {name: (batch[name].shape[1:], batch[name].dtype) for name in fields} == {
+        name: shapes[name] for name in fields
+    }
+    assert shapes["numbers"] == ((3,), np.dtype(np.int32))
 
 
 def test_what_nobody_asks_for_is_not_computed(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,20 +8,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from input_pipeline.tables import load_table
+from input_pipeline.catalogue import Catalogue
 from input_pipeline.tokenizers import load_tokenizer
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import shown
 from vlp.configuration import ConfigError, to_dict
 from vlp.jobs import JobOptions
-from vlp.planning.compile import CompiledStep, compile_step
+from vlp.planning.compile import CompiledStep, FieldShapes, compile_step
 from vlp.planning.estimate import Estimate, estimate
 from vlp.planning.report import misfit, plan_report, trial_line
 from vlp.planning.suggest import Trial, ranked, trials
 from vlp.planning.topology import LOCAL, Topology, open_topology
-from vlp.runs.beside import given, open_frozen, vocabularies
+from vlp.runs.beside import given, open_frozen
 from vlp.runs.data import preprocessing_spec
 from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.throughput import measured_matmul_peak
@@ -60,13 +58,9 @@ class Planner:
         self.vocabulary_size = tokenizer.vocabulary_size
         platform = self.topology.devices[0].platform
         self.given = given(self.config, preprocessing, tokenizer, open_frozen(self.config), platform)
-        self.shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            name: (table.values.shape[1:], table.values.dtype)
-            for name, entry in self.config.data.tables.items()
-            for table in (load_table(name, entry),)
-        }
-        for name, one in vocabularies(self.config).items():
-            self.shapes |= {name: ((len(one.places),), np.int8), f"{name}_ids": ((one.most,), np.int32)}
+        data = self.config.data
+        places = {name: place for place, name in enumerate(sorted(data.sources))}
+        self.shapes: FieldShapes = Catalogue(data, preprocessing, tokenizer, places).shapes()
         local = self.topology.name == LOCAL
         self.peak = measured_matmul_peak(self.config.model.dtype) if local else 0.0
 
