@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
+from input_pipeline.sources.columns import plain_name
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import LANGUAGES, spoken
@@ -34,6 +35,7 @@ class EvaluationSet:
       translations: the captions of every other language, by language.
       labels: '' where there is none.
       skipped: how many records were left out, by reason.
+      slices: what `columns.extras` says of each image, by column, '' where it says nothing.
     """
 
     images: UInt8[np.ndarray, "n resolution resolution 3"]
@@ -45,6 +47,7 @@ class EvaluationSet:
     groups: tuple[str, ...]
     sources: tuple[str, ...]
     skipped: Mapping[Reason, int]
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -153,7 +156,13 @@ def _whole(
         groups=tuple(record.group for record in records),
         sources=tuple(record.source for record in records),
         skipped=Counter(entry.reason for entry in bad.values()),
+        slices=_slices(records),
     )
+
+
+def _slices(records: list[Record]) -> dict[str, tuple[str, ...]]:
+    names = sorted({name for record in records for name in record.extras})
+    return {name: tuple(plain_name(record.extras.get(name)) for record in records) for name in names}
 
 
 def _captions(records: list[Record], languages: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -10,8 +10,9 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.records import BadRecord, Reason, Record, decode_text
 from input_pipeline.sources.columns import (
+    EXTRA,
     Columns,
     check_columns,
     image_bytes,
@@ -27,7 +28,7 @@ FORMATS = {"array_record": "ArrayRecordSource"}
 SUFFIXES = {".array_record": "array_record"}
 
 COLUMNS = Columns(label="label", group="group")
-# A record's extras: numbers, and lists of numbers.
+# A record's extras: numbers or texts, and lists of them.
 _NUMBER, _NUMBERS = "extra/", "extras/"
 
 
@@ -80,7 +81,7 @@ def encode_record(record: Record) -> bytes:
     """Returns a record as a serialised tf.train.Example; numbers of `extras` keep 64 bits as integers, 32 as floats.
 
     Raises:
-      ValueError: an extra that is neither a number nor a list of numbers of one type.
+      ValueError: an extra that is neither a number or a text nor a list of these of one type.
     """
     features: dict[str, Values] = {
         "id": [_utf8(record.id)],
@@ -111,14 +112,15 @@ def decode_record(data: bytes, columns: Columns = COLUMNS, default_id: str = "")
     extras: dict[str, Any] = {}
     for name, values in decode_example(data):
         if name.startswith(_NUMBER):
-            extras[name.removeprefix(_NUMBER)] = values[0]
+            extras[name.removeprefix(_NUMBER)] = _plain(values[0])
         elif name.startswith(_NUMBERS):
-            extras[name.removeprefix(_NUMBERS)] = tuple(values)
+            extras[name.removeprefix(_NUMBERS)] = tuple(map(_plain, values))
         else:
             features[name] = values
     fields = pick(features, columns)
-    for name in fields.keys() & _SINGLE:
-        fields[name] = fields[name][0] if fields[name] else None
+    for name, own in fields.items():
+        if name in _SINGLE or (name.startswith(EXTRA) and len(own) == 1):
+            fields[name] = own[0] if own else None
     image = image_bytes(fields.get("image"))
     return make_record(fields, language=columns.language, default_id=default_id, image=image, extras=extras)
 
@@ -131,15 +133,20 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def _plain(value: Any) -> Any:
+    return decode_text(value) if isinstance(value, bytes) else value
+
+
 def _encode_extra(name: str, value: Any) -> dict[str, Values]:
     value = value.tolist() if hasattr(value, "tolist") else value  # numpy's
     several = isinstance(value, list | tuple)
     numbers = list(value) if several else [value]
-    if {type(number) for number in numbers} not in ({int}, {float}, set()):
+    if {type(number) for number in numbers} not in ({int}, {float}, {str}, set()):
         raise ValueError(
-            f"extra '{name}' is {value!r}: only integers, floats and lists of one of them can be kept"
+            f"extra '{name}' is {value!r}: only integers, floats, texts and lists of one of them can be kept"
         )
-    return {f"{_NUMBERS if several else _NUMBER}{name}": numbers}
+    kept = [_utf8(number) if isinstance(number, str) else number for number in numbers]
+    return {f"{_NUMBERS if several else _NUMBER}{name}": kept}
 
 
 @functools.lru_cache(OPEN_FILES)

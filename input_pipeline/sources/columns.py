@@ -6,12 +6,13 @@ import contextlib
 import difflib
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from input_pipeline.records import BadRecord, Caption, Record, clean_text, decode_text
 
+EXTRA = "extras/"  # before the names of such fields
 _FIRST_SAMPLES = 16  # how many `check_columns` looks at
 
 
@@ -20,7 +21,8 @@ class Columns:
     """The name of each field's column, JSON key, tar member extension or feature.
 
     '' is none; 'a|b' is the first of them that holds something; 'a/b' is key b inside a. `languages` has a language
-    for each caption; without it they are in `language`, which is no column but the language itself.
+    for each caption; without it they are in `language`, which is no column but the language itself. `extras` are
+    columns that travel as they are, with commas between them.
     """
 
     id: str = "id"
@@ -35,6 +37,7 @@ class Columns:
     source: str = "source"
     group: str = "concept"
     language: str = "en"
+    extras: str = ""
 
 
 _NO_COLUMNS = {field.name: "" for field in fields(Columns)}
@@ -65,8 +68,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 @functools.cache
 def alternatives(columns: Columns) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Returns (field, the names to look for in turn) of every field that has a name."""
-    names = ((field.name, getattr(columns, field.name)) for field in fields(Columns))
-    return tuple((field, tuple(name.split("|"))) for field, name in names if name and field != "language")
+    names = {field.name: getattr(columns, field.name) for field in fields(Columns)}
+    extras = [name.strip() for name in names.pop("extras").split(",") if name.strip()]
+    names |= {EXTRA + name.split("|")[0]: name for name in extras}
+    return tuple(
+        (field, tuple(name.split("|"))) for field, name in names.items() if name and field != "language"
+    )
+
+
+def was_named(field: str, named: Collection[str]) -> bool:
+    """Says whether a field of `alternatives` is among those that a user named."""
+    return field in named or (field.startswith(EXTRA) and "extras" in named)
+
+
+def name_of(columns: Columns, field: str) -> str:
+    """Returns what a field of `alternatives` is called in the data."""
+    return field.removeprefix(EXTRA) if field.startswith(EXTRA) else str(getattr(columns, field))
 
 
 def pick(sample: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
@@ -99,7 +116,7 @@ def check_columns(
     sample: Callable[[int], Mapping[str, Any]],
     count: int,
     columns: Columns,
-    named: Iterable[str],
+    named: Collection[str],
 ) -> None:
     """Refuses names that nothing answers to, for formats in which every sample may have other names.
 
@@ -115,7 +132,7 @@ def check_columns(
     """
     image = "image" if columns.image else "image_path"
     names = dict(alternatives(columns))
-    wanted = {field for field in names if field in named or field == image}
+    wanted = {field for field in names if was_named(field, named) or field == image}
     seen: dict[str, None] = {}
     for one in itertools.islice(_readable(sample, count), _FIRST_SAMPLES):
         _check_captions(where, one, columns)
@@ -126,7 +143,7 @@ def check_columns(
     if wanted and seen:
         field = min(wanted)
         raise ValueError(
-            f"{where} has no '{getattr(columns, field)}' for {field}; it has {', '.join(seen)}. "
+            f"{where} has no '{name_of(columns, field)}' for {field}; it has {', '.join(seen)}. "
             f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
         )
 
@@ -184,8 +201,19 @@ def make_record(
         label=plain_name(values.get("label")),
         source=plain_name(values.get("source")),
         group=plain_name(values.get("group")),
-        extras=extras or {},
+        extras={**_extras(values), **(extras or {})},
     )
+
+
+def _extras(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user wants along: numbers as they are, all else as texts."""
+    return {
+        name.removeprefix(EXTRA): value
+        if isinstance(value, int | float | list | tuple)
+        else plain_name(value)
+        for name, value in values.items()
+        if name.startswith(EXTRA)
+    }
 
 
 def image_bytes(value: Any) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from input_pipeline.sources.columns import Columns, alternatives
+from input_pipeline.sources.columns import EXTRA, Columns, alternatives, name_of, was_named
 
 # Of a record of which a file says one of these, something can be learned or measured.
 _SAYING = ("captions", "translations", "label", "tags", "group")
@@ -37,11 +37,12 @@ def file_columns(file: Path, schema: pa.Schema, columns: Columns, named: frozens
         found[field] = "|".join(fitting)
     image = "image" if columns.image else "image_path"
     for field in found:
-        if not found[field] and (field in named or field == image):
-            raise ValueError(problems.get(field) or _lacks(file, schema, field, getattr(columns, field)))
+        if not found[field] and (was_named(field, named) or field == image):
+            raise ValueError(problems.get(field) or _lacks(file, schema, field, name_of(columns, field)))
     if columns.captions and not any(found.get(field) for field in _SAYING):
         raise ValueError(problems.get("captions") or _lacks(file, schema, "captions", columns.captions))
-    return replace(columns, **found)
+    extras = ",".join(filter(None, (found.pop(field) for field in list(found) if field.startswith(EXTRA))))
+    return replace(columns, **found, extras=extras)
 
 
 def top_names(columns: Columns, schema: pa.Schema) -> list[str]:

@@ -29,6 +29,10 @@ class DumpedSet:
     rows_of_texts: Mapping[str, Float32[np.ndarray, " dim"]]
 
     @property
+    def slices(self) -> Mapping[str, list[str]]:
+        return {}
+
+    @property
     def translations(self) -> Mapping[str, list[list[str]]]:
         return {}
 

@@ -76,6 +76,10 @@ class EvaluationSet(Protocol):
     def tags(self) -> Sequence[Sequence[str]]: ...
 
     @property
+    def slices(self) -> Mapping[str, Sequence[str]]:
+        """What else the data says of each image, by column; '' where it says nothing."""
+
+    @property
     def groups(self) -> Sequence[str]:
         """The concept that several images may show, '' where it is not known."""
 
