@@ -11,7 +11,7 @@ the two share its cores: then the ratio holds the work of decoding, which elsewh
 from __future__ import annotations
 
 import argparse
-import statistics
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +20,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from benchmarks.harness import alternated
 from benchmarks.inputs import photographs
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.configuration.files import load_config
@@ -79,11 +80,8 @@ def main() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (options.batch, side, side, 3), np.uint8)
     batch = jax.device_put(pixels, batch_sharding(mesh))
 
-    def bare() -> float:
-        start = time.perf_counter()
-        rows = [forward(variables, batch) for _ in range(batches)]
-        jax.block_until_ready(rows)
-        return time.perf_counter() - start
+    def bare() -> None:
+        jax.block_until_ready([forward(variables, batch) for _ in range(batches)])
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -92,19 +90,13 @@ def main() -> None:
         entry = {"format": "parquet", "path": str(folder / "parquet"), "columns": {}}
         records = Records({"photographs": entry}, {}, model.preprocessing, "image")
 
-        def job(number: int) -> float:
-            start = time.perf_counter()
-            embed(
-                records,
-                model,
-                folder / f"rows{number}",
-                threads=usable_cores(),
-                batch_rows=options.batch,
-            )
-            return time.perf_counter() - start
+        places = (folder / f"rows{number}" for number in itertools.count())
 
-        bare(), job(-1)  # compiles
-        rounds = [(bare(), job(number)) for number in range(options.rounds)]
+        def job() -> None:
+            embed(records, model, next(places), threads=usable_cores(), batch_rows=options.batch)
+
+        bare(), job()  # compiles
+        times = alternated({"bare forward": bare, "--job=embed": job}, options.rounds)
         start = time.perf_counter()
         for index in range(len(records)):
             records[index]
@@ -115,9 +107,9 @@ def main() -> None:
         f"{options.batch}, {options.rounds} rounds, {usable_cores()} cores; decoding alone "
         f"{1000 * decoding:.1f} ms an image and core"
     )
-    for label, seconds in zip(("bare forward", "--job=embed"), zip(*rounds, strict=True), strict=True):
-        print(f"{label:<13} median {images / statistics.median(seconds):8.1f} images/s")
-    ratio = statistics.median(bare / job for bare, job in rounds)
+    for label, taken in times.items():
+        print(f"{label:<13} median {images / taken.seconds:8.1f} images/s")
+    ratio = times["bare forward"].to(times["--job=embed"])
     print(f"the job runs at {ratio:.1%} of the bare forward (of each round: median)")
 
 

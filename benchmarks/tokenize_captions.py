@@ -9,12 +9,13 @@ time, is printed by itself. open_clip takes part if it is installed.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmarks.harness import alternated
 from input_pipeline.sources import open_source
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 
@@ -61,12 +62,9 @@ def word_pieces(folder: Path) -> Path:
     return folder / "tokenizer.json"
 
 
-def microseconds(encode: Encode, texts: Sequence[str]) -> float:
-    """A caption's share of the CPU time of encoding them all, which other programs do not change much."""
-    start = time.process_time()
+def encode_all(encode: Encode, texts: Sequence[str]) -> None:
     for first in range(0, len(texts), BATCH):
         encode(texts[first : first + BATCH])
-    return (time.process_time() - start) / len(texts) * 1e6
 
 
 def main() -> None:
@@ -75,12 +73,13 @@ def main() -> None:
     rounds, texts = parser.parse_args().rounds, captions()
     with TemporaryDirectory() as folder:
         named = contestants(Path(folder))
-    taken = {name: [] for name in named}
-    for _ in range(1 + rounds):
-        for name, encode in named.items():
-            taken[name].append(microseconds(encode, texts))
+    taken = alternated(
+        {name: partial(encode_all, encode, texts) for name, encode in named.items()}, 1 + rounds
+    )
     print(f"{len(texts)} captions in batches of {BATCH}, one thread: microseconds of CPU time a caption")
-    for name, (first, *later) in taken.items():
+    for name, times in taken.items():
+        # Of CPU time, which other programs do not change much.
+        first, *later = (1e6 * seconds / len(texts) for seconds in times.processor)
         print(f"{name:<20} {median(later):6.1f}   first round {first:6.1f}")
 
 
