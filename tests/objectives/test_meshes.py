@@ -1,46 +1,32 @@
 """Every objective on one device and on eight: the same loss, metrics, gradients and state afterwards.
 
-A new objective needs a row of SETTINGS (what makes it small), in `examples` the batch fields that it reads, and a row
-of BEFORE if it has no loss in its initial state.
+An objective has a file of its kind's name in `cases`: SETTINGS make it small; `fields(dice, count)` has the batch
+fields that `examples` lacks, CONTEXT what stands beside batches and GIVEN its arrays; `before(objective)` makes an
+initial state that has a loss.
 """
 
 from __future__ import annotations
+
+import runpy
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from configs.settings.kinds import kinds
-from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.parallel.sharding import global_batch, state_shardings, variable_splits
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
-SETTINGS = {
-    "contrastive": {"targets": "label"},
-    "discrimination": {"classes": 16, "scale": 8.0, "rate": 1.0, "chunk": 3},
-    "grouping": {},
-    "prototypes": {"episode_size": 16, "clusters": 3, "dim": 8, "head_width": 16, "temperature": 0.1},
-    "ranking": {"hardest": False},
-    "self_distillation": {"hidden_width": 16, "bottleneck_width": 8, "prototypes": 32},
-    "view_contrast": {"hidden_width": 16, "output_width": 8},
+CASES = {
+    kind: runpy.run_path(str(Path(__file__).parent / "cases" / f"{kind}.py")) for kind in kinds("objectives")
 }
 BATCH = 8
-
-
-def remember_clusters(objective):
-    """The clusters of an episode that is about to begin."""
-    dice = np.random.default_rng(1)
-    features = {name: unit(jnp.asarray(dice.normal(size=(16, 8)), jnp.float32)) for name in ("image", "text")}
-    labels = {name: jnp.asarray(dice.integers(0, 3, 16), jnp.int32) for name in features}
-    objective.remember(features, {name: rows[:3] for name, rows in features.items()}, labels)
-
-
-BEFORE = {"prototypes": remember_clusters}
 
 
 def examples():
@@ -70,17 +56,21 @@ def examples():
     }
 
 
-def outcome(config, shape):
+def outcome(config, shape, case):
     """Loss, metrics, state afterwards and gradients on a mesh of the given shape."""
     devices = jax.devices()[: int(np.prod(shape))]
     mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
     with jax.set_mesh(mesh):
-        pretrainer = Pretrainer(config, vocabulary_size=50, compute=Compute())
-        for name, objective in pretrainer.objectives.items():
-            BEFORE.get(name, lambda objective: None)(objective)
+        context = case.get("CONTEXT")
+        pretrainer = Pretrainer(config, vocabulary_size=50, compute=Compute(), context=context)
+        for objective in pretrainer.objectives.values():
+            case.get("before", lambda objective: None)(objective)
         graphdef, params, rest = split(pretrainer)
-        params, rest = jax.device_put((params, rest), state_shardings((params, rest), mesh, variable_splits(pretrainer)))
-        batch = {name: rows for name, rows in examples().items() if name in pretrainer.fields}
+        params, rest = jax.device_put(
+            (params, rest), state_shardings((params, rest), mesh, variable_splits(pretrainer))
+        )
+        own = case.get("fields", lambda dice, count: {})(np.random.default_rng(2), BATCH)
+        batch = {name: rows for name, rows in (examples() | own).items() if name in pretrainer.fields}
         assert set(batch) == set(pretrainer.fields), "a field is missing in `examples`"
 
         def loss(params, rest, batch):
@@ -89,21 +79,18 @@ def outcome(config, shape):
             return value, (metrics, split(module)[2])
 
         function = jax.jit(jax.value_and_grad(loss, has_aux=True))
-        return jax.device_get(function(params, rest, global_batch(batch, mesh)))
-
-
-def test_the_table_has_every_objective():
-    assert set(SETTINGS) == set(kinds("objectives"))
+        beside = jax.device_put(case.get("GIVEN", {}), NamedSharding(mesh, PartitionSpec()))
+        return jax.device_get(function(params, rest, global_batch(batch, mesh) | beside))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SETTINGS))
+@pytest.mark.parametrize("name", sorted(CASES))
 def test_one_device_equals_eight(config, name):
     config.objectives.contrastive.weight = 0.0
     config.objectives[name].weight = 1.0
-    config.objectives[name].update(SETTINGS[name])
-    (expected, expected_aux), expected_gradients = outcome(config, (1, 1, 1))
-    (value, aux), gradients = outcome(config, (2, 2, 2))
+    config.objectives[name].update(CASES[name]["SETTINGS"])
+    (expected, expected_aux), expected_gradients = outcome(config, (1, 1, 1), CASES[name])
+    (value, aux), gradients = outcome(config, (2, 2, 2), CASES[name])
     assert np.isfinite(expected) and expected > 0
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     for one, other in zip(jax.tree.leaves(expected_aux), jax.tree.leaves(aux), strict=True):
