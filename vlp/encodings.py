@@ -53,7 +53,7 @@ class Encodings:
         self._known: dict[tuple[str, str], Any] = {}
 
     def key(self, name: str) -> PRNGKeyArray:
-        """This step's randomness for whatever is called `name`."""
+        """Returns this step's randomness for whatever is called `name`."""
         if self._key is None:
             raise ValueError(f"'{name}' asks for randomness where the encoding is that of an evaluation")
         return fold_in_name(self._key, name)
@@ -64,15 +64,15 @@ class Encodings:
         return self._known[tower, view]
 
     def image_tower(self, view: str = "image") -> TowerOutput:
-        """The image tower's pooled output and patch tokens for the batch field `view`, which may hold several a row:
-        [batch, n, ...] comes out as [batch, n, ...]."""
+        """Returns the image tower's pooled output and patch tokens for the batch field `view`, which may hold several a
+        row: [batch, n, ...] comes out as [batch, n, ...]."""
         key = None if self._key is None else self.key(view)
         return self._once("image_tower", view, lambda: self.through(self.model.image, view, key))
 
     def through(
         self, tower: VisionTransformer, view: str, key: PRNGKeyArray | None = None, **doors: Any
     ) -> TowerOutput:
-        """The batch field `view` through any image tower, such as a teacher's; without a key no patch is dropped.
+        """Runs the batch field `view` through any image tower, such as a teacher's; without a key no patch is dropped.
 
         Args:
           tower: maps (pixels, key).
@@ -87,38 +87,38 @@ class Encodings:
         return _flattened(encode, 3, self.batch[view])
 
     def text_tower(self, view: str = "text") -> TowerOutput:
-        """The text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
+        """Returns the text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
         ids, mask = self.batch[view], self.batch[f"{view}_mask"]
         return self._once("text_tower", view, lambda: _flattened(self.model.text, 1, ids, mask))
 
     def image(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
-        """Unit image embeddings."""
+        """Returns unit image embeddings."""
         return self._once("image", view, lambda: unit(self.image_features(view)))
 
     def image_features(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
-        """Image embeddings as projected, of any length."""
+        """Returns image embeddings as projected, of any length."""
         return self._once(
             "image_features", view, lambda: self.model.image_projection(self.image_tower(view).pooled)
         )
 
     def patches(self, view: str = "image") -> Float[Array, "*batch patches embed_dim"]:
-        """Unit embeddings of the patches, by the projection of the whole image."""
+        """Returns unit embeddings of the patches, by the projection of the whole image."""
         return self._once(
             "patches", view, lambda: unit(self.model.image_projection(self.image_tower(view).tokens))
         )
 
     def text(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
-        """Unit text embeddings."""
+        """Returns unit text embeddings."""
         return self._once("text", view, lambda: unit(self.text_features(view)))
 
     def text_features(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
-        """Text embeddings as projected, of any length."""
+        """Returns text embeddings as projected, of any length."""
         return self._once(
             "text_features", view, lambda: self.model.text_projection(self.text_tower(view).pooled)
         )
 
     def texts(self, name: str) -> Float[Array, "texts embed_dim"]:
-        """Unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device."""
+        """Returns unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device."""
         known = text_arrays(self.batch, name).get("rows")  # where they were encoded before
         return (
             known if known is not None else self._once("texts", name, lambda: unit(self.texts_features(name)))
@@ -131,15 +131,16 @@ class Encodings:
         )
 
     def texts_tower(self, name: str) -> TowerOutput:
-        """The text tower's pooled output and token outputs for constant texts."""
+        """Returns the text tower's pooled output and token outputs for constant texts."""
         return self._once("texts_tower", name, lambda: self._texts_through(name, lambda output: output))
 
     def text_labels(self, name: str) -> Int[Array, " texts"]:
-        """The number of each constant text's label; the texts of a label stand together."""
+        """Returns the number of each constant text's label; the texts of a label stand together."""
         return text_arrays(self.batch, name)["label"]
 
     def label_texts(self, name: str) -> Float[Array, "labels embed_dim"]:
-        """A unit row for each label: the mean of its texts' unit rows (CLIP, arXiv 2103.00020, section 3.1.4)."""
+        """Returns a unit row for each label: the mean of its texts' unit rows (CLIP, arXiv 2103.00020, section
+        3.1.4)."""
         first = text_arrays(self.batch, name)["first"]
         return self._once(
             "label_texts", name, lambda: label_means(self.texts(name), self.text_labels(name), len(first))
@@ -152,7 +153,7 @@ class Encodings:
         )
 
     def frozen(self, name: str) -> Encodings:
-        """The same batch through the frozen model `name`, an entry of `frozen`: without gradient or randomness.
+        """Returns the same batch through the frozen model `name`, an entry of `frozen`: without gradient or randomness.
 
         What an objective takes from there it lists as `NAME/field` in its `fields`, or `NAME/texts` in its `constants`.
         """
@@ -166,11 +167,11 @@ class Encodings:
         return self._once("frozen", name, build)
 
     def logit_scale(self) -> Float[Array, ""]:
-        """The learned scale of cosines, as a multiplier."""
+        """Returns the learned scale of cosines, as a multiplier."""
         return self.model.scale()
 
     def logit_bias(self) -> Float[Array, ""]:
-        """What is added to scaled cosines; zero in a model without one."""
+        """Returns what is added to scaled cosines; zero in a model without one."""
         return self.model.bias()
 
 

@@ -77,7 +77,7 @@ class EvaluationSet(Protocol):
 
     @property
     def slices(self) -> Mapping[str, Sequence[str]]:
-        """What else the data says of each image, by column; '' where it says nothing."""
+        """Returns what else the data says of each image, by column; '' where it says nothing."""
 
     @property
     def groups(self) -> Sequence[str]:

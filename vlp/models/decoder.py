@@ -123,7 +123,7 @@ class TextDecoder(nnx.Module):
         *,
         memory_lengths: Int[Array, " batch"] | None = None,
     ) -> Float[Array, "batch tokens vocabulary"]:
-        """Scores of what follows each token, in float32.
+        """Returns scores of what follows each token, in float32.
 
         Args:
           ids: texts, at most `length` tokens of each.

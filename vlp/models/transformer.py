@@ -21,7 +21,7 @@ from vlp.models.sizes import TowerSize
 
 
 def quick_gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The GELU of OpenAI's CLIP (section 2 of arXiv 1606.08415): x sigmoid(1.702 x)."""
+    """Returns the GELU of OpenAI's CLIP (section 2 of arXiv 1606.08415): x sigmoid(1.702 x)."""
     return x * jax.nn.sigmoid(1.702 * x)
 
 
@@ -82,7 +82,7 @@ class Attention(nnx.Module):
     def logits(
         self, x: Float[Array, "batch tokens width"], *, rotation: Rotation | None = None, heads: int = 0
     ) -> Float[Array, "batch heads tokens tokens"]:
-        """Scores of all tokens for all, scaled, before any mask and the softmax; in float32."""
+        """Returns scores of all tokens for all, scaled, before any mask and the softmax; in float32."""
         query, key, _ = self._projected(x, heads or self.heads)
         if rotation is not None:
             query, key = (rotation.turn(one) for one in (query, key))
@@ -92,12 +92,12 @@ class Attention(nnx.Module):
     def alone(
         self, x: Float[Array, "batch tokens width"], *, heads: int = 0
     ) -> Float[Array, "batch tokens width"]:
-        """What comes out where every token attends to itself alone: its value, projected."""
+        """Returns what comes out where every token attends to itself alone: its value, projected."""
         return self.out(self._projected(x, heads or self.heads)[2].reshape(x.shape))
 
 
 def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """The layer norm of a tower."""
+    """Builds the layer norm of a tower."""
     return nnx.LayerNorm(size.width, epsilon=size.norm_eps, dtype=compute.dtype, rngs=rngs)
 
 
@@ -166,7 +166,7 @@ class Block(nnx.Module):
     def attention_logits(
         self, x: Float[Array, "batch tokens width"], *, rotation: Rotation | None = None, heads: int = 0
     ) -> Float[Array, "batch heads tokens tokens"]:
-        """What the block's attention scores tokens by, of the block's input."""
+        """Returns what the block's attention scores tokens by, of the block's input."""
         return self.attention.logits(
             x if self.post_norm else self.attention_norm(x), rotation=rotation, heads=heads
         )
@@ -174,7 +174,7 @@ class Block(nnx.Module):
     def alone(
         self, x: Float[Array, "batch tokens width"], *, heads: int = 0
     ) -> Float[Array, "batch tokens width"]:
-        """The pre-norm block where every token attends to itself alone."""
+        """Runs the block where every token attends to itself alone."""
         mixed = self.attention.alone(self.attention_norm(x), heads=heads)
         x = x + _scaled(mixed, self.attention_scale, None)
         return x + _scaled(self.mlp(self.mlp_norm(x)), self.mlp_scale, None)

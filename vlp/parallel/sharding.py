@@ -53,7 +53,7 @@ def variable_splits(module: nnx.Module) -> dict[str, Split]:
 def parameter_spec(
     path: str, shape: tuple[int, ...], axes: Mapping[str, int], split: Split | None = None
 ) -> PartitionSpec:
-    """Over model as MODEL_RULES says, over fsdp along the largest other axis that it divides.
+    """Splits over model as MODEL_RULES says, over fsdp along the largest other axis that it divides.
 
     Biases, scales and whatever is small or indivisible are the same on all devices of the fsdp axis.
 
@@ -91,7 +91,7 @@ def _over_model(path: str, shape: tuple[int, ...], size: int) -> list[str | None
 
 
 def state_shardings(state: PyTree, mesh: Mesh, splits: Mapping[str, Split] | None = None) -> PyTree:
-    """A sharding for every leaf of a training state; moments and running means lie where their parameters do.
+    """Returns a sharding for every leaf of a training state; moments and running means lie where their parameters do.
 
     Args:
       state: arrays or `jax.ShapeDtypeStruct`s. An array of fewer axes than its namesake, such as a factored second
@@ -140,22 +140,22 @@ def _kept(spec: PartitionSpec, whole: tuple[int, ...], shape: tuple[int, ...]) -
 
 
 def global_batch(batch: dict[str, Shaped[np.ndarray, "local ..."]], mesh: Mesh) -> dict[str, Array]:
-    """This host's rows of a batch to arrays of the global batch (see `vlp.parallel.hosts.batch_part`)."""
+    """Joins hosts' rows of a batch into arrays of the global batch (see `vlp.parallel.hosts.batch_part`)."""
     sharding = batch_sharding(mesh)
     return {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The same on every device."""
+    """Returns the sharding that has the same on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def on_mesh(array: Shaped[np.ndarray, ...], mesh: Mesh, spec: PartitionSpec) -> Array:
-    """An array that every host has whole, on the devices of all of them."""
+    """Puts an array that every host has whole on the devices of all of them."""
     array = np.asarray(array)  # a numpy scalar is one, too
     return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
 
 
 def fetch(tree: Any) -> Any:
-    """Replicated device scalars to Python numbers (this waits for the device)."""
+    """Turns replicated device scalars into Python numbers (this waits for the device)."""
     return jax.tree.map(lambda value: np.asarray(value).item(), jax.device_get(tree))
