@@ -14,6 +14,15 @@ from ml_collections import ConfigDict
 
 from configs import clip
 
+METHODS = [
+    {
+        "paper": "ASL: Asymmetric Loss For Multi-Label Classification",
+        "arxiv": "2009.14119",
+        "family": "supervised",
+        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
+    },
+]
+
 LABELS = "data/quickstart/tables/tags.json"
 
 

@@ -89,7 +89,7 @@ class Attention(nnx.Module):
         scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
         return scores / math.sqrt(query.shape[-1])
 
-    def alone(
+    def value_only(
         self, x: Float[Array, "batch tokens width"], *, heads: int = 0
     ) -> Float[Array, "batch tokens width"]:
         """Returns what comes out where every token attends to itself alone: its value, projected."""
@@ -171,11 +171,11 @@ class Block(nnx.Module):
             x if self.post_norm else self.attention_norm(x), rotation=rotation, heads=heads
         )
 
-    def alone(
+    def value_only(
         self, x: Float[Array, "batch tokens width"], *, heads: int = 0
     ) -> Float[Array, "batch tokens width"]:
         """Runs the block where every token attends to itself alone."""
-        mixed = self.attention.alone(self.attention_norm(x), heads=heads)
+        mixed = self.attention.value_only(self.attention_norm(x), heads=heads)
         x = x + _scaled(mixed, self.attention_scale, None)
         return x + _scaled(self.mlp(self.mlp_norm(x)), self.mlp_scale, None)
 
@@ -264,7 +264,7 @@ class Transformer(nnx.Module):
                     logits = self._block(first).attention_logits(entered, rotation=rotation, heads=own)
                     watched[name] = logits[..., :tokens, :tokens]
             if last_alone and first == self.depth - 1:
-                x = self._block(first).alone(x, heads=own)
+                x = self._block(first).value_only(x, heads=own)
             else:
                 options = {"lengths": lengths, "rotation": rotation, "heads": own}
                 x = self._run(x, first, last, branches, prompts, **options)
