@@ -35,7 +35,7 @@ class TextQueries(nnx.Module):
         self.image_view = image_view
 
     def score(self, encodings: Encodings, texts: str) -> Float[Array, "batch labels"]:
-        """Scores the images of a batch against the labels of the constant texts `texts`."""
+        """Returns scores the images of a batch against the labels of the constant texts `texts`."""
         cosines = encodings.image(self.image_view) @ encodings.label_texts(texts).T
         return jnp.exp(self.log_scale[...]) * cosines + self.bias[...]
 
@@ -75,7 +75,7 @@ class Tagging(Objective):
         self.fields, self.constants = (config.image_view, config.labels), (config.texts,)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """The mean over the images of the batch of the sum over their known labels."""
+        """Returns the mean over the images of the batch of the sum over their known labels."""
         states = encodings.batch[self.labels]
         scores, known = self.scorer.score(encodings, self.texts), states >= 0
         loss = self.kernel(scores, (states > 0).astype(jnp.float32), mask=known)
