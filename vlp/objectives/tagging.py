@@ -35,7 +35,7 @@ class TextQueries(nnx.Module):
         self.image_view = image_view
 
     def score(self, encodings: Encodings, texts: str) -> Float[Array, "batch labels"]:
-        """Returns scores the images of a batch against the labels of the constant texts `texts`."""
+        """Scores the images of a batch against the labels of the constant texts `texts`."""
         cosines = encodings.image(self.image_view) @ encodings.label_texts(texts).T
         return jnp.exp(self.log_scale[...]) * cosines + self.bias[...]
 
