@@ -163,6 +163,7 @@ def test_the_last_block_may_have_other_heads():
     last = jax.tree.map(lambda leaf: leaf[2], tower.transformer.blocks)
     last.attention.heads = 4
     assert_close(tower.transformer.norm(last(output.watched["1/tokens"], None))[:, 0], output.pooled)
+    assert_close(tower(PIXELS).pooled, output.pooled)
     with pytest.raises(ValueError, match="5 heads do not divide width 16"):
         vision(last_heads=5)
 
