@@ -55,11 +55,19 @@ class Context:
       texts: of each entry of `data.texts`.
       frozen: of each entry of `frozen`.
       labels: how many each entry of `data.labels` has.
+      vocabulary_size: of the tokenizer.
+      length: tokens of a text.
     """
 
     texts: Mapping[str, TextSizes] = dataclasses.field(default_factory=lambda: _texts({}))
     frozen: Mapping[str, FrozenSizes] = dataclasses.field(default_factory=lambda: _frozen({}))
     labels: Mapping[str, int] = dataclasses.field(default_factory=lambda: _labels({}))
+    vocabulary_size: int = 0
+    length: int = 0
+
+    def with_tokens(self, vocabulary_size: int, length: int) -> Context:
+        """Returns the same context where texts are of such tokens; it is known of every run, and so not kept."""
+        return dataclasses.replace(self, vocabulary_size=vocabulary_size, length=length)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Turns the context into plain values, for JSON."""

@@ -28,7 +28,7 @@ from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
 from vlp.parts import Parts, abstract_parts, parts_of
-from vlp.scoring import Cosines, PartScorer, Scorer, scoring
+from vlp.scoring import Cosines, PartScorer, Scorer, scoring, writing
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
 Image = Any  # a PIL image, an array, a path, encoded bytes, or an open file of these
@@ -71,7 +71,8 @@ class Model:
         self._variables, self._batch_size, self._mesh = variables, batch_size, mesh
         self._view = EvaluationView(preprocessing)
         self._encoders = _compile_encoders(graphdef, preprocessing, mesh)
-        self._graphdef, self._parts, self._compiled_scores = graphdef, parts, dict[str, Any]()
+        self._graphdef, self._parts = graphdef, parts
+        self._compiled_scores, self._compiled_writers = dict[str, Any](), dict[str, Any]()
 
     def require(self, towers: Iterable[str], who: str = "this") -> None:
         """Refuses what needs a tower that the model does not have.
@@ -128,6 +129,27 @@ class Model:
             return self._by_blocks(start, images)
 
         return PartScorer(self, score)
+
+    def caption(self, images: Image | Sequence[Image], *, part: str = "writer") -> list[str]:
+        """Returns the text that a part writes for each image, the likeliest token at a time.
+
+        Args:
+          images: one or a list, as for `encode_image`.
+          part: with a method `write(encodings, *, begin, end, pad)` that gives token ids, such as a captioner's.
+
+        Raises:
+          ValueError: the model has no such part, or an image cannot be read.
+        """
+        found, special = self.parts.find(part), self.tokenizer.special
+        if part not in self._compiled_writers:
+            function = writing(self._graphdef, found, part, self.preprocessing, special)
+            self._compiled_writers[part] = _jit(self._mesh)(function)
+        compiled = self._compiled_writers[part]
+        rows = self._by_blocks(
+            lambda block: compiled(self._variables, found.variables, self._padded(block, 0)),
+            self._view.load(images),
+        )
+        return [self.tokenizer.decode(ids[ids != special.pad]) for ids in rows]
 
     @property
     def logit_scale(self) -> float:

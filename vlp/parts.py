@@ -115,6 +115,7 @@ def abstract_parts(config: Any, vocabulary_size: int, context: Context) -> dict[
             compute=resolve_compute(config.model),
             rngs=nnx.Rngs(0),
         )
-        return nnx.Dict(active_objectives(config.objectives, model, key, context))
+        known = context.with_tokens(vocabulary_size, config.tokenizer.length)
+        return nnx.Dict(active_objectives(config.objectives, model, key, known))
 
     return part_graphdefs(dict(nnx.eval_shape(build).items()))

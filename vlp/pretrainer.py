@@ -54,15 +54,17 @@ class Pretrainer(nnx.Module):
             rngs=named_rngs(key, "model"),
             towers=towers,
         )
-        self.objectives = nnx.Dict(
-            active_objectives(config.objectives, self.model, key, context or Context())
-        )
+        context = (context or Context()).with_tokens(vocabulary_size, config.tokenizer.length)
+        self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key, context))
         self.weights = {name: config.objectives[name].weight for name in self.objectives}
         fields, constants = (
             [name for one in self.objectives.values() for name in getattr(one, kind)]
             for kind in ("fields", "constants")
         )
         self.fields, self.constants, used = asked(fields, constants, frozen or {})
+        raw = {name for one in self.objectives.values() for name in one.raw}
+        through = {name for one in self.objectives.values() for name in set(one.fields) - set(one.raw)}
+        self.encoded = tuple(name for name in self.fields if name not in raw or name in through)
         self.frozen = tuple((frozen or {})[name] for name in used)
         self.limits = {
             field: (f"objectives.{name}.{setting}", limit)

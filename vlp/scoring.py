@@ -1,4 +1,4 @@
-"""Scores of images against texts: cosines, or what a part of the model makes of both."""
+"""What parts of a model make of images: scores against texts, or texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Float32, PyTree, Shaped, UInt8
+from jaxtyping import Array, Float, Float32, Int, PyTree, Shaped, UInt8
 
 from vlp.encodings import Encodings
 from vlp.given import TEXTS
@@ -82,19 +82,67 @@ def scoring(
     Raises:
       ValueError: it has no such method.
     """
-    if not callable(getattr(part.module(), "score", None)):
-        raise ValueError(
-            f"the part '{name}' has no method score(encodings, texts) that scores images against texts"
-        )
-    mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
+    _require(part, "score", name, "score(encodings, texts) that scores images against texts")
+    see = _seeing(graphdef, preprocessing)
 
     def score(
         variables: PyTree, own: PyTree, texts: dict[str, Array], images: UInt8[Array, "n h w 3"]
     ) -> Float[Array, "n k"]:
         batch: dict[str, Any] = {"image": images, TEXTS + CANDIDATES: texts}
-        model = nnx.merge(graphdef, variables)
-        encodings = Encodings(model, batch, key=None, step=jnp.int32(0), mean=mean, std=std)
+        encodings = see(variables, batch)
         scores: Float[Array, "n k"] = nnx.merge(part.graphdef, own).score(encodings, CANDIDATES)
         return scores.astype(jnp.float32)
 
     return score
+
+
+def writing(
+    graphdef: nnx.GraphDef[DualEncoder],
+    part: Part,
+    name: str,
+    preprocessing: Mapping[str, Any],
+    special: Any,
+) -> Callable[[PyTree, PyTree, UInt8[Array, "n h w 3"]], Int[Array, "n length"]]:
+    """Returns what a part writes for images, as a function to be jitted.
+
+    Its method `write(encodings, *, begin, end, pad)` gets encodings with the images as the batch field `image`.
+
+    Args:
+      graphdef: structure of the towers.
+      part: the part.
+      name: of the part, for errors.
+      preprocessing: of the model.
+      special: the tokenizer's ids of begin, end and padding.
+
+    Raises:
+      ValueError: it has no such method.
+    """
+    _require(part, "write", name, "write(encodings, begin, end, pad) that writes texts")
+    see = _seeing(graphdef, preprocessing)
+
+    def write(variables: PyTree, own: PyTree, images: UInt8[Array, "n h w 3"]) -> Int[Array, "n length"]:
+        module = nnx.merge(part.graphdef, own)
+        encodings = see(variables, {"image": images})
+        begin = special.end if special.begin is None else special.begin
+        ids: Int[Array, "n length"] = module.write(encodings, begin=begin, end=special.end, pad=special.pad)
+        return ids
+
+    return write
+
+
+def _require(part: Part, method: str, name: str, what: str) -> None:
+    if not callable(getattr(part.module(), method, None)):
+        raise ValueError(f"the part '{name}' has no method {what}")
+
+
+def _seeing(
+    graphdef: nnx.GraphDef[DualEncoder], preprocessing: Mapping[str, Any]
+) -> Callable[[PyTree, dict[str, Any]], Encodings]:
+    """Of variables and a batch: the batch as an objective sees it, but without randomness."""
+    mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
+
+    def see(variables: PyTree, batch: dict[str, Any]) -> Encodings:
+        model = nnx.merge(graphdef, variables)
+        return Encodings(model, batch, key=None, step=jnp.int32(0), mean=mean, std=std)
+
+    return see

@@ -67,6 +67,7 @@ class Objective(nnx.Module):
       constants: the texts without a batch axis that it reads, of `data.texts`; NAME/texts for the frozen model NAME.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value: a batch
         with another number than -1 (none) and those below it ends the run.
+      raw: those of its fields that it reads as they are: no tower goes through them, such as a caption's tokens.
       reads: towers it reads, of 'image' and 'text', beside those that its fields go through.
       parts: names of its attributes that outlive training: modules that another run starts from, with the towers.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
@@ -76,6 +77,7 @@ class Objective(nnx.Module):
     fields: tuple[str, ...]
     constants: tuple[str, ...] = ()
     limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({})
+    raw: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     episode: Episode | None = None
@@ -89,7 +91,7 @@ class Objective(nnx.Module):
           rngs: initial values of its own.
 
         A class whose `__init__` takes a `context` gets the `vlp.given.Context` of the run: how many constant texts and
-        labels there are, and how wide frozen models.
+        labels there are, how wide frozen models, and what tokens texts are made of.
         """
         raise TypeError(f"{type(self).__name__} does not say what it is made of")
 

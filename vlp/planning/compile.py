@@ -46,7 +46,7 @@ class CompiledStep:
 
     Attributes:
       mesh: sizes of its axes.
-      fields: batch fields that the step reads.
+      fields: batch fields that towers encode.
       held_towers: of which the step changes nothing.
       other_flops: forward FLOPs of one example outside the towers.
       parameters: numbers that are learned.
@@ -114,7 +114,7 @@ def compile_step(
     groups = {one.members for one in program.collectives} if program else set()
     return CompiledStep(
         mesh=sizes,
-        fields=training.fields,
+        fields=training.encoded,
         held_towers=training.held_towers,
         other_flops=training.other_flops,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),

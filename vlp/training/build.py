@@ -42,6 +42,7 @@ class Training:
       train_step: jitted; donates the state.
       gradient: jitted; what the step computes before its update, for looking at it.
       fields: batch fields the active objectives read.
+      encoded: those of them that a tower goes through.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
       beside: shapes, dtypes and shardings of the constant texts and frozen models they read, as they stand in the
         step's batch.
@@ -62,6 +63,7 @@ class Training:
     train_step: jax.stages.Wrapped
     gradient: Gradient
     fields: tuple[str, ...]
+    encoded: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]]
     beside: dict[str, PyTree]
     held_towers: tuple[str, ...]
@@ -123,6 +125,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         gradient=jax.jit(gradient),
         fields=abstract.fields,
+        encoded=abstract.encoded,
         limits=abstract.limits,
         beside=_beside(abstract, given, mesh),
         held_towers=held_towers(held, tree_paths(abstract_params)),

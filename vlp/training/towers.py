@@ -32,7 +32,7 @@ def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
     """
     objectives = pretrainer.objectives.values()
     # What a frozen model reads, by names with its own in front, is no tower of the run.
-    fields = {field for one in objectives for field in one.fields if "/" not in field}
+    fields = {field for field in pretrainer.encoded if "/" not in field}
     trained = {tower for field in fields if (tower := tower_of(config, field))}
     trained |= {tower for one in objectives for tower in one.reads}
     trained |= {"text" for one in objectives for name in one.constants if "/" not in name}
