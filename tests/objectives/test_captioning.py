@@ -1,0 +1,93 @@
+"""Captioning: cross-entropy of the next token alone, no text tower for it, and a part that writes after training."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import vlp
+from vlp.given import TEXTS
+from vlp.models.compute import Compute
+from vlp.pretrainer import Pretrainer
+from vlp.training.towers import towers_of
+
+CASE = runpy.run_path(str(Path(__file__).parent / "cases" / "captioning.py"))
+
+
+@pytest.fixture
+def pretrainer(config):
+    config.objectives.contrastive.weight = 0.0
+    config.objectives.captioning.update(weight=1.0, **CASE["SETTINGS"])
+    config.model.image.patch_dropout = 0.0
+    return Pretrainer(config, vocabulary_size=50, compute=Compute())
+
+
+def seen(pretrainer, batch):
+    return pretrainer.encodings(batch, key=jax.random.key(0), step=jnp.int32(0))
+
+
+def test_the_loss_is_cross_entropy_of_the_next_token(pretrainer, batch):
+    writer, encodings = pretrainer.objectives["captioning"].writer, seen(pretrainer, batch)
+    output = pretrainer.objectives["captioning"](encodings)
+    scores = np.asarray(writer.decoder(batch["text"], encodings.image_tower().tokens), np.float64)
+    ids, mask = np.asarray(batch["text"]), np.asarray(batch["text_mask"])
+    log_shares = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+    likelihoods = np.take_along_axis(log_shares[:, :-1], ids[:, 1:, None], axis=2)[..., 0][mask[:, 1:]]
+    assert float(output.loss.mean()) == pytest.approx(-likelihoods.mean(), rel=1e-5)
+    right = (scores[:, :-1].argmax(-1) == ids[:, 1:])[mask[:, 1:]]
+    assert float(output.metrics["accuracy"]) == pytest.approx(right.mean())
+    # What stands behind a text changes nothing.
+    other = {**batch, "text": jnp.where(batch["text_mask"], batch["text"], 7)}
+    assert float(pretrainer.objectives["captioning"](seen(pretrainer, other)).loss.mean()) == float(
+        output.loss.mean()
+    )
+
+
+def test_alone_it_reads_no_text_tower(pretrainer, config, batch):
+    assert towers_of(config, pretrainer).built == ("image",)
+    assert pretrainer.encoded == ("image",)
+    config.objectives.contrastive.weight = 1.0
+    both = nnx.eval_shape(lambda: Pretrainer(config, vocabulary_size=50, compute=Compute()))
+    assert towers_of(config, both).built == ("image", "text")
+
+
+def test_scores_are_mean_log_likelihoods_of_texts(pretrainer, batch):
+    arrays = {"ids": batch["text"][:3], "mask": batch["text_mask"][:3]}
+    encodings = seen(pretrainer, {**batch, TEXTS + "candidates": arrays})
+    writer = pretrainer.objectives["captioning"].writer
+    scores = np.asarray(writer.score(encodings, "candidates"))
+    assert scores.shape == (8, 3)
+    memory = encodings.image_tower().tokens
+    for column in range(3):
+        ids, mask = (jnp.repeat(rows[column : column + 1], 8, axis=0) for rows in arrays.values())
+        likelihoods, real, _ = writer.log_likelihoods(ids, mask, memory)
+        expected = np.where(real, likelihoods, 0).sum(1) / np.asarray(real).sum(1)
+        np.testing.assert_allclose(scores[:, column], expected, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, run_main):
+    flags = (
+        "--config.steps=2",
+        "--config.evaluators.retrieval.every=0",
+        "--config.evaluators.zero_shot.every=0",
+    )
+    tagged = "--config.evaluators.zero_shot.scorer=captioning/writer"
+    done = run_main("--config=configs/coca.py:runlocal", f"--workdir={tmp_path}", *flags, tagged)
+    assert done.returncode == 0, done.stderr
+    model = vlp.load(tmp_path)
+    assert list(model.parts) == ["captioning/writer"]
+    images = [np.full((32, 32, 3), colour, np.uint8) for colour in (0, 120, 250)]
+    texts = model.caption(images)
+    assert len(texts) == 3 and all(isinstance(text, str) for text in texts)
+    assert model.caption(images[1]) == [texts[1]], "an image is captioned alike, alone or with others"
+    scorer = model.scorer("writer")
+    assert scorer.score(np.stack([np.zeros((64, 64, 3), np.uint8)]), ["a cat", "two dogs"]).shape == (1, 2)
+    with pytest.raises(ValueError, match="no part 'painter'; the model has captioning/writer"):
+        model.caption(images, part="painter")
