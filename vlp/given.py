@@ -108,6 +108,7 @@ class FrozenModel:
       name: of its entry in `frozen`.
       graphdef: structure of its towers.
       abstract: shapes and dtypes of its variables, as nested dicts.
+      splits: how its variables want to lie, by path.
       sizes: its widths.
       mean: of pixel values in [0, 1], as it was trained with.
       std: likewise.
@@ -119,6 +120,7 @@ class FrozenModel:
     name: str
     graphdef: nnx.GraphDef[Any]
     abstract: PyTree
+    splits: Mapping[str, tuple[str | None, ...]]
     sizes: FrozenSizes
     mean: tuple[float, ...]
     std: tuple[float, ...]

@@ -42,3 +42,16 @@ class Guided(Objective):
         loss = -(targets * jax.nn.log_softmax(scores)).sum(axis=1)
         width = jnp.float32(self.teacher_width)
         return ObjectiveOutput(Loss(loss.sum(), jnp.float32(len(loss))), {"teacher_width": width})
+
+
+class Imitation(Objective):
+    """Images should lie where a frozen model, which may have no other tower, has them."""
+
+    fields = ("image", "teacher/image")
+
+    def __init__(self, config, *, model, rngs):
+        del config, model, rngs
+
+    def __call__(self, encodings):
+        cosines = (encodings.image() * encodings.frozen("teacher").image()).sum(axis=1)
+        return ObjectiveOutput(Loss(-cosines.sum(), jnp.float32(len(cosines))), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 
@@ -112,38 +113,53 @@ def test_another_teacher_is_refused(run, flags, teacher, tmp_path, capsys):
     assert "frozen.teacher.digest=0123" in capsys.readouterr().err
 
 
-def seen(flags, shape):
-    """What objectives see of the first batch, on a mesh of the given shape."""
+def opened(flags, shape):
+    """The first stage of a run on a mesh of the given shape, which is set by the caller."""
     config = FrozenConfigDict(configuration.resolve(configuration.parse(flags, cli.OPTIONS).config))
     devices = jax.devices()[: int(np.prod(shape))]
     mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
+    return functools.partial(Stage, stages(config)[0], mesh, open_frozen(config)), mesh
+
+
+def first_rows(stage, mesh):
+    """The first batch, on the host and, with what stands beside it, on the devices."""
+    batches = stage.batches(0)
+    batch = next(batches)
+    batches.close()
+    rows = global_batch({name: batch[name] for name in stage.training.fields}, mesh)
+    return batch, {**rows, **stage.beside}
+
+
+def encodings_of(stage, state, rows):
+    training = stage.training
+    pretrainer = nnx.merge(training.pretrainer_graphdef, state.params, state.rest, copy=True)
+    return pretrainer.encodings(rows, key=None, step=jnp.int32(0))
+
+
+def seen(flags, shape):
+    """What objectives see of the first batch, on a mesh of the given shape."""
+    make, mesh = opened(flags, shape)
     with jax.set_mesh(mesh):
-        stage = Stage(stages(config)[0], mesh, open_frozen(config))
-        training = stage.training
-        state = training.initial_state()
-        batches = stage.batches(0)
-        batch = next(batches)
-        batches.close()
+        stage = make()
+        state = stage.training.initial_state()
+        batch, rows = first_rows(stage, mesh)
 
         @jax.jit
-        def see(state, batch):
-            pretrainer = nnx.merge(training.pretrainer_graphdef, state.params, state.rest, copy=True)
-            encodings = pretrainer.encodings(batch, key=None, step=jnp.int32(0))
+        def see(state, rows):
+            encodings = encodings_of(stage, state, rows)
             own = encodings.frozen("teacher")
             found = {"texts": encodings.texts("classes"), "labels": encodings.text_labels("classes")}
             found |= {"classes": encodings.label_texts("classes"), "image": own.image()}
             return found | {"own_texts": own.texts("classes"), "scale": own.logit_scale()}
 
-        rows = {**global_batch({name: batch[name] for name in training.fields}, mesh), **stage.beside}
-        loss, gradients = training.gradient(state, rows)
+        loss, gradients = stage.training.gradient(state, rows)
         found = jax.device_get((see(state, rows), loss[0], gradients))
-        variables = jax.device_get(state.params["model"])
-    return found, batch, variables
+    return found, batch
 
 
 def test_they_are_what_the_models_alone_say_on_any_mesh(flags, teacher):
-    (one, loss, gradients), batch, variables = seen(flags, (1, 1, 1))
-    (eight, loss_of_eight, gradients_of_eight), *_ = seen(flags, (2, 4, 1))
+    (one, loss, gradients), batch = seen(flags, (1, 1, 1))
+    (eight, loss_of_eight, gradients_of_eight), _ = seen(flags, (2, 4, 1))
     alone = vlp.load(teacher)
     texts = ["a office.", "a room with desks", "a drums, music.", "a drum", "sticks on a drum", "a fish."]
     assert batch["teacher/image"].shape == (16, 32, 32, 3) and batch["image"].shape == (16, 64, 64, 3)
@@ -158,7 +174,6 @@ def test_they_are_what_the_models_alone_say_on_any_mesh(flags, teacher):
     assert loss_of_eight == pytest.approx(loss, rel=1e-5)
     for a, b in zip(jax.tree.leaves(gradients), jax.tree.leaves(gradients_of_eight), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4 * max(1.0, np.abs(a).max()))
-    assert "teacher" not in variables
 
 
 def test_a_part_is_loaded_with_the_model_and_scores_for_evaluators(run, teacher, tmp_path, capsys):
@@ -199,3 +214,57 @@ def test_a_part_starts_another_run(run, flags, tmp_path):
     kernels = [tree["decoder"]["linear"]["kernel"] for tree in (there, here)]
     np.testing.assert_allclose(*kernels, atol=1e-20)
     assert np.abs(there["bias"]).max() > 1e-3 > np.abs(here["bias"]).max()  # no part
+
+
+def test_a_model_of_one_tower_reads_in_half_precision_what_it_shares(tmp_path):
+    alone = (
+        "--config.objectives.contrastive.weight=0",
+        "--config.objectives.view_contrast.weight=1",
+        "--config.data.image_views={'strong': {'count': 2}}",
+        "--config.steps=1",
+    )
+    assert main.main([*SMALL, *alone, f"--workdir={tmp_path}"]) == 0
+    imitating = (
+        "--config.objectives.contrastive.weight=0",
+        "--config.objectives.imitation={'kind': 'guided:Imitation', 'weight': 1.0}",
+        f"--config.frozen.teacher={{'checkpoint': '{tmp_path}', 'dtype': 'bfloat16'}}",
+    )
+    make, mesh = opened((*SMALL, *imitating), (1, 1, 1))
+    with jax.set_mesh(mesh):
+        stage = make()
+        state = stage.training.initial_state()
+        batch, rows = first_rows(stage, mesh)
+        see = jax.jit(lambda state, rows: encodings_of(stage, state, rows).frozen("teacher").image())
+        found = jax.device_get(see(state, rows))
+        updated, metrics = stage.training.train_step(state, rows)
+        assert np.isfinite(float(metrics["imitation/loss"]))
+    assert stage.training.fields == ("image",)
+    assert {leaf.dtype for leaf in jax.tree.leaves(stage.beside)} == {jnp.dtype("bfloat16")}
+    assert set(stage.beside) == {"frozen/teacher"} and not any(
+        "text" in name for name in stage.beside["frozen/teacher"]
+    )
+    exact = vlp.load(tmp_path).encode_image_array(batch["image"])
+    assert 1e-5 < np.abs(found - exact).max() < 0.05
+    del updated
+
+
+def test_the_plan_knows_what_stands_beside_a_batch(flags, tmp_path, capsys):
+    assert main.main(["--job=plan", *flags, f"--workdir={tmp_path}"]) == 0
+    assert "beside the batch" in capsys.readouterr().out
+    (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]
+    assert "teacher/image" in plan["compiled"]["fields"] and plan["compiled"]["other_flops"] > 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("--config.data.texts={}", "an active objective needs data.texts.classes, and there is none"),
+        ("--config.frozen={}", "an active objective needs frozen.teacher, and there is none"),
+        ("--config.frozen.teacher={'checkpoint': 'nowhere'}", "frozen.teacher: there is no checkpoint"),
+        ("--config.data.texts.classes={'path': 'nowhere.json'}", "data.texts.classes: "),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_line(flags, tmp_path, capsys, missing, message):
+    assert main.main([*flags, missing, f"--workdir={tmp_path}"]) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.strip().splitlines()) == 1

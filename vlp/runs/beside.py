@@ -25,7 +25,7 @@ from vlp.models.compute import Compute, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
-from vlp.parallel.sharding import on_mesh
+from vlp.parallel.sharding import on_mesh, variable_splits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,6 +187,7 @@ def _frozen_model(
         name=name,
         graphdef=graphdef,
         abstract=abstract,
+        splits=variable_splits(model),
         sizes=FrozenSizes(model.embed_dim, *widths),
         mean=tuple(entry.preprocessing["mean"]),
         std=tuple(entry.preprocessing["std"]),

@@ -164,7 +164,8 @@ def _beside(pretrainer: Pretrainer, given: Given, mesh: Mesh) -> dict[str, PyTre
     arrays = {name: given.texts[name] for name in pretrainer.constants}
     models = {one.name: one.abstract for one in pretrainer.frozen}
     texts = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), arrays)
-    placed = _sharded(models, state_shardings(models, mesh))
+    splits = {f"{one.name}/{path}": split for one in pretrainer.frozen for path, split in one.splits.items()}
+    placed = _sharded(models, state_shardings(models, mesh, splits))
     return {TEXTS + name: one for name, one in texts.items()} | {
         FROZEN + name: one for name, one in placed.items()
     }
