@@ -16,6 +16,7 @@ from vlp.given import FROZEN, FrozenModel, text_arrays
 from vlp.kernels.unit import unit
 from vlp.models.constants import encode_replicated, label_means
 from vlp.models.dual_encoder import DualEncoder, normalise
+from vlp.models.text import SoftTokens
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
 
@@ -117,15 +118,23 @@ class Encodings:
             "text_features", view, lambda: self.model.text_projection(self.text_tower(view).pooled)
         )
 
-    def texts(self, name: str) -> Float[Array, "texts embed_dim"]:
-        """Returns unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device."""
+    def texts(self, name: str, soft: SoftTokens | None = None) -> Float[Array, "texts embed_dim"]:
+        """Returns unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device.
+
+        Args:
+          name: of the entry.
+          soft: vectors in the places of some tokens of each text, such as a learned context; [texts, count, ...]. What
+            is encoded with them is not remembered.
+        """
+        if soft is not None:
+            return unit(self.model.text_projection(self._texts_through(name, _pooled, soft)))
         known = text_arrays(self.batch, name).get("rows")  # where they were encoded before
         return (
             known if known is not None else self._once("texts", name, lambda: unit(self.texts_features(name)))
         )
 
     def texts_features(self, name: str) -> Float[Array, "texts embed_dim"]:
-        """Embeddings of constant texts as projected, of any length."""
+        """Returns embeddings of constant texts as projected, of any length."""
         return self._once(
             "texts_features", name, lambda: self.model.text_projection(self._texts_through(name, _pooled))
         )
@@ -138,19 +147,26 @@ class Encodings:
         """Returns the number of each constant text's label; the texts of a label stand together."""
         return text_arrays(self.batch, name)["label"]
 
-    def label_texts(self, name: str) -> Float[Array, "labels embed_dim"]:
+    def label_texts(self, name: str, soft: SoftTokens | None = None) -> Float[Array, "labels embed_dim"]:
         """Returns a unit row for each label: the mean of its texts' unit rows (CLIP, arXiv 2103.00020, section
         3.1.4)."""
-        first = text_arrays(self.batch, name)["first"]
-        return self._once(
-            "label_texts", name, lambda: label_means(self.texts(name), self.text_labels(name), len(first))
-        )
 
-    def _texts_through(self, name: str, take: Callable[[TowerOutput], T]) -> T:
+        def mean() -> Float[Array, "labels embed_dim"]:
+            first = text_arrays(self.batch, name)["first"]
+            return label_means(self.texts(name, soft), self.text_labels(name), len(first))
+
+        return mean() if soft is not None else self._once("label_texts", name, mean)
+
+    def _texts_through(
+        self, name: str, take: Callable[[TowerOutput], T], soft: SoftTokens | None = None
+    ) -> T:
+        def encode(ids: Array, mask: Array, *own: Array) -> T:
+            return take(
+                self.model.text(ids, mask, soft=SoftTokens(*own)) if own else self.model.text(ids, mask)
+            )
+
         arrays = text_arrays(self.batch, name)
-        return encode_replicated(
-            lambda ids, mask: take(self.model.text(ids, mask)), arrays["ids"], arrays["mask"]
-        )
+        return encode_replicated(encode, arrays["ids"], arrays["mask"], *(soft or ()))
 
     def frozen(self, name: str) -> Encodings:
         """Returns the same batch through the frozen model `name`, an entry of `frozen`: without gradient or randomness.
