@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.fields import (
     HOST_FIELDS,
     IDENTITIES,
@@ -62,12 +63,12 @@ class Catalogue:
         known = [name for names, _ in offers for name in names]
         for name in known:
             if known.count(name) > 1 or name in HOST_FIELDS:
-                raise ValueError(
+                raise UserError(
                     f"data: '{name}' is a batch field of its own: give the view or table of that name another"
                 )
         for name in wanted:
             if name not in known:
-                raise ValueError(_undeliverable(name, known))
+                raise UserError(_undeliverable(name, known))
         return [build() for names, build in offers if set(names) & set(wanted)]
 
     def shapes(self) -> Shapes:
@@ -173,11 +174,11 @@ def _overridden(where: str, entry: Mapping[str, Any], base: Mapping[str, Any]) -
     """The settings of a view, and how many of it there are."""
     for key in entry:
         if key not in {*base, "count"}:
-            raise ValueError(f"{where}: '{key}' is not one of {', '.join(sorted({*base, 'count'}))}")
+            raise UserError(f"{where}: '{key}' is not one of {', '.join(sorted({*base, 'count'}))}")
     settings = {"count": 1, **base, **dict(entry)}
     count = settings.pop("count")
     if count < 1:
-        raise ValueError(f"{where}.count={count} must be at least 1")
+        raise UserError(f"{where}.count={count} must be at least 1")
     return settings, count
 
 

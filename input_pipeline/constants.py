@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from input_pipeline.errors import UserError
 from input_pipeline.labels import labels_of, read_labels
 from input_pipeline.sources import open_named
 from input_pipeline.tokenizers import Tokenizer
@@ -58,7 +59,7 @@ def load_constants(data: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, C
         try:
             loaded[name] = _load(entry, data["sources"], tokenizer)
         except ValueError as error:
-            raise ValueError(f"data.texts.{name}: {error}") from None
+            raise UserError(f"data.texts.{name}: {error}") from None
     return loaded
 
 
@@ -71,7 +72,7 @@ def _load(entry: Mapping[str, Any], sources: Mapping[str, Any], tokenizer: Token
     for number, (name, (own, said)) in enumerate(zip(names, sentences.items(), strict=True)):
         mine = [*(fill(template, name) for template in templates), *said]
         if not mine:
-            raise ValueError(f"label '{own}' has neither a template nor a sentence: set templates=('{{}}',)")
+            raise UserError(f"label '{own}' has neither a template nor a sentence: set templates=('{{}}',)")
         texts += mine
         label += [number] * len(mine)
     ids, mask, truncated = tokenizer.tokens(texts, [entry["prefix_token"]] * len(texts))
@@ -84,15 +85,15 @@ def _labels_of_source(name: str, sources: Mapping[str, Any]) -> dict[str, list[s
     """The labels of a source, sorted; its records are read once."""
     used = [one for one, entry in sources.items() if entry["weight"] > 0]
     if not name and len(used) != 1:
-        raise ValueError(f"set `path` to a file of labels, or `source` to one of {', '.join(sources)}")
+        raise UserError(f"set `path` to a file of labels, or `source` to one of {', '.join(sources)}")
     name = name or used[0]
     if name not in sources:
-        raise ValueError(f"source='{name}' is not in data.sources, which has {', '.join(sources)}")
+        raise UserError(f"source='{name}' is not in data.sources, which has {', '.join(sources)}")
     return {label: [] for label in _some(labels_of(open_named(name, sources[name]), "label"), name)}
 
 
 def _some(labels: Iterable[Iterable[str]], name: str) -> list[str]:
     distinct = sorted({label for own in labels for label in own})
     if not distinct:
-        raise ValueError(f"no record of source '{name}' has a label: name the column in its columns")
+        raise UserError(f"no record of source '{name}' has a label: name the column in its columns")
     return distinct

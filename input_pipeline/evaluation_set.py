@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import UInt8
 
+from input_pipeline.errors import UserError
 from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
@@ -126,11 +127,11 @@ def _refuse_bad(name: str, bad: Mapping[int, BadRecord], total: int, share: floa
     counted = reasons(Counter(entry.reason for entry in bad.values()))
     why = ", ".join(f"{count} {reason}" for reason, count in counted.items())
     if len(bad) == total:
-        raise ValueError(f"evaluation set {name} has no usable record: {why or 'it is empty'}")
+        raise UserError(f"evaluation set {name} has no usable record: {why or 'it is empty'}")
     if len(bad) > share * total:
         first, example = next(iter(bad.items()))
         limit = math.ceil(100 * len(bad) / total) / 100
-        raise ValueError(
+        raise UserError(
             f"{len(bad)} of {total} records of evaluation set {name} cannot be used, more than "
             f"data.max_bad_share={share}: {why}; the first is record {first} ({example.detail}). Look at the data, or "
             f"raise the limit with --config.data.max_bad_share={limit}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from input_pipeline.activity import Note
 from input_pipeline.dice import Dice
+from input_pipeline.errors import UserError
 from input_pipeline.fields import Field
 from input_pipeline.mixture import Address, Mixture
 from input_pipeline.records import BadRecord, Reason
@@ -69,7 +70,7 @@ class Examples:
                 reason, detail = reason or bad.reason, str(bad)
                 # Of the same source, so that mixture weights hold.
                 address = self.mixture.another(address, dice.roll(index, "replacement", attempt))
-        raise ValueError(
+        raise UserError(
             f"source '{address.source}': {_ATTEMPTS} records in a row are unusable, the last one: {detail}"
         )
 

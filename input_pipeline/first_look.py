@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from input_pipeline.dice import Dice
+from input_pipeline.errors import UserError
 from input_pipeline.examples import Examples
 from input_pipeline.fields import TableValue
 from input_pipeline.records import BadRecord, Reason, Record
@@ -50,7 +51,7 @@ def _check_source(name: str, examples: Examples, dice: Dice, tables: Sequence[Ta
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
     (most, _), *_ = Counter(bad.reason for bad in why).most_common()
     first = next(bad.detail for bad in why if bad.reason is most)
-    raise ValueError(
+    raise UserError(
         f"source '{name}': none of {len(why)} records looked at can be used ({reasons}); the first: {first}"
         f"{advice(most, name, _label(examples, name) if most is Reason.NO_CAPTION else '')}"
         + ("; ids there are such as " + " and ".join(table.example for table in tables))
@@ -90,7 +91,7 @@ def _check_fits(table: Table, examples: Examples) -> None:
             if table.place(name, identifier) is not None:
                 return
             looked, last = looked + 1, f"'{identifier}' of source '{name}'"
-    raise ValueError(
+    raise UserError(
         f"data.tables.{table.name} has no value for any of {looked} records looked at, such as {last}; it has some for "
         f"{table.example}: use the table that was made for these sources"
     )

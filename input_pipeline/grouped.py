@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.mixture import Address, Mixture
 from input_pipeline.shuffle import shuffled
 from input_pipeline.tables import hash64
@@ -52,7 +53,7 @@ class Grouped(Mixture):
                 if label:
                     groups.setdefault(label, []).append(Address(name, record))
         if len(groups) < batch:
-            raise ValueError(
+            raise UserError(
                 f"data.sampler: a batch takes {batch} labels, and the records in use have {len(groups)}: use a smaller "
                 "batch_size, a larger data.sampler.each, or data with more labels"
             )

@@ -16,6 +16,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from input_pipeline.errors import UserError
+
 _SAID = re.compile(r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE) = (\{[^}]*\}|True)$", re.MULTILINE)
 
 
@@ -65,7 +67,7 @@ def check_kind(known: Mapping[str, str], name: str, what: str) -> None:
     if name not in known and ":" not in name:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ", nor package.module:Class of a package of yours"
-        raise ValueError(f"{what}='{name}' is not one of {', '.join(known)}{hint}")
+        raise UserError(f"{what}='{name}' is not one of {', '.join(known)}{hint}")
 
 
 def find_kind(known: Mapping[str, str], name: str, what: str) -> Any:
@@ -86,9 +88,9 @@ def find_kind(known: Mapping[str, str], name: str, what: str) -> Any:
     except ModuleNotFoundError as error:
         if not f"{target.partition(':')[0]}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(
+        raise UserError(
             f"{what}='{name}': there is no module '{error.name}' to import: install it, put it beside the config "
             "file, or name its folder in PYTHONPATH"
         ) from error
     except AttributeError as error:
-        raise ValueError(f"{what}='{name}': {error}") from error
+        raise UserError(f"{what}='{name}': {error}") from error

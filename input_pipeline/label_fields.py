@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8, Int32
 
+from input_pipeline.errors import UserError
 from input_pipeline.fields import Batch, Shapes
 from input_pipeline.labels import OF, read_labels
 from input_pipeline.records import Record
@@ -74,7 +75,7 @@ def load_vocabulary(name: str, entry: Mapping[str, Any]) -> Vocabulary:
         verified = read_verified(entry["verified"]) if entry["verified"] else None
         hierarchy = read_hierarchy(entry["hierarchy"]) if entry["hierarchy"] else Hierarchy()
     except ValueError as error:
-        raise ValueError(f"data.labels.{name}: {error}") from None
+        raise UserError(f"data.labels.{name}: {error}") from None
     places = {label: place for place, label in enumerate(labels)}
     return Vocabulary(name, entry["of"], places, entry["most"], verified, hierarchy)
 

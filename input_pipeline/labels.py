@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Record
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import make_record
@@ -63,7 +64,7 @@ def labels_text(counts: Mapping[str, int], of: str, least: int = 1) -> str:
     labels = sorted(label for label, count in counts.items() if count >= least)
     if not labels:
         most = max(counts.values(), default=0)
-        raise ValueError(f"no label of `{of}` has {least} records or more; the most that one has is {most}")
+        raise UserError(f"no label of `{of}` has {least} records or more; the most that one has is {most}")
     content = {"of": of, "labels": labels, "counts": [counts[label] for label in labels]}
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
@@ -88,7 +89,7 @@ def read_labels(path: str, column: str = "") -> dict[str, list[str]]:
     else:
         labels = _from_json(file) if file.suffix == ".json" else _from_lines(file)
     if not labels:
-        raise ValueError(f"{file} holds no label")
+        raise UserError(f"{file} holds no label")
     return labels
 
 
@@ -101,23 +102,23 @@ def _from_json(file: Path) -> dict[str, list[str]]:
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is no JSON: {error}") from None
+        raise UserError(f"{file} is no JSON: {error}") from None
     if isinstance(content, dict) and "labels" in content and set(content) <= _LISTING:
         content = content["labels"]
     if isinstance(content, list) and all(isinstance(label, str) and label for label in content):
         return _distinct(content, file)
     if not isinstance(content, dict):
-        raise ValueError(f"{file} is neither a list of labels nor an object from labels to sentences")
+        raise UserError(f"{file} is neither a list of labels nor an object from labels to sentences")
     for label, own in content.items():
         if not isinstance(own, list) or not all(isinstance(text, str) and text for text in own):
-            raise ValueError(f"{file}: label '{label}' must have a list of texts")
+            raise UserError(f"{file}: label '{label}' must have a list of texts")
     return content
 
 
 def _distinct(labels: Sequence[str], file: Path) -> dict[str, list[str]]:
     counts = Counter(labels)
     if twice := [label for label, count in counts.items() if count > 1]:
-        raise ValueError(
+        raise UserError(
             f"{file}: the label '{twice[0]}' stands there twice: keep one, its place is its number"
         )
     return {label: [] for label in labels}

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
+from input_pipeline.errors import UserError
 from input_pipeline.shuffle import Epochs
 
 _PARTS = 1 << 20  # weights are kept to a millionth of their sum
@@ -53,10 +54,10 @@ class Mixture:
           ValueError: a source without records, or no source.
         """
         if not records:
-            raise ValueError("data.sources has no source with a positive weight")
+            raise UserError("data.sources has no source with a positive weight")
         for name, chosen in records.items():
             if not len(chosen):
-                raise ValueError(f"source '{name}' has no records")
+                raise UserError(f"source '{name}' has no records")
         self.names = tuple(sorted(records))
         self.places = {name: place for place, name in enumerate(self.names)}
         self._records = {name: records[name] for name in self.names}

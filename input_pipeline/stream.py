@@ -17,6 +17,7 @@ from absl import flags
 
 from input_pipeline.activity import Activity
 from input_pipeline.catalogue import Catalogue
+from input_pipeline.errors import UserError
 from input_pipeline.examples import Examples
 from input_pipeline.fields import Batch, TableValue
 from input_pipeline.first_look import check_examples
@@ -116,11 +117,11 @@ class Stream:
           ValueError: the batch does not divide over the hosts.
         """
         if self.batch_size % process_count:
-            raise ValueError(
+            raise UserError(
                 f"batch_size {self.batch_size} does not divide over {process_count} hosts: use a multiple of it"
             )
         if not 0 <= process_index < process_count or start < 0:
-            raise ValueError(f"no batch {start} for process {process_index} of {process_count}")
+            raise UserError(f"no batch {start} for process {process_index} of {process_count}")
         return HostBatches(
             self._examples,
             self._wanted,
@@ -162,7 +163,7 @@ def make_stream(
         out of its range. What concerns one source names it.
     """
     if batch_size < 1 or seed < 0:
-        raise ValueError(f"batch_size {batch_size} must be at least 1 and seed {seed} at least 0")
+        raise UserError(f"batch_size {batch_size} must be at least 1 and seed {seed} at least 0")
     used = {
         name: entry for name, entry in sorted(data["sources"].items()) if _positive(name, entry["weight"])
     }
@@ -176,5 +177,5 @@ def make_stream(
 
 def _positive(name: str, weight: float) -> bool:
     if weight < 0:
-        raise ValueError(f"source '{name}' has weight {weight}: it must be at least 0 (0 leaves it out)")
+        raise UserError(f"source '{name}' has weight {weight}: it must be at least 0 (0 leaves it out)")
     return weight > 0

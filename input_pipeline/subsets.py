@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.labels import labels_of
 from input_pipeline.records import BadRecord
 from input_pipeline.shuffle import shuffled
@@ -43,16 +44,16 @@ def chosen_records(
       ValueError: a fraction out of its range, or no record has one of the ids, or a label.
     """
     if not 0 < fraction <= 1:
-        raise ValueError(f"source '{name}': fraction {fraction} must be above 0 and at most 1")
+        raise UserError(f"source '{name}': fraction {fraction} must be above 0 and at most 1")
     kept: Sequence[int] = range(len(source))
     if keep_ids:
         kept = _with_ids(source, read_ids(keep_ids))
         if not kept:
-            raise ValueError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
+            raise UserError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
     if shots:
         kept = _few_of_each(source, kept, shots, shots_seed)
         if not kept:
-            raise ValueError(f"source '{name}': shots={shots} needs labels, and no record has one")
+            raise UserError(f"source '{name}': shots={shots} needs labels, and no record has one")
     return kept if fraction == 1 or not kept else Share(kept, max(1, round(fraction * len(kept))))
 
 

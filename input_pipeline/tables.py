@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt64
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
@@ -121,14 +122,14 @@ def load_table(name: str, config: Mapping[str, Any]) -> Table:
     where = f"data.tables.{name}"
     unknown = set(config) - {"path", "column", "missing"}
     if unknown:
-        raise ValueError(f"{where}: '{min(unknown)}' is not one of path, column, missing")
+        raise UserError(f"{where}: '{min(unknown)}' is not one of path, column, missing")
     missing, column = config.get("missing") or "skip", config.get("column") or name
     if missing not in ("skip", "fill"):
-        raise ValueError(f"{where}.missing='{missing}' is not one of skip, fill")
+        raise UserError(f"{where}.missing='{missing}' is not one of skip, fill")
     try:
         sources, ids, values = _read(config.get("path", ""), column)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
     keys = [_key(*pair) for pair in zip(sources, ids, strict=True)] if sources else ids
     hashes = np.fromiter(map(hash64, keys), np.uint64, len(keys))
     order = np.argsort(hashes)
@@ -138,7 +139,7 @@ def load_table(name: str, config: Mapping[str, Any]) -> Table:
         row = order[twice[0]]
         of = f" of source '{sources[row]}'" if sources else ""
         advice = "" if sources else ", or say in a column `source` of which entry of data.sources each is"
-        raise ValueError(f"{where}: the id '{ids[row]}'{of} has two values: keep one row an id{advice}")
+        raise UserError(f"{where}: the id '{ids[row]}'{of} has two values: keep one row an id{advice}")
     example = f"'{ids[0]}'" + (f" of source '{sources[0]}'" if sources else "")
     return Table(name, hashes, values[order], missing == "fill", bool(sources), example)
 
@@ -162,10 +163,10 @@ def read_parquet(path: str, *columns: str) -> Any:
             names = pq.read_schema(file).names
             for column in columns:
                 if column not in names:
-                    raise ValueError(f"{file} has no column '{column}'; it has {', '.join(names)}")
+                    raise UserError(f"{file} has no column '{column}'; it has {', '.join(names)}")
             parts.append(pq.read_table(file, columns=list(columns)))
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{file} is not a readable parquet file: {error}") from None
+            raise UserError(f"{file} is not a readable parquet file: {error}") from None
     return pa.concat_tables(parts)
 
 
@@ -181,13 +182,13 @@ def _read(path: str, column: str) -> tuple[list[str], list[str], Shaped[np.ndarr
     names = ["id", column, *(["source"] if any(with_source) and column != "source" else [])]
     table = read_parquet(path, *names).drop_null().combine_chunks()
     if not len(table):
-        raise ValueError(f"there is no row with both 'id' and '{column}'")
+        raise UserError(f"there is no row with both 'id' and '{column}'")
     ids = list(map(plain_name, table.column("id").to_pylist()))
     sources = list(map(plain_name, table.column("source").to_pylist())) if "source" in names else []
     values = _array(table.column(column).chunk(0), column)
     finite = np.isfinite(values).reshape(len(values), -1).all(1)
     if not finite.all():
-        raise ValueError(
+        raise UserError(
             f"column '{column}' has {int((~finite).sum())} rows with NaN or infinity, the first of id "
             f"'{ids[int(np.argmin(finite))]}': leave them out, or make them finite"
         )
@@ -207,13 +208,13 @@ def _array(values: Any, column: str) -> Shaped[np.ndarray, "n ..."]:
     ):
         lengths = pc.unique(pc.list_value_length(values)).to_pylist()
         if len(lengths) != 1:
-            raise ValueError(
+            raise UserError(
                 f"column '{column}' has lists of {min(lengths)} to {max(lengths)} items: make them one length"
             )
         shape, values = (len(values), lengths[0]), values.flatten()
     kind = values.type
     if values.null_count or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        raise ValueError(
+        raise UserError(
             f"column '{column}' holds {kind} with {values.null_count} nulls, not numbers or lists of them"
         )
     array = values.to_numpy(zero_copy_only=False).reshape(shape)
@@ -221,5 +222,5 @@ def _array(values: Any, column: str) -> Shaped[np.ndarray, "n ..."]:
         return array.astype(np.float32)
     limits = np.iinfo(np.int32)
     if array.size and (array.min() < limits.min or array.max() > limits.max):
-        raise ValueError(f"column '{column}' has {array.max()} or {array.min()}, beyond 32-bit integers")
+        raise UserError(f"column '{column}' has {array.max()} or {array.min()}, beyond 32-bit integers")
     return array.astype(np.int32)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int8
 
+from input_pipeline.errors import UserError
 from input_pipeline.sources.paths import find_files
 
 _COLUMNS = {
@@ -130,13 +131,11 @@ def read_verified(path: str) -> dict[str, dict[str, float]]:
         rows = _parquet_rows(file) if file.suffix == ".parquet" else _csv_rows(file)
         for number, (identifier, label, confidence) in enumerate(rows, start=1):
             if not identifier or not label:
-                raise ValueError(f"{file}, row {number} has no {'label' if identifier else 'id'}")
+                raise UserError(f"{file}, row {number} has no {'label' if identifier else 'id'}")
             try:
                 known = float(confidence)
             except ValueError:
-                raise ValueError(
-                    f"{file}, row {number}: the confidence {confidence!r} is no number"
-                ) from None
+                raise UserError(f"{file}, row {number}: the confidence {confidence!r} is no number") from None
             if not math.isnan(known):
                 confidences.setdefault(identifier, {})[label] = known
     return confidences
@@ -158,14 +157,14 @@ def _parquet_rows(file: Path) -> Iterator[list[str]]:
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} is not a readable parquet file: {error}") from None
+        raise UserError(f"{file} is not a readable parquet file: {error}") from None
     names = _columns(file, table.column_names)
     for name in names[:2]:
         kind = table.schema.field(name).type
         if not any(
             is_it(kind) for is_it in (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
         ):
-            raise ValueError(f"{file}: column {name} holds {kind}, where ids and labels are texts")
+            raise UserError(f"{file}: column {name} holds {kind}, where ids and labels are texts")
     for row in zip(*(table.column(name).to_pylist() for name in names), strict=True):
         identifier, label, confidence = ("" if value is None else str(value) for value in row)
         yield [identifier, label, confidence or "nan"]
@@ -175,7 +174,7 @@ def _columns(file: Path, there: Sequence[str]) -> list[str]:
     names = [next((one for one in known if one in there), "") for known in _COLUMNS.values()]
     if "" in names:
         missing = " or ".join(list(_COLUMNS.values())[names.index("")])
-        raise ValueError(f"{file} has no column {missing}; it has {', '.join(there)}")
+        raise UserError(f"{file} has no column {missing}; it has {', '.join(there)}")
     return names
 
 
@@ -189,7 +188,7 @@ def read_hierarchy(path: str) -> Hierarchy:
     try:
         return Hierarchy(json.loads(file.read_text(encoding="utf-8-sig")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{file} is no tree of LabelName and Subcategory: {error!r}") from None
+        raise UserError(f"{file} is no tree of LabelName and Subcategory: {error!r}") from None
 
 
 def read_label_names(path: str) -> dict[str, str]:

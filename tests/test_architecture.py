@@ -43,7 +43,15 @@ LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat"
 # Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.
 FOR_ALL = tuple(
     f"input_pipeline.{leaf}"
-    for leaf in ("whole_files", "kinds", "addresses", "patterns", "verified_labels", "views.class_names")
+    for leaf in (
+        "errors",
+        "whole_files",
+        "kinds",
+        "addresses",
+        "patterns",
+        "verified_labels",
+        "views.class_names",
+    )
 )
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 

@@ -30,6 +30,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from input_pipeline.errors import UserError
 from vlp import configuration
 from vlp.beside import PROGRAM
 from vlp.configuration import ConfigError
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         flags.FLAGS.mark_as_parsed()
         with watched(options.config.distributed, options.workdir), in_one_line():
             return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
-    except ConfigError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

@@ -10,6 +10,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, PyTree, Shaped
 
+from input_pipeline.errors import UserError
+
 Value = TypeVar("Value")
 # In the step's batch: a frozen model's variables, and the arrays of constant texts, under these and their name.
 FROZEN, TEXTS = "frozen/", "texts/"
@@ -41,7 +43,7 @@ class Known(dict[str, Value]):
 
     def __missing__(self, name: str) -> Value:
         there = ", ".join(self) or "none"
-        raise ValueError(
+        raise UserError(
             f"an active objective needs {self._group}.{name}, and there is {there}: add it, as "
             f'--config.{self._group}.{name}="{self._example}"'
         )

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from input_pipeline.errors import UserError
 from vlp.beside import PACKAGE, PROGRAM, ROOT
 
 # Of a survey of self-supervision (arXiv 2408.17059), and what is no training.
@@ -89,7 +90,7 @@ def filled(text: str) -> str:
         flags=re.DOTALL,
     )
     if not blocks:
-        raise ValueError("it has no block from <!-- methods --> or <!-- configs --> to <!-- end -->")
+        raise UserError("it has no block from <!-- methods --> or <!-- configs --> to <!-- end -->")
     return whole
 
 
@@ -112,7 +113,7 @@ def _declared(file: Path, config: str) -> Iterator[Method]:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "METHODS":
             for number, row in enumerate(ast.literal_eval(node.value)):
                 if {*row} - {*_MORE} != {*_FACTS} or row["family"] not in FAMILIES:
-                    raise ValueError(
+                    raise UserError(
                         f"{file}: METHODS[{number}] needs {', '.join(_FACTS)}, family one of {', '.join(FAMILIES)}; "
                         f"{', '.join(_MORE)} are all else that it may have"
                     )

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Float32, PyTree, Shaped, UInt8
 from ml_collections import FrozenConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from input_pipeline.views.image import EvaluationView
 from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, read_description
@@ -86,7 +87,7 @@ class Model:
         """
         for tower in towers:
             if tower not in self._variables:
-                raise ValueError(
+                raise UserError(
                     f"{who} needs a {tower} tower, and the model has none: nothing in the run that trained it read "
                     f"{tower}s"
                 )
@@ -238,9 +239,9 @@ class Model:
         """
         names, prompts = _strings(class_names, "class_names"), _strings(templates, "templates")
         if not names or not prompts:
-            raise ValueError(f"{'templates' if names else 'class_names'} is empty: give one or more")
+            raise UserError(f"{'templates' if names else 'class_names'} is empty: give one or more")
         if bad := [template for template in prompts if "{}" not in template]:
-            raise ValueError(f"the template {bad[0]!r} has no {{}} to put a class name into")
+            raise UserError(f"the template {bad[0]!r} has no {{}} to put a class name into")
         texts = [template.replace("{}", name) for name in names for template in prompts]
         rows = self.encode_text(texts).reshape(len(names), len(prompts), -1).mean(axis=1)
         classes = rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -305,10 +306,10 @@ def _strings(given: Any, what: str) -> list[str]:
     if isinstance(given, str):
         return [given]
     if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray):
-        raise ValueError(f"{what} is {reprlib.repr(given)}: give a string or a list of strings")
+        raise UserError(f"{what} is {reprlib.repr(given)}: give a string or a list of strings")
     rows = list(given)
     if bad := [place for place, text in enumerate(rows) if not isinstance(text, str)]:
-        raise ValueError(
+        raise UserError(
             f"{what}[{bad[0]}] is {reprlib.repr(rows[bad[0]])}, not a string: give a list of strings"
         )
     return rows

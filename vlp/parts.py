@@ -10,6 +10,7 @@ import jax
 from flax import nnx
 from jaxtyping import PyTree
 
+from input_pipeline.errors import UserError
 from vlp.given import Context
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder
@@ -46,7 +47,7 @@ class Parts(Mapping[str, Any]):
         found = [own for own in self._parts if name in (own, own.partition("/")[2])]
         if len(found) != 1:
             there = ", ".join(self._parts) or "none"
-            raise ValueError(
+            raise UserError(
                 f"there {'is no' if not found else 'are several'} part '{name}'; the model has {there}"
             )
         return self._parts[found[0]]

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, PyTree, Shaped, UInt8
 
+from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import TEXTS
 from vlp.models.dual_encoder import DualEncoder
@@ -132,7 +133,7 @@ def writing(
 
 def _require(part: Part, method: str, name: str, what: str) -> None:
     if not callable(getattr(part.module(), method, None)):
-        raise ValueError(f"the part '{name}' has no method {what}")
+        raise UserError(f"the part '{name}' has no method {what}")
 
 
 def _seeing(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from input_pipeline.decode import open_picture
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
 from input_pipeline.tokenizers import Tokenizer
@@ -92,7 +93,7 @@ def stage_seconds(
             shown.append(text)
             pixels.append(square)
     if not used:
-        raise ValueError(f"none of {bad} records can be used: see --job=inspect without --benchmark")
+        raise UserError(f"none of {bad} records can be used: see --job=inspect without --benchmark")
     per_record = {stage: spent[stage] / used for stage in STAGES}
     per_record["tokenise"] = _cpu_seconds(lambda: tokenizer.tokens(shown))[0] / len(shown)
     per_record["batch"] = _cpu_seconds(lambda: np.stack(pixels))[0] / len(shown)

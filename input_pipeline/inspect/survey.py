@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.decode import open_picture
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.fingerprint import Seen, fingerprint
 from input_pipeline.prepare.header import read_header
 from input_pipeline.records import BadRecord, Reason, Record
@@ -78,7 +79,7 @@ def survey(
       ValueError: the source is empty.
     """
     if not chosen:
-        raise ValueError("the source has no records")
+        raise UserError("the source has no records")
     numbers = [chosen[place] for place in spread(len(chosen), records)]
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(lambda number: _look(source, view, tokenizer, number), numbers))

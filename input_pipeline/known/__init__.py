@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from input_pipeline.known import layouts
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
@@ -46,20 +47,20 @@ def known_set(path: str, columns: Mapping[str, str] | None = None) -> Source:
     name, _, split = name.partition(":")
     if not equals or name not in KNOWN:
         hint = "" if name in KNOWN else did_you_mean(name, KNOWN)
-        raise ValueError(
+        raise UserError(
             f"known set '{path}' must be NAME[:SPLIT]=FOLDER with a name of {', '.join(KNOWN)}{hint}"
         )
     if columns:
-        raise ValueError(f"known set '{name}': its columns are known; leave columns={dict(columns)} empty")
+        raise UserError(f"known set '{name}': its columns are known; leave columns={dict(columns)} empty")
     known = KNOWN[name]
     split = split or known.splits[0]
     if split not in known.splits:
-        raise ValueError(f"known set '{name}' has the splits {', '.join(known.splits)}, not '{split}'")
+        raise UserError(f"known set '{name}' has the splits {', '.join(known.splits)}, not '{split}'")
     root = Path(folder).expanduser()
     try:
         return known.open(root, split)
     except layouts.Missing as missing:
-        raise ValueError(
+        raise UserError(
             f"known set '{name}' ({split}) is not in {root}: looked for {missing}. Get it from {known.origin}"
         ) from None
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import Caption, Record, clean_text
 from input_pipeline.sources.folder import IMAGES
 from input_pipeline.sources.paths import read_beside
@@ -82,7 +83,7 @@ def _json(file: Path, text: str | None = None, line: int = 0) -> Any:
         return json.loads(file.read_text(encoding="utf-8-sig") if text is None else text)
     except (ValueError, RecursionError) as error:
         place = f", line {line}," if line else ""
-        raise ValueError(f"{file}{place} is no JSON: {error}") from None
+        raise UserError(f"{file}{place} is no JSON: {error}") from None
 
 
 def _of(value: Any, key: str, kind: type[T], where: str) -> T:
@@ -91,7 +92,7 @@ def _of(value: Any, key: str, kind: type[T], where: str) -> T:
         found = (
             f"{type(value).__name__}" if not isinstance(value, Mapping) else f"{value.get(key)!r:.60} there"
         )
-        raise ValueError(f"{where} must have '{key}', a {kind.__name__}: it has {found}")
+        raise UserError(f"{where} must have '{key}', a {kind.__name__}: it has {found}")
     found_value: T = value[key]
     return found_value
 
@@ -159,7 +160,7 @@ def _languages(image: Mapping[str, Any], where: str) -> tuple[Caption, ...]:
     if bad := [
         language for language, texts in by_language.items() if not all(isinstance(one, str) for one in texts)
     ]:
-        raise ValueError(f"{where}, {bad[0]}: 'caption' must hold texts")
+        raise UserError(f"{where}, {bad[0]}: 'caption' must hold texts")
     return tuple(
         Caption(clean_text(text), "sentence", language)
         for language, texts in by_language.items()
@@ -199,7 +200,7 @@ class Cifar:
         rows = [np.fromfile(file, np.uint8) for file in wanted[:-1]]
         for file, own in zip(wanted, rows, strict=False):
             if not len(own) or len(own) % size:
-                raise ValueError(
+                raise UserError(
                     f"{file} has {len(own):,} bytes, no multiple of an image's {size:,}: fetch it again"
                 )
         self._rows = np.concatenate(rows).reshape(-1, size)
@@ -207,7 +208,7 @@ class Cifar:
         self._names = [line.replace("_", " ") for line in wanted[-1].read_text(encoding="utf-8").split()]
         highest = int(self._rows[:, labels - 1].max())
         if highest >= len(self._names):
-            raise ValueError(
+            raise UserError(
                 f"{wanted[-1]} has {len(self._names)} class names, and an image is of class {highest}"
             )
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.convert import Converted, Settings
 from input_pipeline.prepare.fingerprint import BYTES, Seen
 from input_pipeline.prepare.shards import ShardWriter
@@ -73,7 +74,7 @@ def prepare(name: str, entry: Mapping[str, Any], settings: Settings, output: Pat
                     bar.update(len(results))
             run.finish()
         if not run.tally.kept:
-            raise ValueError(
+            raise UserError(
                 f"none of {len(work)} records can be used: {run.tally.losses() or 'there are none'}"
             )
         seconds, now = time.perf_counter() - began, run.position - start

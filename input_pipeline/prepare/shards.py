@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.prepare.fingerprint import BYTES, Fingerprints
 from input_pipeline.whole_files import sync_names
 
@@ -84,7 +85,7 @@ class ShardWriter:
         )  # an interrupted `finish` may have added more
         rows = np.fromfile(file, np.uint8)
         if len(rows) != BYTES * count:
-            raise ValueError(
+            raise UserError(
                 f"{file} has {len(rows)} bytes for {count} records, not {BYTES} each: remove {self.folder}"
             )
         return rows.reshape(count, BYTES)
@@ -128,7 +129,7 @@ class ShardWriter:
         if not self.lines:
             others = [file.name for file in self.folder.iterdir() if file.suffix == ".array_record"]
             if others:
-                raise ValueError(
+                raise UserError(
                     f"{self.folder} holds shards of another origin, such as {others[0]}: use a new folder"
                 )
             self._add_line({"conversion": conversion})
@@ -136,7 +137,7 @@ class ShardWriter:
         changed = [key for key in conversion if conversion[key] != there.get(key)]
         if changed:
             key = changed[0]
-            raise ValueError(
+            raise UserError(
                 f"{self.folder} holds a conversion with {key}={there.get(key)!r}, not {conversion[key]!r}: "
                 "use a new folder, or the same settings to go on"
             )
@@ -146,7 +147,7 @@ class ShardWriter:
             path = self.folder / line["file"]
             size = path.stat().st_size if path.exists() else 0
             if size != line["bytes"]:
-                raise ValueError(
+                raise UserError(
                     f"{path} has {size} bytes, its manifest says {line['bytes']}: remove {self.folder}"
                 )
 
@@ -164,7 +165,7 @@ def _lock(path: Path) -> Any:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise ValueError(f"another process is writing into {path.parent}: wait for it or stop it") from None
+        raise UserError(f"another process is writing into {path.parent}: wait for it or stop it") from None
     file.seek(0)
     return file
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from input_pipeline.errors import UserError
 from input_pipeline.kinds import find_kind, sources
 from input_pipeline.records import Record
 from input_pipeline.sources.columns import did_you_mean
@@ -46,7 +47,7 @@ def open_source(config: Mapping[str, Any]) -> Source:
     """
     for key in config:
         if key not in KEYS:
-            raise ValueError(f"source key '{key}' is not one of {', '.join(KEYS)}{did_you_mean(key, KEYS)}")
+            raise UserError(f"source key '{key}' is not one of {', '.join(KEYS)}{did_you_mean(key, KEYS)}")
     name, path = config.get("format", ""), config["path"]
     if not name:
         from input_pipeline.sources.guess import guess
@@ -56,7 +57,7 @@ def open_source(config: Mapping[str, Any]) -> Source:
     options: dict[str, Any] = {}
     if folder := config.get("image_folder", ""):
         if name not in WITH_IMAGE_FILES and name in sources():
-            raise ValueError(f"image_folder is of {', '.join(WITH_IMAGE_FILES)}, not of format '{name}'")
+            raise UserError(f"image_folder is of {', '.join(WITH_IMAGE_FILES)}, not of format '{name}'")
         options["image_folder"] = folder
     opened: Source = source_class(path, dict(config.get("columns", {})), **options)
     return opened
@@ -67,4 +68,4 @@ def open_named(name: str, config: Mapping[str, Any]) -> Source:
     try:
         return open_source(config)
     except ValueError as error:
-        raise ValueError(f"source '{name}': {error}") from None
+        raise UserError(f"source '{name}': {error}") from None

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record, decode_text
 from input_pipeline.sources.columns import (
     EXTRA,
@@ -142,7 +143,7 @@ def _encode_extra(name: str, value: Any) -> dict[str, Values]:
     several = isinstance(value, list | tuple)
     numbers = list(value) if several else [value]
     if {type(number) for number in numbers} not in ({int}, {float}, {str}, set()):
-        raise ValueError(
+        raise UserError(
             f"extra '{name}' is {value!r}: only integers, floats, texts and lists of one of them can be kept"
         )
     kept = [_utf8(number) if isinstance(number, str) else number for number in numbers]
@@ -156,7 +157,7 @@ def _reader(file: FileVersion) -> Any:
     options = "readahead_buffer_size:0,max_parallelism:0"
     reader = ArrayRecordReader(file.path, options, file_reader_buffer_size=1 << 15)
     if not reader.ok():
-        raise ValueError(
+        raise UserError(
             f"{file.path} is no readable array_record file: it is damaged, cut off or another format"
         )
     return reader

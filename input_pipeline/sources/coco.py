@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_text
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files, find_folder, find_path, read_beside
@@ -36,7 +37,7 @@ class CocoSource:
           ValueError: no such file, several, none of COCO's form, or its first image is nowhere.
         """
         if unknown := set(columns or {}) - {"language"}:
-            raise ValueError(f"the columns of format 'coco' are known: leave '{min(unknown)}' out")
+            raise UserError(f"the columns of format 'coco' are known: leave '{min(unknown)}' out")
         file = annotation_file(path)
         images, captions = _content(file)
         self._images = images
@@ -74,7 +75,7 @@ def annotation_file(path: str) -> Path:
     files = [*sorted(place.glob(NAMES)), *sorted(place.glob(f"annotations/{NAMES}"))]
     if len(files) != 1:
         found = f"{len(files)} of them: name one of {', '.join(map(str, files))}" if files else "none"
-        raise ValueError(
+        raise UserError(
             f"{place} is to have one {NAMES}, in it or in its folder 'annotations'; there is {found}"
         )
     return files[0]
@@ -102,12 +103,12 @@ def _content(file: Path) -> tuple[list[dict[str, Any]], dict[Any, list[str]]]:
             if not plain_name(image["file_name"]) or "id" not in image:
                 raise KeyError("file_name")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
+        raise UserError(
             f"{file} is none of COCO's caption files, which have images (id, file_name) and annotations (image_id, "
             f"caption): {type(error).__name__}: {str(error)[:200]}"
         ) from None
     if not images or not captions:
-        raise ValueError(f"{file} has {len(images)} images and captions of {len(captions)}: it says nothing")
+        raise UserError(f"{file} has {len(images)} images and captions of {len(captions)}: it says nothing")
     return images, captions
 
 
@@ -122,7 +123,7 @@ def _images_of(file: Path, image: Mapping[str, Any]) -> Path:
         except BadRecord as bad:
             if bad.reason is not Reason.MISSING_IMAGE:
                 return folder
-    raise ValueError(
+    raise UserError(
         f"{file} names {image['file_name']}, which is in none of {', '.join(map(str, tried))}: say where the images "
         "are by the source's image_folder"
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Caption, Record, clean_text, decode_text
 
 EXTRA = "extras/"  # before the names of such fields
@@ -52,7 +53,7 @@ def resolve_columns(columns: Mapping[str, str], defaults: Columns) -> Columns:
     known = [field.name for field in fields(Columns)]
     for name in columns:
         if name not in known:
-            raise ValueError(f"columns: '{name}' is not one of {', '.join(known)}{did_you_mean(name, known)}")
+            raise UserError(f"columns: '{name}' is not one of {', '.join(known)}{did_you_mean(name, known)}")
     values = {field: getattr(defaults, field) for field in known} | dict(columns)
     for named, other in (("image_path", "image"), ("image", "image_path")):
         if columns.get(named) and other not in columns:
@@ -142,7 +143,7 @@ def check_columns(
             return
     if wanted and seen:
         field = min(wanted)
-        raise ValueError(
+        raise UserError(
             f"{where} has no '{name_of(columns, field)}' for {field}; it has {', '.join(seen)}. "
             f"Name the right one in the source's columns, such as columns={{'{field}': '...'}}"
         )
@@ -172,7 +173,7 @@ def _check_captions(where: str, sample: Mapping[str, Any], columns: Columns) -> 
             return
         if not holds_nothing(value) and not any(other.startswith(f"{name}/") for other in names):
             keys = list(_keys(items[0]))
-            raise ValueError(
+            raise UserError(
                 f"{where}: '{name}' for captions holds groups with {', '.join(keys)}, not texts: say which is the "
                 f"text, such as columns={{'captions': '{name}/{keys[0]}'}}"
             )

@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from input_pipeline.errors import UserError
 from input_pipeline.sources.cache import Index
 from input_pipeline.sources.rows import Encoding, array, encoding_of, raw_lines
 from input_pipeline.sources.shards import OPEN_FILES, FileVersion
@@ -58,7 +59,7 @@ def dialect_of(file: FileVersion) -> Dialect:
     lines = _Lines(raw_lines(file, encoding))
     first = next((line for line in lines if encoding.text(line[1]).strip()), None)
     if first is None:
-        raise ValueError(f"{file.path} is empty: the first row names the columns")
+        raise UserError(f"{file.path} is empty: the first row names the columns")
     separator = _separator(encoding.text(first[1]), "\t" if file.path.lower().endswith(".tsv") else ",")
     unnamed = Dialect(separator, (), encoding)
     _, row = _row(first, lines, unnamed)
@@ -89,7 +90,7 @@ def csv_fields(file: FileVersion, row: bytes) -> dict[str, str]:
     separator, header, encoding = dialect_of(file)
     fields = _fields(encoding.text(row), separator, strict=False)
     if len(fields) != len(header):
-        raise ValueError(
+        raise UserError(
             f"{len(fields)} fields under {len(header)} names: a field with {separator!r} in it must be in quotes"
         )
     return dict(zip(header, fields, strict=True))

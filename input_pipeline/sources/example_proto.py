@@ -10,6 +10,8 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
+
 Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
 # message -> (field, number, type, message of the field); of tensorflow/core/example/{example,feature}.proto.
@@ -54,7 +56,7 @@ def decode_example(data: bytes) -> Iterator[tuple[str, Values]]:
     try:
         example = _example_class().FromString(data)
     except DecodeError as error:
-        raise ValueError(f"{len(data)} bytes are no tf.train.Example: {error}") from None
+        raise UserError(f"{len(data)} bytes are no tf.train.Example: {error}") from None
     for entry in example.features.feature:
         feature = entry.value
         values = feature.bytes_list.value or feature.int64_list.value or feature.float_list.value

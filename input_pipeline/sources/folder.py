@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import table
 from input_pipeline.sources.columns import (
@@ -101,7 +102,7 @@ class FolderSource:
         check_one_split(self._folder, _folders_with_images(self._folder))
         self._entries = list(_entries(self._folder))
         if not self._entries:
-            raise ValueError(f"{self._folder} has no images in it: they end in {', '.join(sorted(IMAGES))}")
+            raise UserError(f"{self._folder} has no images in it: they end in {', '.join(sorted(IMAGES))}")
         check_columns(
             path, lambda index: self._sample(self._entries[index]), len(self), self._columns, columns or {}
         )

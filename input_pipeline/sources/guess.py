@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.addresses import file_name, is_address, redacted
+from input_pipeline.errors import UserError
 from input_pipeline.kinds import suffixes
 from input_pipeline.sources.coco import NAMES, is_coco
 from input_pipeline.sources.csv_rows import dialect_of
@@ -39,7 +40,7 @@ def guess(path: str) -> Guess:
         FileVersion.of(place)  # refuses what is no regular file
         if has_suffix(place.name, (".json",)):
             return Guess("coco" if is_coco(place) else "jsonl", path)
-        raise ValueError(_unknown(str(place)))
+        raise UserError(_unknown(str(place)))
     if place is None and (found := _of_parent(path)):
         return found
     return _of_folder(find_folder(path), path)
@@ -76,7 +77,7 @@ def _of_folder(folder: Path, path: str) -> Guess:
         return Guess(form, str(Path(path) / "data"))
     if pictures:
         return Guess("folder", path)
-    raise ValueError(_unknown(str(folder)))
+    raise UserError(_unknown(str(folder)))
 
 
 def _of_files(folder: Path, pictures: bool = False, one_split: bool = True) -> str:
@@ -128,13 +129,13 @@ def _has_pictures(folder: Path) -> bool:
 def _refuse_what_others_keep(folder: Path, path: str) -> None:
     """Folders that hold a data set in a form that is not read from here."""
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-        raise ValueError(
+        raise UserError(
             f"{folder} was written by Hugging Face's save_to_disk, as Arrow files: write its splits as Parquet, with "
             f"datasets.load_from_disk('{path}')['train'].to_parquet('train.parquet') (without ['train'] if it has no "
             "splits), and name that file"
         )
     if (folder / "dataset_info.json").is_file() and not list(folder.glob("*.arrow")):
-        raise ValueError(f"{folder} is a TFDS data set: name one of its splits, such as {path}/train")
+        raise UserError(f"{folder} is a TFDS data set: name one of its splits, such as {path}/train")
 
 
 def _format_of_address(address: str) -> str:
@@ -143,7 +144,7 @@ def _format_of_address(address: str) -> str:
         return form
     shown, scheme = redacted(address), address.partition("://")[0].lower()
     if scheme in ("http", "https"):
-        raise ValueError(
+        raise UserError(
             f"{shown} names no file of a known kind ({', '.join(suffixes())}), and a folder cannot be listed over "
             f"{scheme}: name its files, with a range such as {shown.rstrip('/')}/{{00000..00099}}.tar, or the format"
         )
@@ -154,7 +155,7 @@ def _format_of_address(address: str) -> str:
         if found := [name for name in names if has_suffix(name, (suffix,))]:
             check_one_split(Path(shown), found, suffix)
             return form
-    raise ValueError(_unknown(shown))
+    raise UserError(_unknown(shown))
 
 
 def _unknown(where: str) -> str:

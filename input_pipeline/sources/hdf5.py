@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
     Columns,
@@ -77,12 +78,12 @@ class Hdf5Source:
         file = _opened(version)
         lengths = {name: len(file[name]) for name in self._there(file)}
         if not lengths:
-            raise ValueError(
+            raise UserError(
                 f"{version.path} has none of {', '.join(self._names)}; it has {', '.join(file)}: name its datasets in "
                 "the source's columns, such as columns={'image': '...'}"
             )
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"the datasets of {version.path} have other lengths: {lengths}")
+            raise UserError(f"the datasets of {version.path} have other lengths: {lengths}")
         return next(iter(lengths.values()))
 
 
@@ -106,8 +107,8 @@ def _opened(version: FileVersion) -> Any:
     try:
         import h5py
     except ModuleNotFoundError as error:
-        raise ValueError(f"{version.path} is HDF5, which needs a package: pip install h5py") from error
+        raise UserError(f"{version.path} is HDF5, which needs a package: pip install h5py") from error
     try:
         return h5py.File(version.path, "r")
     except OSError as error:
-        raise ValueError(f"{version.path} is no readable HDF5 file: {error}") from None
+        raise UserError(f"{version.path} is no readable HDF5 file: {error}") from None

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
     Columns,
@@ -102,7 +103,7 @@ class ParquetSource:
                 schema = footer.schema_arrow
                 rows = [footer.metadata.row_group(group).num_rows for group in range(footer.num_row_groups)]
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{path} is not a readable parquet file: {error}") from None
+            raise UserError(f"{path} is not a readable parquet file: {error}") from None
         columns = file_columns(path, schema, self._columns, self._named)
         read = top_names(columns, schema)
         ends = list(accumulate(rows))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from input_pipeline.errors import UserError
 from input_pipeline.sources.columns import EXTRA, Columns, alternatives, name_of, was_named
 
 # Of a record of which a file says one of these, something can be learned or measured.
@@ -38,9 +39,9 @@ def file_columns(file: Path, schema: pa.Schema, columns: Columns, named: frozens
     image = "image" if columns.image else "image_path"
     for field in found:
         if not found[field] and (was_named(field, named) or field == image):
-            raise ValueError(problems.get(field) or _lacks(file, schema, field, name_of(columns, field)))
+            raise UserError(problems.get(field) or _lacks(file, schema, field, name_of(columns, field)))
     if columns.captions and not any(found.get(field) for field in _SAYING):
-        raise ValueError(problems.get("captions") or _lacks(file, schema, "captions", columns.captions))
+        raise UserError(problems.get("captions") or _lacks(file, schema, "captions", columns.captions))
     extras = ",".join(filter(None, (found.pop(field) for field in list(found) if field.startswith(EXTRA))))
     return replace(columns, **found, extras=extras)
 
@@ -82,7 +83,7 @@ def _type_at(file: Path, schema: pa.Schema, name: str) -> pa.DataType | None:
     """The type of a column, or of what lies at a path of keys, as a list where there are several of it."""
     outer, *inner = [name] if name in schema.names else name.split("/")
     if schema.names.count(outer) > 1:
-        raise ValueError(
+        raise UserError(
             f"{file} has {schema.names.count(outer)} columns '{outer}': give each a name of its own"
         )
     if outer not in schema.names:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from input_pipeline.addresses import is_address
+from input_pipeline.errors import UserError
 from input_pipeline.patterns import matches
 from input_pipeline.records import BadRecord, Reason
 
@@ -37,10 +38,10 @@ def find_files(path: str, *suffixes: str) -> tuple[Path, ...]:
       ValueError: there is nothing at the path, it is no regular file, or a folder holds several splits.
     """
     if not path:
-        raise ValueError("a data source has an empty path: give it a file, a folder or a pattern")
+        raise UserError("a data source has an empty path: give it a file, a folder or a pattern")
     files = tuple(file for part in _ranges(path) for file in _find(part, suffixes))
     if not files:
-        raise ValueError(f"the range in {path} is empty")
+        raise UserError(f"the range in {path} is empty")
     return files
 
 
@@ -53,7 +54,7 @@ def find_folder(path: str) -> Path:
     for place in _places(path):
         if path and place.is_dir():
             return place
-    raise ValueError(f"there is no folder at {_tried(path)}")
+    raise UserError(f"there is no folder at {_tried(path)}")
 
 
 def find_path(path: str) -> Path | None:
@@ -71,7 +72,7 @@ def _find(path: str, suffixes: Sequence[str]) -> tuple[Path, ...]:
         if files:
             return files
     names = " or ".join(f"*{suffix}" for suffix in suffixes)
-    raise ValueError(f"there is no file, folder with {names} files or pattern match at {_tried(path)}")
+    raise UserError(f"there is no file, folder with {names} files or pattern match at {_tried(path)}")
 
 
 def _places(path: str) -> Iterator[Path]:
@@ -79,7 +80,7 @@ def _places(path: str) -> Iterator[Path]:
     try:
         asked = Path(path).expanduser()
     except RuntimeError as error:  # a home folder of nobody
-        raise ValueError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {error}") from None
     yield from (root / asked for root in _roots())
 
 
@@ -100,7 +101,7 @@ def _matches(path: Path, suffixes: Sequence[str]) -> tuple[Path, ...]:
         return files
     if path.exists():
         if not path.is_file():  # a pipe or a device would block or never end
-            raise ValueError(
+            raise UserError(
                 f"{path} is no regular file but a pipe, a socket or a device: copy it into a file"
             )
         return (path,)
@@ -143,7 +144,7 @@ def check_one_split(where: Path, names: Sequence[str], suffix: str = "") -> None
     counts = Counter(filter(None, map(split_of, names)))
     if len(counts) > 1:
         found = " and ".join(f"{split} ({count})" for split, count in sorted(counts.items()))
-        raise ValueError(
+        raise UserError(
             f"{where} holds several splits, {found}: name one as {where / min(counts)}, or all of them as "
             f"{where}/*{suffix}"
         )

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import decode_text
 from input_pipeline.sources.cache import Index
 from input_pipeline.sources.shards import FileVersion
@@ -101,9 +102,9 @@ def json_elements(file: FileVersion) -> Index:
     try:
         places = list(_elements(text))
     except RecursionError:
-        raise ValueError(f"{file.path}: the JSON is nested too deeply") from None
+        raise UserError(f"{file.path}: the JSON is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{file.path} is no JSON array of objects: {error}") from None
+        raise UserError(f"{file.path} is no JSON array of objects: {error}") from None
     mark, width = encoding.mark, encoding.width
     return array([(mark + width * first, mark + width * end, line) for first, end, line in places])
 
@@ -161,12 +162,12 @@ def _elements(text: str) -> Iterator[tuple[int, int, int]]:
             if text[position : position + 1] == ",":
                 position = _content(text, position + 1)
             elif text[position : position + 1] != "]":
-                raise ValueError(f"it breaks off or goes wrong at byte {position}")
+                raise UserError(f"it breaks off or goes wrong at byte {position}")
         end = position + 1
     else:
-        raise ValueError(f"it starts with {text[start : start + 20]!r}")
+        raise UserError(f"it starts with {text[start : start + 20]!r}")
     if _content(text, end) != len(text):
-        raise ValueError(f"something follows its end at byte {end}")
+        raise UserError(f"something follows its end at byte {end}")
 
 
 def _content(text: str, position: int) -> int:

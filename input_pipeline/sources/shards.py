@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason
 
 # How many files each format keeps open in a process: a quarter of what the system allows.
@@ -31,7 +32,7 @@ class FileVersion(NamedTuple):
     def of(cls, path: Path) -> FileVersion:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device would block or never end
-            raise ValueError(f"{path} is no regular file")
+            raise UserError(f"{path} is no regular file")
         return cls(str(path.absolute()), status.st_size, status.st_mtime_ns)
 
     def check(self, status: os.stat_result | None = None) -> None:
@@ -72,7 +73,7 @@ def examine(files: Sequence[Path], count: Callable[[FileVersion], int]) -> Found
         found = list(pool.map(attempt, files))
     refused = [result for _, result in found if isinstance(result, str)]
     if len(refused) == len(found):
-        raise ValueError(refused[0])
+        raise UserError(refused[0])
     if refused:
         logging.getLogger(__name__).warning(
             "%d of %d files cannot be read and count as one bad record each; the first: %s",

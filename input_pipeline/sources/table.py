@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from input_pipeline.addresses import is_address, redacted
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import rows
 from input_pipeline.sources.cache import Index, cached_index
@@ -66,7 +67,7 @@ class _Table(abc.ABC):
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
         if is_address(path):
-            raise ValueError(
+            raise UserError(
                 f"{redacted(path)} names images that lie beside it, which are not fetched one by one: "
                 "copy the folder here, or pack it into shards"
             )
@@ -128,7 +129,7 @@ class JsonlSource(_Table):
     def _parse(self, file: FileVersion, row: bytes) -> dict[str, Any]:
         value = json.loads(row)  # of a key that comes twice, the last value counts
         if not isinstance(value, dict):
-            raise ValueError(f"{str(value)[:40]} is no object")
+            raise UserError(f"{str(value)[:40]} is no object")
         return value
 
 
@@ -142,7 +143,7 @@ class CsvSource(_Table):
         for _, names in alternatives(self._columns):
             for name in names:
                 if header.count(name) > 1:
-                    raise ValueError(
+                    raise UserError(
                         f"{file.path} has {header.count(name)} columns '{name}': give each a name of its own"
                     )
         return cached_index("csv rows 2", 3, file, csv_rows)

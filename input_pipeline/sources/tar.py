@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from input_pipeline.errors import UserError
+
 BLOCK = 512
 Read = Callable[[int, int], bytes]  # (offset, length) -> at most that many bytes
 
@@ -104,7 +106,7 @@ def _number(field: bytes) -> int:
         return int.from_bytes(field[1:], "big")
     number = int(field.strip(b" \0") or b"0", 8)
     if number < 0:
-        raise ValueError(f"a size of {number}")
+        raise UserError(f"a size of {number}")
     return number
 
 

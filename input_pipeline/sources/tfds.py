@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
     Columns,
@@ -51,7 +52,7 @@ class TfdsSource:
         self._columns = resolve_columns(columns or {}, COLUMNS)
         name, slash, split = path.rpartition("/")
         if not slash or not name or not split:
-            raise ValueError(f"tfds path '{path}' must be NAME[:VERSION]/SPLIT or FOLDER/SPLIT")
+            raise UserError(f"tfds path '{path}' must be NAME[:VERSION]/SPLIT or FOLDER/SPLIT")
         self._path = path
         try:
             builder = _builder(name)
@@ -63,7 +64,7 @@ class TfdsSource:
             self._ends = list(itertools.accumulate(taken))
             self._files = [FileVersion.of(Path(part.filename)) for part in parts]
         except Exception as error:  # TFDS has no common kind of error for what may be missing
-            raise ValueError(_advice(path, error)) from None
+            raise UserError(_advice(path, error)) from None
         check_columns(path, self._sample, len(self), self._columns, columns or {})
 
     def _decoders(self, features: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def _builder(name: str) -> Any:
         return tfds.builder_from_directory(folder)
     builder = tfds.builder(name)
     if not Path(builder.data_dir).is_dir():
-        raise ValueError(f"there is nothing at {builder.data_dir}")
+        raise UserError(f"there is nothing at {builder.data_dir}")
     return builder
 
 

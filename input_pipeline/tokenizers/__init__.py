@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.kinds import find_kind, tokenizers
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tokenizers.base import Tokenizer, Tokens
@@ -29,7 +30,7 @@ def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
     tokenizer = _build(kind, path.read_bytes(), config)
     wanted, there = config["vocabulary_size"], tokenizer.vocabulary_size - len(tokenizer.prefix_tokens)
     if wanted not in (0, there):
-        raise ValueError(
+        raise UserError(
             f"tokenizer.vocabulary_size is {wanted}, but {path} has {there} pieces: use 0 to take it from the file"
         )
     return tokenizer
@@ -43,7 +44,7 @@ def tokenizer_from_bytes(data: bytes, spec: Mapping[str, Any]) -> Tokenizer:
     """
     tokenizer = _build(_kind(spec["kind"]), data, spec)
     if tokenizer.spec["sha256"] != spec["sha256"]:
-        raise ValueError(
+        raise UserError(
             f"the tokenizer's sha256 is {tokenizer.spec['sha256']}, but its spec says {spec['sha256']}"
         )
     return tokenizer

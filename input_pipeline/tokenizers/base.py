@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import clean_text
 from input_pipeline.tokenizers.cleaning import cleaner
 from input_pipeline.tokenizers.special import SpecialIds
@@ -75,14 +76,12 @@ class Tokenizer(ABC):
         self.vocabulary_size = model_size + len(self.prefix_tokens)
         self._prefixes = {name: [model_size + i] for i, name in enumerate(self.prefix_tokens)}
         if len(self._prefixes) < len(self.prefix_tokens) or "" in self._prefixes:
-            raise ValueError(
-                f"prefix tokens need distinct names that are not empty, not {self.prefix_tokens}"
-            )
+            raise UserError(f"prefix tokens need distinct names that are not empty, not {self.prefix_tokens}")
         self._prefixes[""] = []
         least = 3 + bool(self.prefix_tokens)
         if self.length < least:
             what = "begin, prefix, one token, end" if self.prefix_tokens else "begin, one token, end"
-            raise ValueError(f"tokenizer length {self.length} leaves no room: at least {least} ({what})")
+            raise UserError(f"tokenizer length {self.length} leaves no room: at least {least} ({what})")
 
     @abstractmethod
     def _load(self) -> int:
@@ -177,7 +176,7 @@ class Tokenizer(ABC):
     def _prefix(self, name: str) -> list[int]:
         if name not in self._prefixes:
             known = ", ".join(self.prefix_tokens) or "none"
-            raise ValueError(f"there is no prefix token '{name}'; tokenizer.prefix_tokens has {known}")
+            raise UserError(f"there is no prefix token '{name}'; tokenizer.prefix_tokens has {known}")
         return self._prefixes[name]
 
     def _enough(self, text: str) -> str:

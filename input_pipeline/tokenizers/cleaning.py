@@ -11,6 +11,8 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
+
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 # ftfy leaves a text alone that is ASCII and has neither an entity nor a control character.
@@ -68,7 +70,7 @@ def cleaner(name: str) -> Callable[[str], str]:
       ValueError: an unknown name, or one that needs ftfy where it is not installed.
     """
     if name not in CLEANERS:
-        raise ValueError(f"tokenizer.clean='{name}' is not one of {', '.join(CLEANERS)}")
+        raise UserError(f"tokenizer.clean='{name}' is not one of {', '.join(CLEANERS)}")
     if name.startswith("ftfy"):
         _ftfy()
     return CLEANERS[name]
@@ -78,7 +80,7 @@ def _ftfy() -> Any:
     try:
         import ftfy
     except ImportError:
-        raise ValueError(
+        raise UserError(
             "this tokenizer was made to read text that ftfy has mended, which is not installed: pip install ftfy"
         ) from None
     return ftfy

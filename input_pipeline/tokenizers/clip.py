@@ -8,6 +8,7 @@ import itertools
 import json
 import unicodedata
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import clean_text
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import SpecialIds
@@ -44,7 +45,7 @@ class ClipTokenizer(Tokenizer):
         try:
             model = models.BPE(ids, merges, end_of_word_suffix="</w>", continuing_subword_prefix="")
         except Exception as error:  # the library raises nothing more precise
-            raise ValueError(f"the merges are no CLIP vocabulary: {error}") from None
+            raise UserError(f"the merges are no CLIP vocabulary: {error}") from None
         self._pipeline = Pipeline(model)
         self._pipeline.pre_tokenizer = pre_tokenizers.Sequence(
             [
@@ -138,7 +139,7 @@ def _merges(data: bytes) -> list[tuple[str, str]]:
         lines = []
     pairs = [tuple(line.split(" ")) for line in lines[:MERGES]]
     if not pairs or any(len(pair) != 2 for pair in pairs):
-        raise ValueError(
+        raise UserError(
             f"these {len(data)} bytes are no CLIP vocabulary: expected bpe_simple_vocab_16e6.txt.gz, merges.txt or "
             "tokenizer.json"
         )

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import Found, named_specials, special_ids
 
@@ -81,7 +82,7 @@ def _library(what: str) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
     except BaseException as error:
-        raise ValueError(f"{what}: {error}") from None
+        raise UserError(f"{what}: {error}") from None
 
 
 def check_vocabulary(vocabulary: Mapping[str, int]) -> None:
@@ -92,13 +93,13 @@ def check_vocabulary(vocabulary: Mapping[str, int]) -> None:
     tokens: dict[int, str] = {}
     for token, place in vocabulary.items():
         if isinstance(place, bool) or not isinstance(place, int) or place < 0:
-            raise ValueError(f"the token {token!r} has the id {place!r}")
+            raise UserError(f"the token {token!r} has the id {place!r}")
         if place in tokens:
-            raise ValueError(f"the tokens {tokens[place]!r} and {token!r} have the same id {place}")
+            raise UserError(f"the tokens {tokens[place]!r} and {token!r} have the same id {place}")
         tokens[place] = token
     highest, most = max(tokens, default=0), _SPARSEST * len(tokens)
     if not tokens or highest > most:
-        raise ValueError(
+        raise UserError(
             f"the vocabulary has {len(tokens)} tokens and ids up to {highest}: up to {most} are read"
         )
 

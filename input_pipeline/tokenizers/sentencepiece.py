@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sentencepiece
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers.base import Tokenizer
 from input_pipeline.tokenizers.special import SpecialIds, named_specials, special_ids
 
@@ -28,7 +29,7 @@ class SentencePieceTokenizer(Tokenizer):
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=self._data)
         except RuntimeError as error:
-            raise ValueError(f"these {len(self._data)} bytes are no SentencePiece model: {error}") from None
+            raise UserError(f"these {len(self._data)} bytes are no SentencePiece model: {error}") from None
         self._processor, count = processor, int(processor.vocab_size())
         self.special = self._specials()
         self._longest_piece = max(LONGEST_PIECE, *map(len, processor.id_to_piece(list(range(count)))))
@@ -40,7 +41,7 @@ class SentencePieceTokenizer(Tokenizer):
             return special_ids(named_specials(self._special_tokens, self._find))
         ids = processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()
         if ids != (PAD, UNKNOWN, BEGIN, END):
-            raise ValueError(
+            raise UserError(
                 f"the model's pad, unk, bos and eos ids are {ids}; they must be 0, 1, 2, 3, or "
                 "tokenizer.special_tokens must name them"
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from input_pipeline.errors import UserError
+
 Found = dict[str, int | None]  # by role; None = none, or not said
 
 
@@ -30,12 +32,12 @@ def named_specials(special_tokens: str, find: Callable[[str], int | None]) -> Fo
     for item in filter(None, (part.strip() for part in special_tokens.split(","))):
         role, equals, token = item.partition("=")
         if role not in SpecialIds._fields or not equals:
-            raise ValueError(
+            raise UserError(
                 f"tokenizer.special_tokens='{special_tokens}': '{item}' is not pad=, begin= or end= and a token"
             )
         named[role] = find(token) if token else None
         if token and named[role] is None:
-            raise ValueError(f"tokenizer.special_tokens: the tokenizer has no token '{token}' for {role}")
+            raise UserError(f"tokenizer.special_tokens: the tokenizer has no token '{token}' for {role}")
     return named
 
 
@@ -48,7 +50,7 @@ def special_ids(found: Found) -> SpecialIds:
     pad, begin, end = (found.get(role) for role in SpecialIds._fields)
     if pad is None or end is None:
         missing = " and ".join(role for role in ("pad", "end") if found.get(role) is None)
-        raise ValueError(
+        raise UserError(
             f"the tokenizer does not say which token is {missing}: name it in tokenizer.special_tokens, "
             "such as 'end=</s>,pad=<pad>'"
         )

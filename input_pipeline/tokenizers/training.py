@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import clean_text
 from input_pipeline.tokenizers.sentencepiece import BEGIN, END, LONGEST_PIECE, PAD, UNKNOWN
 from input_pipeline.whole_files import write_whole
@@ -44,7 +45,7 @@ def train_tokenizer(captions: Iterable[str], vocabulary_size: int, path: str | P
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise ValueError(
+        raise UserError(
             f"no tokenizer of {vocabulary_size} pieces can be trained on these captions: {error}"
         ) from None
     write_whole(Path(path), model.getvalue())

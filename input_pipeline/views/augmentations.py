@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from input_pipeline.errors import UserError
 from input_pipeline.views.rand_augment import RandAugment
 from input_pipeline.views.resize import Square
 
@@ -66,7 +67,7 @@ def active_augmentations(settings: Mapping[str, Any]) -> tuple[Augmentation, ...
 def _share(settings: Mapping[str, Any], name: str) -> float:
     value = settings.get(name, 0.0)
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} {value} is a probability: it must be in [0, 1] (0 = off)")
+        raise UserError(f"{name} {value} is a probability: it must be in [0, 1] (0 = off)")
     return value
 
 
@@ -86,7 +87,7 @@ class ColorJitter:
 
     def __init__(self, strengths: tuple[float, ...]) -> None:
         if len(strengths) != 4 or min(strengths) < 0 or strengths[3] > 0.5:
-            raise ValueError(
+            raise UserError(
                 f"color_jitter {strengths} must be four strengths of at least 0 (brightness, contrast, "
                 "saturation, hue), the hue's at most 0.5"
             )
@@ -109,7 +110,7 @@ class Affine:
 
     def __init__(self, moves: tuple[float, ...]) -> None:
         if len(moves) != 4 or min(moves[:2]) < 0 or moves[1] > 1 or not 0 < moves[2] <= moves[3]:
-            raise ValueError(
+            raise UserError(
                 f"affine {moves} must be (degrees, shift, smallest, largest) with degrees of at least 0, a shift from "
                 "0 to 1 and 0 < smallest <= largest"
             )
@@ -147,7 +148,7 @@ class GaussianBlur:
 
     def __init__(self, sigma: tuple[float, ...]) -> None:
         if len(sigma) != 2 or not 0 < sigma[0] <= sigma[1]:
-            raise ValueError(f"blur_sigma {sigma} must be two numbers (low, high) with 0 < low <= high")
+            raise UserError(f"blur_sigma {sigma} must be two numbers (low, high) with 0 < low <= high")
         self.sigma = sigma
 
     def __call__(self, image: Image.Image, dice: np.random.Generator) -> Image.Image:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TypeAlias
 
+from input_pipeline.errors import UserError
+
 NamingRule: TypeAlias = Callable[[Sequence[str]], list[str]]
 
 
@@ -54,13 +56,13 @@ def naming_rule(name: str) -> NamingRule:
         return functools.partial(_look_up, name, tables[name].read_text(encoding="utf-8"))
     if not name.endswith(".json"):
         known = ", ".join(sorted({*_RULES, *tables}))
-        raise ValueError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
+        raise UserError(f"there is no class naming rule {name!r}: take one of {known}, or a .json file")
     from input_pipeline.sources.paths import find_files  # evaluators that look up none load no source
 
     try:
         file = find_files(name, ".json")[0]
     except ValueError as error:
-        raise ValueError(f"there are no class names at '{name}': {error}") from None
+        raise UserError(f"there are no class names at '{name}': {error}") from None
     return functools.partial(_look_up, name, file.read_text(encoding="utf-8-sig"))
 
 
@@ -80,14 +82,14 @@ def _names(table: str, content: str) -> dict[str, str]:
             return names
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
-    raise ValueError(f'{table} must hold {{"names": {{label: name}}}}, both texts')
+    raise UserError(f'{table} must hold {{"names": {{label: name}}}}, both texts')
 
 
 def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:
     names = _names(table, content)
     numbered = {str(number): name for number, name in enumerate(names.values())}
     if strange := [label for label in labels if label not in names and label not in numbered]:
-        raise ValueError(
+        raise UserError(
             f"label {strange[0]!r} is no class of {table}: its labels are such as {next(iter(names))!r}, or numbers"
         )
     return [names.get(label, numbered.get(label, "")) for label in labels]

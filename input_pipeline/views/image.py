@@ -16,6 +16,7 @@ from PIL import Image
 
 from input_pipeline.addresses import is_address, redacted
 from input_pipeline.decode import Picture, load_image, open_picture, picture_of
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord
 from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
 from input_pipeline.views.peers import PeerView
@@ -33,9 +34,9 @@ class EvaluationView:
         self._peer = PeerView(preprocessing) if preprocessing.get("convention") else None
         self.resolution, self.mode = int(preprocessing["resolution"]), str(preprocessing["resize"])
         if self.mode not in RESIZE_MODES:
-            raise ValueError(f"resize '{self.mode}' is not one of {', '.join(RESIZE_MODES)}")
+            raise UserError(f"resize '{self.mode}' is not one of {', '.join(RESIZE_MODES)}")
         if self.resolution < 1:
-            raise ValueError(f"resolution {self.resolution} must be at least 1")
+            raise UserError(f"resolution {self.resolution} must be at least 1")
 
     def __call__(self, picture: Picture) -> Square:
         """Returns the view of a picture; raises BadRecord if it turns out to be damaged."""
@@ -75,23 +76,23 @@ class EvaluationView:
             image = image if isinstance(image, Image.Image) else _from_array(image)
             return self._peer(image, from_file=False) if self._peer else self(picture_of(image))
         except (BadRecord, OSError, ValueError) as error:
-            raise ValueError(f"image {position} cannot be read: {error}") from None
+            raise UserError(f"image {position} cannot be read: {error}") from None
 
 
 def _read_file(path: str) -> bytes:
     if is_address(path):
-        raise ValueError(f"{redacted(path)} is an address: fetch it first, and give its bytes")
+        raise UserError(f"{redacted(path)} is an address: fetch it first, and give its bytes")
     return Path(path).read_bytes()
 
 
 def _from_array(given: Any) -> Image.Image:
     if not hasattr(given, "shape"):
-        raise ValueError(
+        raise UserError(
             f"{reprlib.repr(given)} is no image: give a PIL image, a uint8 array, a path, bytes or a file"
         )
     array = np.asarray(given)
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)) or array.size == 0:
-        raise ValueError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
+        raise UserError(f"{array.dtype} array {array.shape} is not a uint8 array [h, w, 3] or [h, w]")
     return Image.fromarray(array)
 
 
@@ -114,10 +115,10 @@ class TrainingView:
         EvaluationView({"resolution": self.resolution, "resize": self.mode})
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
-            raise ValueError(f"crop_scale {self.crop_scale} must hold 0 < low <= high <= 1")
+            raise UserError(f"crop_scale {self.crop_scale} must hold 0 < low <= high <= 1")
         low, high = self.crop_ratio
         if not 0 < low <= high:
-            raise ValueError(f"crop_ratio {self.crop_ratio} must hold 0 < low <= high")
+            raise UserError(f"crop_ratio {self.crop_ratio} must hold 0 < low <= high")
 
     @classmethod
     def build(cls, preprocessing: Mapping[str, Any], augmentation: Mapping[str, Any]) -> TrainingView:

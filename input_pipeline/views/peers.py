@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageOps
 
+from input_pipeline.errors import UserError
 from input_pipeline.views.resize import Square
 
 INTERPOLATIONS: Mapping[str, Image.Resampling] = {
@@ -46,17 +47,15 @@ class PeerView:
         self.fill = int(preprocessing.get("fill", 0))
         convention, interpolation = preprocessing["convention"], preprocessing["interpolation"]
         if convention not in CONVENTIONS:
-            raise ValueError(
-                f"preprocessing convention '{convention}' is not one of {', '.join(CONVENTIONS)}"
-            )
+            raise UserError(f"preprocessing convention '{convention}' is not one of {', '.join(CONVENTIONS)}")
         modes, self._view = CONVENTIONS[convention]
         if self.mode not in modes or interpolation not in INTERPOLATIONS:
-            raise ValueError(
+            raise UserError(
                 f"preprocessing '{convention}' has resize {' and '.join(modes)} with {' or '.join(INTERPOLATIONS)} "
                 f"interpolation, not '{self.mode}' with '{interpolation}'"
             )
         if self.shorter_side < self.resolution:
-            raise ValueError(f"shorter_side {self.shorter_side} is below the resolution {self.resolution}")
+            raise UserError(f"shorter_side {self.shorter_side} is below the resolution {self.resolution}")
         self.filter = INTERPOLATIONS[interpolation]
         self.upright_files = convention == "transformers"
 

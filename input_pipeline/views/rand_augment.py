@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from input_pipeline.errors import UserError
+
 LARGEST_MAGNITUDE = 30
 _WHITE = (255, 255, 255)  # as beyond the image everywhere
 Operation = Callable[[Image.Image, float], Image.Image]
@@ -17,7 +19,7 @@ class RandAugment:
 
     def __init__(self, operations: int, magnitude: float) -> None:
         if operations < 0 or not 0 <= magnitude <= LARGEST_MAGNITUDE:
-            raise ValueError(
+            raise UserError(
                 f"rand_augment ({operations}, {magnitude}) must be a number of operations of at least 0 and a "
                 f"magnitude from 0 to {LARGEST_MAGNITUDE}"
             )

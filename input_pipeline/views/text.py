@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.views.class_names import label_name, naming_rule
 from input_pipeline.views.text_sentences import split_sentences
@@ -69,7 +70,7 @@ class TextView:
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
-            raise ValueError(f"caption choice '{self.choice}' is not one of {', '.join(CHOICES)}")
+            raise UserError(f"caption choice '{self.choice}' is not one of {', '.join(CHOICES)}")
         parse_weights(self.kinds)
         if self.language_choice != UNIFORM:
             parse_weights(self.language_choice)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from input_pipeline.sources.paths import find_files
 
 
@@ -22,7 +23,7 @@ def load_templates(templates: Iterable[str]) -> tuple[str, ...]:
         loaded += _read(item) if item.endswith(".json") else [item]
     for template in loaded:
         if "{}" not in template:
-            raise ValueError(f"the template '{template}' has no {{}}, where the label is to stand")
+            raise UserError(f"the template '{template}' has no {{}}, where the label is to stand")
     return tuple(loaded)
 
 
@@ -35,8 +36,8 @@ def _read(path: str) -> list[str]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"templates: {file} is no JSON: {error}") from None
+        raise UserError(f"templates: {file} is no JSON: {error}") from None
     found = content.get("templates") if isinstance(content, dict) else content
     if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
-        raise ValueError(f'templates: {file} holds neither a list of strings nor {{"templates": [...]}}')
+        raise UserError(f'templates: {file} holds neither a list of strings nor {{"templates": [...]}}')
     return found

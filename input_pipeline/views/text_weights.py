@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from input_pipeline.errors import UserError
+
 Item = TypeVar("Item")
 OTHER = "*"  # whatever is not named
 
@@ -28,12 +30,12 @@ def parse_weights(text: str) -> Mapping[str, float]:
         except ValueError:
             weight = math.nan
         if not name or name in weights or not 0 <= weight < math.inf:
-            raise ValueError(
+            raise UserError(
                 f"'{item}' in '{text}' is not a new name with a weight of at least 0, as in title=0.7,sentence=0.3"
             )
         weights[name] = weight
     if weights and not any(weights.values()):
-        raise ValueError(f"'{text}' gives every name weight 0: raise one, or leave it empty")
+        raise UserError(f"'{text}' gives every name weight 0: raise one, or leave it empty")
     return weights
 
 

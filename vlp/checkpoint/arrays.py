@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
+from input_pipeline.errors import UserError
 from vlp.checkpoint.names import ARRAYS, LISTING, MERGED
 
 SAVE_SECONDS = 1200.0  # that writing may take, by a clock that nobody sets
@@ -94,7 +95,7 @@ def _plainly_named(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="vlp-") as beside:
         link = Path(beside) / "checkpoint"
         if _PATTERN & set(str(link)):
-            raise ValueError(
+            raise UserError(
                 f"the folder for temporary files, {beside}, may have none of *?[]\\ in its name: set TMPDIR"
             )
         link.symlink_to(folder.absolute(), target_is_directory=True)
@@ -124,7 +125,7 @@ def load_arrays(folder: Path, abstract: Parts) -> dict[str, PyTree]:
         for difference in _differences(listing[part], _layouts(tree))
     ]
     if differences:
-        raise ValueError(
+        raise UserError(
             f"the checkpoint {folder} does not fit this model and optimizer: {_shortened(differences)}"
         )
     flat = {part: _by_name(tree) for part, tree in abstract.items()}
@@ -153,7 +154,7 @@ def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
             for name, layout in layouts.items()
         }
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / LISTING} names a shape or a type that is none: {error}") from error
+        raise UserError(f"{folder / LISTING} names a shape or a type that is none: {error}") from error
     tree: dict[Any, Any] = {}
     for name, leaf in _load(folder, {part: abstract})[part].items():
         *branches, last = layouts[name]["path"]
@@ -184,7 +185,7 @@ def check_shapes(folder: Path, there: PyTree, wanted: PyTree) -> None:
         {name: {**one, "dtype": ""} for name, one in _layouts(tree).items()} for tree in (there, wanted)
     ]
     if differences := _differences(*shapes):
-        raise ValueError(
+        raise UserError(
             f"the arrays of {folder} are not those of its config's model: {_shortened(differences)}"
         )
 
@@ -212,7 +213,7 @@ def _loaded_by_orbax(
             loaded: dict[str, dict[str, Any]] = ocp.load_checkpointables(folder / ARRAYS, filled)
     except (FileNotFoundError, KeyError, ValueError) as error:  # among them what Orbax raises for absent ones
         words = " ".join(str(error).split())
-        raise ValueError(f"{ARRAYS} of {folder} does not hold what {LISTING} lists: {words[:300]}") from error
+        raise UserError(f"{ARRAYS} of {folder} does not hold what {LISTING} lists: {words[:300]}") from error
     return loaded
 
 
@@ -232,7 +233,7 @@ def _by_name(tree: PyTree) -> dict[str, Any]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     flat = {"/".join(str(key) for key in _keys(path)): leaf for path, leaf in leaves}
     if len(flat) < len(leaves):
-        raise ValueError("two arrays of the state have the same slash-joined path: rename one")
+        raise UserError("two arrays of the state have the same slash-joined path: rename one")
     return flat
 
 
@@ -273,7 +274,7 @@ def _refuse_deleted(flat: dict[str, dict[str, Any]]) -> None:
         if isinstance(leaf, jax.Array) and leaf.is_deleted()
     ]
     if deleted:
-        raise ValueError(
+        raise UserError(
             f"cannot save arrays that were donated to a later step or deleted: {_shortened(deleted)}"
         )
 
@@ -320,9 +321,9 @@ def _read_listing(folder: Path) -> dict[str, dict[str, Layout]]:
             for layout in listing[part].values()
         )
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise ValueError(
+        raise UserError(
             f"{folder / LISTING} lists no arrays of a model and its training: {error!r}"
         ) from error
     if not known:
-        raise ValueError(f"{folder / LISTING} has arrays without path, shape or dtype")
+        raise UserError(f"{folder / LISTING} has arrays without path, shape or dtype")
     return listing

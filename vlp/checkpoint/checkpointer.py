@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 from jaxtyping import PyTree
 
+from input_pipeline.errors import UserError
 from vlp.checkpoint.arrays import files_of, load_arrays, on_host, start_saving, write_listing
 from vlp.checkpoint.description import Description, read_description
 from vlp.checkpoint.folders import (
@@ -47,7 +48,7 @@ class Checkpointer:
           ValueError: nothing would be kept.
         """
         if keep_last < 1:
-            raise ValueError(f"keep_last is {keep_last}: at least 1 checkpoint has to be kept")
+            raise UserError(f"keep_last is {keep_last}: at least 1 checkpoint has to be kept")
         self._directory = Path(directory).absolute()
         self._keep_last, self._keep_every = keep_last, keep_every
         self._primary = jax.process_index() == 0
@@ -79,7 +80,7 @@ class Checkpointer:
         self.wait()
         newest = from_first(max(complete_steps(self._directory), default=-1))
         if step < newest:
-            raise ValueError(
+            raise UserError(
                 f"cannot save step {step}: {self._directory} holds step {newest} already; go on from there, use "
                 "another workdir, or move the later checkpoints away to go back for good"
             )

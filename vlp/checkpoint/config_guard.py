@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.checkpoint.description import shown
 
 _ABSENT = "(absent)"
@@ -41,7 +42,7 @@ def check_same_config(old: Mapping[str, Any], new: Mapping[str, Any], allowed: S
             for path, (before, after) in refused.items()
         ]
         more = [f"and {len(changes) - MOST} more"] if len(changes) > MOST else []
-        raise ValueError(
+        raise UserError(
             f"the workdir holds a run with another config ({'; '.join([*changes[:MOST], *more])}): use another "
             f"--workdir, or allow the change with --allow_config_change={','.join(_branches(list(refused)))}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.addresses import redacted
+from input_pipeline.errors import UserError
 from vlp.checkpoint.names import DESCRIPTION, TOKENIZER
 
 FORMAT_VERSION = 1
@@ -58,16 +59,16 @@ def read_description(folder: Path) -> Description:
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise ValueError(f"{folder} is no checkpoint: it has no {DESCRIPTION}")
+        raise UserError(f"{folder} is no checkpoint: it has no {DESCRIPTION}")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON that can be read: {error}") from error
+        raise UserError(f"{path} is no JSON that can be read: {error}") from error
     version = fields.pop("format_version", None) if isinstance(fields, dict) else None
     if not isinstance(version, int):
-        raise ValueError(f"{path} is no description of a checkpoint: it has no format_version, a number")
+        raise UserError(f"{path} is no description of a checkpoint: it has no format_version, a number")
     if version > FORMAT_VERSION:
-        raise ValueError(
+        raise UserError(
             f"{folder} has checkpoint format {version}, this vlp reads up to {FORMAT_VERSION}: update vlp"
         )
     _check_fields(path, fields)
@@ -86,4 +87,4 @@ def _check_fields(path: Path, fields: Mapping[str, Any]) -> None:
     if not wrong and not isinstance(fields["progress"].get("step"), int):
         wrong = ["progress has no step, a number"]
     if wrong:
-        raise ValueError(f"{path} is no description of a checkpoint: {'; '.join(wrong)}")
+        raise UserError(f"{path} is no description of a checkpoint: {'; '.join(wrong)}")

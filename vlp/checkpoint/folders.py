@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from vlp.checkpoint.manifest import find_damage, sync
 from vlp.checkpoint.names import DESCRIPTION, MANIFEST, step_of
 
@@ -34,7 +35,7 @@ def newest_intact(directory: Path) -> Path | None:
         logging.warning("checkpoint %s is damaged: %s; set aside as %s", folder, damage, aside.name)
     damaged = sorted(path.name for path in directory.glob(f"*{DAMAGED}*"))
     if damaged:
-        raise ValueError(
+        raise UserError(
             f"{directory} holds no intact checkpoint, only {', '.join(damaged)}: restore one from a copy, or start "
             "afresh in another workdir"
         )
@@ -92,14 +93,14 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
     """
     path = Path(path)
     if not path.is_dir():
-        raise ValueError(f"there is no checkpoint or workdir at {path}")
+        raise UserError(f"there is no checkpoint or workdir at {path}")
     if step is None and is_step(path):
         return _intact(path)
     directory = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     steps = complete_steps(directory)
     if step is not None:
         if step not in steps:
-            raise ValueError(f"{directory} has no checkpoint of step {step}; it has {steps or 'none'}")
+            raise UserError(f"{directory} has no checkpoint of step {step}; it has {steps or 'none'}")
         return _intact(directory / str(step))
     for candidate in reversed(steps):
         folder = directory / str(candidate)
@@ -107,7 +108,7 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
         if not damage:
             return folder
         logging.warning("checkpoint %s is passed over: %s", folder, damage)
-    raise ValueError(f"{directory} holds no intact checkpoint")
+    raise UserError(f"{directory} holds no intact checkpoint")
 
 
 def run_of(path: str | Path) -> Path:
@@ -131,5 +132,5 @@ def is_step(path: Path) -> bool:
 def _intact(folder: Path) -> Path:
     damage = find_damage(folder)
     if damage:
-        raise ValueError(f"checkpoint {folder} is damaged: {damage}; take another step")
+        raise UserError(f"checkpoint {folder} is damaged: {damage}; take another step")
     return folder

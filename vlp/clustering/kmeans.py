@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float32, Int, Int32
 
+from input_pipeline.errors import UserError
 from vlp.clustering import state
 from vlp.clustering.initial import INITIAL
 from vlp.clustering.settings import KMeans
@@ -63,14 +64,12 @@ def cluster(
         in the folder of other settings.
     """
     if points.shape[0] < settings.k:
-        raise ValueError(
+        raise UserError(
             f"k={settings.k} centres need as many points, and there are {points.shape[0]}: lower k"
         )
     clusterer = _clusterer(settings, mesh)
     if initial is not None and initial.shape != (settings.k, points.shape[1]):
-        raise ValueError(
-            f"initial centres {initial.shape} are not (k, dim) = {(settings.k, points.shape[1])}"
-        )
+        raise UserError(f"initial centres {initial.shape} are not (k, dim) = {(settings.k, points.shape[1])}")
     asked = {**dataclasses.asdict(settings), "points": list(points.shape)}
     asked.pop("iterations")  # more of them go on from where fewer ended
     found = state.load(folder, asked) if folder else None
@@ -95,7 +94,7 @@ def nearest_centres(
       ValueError: more are asked for than there are.
     """
     if count > len(centres):
-        raise ValueError(f"{count} nearest centres of {len(centres)}: ask for fewer, or for more clusters")
+        raise UserError(f"{count} nearest centres of {len(centres)}: ask for fewer, or for more clusters")
     return _clusterer(settings, mesh, len(centres)).nearest(points, centres, count)
 
 

@@ -16,6 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
+from input_pipeline.errors import UserError
 from vlp.clustering import blocks
 from vlp.models.sharding import BATCH_AXES
 from vlp.parallel.sharding import on_mesh
@@ -111,7 +112,7 @@ class Clusterer:
         norms = np.einsum("kd,kd->k", shifted, shifted, dtype=np.float64)
         objective = sum(map(float, to_host(squares))) - 2 * inner.sum() + counts @ norms
         if not np.isfinite(objective):
-            raise ValueError("the points hold values that are not finite: leave those rows out")
+            raise UserError("the points hold values that are not finite: leave those rows out")
         means = shift + offsets / np.maximum(counts, 1)[:, None]
         return Means(np.where(counts[:, None] > 0, means, centres), counts, float(objective))
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.whole_files import writing_whole
 
 STATE = "kmeans.npz"
@@ -39,10 +40,10 @@ def load(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
             values = {name: file[name] for name in file.files}
         saved = json.loads(str(values.pop("settings")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({error}): remove it to begin anew") from None
+        raise UserError(f"{path} cannot be read ({error}): remove it to begin anew") from None
     for name, value in settings.items():
         if saved.get(name) != value:
-            raise ValueError(
+            raise UserError(
                 f"{path} was begun with {name}={saved.get(name)}, not {value}: remove it to begin anew, or choose "
                 "another output"
             )

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 from input_pipeline.addresses import redacted
+from input_pipeline.errors import UserError
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A mistake in the configuration, or a limit of it that a run has reached: the value, the limit, what to do.
 
     main.py prints it and exits with code 2; it never shows a traceback. Trying again would end in the same.

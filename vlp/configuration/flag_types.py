@@ -10,6 +10,8 @@ from absl import flags
 from ml_collections import config_flags
 from ml_collections.config_flags import tuple_parser
 
+from input_pipeline.errors import UserError
+
 
 class IntegerParser(flags.ArgumentParser):
     """Whole numbers, also as 1e4 or 2.0."""
@@ -21,7 +23,7 @@ class IntegerParser(flags.ArgumentParser):
             number = _float(argument)
             if number.is_integer():
                 return int(number)
-        raise ValueError(f"expected a whole number, not '{argument}'")
+        raise UserError(f"expected a whole number, not '{argument}'")
 
 
 class FloatParser(flags.ArgumentParser):
@@ -31,7 +33,7 @@ class FloatParser(flags.ArgumentParser):
         number = _float(argument)
         if math.isfinite(number):
             return number
-        raise ValueError(f"expected a number, not '{argument}'")
+        raise UserError(f"expected a number, not '{argument}'")
 
 
 class BooleanParser(flags.BooleanParser):
@@ -41,7 +43,7 @@ class BooleanParser(flags.BooleanParser):
         try:
             return super().parse(argument)
         except (TypeError, ValueError):
-            raise ValueError(f"expected true or false, not '{argument}'") from None
+            raise UserError(f"expected true or false, not '{argument}'") from None
 
 
 class TupleParser(tuple_parser.TupleParser):
@@ -77,7 +79,7 @@ def like(value: tuple[Any, ...], default: tuple[Any, ...]) -> tuple[Any, ...]:
         value = tuple(float(item) if type(item) is int else item for item in value)
     for item in value:
         if type(item) is not kind:
-            raise ValueError(f"expected items of type {kind.__name__}, such as {default}, not {item!r}")
+            raise UserError(f"expected items of type {kind.__name__}, such as {default}, not {item!r}")
     return value
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Array, Float32, Shaped
 
+from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_named
 from input_pipeline.views.image import EvaluationView
@@ -149,7 +150,7 @@ def check_same_start(folder: Path, begun_with: Mapping[str, Any]) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     for name, value in begun_with.items():
         if saved.get(name) != value:
-            raise ValueError(
+            raise UserError(
                 f"{folder} holds embeddings of another {name}: remove it or choose another --output"
             )
 
@@ -205,7 +206,7 @@ def require_rows(embeddings: Embeddings) -> Embeddings:
     """
     if not embeddings.shape[0]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in embeddings.skipped.items())
-        raise ValueError(f"no record can be used: {reasons or 'the sources are empty'}")
+        raise UserError(f"no record can be used: {reasons or 'the sources are empty'}")
     return embeddings
 
 
@@ -314,5 +315,5 @@ def _fetched(batch: _Batch, towers: list[Array]) -> Float32[np.ndarray, "n dim"]
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.isfinite(rows).all():
         bad = batch.ids[int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])]
-        raise ValueError(f"the embedding of record '{bad}' is not finite: the checkpoint may have diverged")
+        raise UserError(f"the embedding of record '{bad}' is not finite: the checkpoint may have diverged")
     return rows

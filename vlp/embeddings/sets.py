@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from input_pipeline.errors import UserError
 from vlp.embeddings.store import Embeddings
 
 
@@ -47,7 +48,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
           ValueError: there is none.
         """
         if not (folder / "index.json").exists():
-            raise ValueError(
+            raise UserError(
                 f"{folder} has no index.json, which --job=embed leaves when all shards are there: run it to its end. "
                 "To evaluate a checkpoint on the data that lie there, add --checkpoint=RUN"
             )
@@ -111,7 +112,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
 
     def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
         """Raises ValueError: patches are not there."""
-        raise ValueError(f"{self.folder} holds no patches: evaluate the checkpoint itself, with --checkpoint")
+        raise UserError(f"{self.folder} holds no patches: evaluate the checkpoint itself, with --checkpoint")
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """Returns the rows of captions of these sets.
@@ -122,7 +123,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
         known = {text: row for name in self for text, row in self[name].rows_of_texts.items()}
         missing = next((text for text in texts if prefix or text not in known), None)
         if missing is not None:
-            raise ValueError(
+            raise UserError(
                 f"{self.folder} holds no embedding of the text '{missing}': captions are there with "
                 "--config.embed.feature=both; for prompts evaluate the checkpoint itself, with --checkpoint"
             )

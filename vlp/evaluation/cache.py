@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.protocols import Encoder, Scorer
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class _RememberingScorer:
         if key not in self._known:
             scores = self._model.scorer(self._name).score(images, texts, prefix=prefix)
             if scores.shape != (len(images), len(texts)):
-                raise ValueError(
+                raise UserError(
                     f"the part '{self._name}' returned {scores.shape} for {len(images)} images and {len(texts)} texts"
                 )
             self._known[key] = images, scores
@@ -97,5 +98,5 @@ class _RememberingScorer:
 
 def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:
     if rows.ndim not in (2, 4) or len(rows) != count:
-        raise ValueError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
+        raise UserError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
     return rows

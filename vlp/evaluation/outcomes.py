@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from input_pipeline.errors import UserError
+
 
 def outcomes_to_bytes(outcomes: Mapping[str, Float[np.ndarray, " queries"]]) -> bytes:
     """Returns the file's content, in float32; equal outcomes are equal bytes."""
@@ -30,4 +32,4 @@ def read_outcomes(path: Path) -> dict[str, Float[np.ndarray, " queries"]]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except Exception as error:
-        raise ValueError(f"{path} holds no outcomes of an evaluation: {error}") from error
+        raise UserError(f"{path} holds no outcomes of an evaluation: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.configuration.needs import evaluation_sets
 from vlp.configuration.parts import Part, find_part
 from vlp.evaluation.protocols import EvaluationSet, Evaluator
@@ -48,11 +49,11 @@ def _part(name: str, entry: Mapping[str, Any]) -> Part:
 def _build(name: str, entry: Mapping[str, Any], data: Mapping[str, EvaluationSet]) -> Evaluator:
     where, part = f"evaluators.{name}", _part(name, entry)
     if unknown := sorted(set(entry) - set(part.settings)):
-        raise ValueError(f"{where} has no option {unknown[0]!r}: it takes {', '.join(part.settings)}")
+        raise UserError(f"{where} has no option {unknown[0]!r}: it takes {', '.join(part.settings)}")
     if not entry["sets"]:
-        raise ValueError(f"{where} is on but its sets are empty: name one or more of data.evaluation")
+        raise UserError(f"{where} is on but its sets are empty: name one or more of data.evaluation")
     if missing := [one for one in entry["sets"] if one not in data]:
-        raise ValueError(
+        raise UserError(
             f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}; say which, as "
             f"--config.{where}.sets=\"('{next(iter(data), 'mine')}',)\""
         )

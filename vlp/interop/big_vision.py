@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.interop import mapping
 from vlp.interop.mapping import Entry, Form, Tensors, entry, shape_of
 from vlp.models.sizes import tower_size
@@ -35,13 +36,13 @@ def settings(tensors: Tensors) -> dict[str, Any]:
     """
     needed = ("img/embedding/kernel", "txt/Embed_0/embedding", "txt/pos_embedding", "t")
     if missing := [name for name in needed if name not in tensors]:
-        raise ValueError(f"the .npz holds no SigLIP of big_vision: it has no {', '.join(missing)}")
+        raise UserError(f"the .npz holds no SigLIP of big_vision: it has no {', '.join(missing)}")
     if tensors[needed[0]].ndim != 4:
-        raise ValueError("the .npz is a NaFlex model, of any resolution: only those of a fixed one are read")
+        raise UserError("the .npz is a NaFlex model, of any resolution: only those of a fixed one are read")
     patch_size, _, _, width = shape_of(tensors, "img/embedding/kernel", 4)
     learned = "img/pos_embedding" in tensors
     if not learned:
-        raise ValueError("the .npz has no img/pos_embedding: towers with fixed positions are not read")
+        raise UserError("the .npz has no img/pos_embedding: towers with fixed positions are not read")
     side = math.isqrt(shape_of(tensors, "img/pos_embedding", 3)[1])
     pool = "attention" if "img/MAPHead_0/probe" in tensors else "class" if "img/cls" in tensors else "mean"
     image = {

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import tokenizer_from_bytes
 from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
@@ -44,23 +45,23 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
       ValueError: the format has no such architecture or tokenizer; the message names all that it lacks.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"{output} is not empty: export into another folder")
+        raise UserError(f"{output} is not empty: export into another folder")
     folder = find_checkpoint(checkpoint)
     description = read_description(folder)
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
     arrays = load_model_arrays(folder)
     tree = {**arrays.get("ema", arrays["params"])["model"], **_merged(arrays)}
     if absent := [tower for tower in TOWERS if tower not in tree]:
-        raise ValueError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
+        raise UserError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
     leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
     model = stage_config(ConfigDict(completed(description.config)), description.progress["step"]).model
     _refuse(_our_own(model), form, "models")
     if tokenizer.prefix_tokens:
-        raise ValueError(
+        raise UserError(
             f"no format has prefix tokens, and this model was trained with {tokenizer.prefix_tokens}"
         )
     if model.text.pool == "end" and tokenizer.special.begin == tokenizer.special.end:
-        raise ValueError(
+        raise UserError(
             "other projects read a text at its first end token, and this tokenizer begins texts with it"
         )
     facts = {
@@ -162,7 +163,7 @@ def _our_own(model: ConfigDict) -> list[str]:
 
 def _refuse(problems: list[str], library: str, name: str) -> None:
     if problems:
-        raise ValueError(f"{library}'s {name} cannot be this model: {'; '.join(problems)}")
+        raise UserError(f"{library}'s {name} cannot be this model: {'; '.join(problems)}")
 
 
 def _unless(*conditions: tuple[bool, str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from vlp.interop import fields
 from vlp.interop.mapping import Tensors
 from vlp.interop.tokenizer_files import read_json
@@ -46,33 +47,33 @@ def _of_folder(folder: Path) -> list[Path]:
             return found
         if found:
             names = ", ".join(path.name for path in found)
-            raise ValueError(f"{folder} has several files of weights ({names}): name one with --source")
-    raise ValueError(f"{folder} has no weights: neither .safetensors nor .npz")
+            raise UserError(f"{folder} has several files of weights ({names}): name one with --source")
+    raise UserError(f"{folder} has no weights: neither .safetensors nor .npz")
 
 
 def _shards(index: Path) -> list[Path]:
     """The files that an index names, which are files beside it and nothing else."""
     names = set(map(str, fields.part(read_json(index), "weight_map", f"{index}: ").values()))
     if not names:
-        raise ValueError(f"{index} names no file of weights: it has no weight_map")
+        raise UserError(f"{index} names no file of weights: it has no weight_map")
     for name in sorted(names):
         if Path(name).name != name:
-            raise ValueError(f"{index} names {name}, which is no file of its own folder")
+            raise UserError(f"{index} names {name}, which is no file of its own folder")
         if not (index.parent / name).is_file():
-            raise ValueError(f"{index} names {name}, but {index.parent} has no such file")
+            raise UserError(f"{index} names {name}, but {index.parent} has no such file")
     return [index.parent / name for name in sorted(names)]
 
 
 def _read(file: Path, *, unpickle: bool) -> Tensors:
     if not file.is_file():
-        raise ValueError(f"{file} is no file")
+        raise UserError(f"{file} is no file")
     if file.suffix == ".safetensors":
         return _safetensors(file)
     if file.suffix == ".npz":
         return _archive(file)
     if file.suffix in PICKLES:
         return _pickle(file, unpickle=unpickle)
-    raise ValueError(f"{file}: weights are .safetensors or .npz files")
+    raise UserError(f"{file}: weights are .safetensors or .npz files")
 
 
 def _safetensors(file: Path) -> Tensors:
@@ -84,11 +85,11 @@ def _safetensors(file: Path) -> Tensors:
     try:
         content = deserialize(file.read_bytes())
     except SafetensorError as error:
-        raise ValueError(f"{file} is damaged: {error}") from None
+        raise UserError(f"{file} is damaged: {error}") from None
     tensors = {}
     for name, tensor in content:
         if tensor["dtype"] not in types:
-            raise ValueError(f"{file}: {name} is of type {tensor['dtype']}, which is not read")
+            raise UserError(f"{file}: {name} is of type {tensor['dtype']}, which is not read")
         tensors[name] = np.frombuffer(tensor["data"], types[tensor["dtype"]]).reshape(tensor["shape"])
     return tensors
 
@@ -99,28 +100,28 @@ def _archive(file: Path) -> Tensors:
         with zipfile.ZipFile(file) as listing:
             unpacked = sum(member.file_size for member in listing.infolist())
         if unpacked > LARGEST_RATIO * file.stat().st_size:
-            raise ValueError(f"it unpacks to {unpacked} bytes")
+            raise UserError(f"it unpacks to {unpacked} bytes")
         with np.load(file, allow_pickle=False) as archive:
             tensors = dict(archive)
         other = [
             name for name, x in tensors.items() if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub"
         ]
         if other:
-            raise ValueError(f"{other[0]} is no array of numbers")
+            raise UserError(f"{other[0]} is no array of numbers")
         return tensors
     # What a damaged zip file raises is not said anywhere: among the rest zlib.error, EOFError and NotImplementedError.
     except (Exception, MemoryError) as error:
-        raise ValueError(f"{file} is damaged: {error or type(error).__name__}") from None
+        raise UserError(f"{file} is damaged: {error or type(error).__name__}") from None
 
 
 def _pickle(file: Path, *, unpickle: bool) -> Tensors:
     if not unpickle:
-        raise ValueError(
+        raise UserError(
             f"{file.name} is a pickle, which may run anything when it is read: convert it to safetensors, or insist "
             "with --config.interop.unpickle=True, which reads tensors and nothing else"
         )
     if _is_torchscript(file):
-        raise ValueError(
+        raise UserError(
             f"{file.name} is a TorchScript archive, which is a program: where you trust it, save what "
             f"torch.jit.load('{file.name}').state_dict() gives by safetensors.torch.save_file, and import that"
         )
@@ -128,7 +129,7 @@ def _pickle(file: Path, *, unpickle: bool) -> Tensors:
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not isinstance(content, dict):
-        raise ValueError(f"{file.name} holds a {type(content).__name__} in the place of tensors by name")
+        raise UserError(f"{file.name} holds a {type(content).__name__} in the place of tensors by name")
     return {str(name).removeprefix("module."): _array(file, name, tensor) for name, tensor in content.items()}
 
 
@@ -144,7 +145,7 @@ def _unpickled(file: Path) -> Any:
     try:
         import torch
     except ImportError:
-        raise ValueError(
+        raise UserError(
             f"{file.name} is read by PyTorch, which is not installed: pip install torch"
         ) from None
     try:
@@ -152,7 +153,7 @@ def _unpickled(file: Path) -> Any:
     # Whatever its bytes make the reader stumble over; its own advice is to run the pickle.
     except Exception as error:
         first = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
-        raise ValueError(f"{file.name} cannot be read as tensors alone: {first}") from None
+        raise UserError(f"{file.name} cannot be read as tensors alone: {first}") from None
 
 
 def _array(file: Path, name: Any, tensor: Any) -> Any:
@@ -160,7 +161,7 @@ def _array(file: Path, name: Any, tensor: Any) -> Any:
 
     plain = isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and not tensor.is_quantized
     if not plain or tensor.is_complex():
-        raise ValueError(f"{file.name}: {name} is no plain tensor but a {type(tensor).__name__}")
+        raise UserError(f"{file.name}: {name} is no plain tensor but a {type(tensor).__name__}")
     # NumPy has neither bfloat16 nor eight bits; float32 holds all of them exactly.
     short = tensor.is_floating_point() and tensor.dtype.itemsize < 4
     return (tensor.float() if short else tensor).detach().numpy()
@@ -172,7 +173,7 @@ def _float32(name: str, tensor: Any) -> Any:
         return tensor
     single = tensor.astype(np.float32)
     if tensor.dtype == np.float64 and not np.array_equal(single, tensor, equal_nan=True):
-        raise ValueError(f"{name} is in double precision, which float32 does not hold")
+        raise UserError(f"{name} is in double precision, which float32 does not hold")
     return single
 
 

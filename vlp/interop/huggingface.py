@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping
 from vlp.interop.mapping import Entry, entry
 from vlp.interop.reading import HIGHEST, Reading
@@ -43,7 +44,7 @@ def settings(config: Config) -> dict[str, Any]:
     kind = config.get("model_type")
     if kind not in ("clip", "siglip"):
         fixed = " (a NaFlex model: only SigLIP 2 of fixed resolution is read)" if kind == "siglip2" else ""
-        raise ValueError(f"config.json: model_type={kind!r}{fixed} is not one of 'clip', 'siglip'")
+        raise UserError(f"config.json: model_type={kind!r}{fixed} is not one of 'clip', 'siglip'")
     vision_defaults, text_defaults = (
         (CLIP_VISION, CLIP_TEXT) if kind == "clip" else (SIGLIP_VISION, SIGLIP_TEXT)
     )
@@ -52,7 +53,7 @@ def settings(config: Config) -> dict[str, Any]:
     embed_dim = fields.whole(config.get("projection_dim") or 512, "config.json: projection_dim")
     if vision["num_channels"] != 3 or not vision.get("vision_use_head", True):
         name = "num_channels" if vision["num_channels"] != 3 else "vision_use_head"
-        raise ValueError(f"config.json: vision_config.{name}={vision[name]} is not supported")
+        raise UserError(f"config.json: vision_config.{name}={vision[name]} is not supported")
     image = {
         **_size(vision, "vision_config"),
         "kind": "vit",
@@ -72,7 +73,7 @@ def settings(config: Config) -> dict[str, Any]:
         text.get("projection_size") or text["hidden_size"], "config.json: text_config.projection_size"
     )
     if width != vision["hidden_size"]:
-        raise ValueError(
+        raise UserError(
             f"config.json: text_config.projection_size={width} is not vision_config.hidden_size={vision['hidden_size']}"
         )
     return {"embed_dim": width, "image": image, "text": words, "logit_bias": {"learn": True}}
@@ -106,7 +107,7 @@ def _tower(config: Config, name: str, defaults: Config) -> dict[str, Any]:
 def _size(tower: Config, where: str) -> dict[str, Any]:
     if tower["hidden_act"] not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"config.json: {where}.hidden_act={tower['hidden_act']!r} is not one of {known}")
+        raise UserError(f"config.json: {where}.hidden_act={tower['hidden_act']!r} is not one of {known}")
     return {
         "size": "",
         "width": tower["hidden_size"],

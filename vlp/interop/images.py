@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.interop import fields
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, update_json
 
@@ -40,7 +41,7 @@ def preprocessing_of(folder: Path, family: str, *, resolution: int | None = None
       ValueError: a file is missing, or says something that no evaluation view does.
     """
     if family not in FAMILIES:
-        raise ValueError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
+        raise UserError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
     return FAMILIES[family](Path(folder), resolution)
 
 
@@ -66,15 +67,15 @@ def _huggingface(folder: Path, defaults: Spec) -> Spec:
     settings = {**defaults, "resample": 3, **_said(read_json(path))}
     for key, value in settings.items():
         if value and key not in HUGGINGFACE_KNOWN:
-            raise ValueError(f"{path}: {key}={reprlib.repr(value)} is not supported")
+            raise UserError(f"{path}: {key}={reprlib.repr(value)} is not supported")
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if not settings.get(step, True):
-            raise ValueError(f"{path}: {step}=False is not supported")
+            raise UserError(f"{path}: {step}=False is not supported")
     factor = fields.number(settings.get("rescale_factor", 1 / 255), f"{path}: rescale_factor")
     if not math.isclose(factor, 1 / 255, rel_tol=1e-6):
-        raise ValueError(f"{path}: rescale_factor={factor} is not supported, only 1/255")
+        raise UserError(f"{path}: rescale_factor={factor} is not supported, only 1/255")
     if fields.whole(settings["resample"], f"{path}: resample", least=0) not in _RESAMPLE:
-        raise ValueError(f"{path}: resample={settings['resample']} is not supported, only 2 and 3")
+        raise UserError(f"{path}: resample={settings['resample']} is not supported, only 2 and 3")
     return {
         **_huggingface_size(path, settings),
         "mean": fields.three(settings["image_mean"], f"{path}: image_mean", positive=False),
@@ -92,7 +93,7 @@ def _huggingface_size(path: Path, settings: Spec) -> Spec:
     if set(size) == {"height", "width"} and crop in (None, size):
         return {"resolution": _square(path, size), "resize": "squash"}
     if set(size) != {"shortest_edge"} or crop is None or set(crop) != {"height", "width"}:
-        raise ValueError(f"{path}: size={size} with crop_size={crop} is not supported")
+        raise UserError(f"{path}: size={size} with crop_size={crop} is not supported")
     side = _square(path, crop)
     spec = {"resolution": side, "resize": "crop"}
     return spec if size["shortest_edge"] == side else {**spec, "shorter_side": size["shortest_edge"]}
@@ -107,7 +108,7 @@ def _edges(value: Any, names: tuple[str, ...], where: str) -> dict[str, int]:
 
 def _square(path: Path, size: Mapping[str, int]) -> int:
     if size["height"] != size["width"]:
-        raise ValueError(
+        raise UserError(
             f"{path}: images of {size['width']} x {size['height']} are not supported, only squares"
         )
     return size["height"]
@@ -193,7 +194,7 @@ def write_preprocessing(spec: Mapping[str, Any], folder: Path, family: str) -> l
         return _write_open_clip(spec, Path(folder))
     if family.startswith("huggingface_"):
         return _write_huggingface(spec, Path(folder), siglip=family != "huggingface_clip")
-    raise ValueError(f"no preprocessing is written for '{family}'")
+    raise UserError(f"no preprocessing is written for '{family}'")
 
 
 def _write_open_clip(spec: Mapping[str, Any], folder: Path) -> list[str]:
@@ -254,7 +255,7 @@ def _fill(spec: Mapping[str, Any]) -> int:
 
 def _needed(folder: Path, resolution: int | None) -> int:
     if resolution is None:
-        raise ValueError(f"{folder}: no file there says the images' resolution: it is the caller's to give")
+        raise UserError(f"{folder}: no file there says the images' resolution: it is the caller's to give")
     return resolution
 
 

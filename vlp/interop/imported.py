@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import EvaluationView
 from vlp.configuration import completed, validate
@@ -62,7 +63,7 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
       ValueError: whatever of it is not supported or does not fit, by name; nothing is half read.
     """
     if not source.exists():
-        raise ValueError(f"there is nothing at {source}")
+        raise UserError(f"there is nothing at {source}")
     folder = source if source.is_dir() else source.parent
     family = family_of(source)
     tensors = read_weights(source, unpickle=interop["unpickle"])
@@ -162,7 +163,7 @@ def _set_limit(model: ConfigDict, log_scale: float) -> None:
       ValueError: e to that power is no scale of cosines.
     """
     if not -LARGEST_LOG_SCALE <= log_scale <= LARGEST_LOG_SCALE:
-        raise ValueError(
+        raise UserError(
             f"logit_scale={log_scale:g} is the logarithm of no scale that cosines are multiplied by: it lies outside "
             f"-{LARGEST_LOG_SCALE} to {LARGEST_LOG_SCALE}"
         )
@@ -183,7 +184,7 @@ def _preprocessing(folder: Path, family: str, model: Any, asked: int) -> dict[st
         spec.pop("shorter_side", None)
     EvaluationView(spec)  # it refuses what it cannot do
     if spec["resolution"] != side:
-        raise ValueError(
+        raise UserError(
             f"the preprocessor makes images of {spec['resolution']} pixels, but the model has positions for {side}: "
             f"say which with --config.interop.resolution={spec['resolution']} or ={side}"
         )
@@ -237,4 +238,4 @@ def _check(wanted: Mapping[str, jax.ShapeDtypeStruct], leaves: Tensors) -> None:
         if tuple(wanted[path].shape) != leaves[path].shape
     ]
     if problems:
-        raise ValueError(f"the weights do not fit their config: {'; '.join(problems[:8])}")
+        raise UserError(f"the weights do not fit their config: {'; '.join(problems[:8])}")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
+from input_pipeline.errors import UserError
+
 Tensor = Shaped[np.ndarray, "..."]
 Tensors = dict[str, Tensor]
 VARIANCE = ".running_var"
@@ -131,13 +133,13 @@ def read(entries: Iterable[Entry], tensors: Mapping[str, Tensor], unused: Sequen
     entries = list(entries)
     deepest = max((len(one.layers) for one in entries if one.layers is not None), default=0)
     if deepest > len(tensors):
-        raise ValueError(f"the config has {deepest} layers, but the weights only {len(tensors)} tensors")
+        raise UserError(f"the config has {deepest} layers, but the weights only {len(tensors)} tensors")
     wanted = {name: None for one in entries for name in _names(one)}
     missing = [name for name in wanted if name not in tensors]
     expected = {*wanted, *unused}
     surplus = [name for name in tensors if name not in expected]
     if missing or surplus:
-        raise ValueError(
+        raise UserError(
             f"the weights do not fit their config: {_listed('missing', missing)}; {_listed('left over', surplus)}"
         )
     _check_numbers({name: tensors[name] for name in wanted})
@@ -148,13 +150,13 @@ def _check_numbers(tensors: Mapping[str, Tensor]) -> None:
     """Raises ValueError where a tensor holds what no trained model does, and what makes embeddings of NaN."""
     kinds = [name for name, tensor in tensors.items() if tensor.dtype.kind != "f"]
     if kinds:
-        raise ValueError(f"weights are whole numbers, not floating-point ones: {_listed('in', kinds)}")
+        raise UserError(f"weights are whole numbers, not floating-point ones: {_listed('in', kinds)}")
     infinite = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if infinite:
-        raise ValueError(f"weights hold numbers that are not finite: {_listed('in', infinite)}")
+        raise UserError(f"weights hold numbers that are not finite: {_listed('in', infinite)}")
     huge = [name for name, tensor in tensors.items() if np.abs(tensor).max(initial=0.0) > LARGEST]
     if huge:
-        raise ValueError(
+        raise UserError(
             f"weights hold numbers above {LARGEST:g}, as no trained model does: {_listed('in', huge)}: is the file "
             "damaged?"
         )
@@ -162,7 +164,7 @@ def _check_numbers(tensors: Mapping[str, Tensor]) -> None:
         name for name, tensor in tensors.items() if name.endswith(VARIANCE) and tensor.min(initial=0.0) < 0
     ]
     if negative:
-        raise ValueError(f"{negative[0]} holds a negative variance: is the file damaged?")
+        raise UserError(f"{negative[0]} holds a negative variance: is the file damaged?")
 
 
 def _names(one: Entry) -> list[str]:
@@ -182,7 +184,7 @@ def _read(one: Entry, tensors: Mapping[str, Tensor]) -> Tensors:
         }
     except (ValueError, IndexError, TypeError, ZeroDivisionError):  # a shape that the form cannot take apart
         shapes = "; ".join(f"{name} has shape {list(tensors[name].shape)}" for name in _names(one)[:8])
-        raise ValueError(f"the weights do not fit their config: {shapes}") from None
+        raise UserError(f"the weights do not fit their config: {shapes}") from None
 
 
 def write(entries: Iterable[Entry], ours: Mapping[str, Tensor]) -> Tensors:
@@ -195,7 +197,7 @@ def write(entries: Iterable[Entry], ours: Mapping[str, Tensor]) -> Tensors:
     named = {path for one in entries for path in one.ours}
     missing, surplus = sorted(named - ours.keys()), sorted(ours.keys() - named)
     if missing or surplus:
-        raise ValueError(
+        raise UserError(
             f"the model does not fit the format: {_listed('missing', missing)}; {_listed('left over', surplus)}"
         )
     return {name: np.array(tensor, order="C") for one in entries for name, tensor in _written(one, ours)}
@@ -218,10 +220,10 @@ def shape_of(tensors: Mapping[str, Tensor], name: str, dimensions: int) -> tuple
       ValueError: there is none of that name, or it has another number of dimensions or no elements.
     """
     if name not in tensors:
-        raise ValueError(f"the weights have no {name}")
+        raise UserError(f"the weights have no {name}")
     shape = tuple(tensors[name].shape)
     if len(shape) != dimensions or 0 in shape:
-        raise ValueError(
+        raise UserError(
             f"{name} has shape {list(shape)}, and needs {dimensions} dimensions that are not empty"
         )
     return shape

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping, timm
 from vlp.interop.huggingface import layer, norm
 from vlp.interop.mapping import Entry, Tensors, entry, shape_of
@@ -87,7 +88,7 @@ def _said(given: Config, known: Config, where: str) -> dict[str, Any]:
             _check(key, value, known[key], f"{WHERE}{where}.{key}", lists)
         # What is off is not missed.
         elif key not in IGNORED and value and value not in HARMLESS.get(key, ()):
-            raise ValueError(f"{WHERE}{where}.{key}={value!r} is not supported")
+            raise UserError(f"{WHERE}{where}.{key}={value!r} is not supported")
     return {**known, **given}
 
 
@@ -104,7 +105,7 @@ def _image(vision: Config, quick: bool) -> dict[str, Any]:
     side = fields.square(vision["image_size"], f"{WHERE}vision_cfg.image_size")
     patch_size = fields.square(vision["patch_size"], f"{WHERE}vision_cfg.patch_size")
     if vision["pool_type"] not in pools:
-        raise ValueError(
+        raise UserError(
             f"open_clip_config.json: vision_cfg.pool_type={vision['pool_type']!r} is not supported"
         )
     average = vision["pool_type"] == "avg"
@@ -127,7 +128,7 @@ def _resnet(vision: Config) -> dict[str, Any]:
     layers, width = tuple(vision["layers"]), vision["width"]
     known = {blocks: name for name, (_, blocks) in RESNETS.items()}
     if layers not in known:
-        raise ValueError(
+        raise UserError(
             f"open_clip_config.json: vision_cfg.layers={list(layers)} is none of our resnets' {sorted(known)}"
         )
     return {
@@ -147,11 +148,11 @@ def _text(text: Config, quick: bool) -> dict[str, Any]:
     pools = {"argmax": "end", "eos": "end", "first": "first", "last": "last"}
     for name in ("pool_type", "proj_type"):
         if text[name] not in (pools if name == "pool_type" else ("linear", "none")):
-            raise ValueError(f"open_clip_config.json: text_cfg.{name}={text[name]!r} is not supported")
+            raise UserError(f"open_clip_config.json: text_cfg.{name}={text[name]!r} is not supported")
     causal = not text["no_causal_mask"]
     pool = pools[text["pool_type"]]
     if causal and pool == "first":
-        raise ValueError(
+        raise UserError(
             "open_clip_config.json: text_cfg.pool_type='first' with a causal mask reads one token alone"
         )
     kinds = {"none": "none", "linear": "biased" if text["proj_bias"] else "linear"}
@@ -172,7 +173,7 @@ def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
     norm_eps = fields.number(eps.pop("eps", EPS), f"{WHERE}{where}.norm_kwargs.eps")
     for name, rest in (("act_kwargs", act), ("norm_kwargs", eps)):
         if rest:
-            raise ValueError(f"open_clip_config.json: {where}.{name}={tower[name]} is not supported")
+            raise UserError(f"open_clip_config.json: {where}.{name}={tower[name]} is not supported")
     return {
         "size": "",
         "width": tower["width"],
@@ -191,11 +192,11 @@ def openai_config(tensors: Tensors) -> dict[str, Any]:
       ValueError: the weights are not named like theirs.
     """
     if not {"visual.conv1.weight", "text_projection", "token_embedding.weight"} <= tensors.keys():
-        raise ValueError(
+        raise UserError(
             "the weights have no config beside them, and are not named like those of OpenAI's archives"
         )
     if not tensors.keys() >= OPENAI_ONLY:
-        raise ValueError(
+        raise UserError(
             f"the weights have no {CONFIG} beside them, and are not OpenAI's own, which hold "
             f"{', '.join(sorted(OPENAI_ONLY))}: their shapes do not say whether the activation is GELU or QuickGELU, "
             f"how many heads there are and how images are normalised. Put the model's {CONFIG} beside them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer
 from vlp.interop.mapping import Tensors, shape_of
 
@@ -35,7 +36,7 @@ def check_sizes(reading: Reading, leaves: Tensors) -> None:
     ):
         there = shape_of(leaves, path, 2)[0]
         if said not in (0, there):
-            raise ValueError(f"the config says {said} {what}, but the weights have {there}: they do not fit")
+            raise UserError(f"the config says {said} {what}, but the weights have {there}: they do not fit")
 
 
 def check_tokenizer(reading: Reading, tokenizer: Tokenizer, leaves: Tensors) -> None:
@@ -47,24 +48,24 @@ def check_tokenizer(reading: Reading, tokenizer: Tokenizer, leaves: Tensors) -> 
     """
     rows = leaves["text/embedding/embedding"].shape[0]
     if rows != tokenizer.vocabulary_size:
-        raise ValueError(
+        raise UserError(
             f"the tokenizer has {tokenizer.vocabulary_size} ids, but the model has {rows}: they do not fit"
         )
     if reading.end is None:
         return
     end, begin, highest = tokenizer.special.end, tokenizer.special.begin, tokenizer.vocabulary_size - 1
     if begin == end:
-        raise ValueError(
+        raise UserError(
             f"{reading.where}: texts are read at their first token {end}, and the tokenizer begins them with it: they "
             "would all be read alike"
         )
     if reading.end == HIGHEST and end != highest:
-        raise ValueError(
+        raise UserError(
             f"{reading.where}: texts are read at their highest id, but the tokenizer ends them with {end} of "
             f"{highest + 1} ids: put the id of its end there"
         )
     if reading.end not in (HIGHEST, end):
-        raise ValueError(
+        raise UserError(
             f"{reading.where}={reading.end}: texts are read at their first token {reading.end}, but the tokenizer ends "
             f"them with {end}"
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from input_pipeline.errors import UserError
 from vlp.models.positions import bicubic_weights, bilinear_weights
 
 Weights = Float[np.ndarray, "new old"]
@@ -87,7 +88,7 @@ def resampled(
         return _resnet(leaves, image, resolution, patch_size, family)
     resolution, patch_size = resolution or image["resolution"], patch_size or image["patch_size"]
     if resolution % patch_size:
-        raise ValueError(
+        raise UserError(
             f"interop.resolution={resolution} is no multiple of the patch size {patch_size}: use "
             f"{resolution // patch_size * patch_size or patch_size}"
         )
@@ -105,7 +106,7 @@ def _resnet(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The positions of the attention over the last grid; the first of them is the mean's."""
     if patch_size or resolution % 32:
-        raise ValueError("a resnet has no patches, and a resolution that is a multiple of 32")
+        raise UserError("a resnet has no patches, and a resolution that is a multiple of 32")
     path = "image/attention_pool/position/embedding"
     first, grid = leaves[path][:1], leaves[path][1:]
     table = np.concatenate([first, positions(grid, resolution // 32, family)])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from vlp.interop import fields
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, write_tokenizer
@@ -37,7 +38,7 @@ def tokenizer_of(folder: Path, family: str, *, length: int | None = None) -> Tok
       ValueError: a file is missing, says something that is not supported, or needs ftfy where that is not installed.
     """
     if family not in FAMILIES:
-        raise ValueError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
+        raise UserError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
     return FAMILIES[family](Path(folder), length)
 
 
@@ -65,7 +66,7 @@ def _open_clip(folder: Path, length: int | None) -> Tokenizer:
     if text.get("tokenizer_mode"):
         options["tokenizer_mode"] = text["tokenizer_mode"]
     if options:
-        raise ValueError(
+        raise UserError(
             f"{folder}: open_clip's tokenizer settings {options} change ids in a way that is not supported"
         )
     if not text.get("hf_tokenizer_name"):
@@ -83,14 +84,14 @@ def _big_vision(folder: Path, length: int | None) -> Tokenizer:
 
     found = sorted(folder.glob("*.model"))
     if len(found) != 1:
-        raise ValueError(
+        raise UserError(
             f"{folder} has {len(found)} files *.model, and needs the one of the weights' vocabulary beside them: "
             f"{_SIGLIP_MODELS}"
         )
     try:
         processor = SentencePieceProcessor(model_proto=found[0].read_bytes())
     except RuntimeError as error:
-        raise ValueError(f"{found[0]} is no SentencePiece model: {error}") from None
+        raise UserError(f"{found[0]} is no SentencePiece model: {error}") from None
     gemma = processor.eos_id() >= 0 and processor.id_to_piece(processor.eos_id()) == "<eos>"
     return _load(
         "sentencepiece",
@@ -139,7 +140,7 @@ def _huggingface(
     _check_sides(folder, settings)
     said = settings.get("model_max_length")
     if default and isinstance(said, int) and said < length:  # open_clip gives its own length to every call
-        raise ValueError(
+        raise UserError(
             f"{folder}: model_max_length={said} cuts texts that the model has {length} positions for: write the same "
             "number in both places"
         )
@@ -150,7 +151,7 @@ def _huggingface(
     try:
         return _tokenizer_of_json(data, length, special_tokens=special, clean=clean)
     except ValueError as error:
-        raise ValueError(f"the tokenizer in {folder}: {error}") from None
+        raise UserError(f"the tokenizer in {folder}: {error}") from None
 
 
 def _check_sides(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -160,7 +161,7 @@ def _check_sides(folder: Path, settings: Mapping[str, Any]) -> None:
         direction = str(fields.part(content, section, f"{folder}/tokenizer.json: ").get("direction", "right"))
         said = settings.get(side) or direction.lower()
         if said != "right":
-            raise ValueError(f"{folder}: {side}={reprlib.repr(said)} is not supported, only 'right'")
+            raise UserError(f"{folder}: {side}={reprlib.repr(said)} is not supported, only 'right'")
 
 
 def _tokenizer_of_json(data: bytes, length: int, *, special_tokens: str, clean: str) -> Tokenizer:
@@ -172,9 +173,9 @@ def _tokenizer_of_json(data: bytes, length: int, *, special_tokens: str, clean: 
 
 def _siglip(folder: Path, length: int, settings: Mapping[str, Any]) -> Tokenizer:
     if not settings.get("do_lower_case", True):
-        raise ValueError(f"{folder}: do_lower_case=False is not supported: SigLIP's texts are lower case")
+        raise UserError(f"{folder}: do_lower_case=False is not supported: SigLIP's texts are lower case")
     if settings.get("legacy", True) is False:
-        raise ValueError(f"{folder}: legacy=False is not supported in a SigLIP tokenizer")
+        raise UserError(f"{folder}: legacy=False is not supported in a SigLIP tokenizer")
     end, pad = (_content(settings.get(role, "</s>")) for role in ("eos_token", "pad_token"))
     special = f"begin=,end={end},pad={pad}"
     return _load("siglip", folder / "spiece.model", length, special_tokens=special)
@@ -194,11 +195,9 @@ def _pipeline(folder: Path, name: str, settings: Mapping[str, Any]) -> tuple[byt
             vocabulary, merges = _clip_vocabulary(folder)
             return clip_json(vocabulary, merges, **tokens), CLIP_END
         except ValueError as error:
-            raise ValueError(f"the tokenizer in {folder}: {error}") from None
+            raise UserError(f"the tokenizer in {folder}: {error}") from None
     if not path.is_file():
-        raise ValueError(
-            f"{folder} has no tokenizer.json, which a tokenizer of the class '{name}' needs here"
-        )
+        raise UserError(f"{folder} has no tokenizer.json, which a tokenizer of the class '{name}' needs here")
     if name == "Siglip2Tokenizer":
         return gemma_json(read_json(path)), "<pad>"
     if name == "T5Tokenizer":
@@ -219,7 +218,7 @@ def _clip_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]
         lines = older[1].read_text(encoding="utf-8").split("\n")
         merges = [line for line in lines if line and not line.startswith("#version")]
     else:
-        raise ValueError(f"{folder} has neither tokenizer.json nor vocab.json and merges.txt")
+        raise UserError(f"{folder} has neither tokenizer.json nor vocab.json and merges.txt")
     return vocabulary, _pairs(merges)
 
 
@@ -237,7 +236,7 @@ def _pairs(merges: Any) -> list[tuple[str, str]]:
     pairs = [tuple(line.split(" ")) if isinstance(line, str) else line for line in lines]
     for line, pair in zip(lines, pairs, strict=True):
         if not isinstance(pair, (list, tuple)) or [type(piece) for piece in pair] != [str, str]:
-            raise ValueError(f"the merge {reprlib.repr(line)} is no pair of pieces")
+            raise UserError(f"the merge {reprlib.repr(line)} is no pair of pieces")
     return [(first, second) for first, second in pairs]
 
 

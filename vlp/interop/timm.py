@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping
 from vlp.interop.huggingface import layer, norm
 from vlp.interop.mapping import Entry, entry
@@ -26,10 +27,10 @@ def settings(vision: Mapping[str, Any]) -> dict[str, Any]:
     side = fields.square(vision["image_size"], "open_clip_config.json: vision_cfg.image_size")
     match = re.fullmatch(r"vit_(base|large|so400m)_patch(\d+)_siglip_(\d+)", name)
     if not match:
-        raise ValueError(f"open_clip_config.json: vision_cfg.timm_model_name={name!r} is not supported")
+        raise UserError(f"open_clip_config.json: vision_cfg.timm_model_name={name!r} is not supported")
     for key, wanted in (("timm_pool", ("map",)), ("timm_proj", ("none",))):
         if vision.get(key) not in wanted:
-            raise ValueError(
+            raise UserError(
                 f"open_clip_config.json: vision_cfg.{key}={vision.get(key)!r} is not supported with {name}"
             )
     return {

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.tokenizers.clip import ClipTokenizer
 from vlp.interop.tokenizer_json import CLIP_BEGIN, CLIP_END, clip_json, sentencepiece_json
@@ -30,7 +31,7 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path, family: str) -> list[str
       ValueError: nothing in that family stands for such a tokenizer.
     """
     if family not in WRITABLE:
-        raise ValueError(f"no tokenizer is written for '{family}', only for {', '.join(WRITABLE)}")
+        raise UserError(f"no tokenizer is written for '{family}', only for {', '.join(WRITABLE)}")
     folder = Path(folder)
     notes = []
     if tokenizer.prefix_tokens:
@@ -65,7 +66,7 @@ def _write_open_clip(tokenizer: Tokenizer, folder: Path) -> list[str]:
 def _check_standard(tokenizer: Tokenizer) -> None:
     size = tokenizer.vocabulary_size - len(tokenizer.prefix_tokens)
     if size != CLIP_SIZE:
-        raise ValueError(
+        raise UserError(
             f"open_clip's own tokenizer has CLIP's {CLIP_SIZE} ids, this one of kind 'clip' has {size}: export it as "
             "--format=huggingface"
         )
@@ -146,14 +147,14 @@ def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, An
     """
     if not path.is_file():
         if missing is None:
-            raise ValueError(f"{path.parent} has no {path.name}")
+            raise UserError(f"{path.parent} has no {path.name}")
         return missing
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deeply
-        raise ValueError(f"{path} holds no JSON that can be read: {error}") from None
+        raise UserError(f"{path} holds no JSON that can be read: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no JSON object")
+        raise UserError(f"{path} holds no JSON object")
     return content
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as Pipeline
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers.huggingface import check_vocabulary
 from input_pipeline.tokenizers.special import SpecialIds
 
@@ -36,7 +37,7 @@ def clip_json(
     check_vocabulary(vocabulary)
     for name in (begin, end):
         if name not in vocabulary:
-            raise ValueError(f"the vocabulary has no token {name}")
+            raise UserError(f"the vocabulary has no token {name}")
     try:
         model = models.BPE(
             dict(vocabulary),
@@ -47,7 +48,7 @@ def clip_json(
             unk_token=unknown,
         )
     except Exception as error:  # the library raises nothing more precise
-        raise ValueError(f"vocabulary and merges do not fit: {error}") from None
+        raise UserError(f"vocabulary and merges do not fit: {error}") from None
     pipeline = Pipeline(model)
     pipeline.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -124,7 +125,7 @@ def sentencepiece_json(data: bytes, special: SpecialIds, clean: str) -> bytes:
 
     model = cast(Any, sentencepiece_model_pb2).ModelProto.FromString(data)
     if model.trainer_spec.model_type != _UNIGRAM:
-        raise ValueError(
+        raise UserError(
             "only a SentencePiece model of type unigram becomes a tokenizer.json, and this is none"
         )
     pieces = [(piece.piece, piece.score) for piece in model.pieces]
@@ -165,7 +166,7 @@ def _cleaning(clean: str) -> list[Any]:
         return [normalizers.Replace(upper, lower) for upper, lower in _UPPER_TO_LOWER]
     if clean == "none":
         return []
-    raise ValueError(f"no tokenizer.json cleans a text as '{clean}' does")
+    raise UserError(f"no tokenizer.json cleans a text as '{clean}' does")
 
 
 def _dumped(content: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from input_pipeline.errors import UserError
 from vlp.models.families import TOWERS, family
 
 
@@ -63,7 +64,7 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
     dtype = jnp.dtype(config.dtype)
     has_cudnn = backend == "gpu" and dtype == jnp.bfloat16
     if config.attention == "cudnn" and not has_cudnn:
-        raise ValueError(
+        raise UserError(
             f"model.attention='cudnn' needs a GPU and model.dtype='bfloat16', but this is {backend} with {dtype}; "
             "use model.attention='auto'"
         )
@@ -71,7 +72,7 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
     if has_cudnn and config.attention != "xla":
         unfit = {name: size for name, size in _head_sizes(config).items() if size % 8 or size > CUDNN_HEAD}
         if config.attention == "cudnn" and unfit:
-            raise ValueError(
+            raise UserError(
                 f"model.attention='cudnn' needs heads of a multiple of 8 and at most {CUDNN_HEAD} numbers, but those "
                 f"of {' and '.join(f'model.{name} have {size}' for name, size in unfit.items())}: change heads or "
                 "width, or use model.attention='auto'"

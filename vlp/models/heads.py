@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from input_pipeline.errors import UserError
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
 
@@ -85,6 +86,6 @@ def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs:
         )
     if kind == "none":
         if width != embed_dim:
-            raise ValueError(f"without a projection a tower of width {width} gives no {embed_dim} dimensions")
+            raise UserError(f"without a projection a tower of width {width} gives no {embed_dim} dimensions")
         return Unprojected()
     return MlpHead((width, embed_dim, embed_dim), compute=compute, rngs=rngs)

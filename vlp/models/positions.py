@@ -10,6 +10,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
+from input_pipeline.errors import UserError
+
 POSITIONS = ("learned", "sincos2d", "rotary2d")
 
 
@@ -20,7 +22,7 @@ def sincos2d(side: int, width: int, max_wavelength: float = 10_000.0) -> Float[A
       ValueError: the width is not divisible by four (sine and cosine for each of two axes).
     """
     if width % 4:
-        raise ValueError(
+        raise UserError(
             f"sincos2d positions need a width divisible by 4, got {width}; use position='learned'"
         )
     rows, columns = jnp.mgrid[:side, :side]

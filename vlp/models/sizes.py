@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class TowerSize:
@@ -63,7 +65,7 @@ def tower_size(config: Any) -> TowerSize:
     style = {name: config[name] for name in STYLE if name in config}
     for heads in (chosen["heads"], style.get("last_heads", 0) or 1):
         if chosen["width"] % heads:
-            raise ValueError(f"{heads} heads do not divide width {chosen['width']}; change heads or width")
+            raise UserError(f"{heads} heads do not divide width {chosen['width']}; change heads or width")
     return TowerSize(**chosen, **style)
 
 
@@ -84,14 +86,14 @@ def _numbers(config: Any, names: Sequence[str]) -> dict[str, int]:
       ValueError: its size is unknown, or one is missing.
     """
     if config.size and config.size not in SIZES:
-        raise ValueError(
+        raise UserError(
             f"tower size {config.size!r} is not one of {', '.join(SIZES)} (or '' with explicit numbers)"
         )
     named = dataclasses.asdict(SIZES[config.size]) if config.size else {}
     chosen = {name: config[name] or named.get(name, 0) for name in names}
     missing = [name for name, value in chosen.items() if value <= 0]
     if missing:
-        raise ValueError(f"tower without a size needs {', '.join(missing)} set to a positive number")
+        raise UserError(f"tower without a size needs {', '.join(missing)} set to a positive number")
     return chosen
 
 
@@ -153,7 +155,7 @@ def convolution_size(config: Any) -> ConvolutionSize:
     """
     known, build = CONVOLUTIONS[config.kind]
     if config.size not in known:
-        raise ValueError(
+        raise UserError(
             f"size {config.size!r} is not one of {', '.join(known)}, which kind {config.kind!r} has"
         )
     size = build(config.size, config.width)
@@ -164,7 +166,7 @@ def _resnet_size(name: str, width: int) -> ConvolutionSize:
     stem, blocks = RESNETS[name]
     stem = width or stem
     if stem % 16:
-        raise ValueError(f"width {stem} is not a multiple of 16: use {stem // 16 * 16 + 16}")
+        raise UserError(f"width {stem} is not a multiple of 16: use {stem // 16 * 16 + 16}")
     return ConvolutionSize(stem, tuple(4 * stem * 2**stage for stage in range(4)), blocks)
 
 

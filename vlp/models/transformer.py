@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from input_pipeline.errors import UserError
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
 from vlp.models.positions import Rotation
@@ -282,7 +283,7 @@ class Transformer(nnx.Module):
             or not layer.lstrip("-").isdigit()
             or not -self.depth <= int(layer) < self.depth
         ):
-            raise ValueError(
+            raise UserError(
                 f"watch={name!r} must be a layer from {-self.depth} to {self.depth - 1} and one of "
                 f"{', '.join(WATCHED)}, such as '-1/{WATCHED[0]}'"
             )

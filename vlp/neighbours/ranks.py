@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
+from input_pipeline.errors import UserError
+
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
@@ -42,7 +44,7 @@ def best_ranks(
     pairs = np.unique(pairs, axis=0)
     unanswered = np.setdiff1d(np.arange(len(queries)), pairs[:, 0])
     if len(unanswered):
-        raise ValueError(f"query {unanswered[0]} has no right answer: leave it out before ranking")
+        raise UserError(f"query {unanswered[0]} has no right answer: leave it out before ranking")
     beside = pairs if ignored is None else np.unique(np.concatenate([pairs, ignored]), axis=0)
     ranks = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), CHUNK_QUERIES):

@@ -21,6 +21,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
+from input_pipeline.errors import UserError
 from vlp.clustering.sharded import Points, product_dtype, round_up, to_host
 from vlp.models.sharding import BATCH_AXES
 from vlp.parallel.mesh import data_mesh
@@ -82,9 +83,9 @@ def search(
     """
     count = candidates.shape[0]
     if not 1 <= k <= count:
-        raise ValueError(f"k is {k}, but there are {count} candidates: take a k from 1 to {count}")
+        raise UserError(f"k is {k}, but there are {count} candidates: take a k from 1 to {count}")
     if queries.shape[1] != candidates.shape[1]:
-        raise ValueError(f"queries have {queries.shape[1]} dimensions, candidates {candidates.shape[1]}")
+        raise UserError(f"queries have {queries.shape[1]} dimensions, candidates {candidates.shape[1]}")
     mesh = mesh or data_mesh()
     searcher = _Searcher(mesh, k, chunk_queries, min(chunk_candidates, count))
     found = Found(np.zeros((queries.shape[0], k), np.int32), np.zeros((queries.shape[0], k), np.float32))
@@ -314,5 +315,5 @@ def _first(
 def _finite(rows: np.ndarray, what: str) -> Float32[np.ndarray, "n dim"]:
     rows = np.asarray(rows, np.float32)
     if not np.isfinite(rows.sum()) and not np.isfinite(rows).all():
-        raise ValueError(f"the {what} hold values that are not finite: leave those rows out")
+        raise UserError(f"the {what} hold values that are not finite: leave those rows out")
     return rows

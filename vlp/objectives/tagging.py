@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import Context
 from vlp.models.dual_encoder import DualEncoder
@@ -66,7 +67,7 @@ class Tagging(Objective):
         del model, rngs
         asked, answered = context.texts[config.texts].labels, context.labels[config.labels]
         if asked != answered:
-            raise ValueError(
+            raise UserError(
                 f"data.texts.{config.texts} has {asked} labels and data.labels.{config.labels} has {answered}: give "
                 "both the same file"
             )

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from input_pipeline.errors import UserError
 from vlp.kernels.loss import Loss
 from vlp.kernels.sampling import columns_to_keep, sample_columns, sample_dimensions
 from vlp.kernels.unit import unit
@@ -86,7 +87,7 @@ def class_loss(
       ValueError: there is a rate below one and no key, or the shards would not be of equal size.
     """
     if key is None and min(rate, feature_rate) < 1:
-        raise ValueError(f"rate={rate} and feature_rate={feature_rate} need a key to sample with")
+        raise UserError(f"rate={rate} and feature_rate={feature_rate} need a key to sample with")
     check_split(len(centres))
     mesh = jax.sharding.get_abstract_mesh()
     on_device = functools.partial(
@@ -175,7 +176,7 @@ def check_split(classes: int) -> None:
     mesh = jax.sharding.get_abstract_mesh()
     shards = 1 if mesh.empty else mesh.shape[TABLE_AXIS]
     if classes % shards:
-        raise ValueError(
+        raise UserError(
             f"{classes} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table"
         )
 

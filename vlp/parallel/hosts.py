@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jax.sharding import Mesh
 
+from input_pipeline.errors import UserError
 from vlp.parallel.sharding import batch_sharding
 
 
@@ -23,7 +24,7 @@ def batch_part(mesh: Mesh) -> tuple[int, int]:
     own = sorted({rows.indices(shards)[0] for (rows,) in held.values()})  # type: ignore[misc]
     part = own[0] // len(own)
     if shards % len(own) or own != list(range(part * len(own), (part + 1) * len(own))):
-        raise ValueError(
+        raise UserError(
             f"this process's devices hold shards {own} of {shards} of a batch, which is no part in one piece: choose "
             f"mesh axes {dict(mesh.shape)} that are multiples or divisors of the devices of a process"
         )

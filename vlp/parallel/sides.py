@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from input_pipeline.errors import UserError
 from vlp.parallel.running import LAST, Best, Matches
 
 
@@ -50,7 +51,7 @@ def sides(
       ValueError: there is nothing to say which column a row matches.
     """
     if ids is None and len(rows) != len(columns):
-        raise ValueError(f"{len(rows)} rows cannot be paired with {len(columns)} columns: give ids")
+        raise UserError(f"{len(rows)} rows cannot be paired with {len(columns)} columns: give ids")
     places = [jnp.arange(len(side), dtype=jnp.int32) for side in (rows, columns)]
     # Word by word, for TPUs pad the last axis of an array to 128.
     words = ((), ()) if ids is None else (tuple(ids[0].T), tuple(ids[1].T))

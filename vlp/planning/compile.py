@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from input_pipeline.errors import UserError
 from vlp.configuration import validate_devices
 from vlp.given import Given
 from vlp.parallel.mesh import make_mesh
@@ -133,7 +134,7 @@ def abstract_batch(config: Any, fields: tuple[str, ...], mesh: Mesh, shapes: Fie
     known = {**_view_shapes(config), **shapes}
     unknown = [name for name in fields if name not in known]
     if unknown:
-        raise ValueError(f"no shape is known for the batch fields {', '.join(unknown)}")
+        raise UserError(f"no shape is known for the batch fields {', '.join(unknown)}")
     sampler = config.data.sampler
     rows = (config.batch_size, sampler.each) if sampler.kind == "bags" else (config.batch_size,)
     return {

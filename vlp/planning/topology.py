@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
+from input_pipeline.errors import UserError
 from vlp.planning.chips import CHIPS, Chip
 
 LOCAL = "local"
@@ -62,12 +63,12 @@ def open_topology(name: str) -> Topology:
     if name == LOCAL:
         return Topology(name, tuple(jax.devices()), jax.process_count(), None)
     if not re.fullmatch(r"[a-z0-9]+:\d+(x\d+)+", name):
-        raise ValueError(
+        raise UserError(
             f"--topology={name} must be 'local' or a TPU and the shape of its slice, such as v5e:16x16, v5p:8x8x8, "
             "v6e:16x16 or tpu7x:4x4x4"
         )
     if importlib.util.find_spec("libtpu") is None:
-        raise ValueError(
+        raise UserError(
             f"--topology={name} needs libtpu, the compiler for TPUs: pip install -r requirements-tpu-plan.txt"
         )
     os.environ.update(COMPILER_ONLY)
@@ -80,6 +81,6 @@ def open_topology(name: str) -> Topology:
         ).devices
     except Exception as error:  # of several types, by the version of jaxlib
         reason = str(error).splitlines()[0]
-        raise ValueError(f"--topology={name} is unknown to libtpu, which says: {reason}") from error
+        raise UserError(f"--topology={name} is unknown to libtpu, which says: {reason}") from error
     hosts = len({device.process_index for device in devices})
     return Topology(name, tuple(devices), hosts, CHIPS.get(generation))

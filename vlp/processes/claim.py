@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from input_pipeline.errors import UserError
 from vlp.processes.agreement import raise_together
 from vlp.processes.heartbeat import FOLDER, SECONDS, Sign, signs
 from vlp.processes.lost import runs_here
@@ -53,14 +54,14 @@ def _take(workdir: Path) -> int:
         locked = _lock(workdir, descriptor)
         first = next((one for one in signs(workdir) if one.process == 0), None)
         if first is not None and _lives(workdir, first, locked):
-            raise ValueError(_held_by(workdir, first.pid, first.host))
+            raise UserError(_held_by(workdir, first.pid, first.host))
         owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, owner, 0)
         if not locked:  # of two that start at the same moment, one has written last
             time.sleep(SECONDS)
             if os.pread(descriptor, 4096, 0) != owner:
-                raise ValueError(_held_by(workdir, **_owner(descriptor)))
+                raise UserError(_held_by(workdir, **_owner(descriptor)))
         for path in (workdir / FOLDER).glob("*.json"):
             path.unlink(missing_ok=True)
     except BaseException:
@@ -74,7 +75,7 @@ def _lock(workdir: Path, descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ValueError(_held_by(workdir, **_owner(descriptor))) from None
+        raise UserError(_held_by(workdir, **_owner(descriptor))) from None
     except OSError:
         return False
     return True

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from input_pipeline.errors import UserError
 from vlp.processes.launcher import launcher, own_devices
 
 
@@ -40,7 +41,7 @@ def join(settings: Mapping[str, Any]) -> None:
             heartbeat_timeout_seconds=settings["heartbeat_seconds"],
         )
     except RuntimeError as error:
-        raise ValueError(
+        raise UserError(
             f"the processes of this run ({name}) did not find each other in {settings['start_seconds']} s "
             f"(distributed.start_seconds): {error}. Is every process started, and its port reachable?"
         ) from error

@@ -15,6 +15,7 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from input_pipeline.constants import load_constants
+from input_pipeline.errors import UserError
 from input_pipeline.guests import Guest
 from input_pipeline.label_fields import Vocabulary, load_vocabulary
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
@@ -62,7 +63,7 @@ def pinned(config: Any) -> Any:
     for name, entry in whole.frozen.items():
         found = digest_of(_folder(name, entry))
         if entry.digest not in ("", found):
-            raise ValueError(
+            raise UserError(
                 f"frozen.{name}.digest={entry.digest}: the checkpoint at {entry.checkpoint} is another one, of digest "
                 f"{found}; put the old one back, or set frozen.{name}.digest='' in a new workdir"
             )
@@ -93,11 +94,11 @@ def open_frozen(config: Any) -> dict[str, FrozenEntry]:
 
 def _folder(name: str, entry: Any) -> Path:
     if not entry.checkpoint:
-        raise ValueError(f"frozen.{name}.checkpoint is empty: name a workdir or a checkpoint")
+        raise UserError(f"frozen.{name}.checkpoint is empty: name a workdir or a checkpoint")
     try:
         return find_checkpoint(entry.checkpoint)
     except ValueError as error:
-        raise ValueError(f"frozen.{name}: {error}") from None
+        raise UserError(f"frozen.{name}: {error}") from None
 
 
 def given(
@@ -240,7 +241,7 @@ def _placed(abstract: PyTree, arrays: Mapping[str, Any]) -> PyTree:
         shape = getattr(found, "shape", None)
         if shape != like.shape:
             where = "/".join(str(entry.key) for entry in path)
-            raise ValueError(f"a frozen model's checkpoint holds {shape} for {where}, not {like.shape}")
+            raise UserError(f"a frozen model's checkpoint holds {shape} for {where}, not {like.shape}")
         return on_mesh(np.asarray(found, like.dtype), like.sharding.mesh, like.sharding.spec)
 
     return jax.tree_util.tree_map_with_path(place, abstract)

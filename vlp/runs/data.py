@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from input_pipeline.addresses import redacted
+from input_pipeline.errors import UserError
 from input_pipeline.evaluation_set import EvaluationSet, load_evaluation_set, reasons
 
 
@@ -35,7 +36,7 @@ def check_classes(objectives: Mapping[str, Any], bounds: Mapping[str, tuple[int,
         if settings.weight > 0 and classes and field in bounds:
             low, high = bounds[field]
             if low < -1 or high >= classes:
-                raise ValueError(
+                raise UserError(
                     f"data.tables.{field} holds class {high if high >= classes else low}, but "
                     f"objectives.{name}.classes={classes} are 0 to {classes - 1}: use the table that belongs to "
                     f"them, or set --config.objectives.{name}.classes={high + 1}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from input_pipeline.errors import UserError
 from vlp.configuration import ConfigError, validate_devices
 from vlp.parallel.mesh import make_mesh
 from vlp.processes.join import join
@@ -18,11 +20,22 @@ from vlp.processes.join import join
 
 @contextlib.contextmanager
 def configuring() -> Iterator[None]:
-    """Turns every ValueError in here into the configuration's fault: one readable line instead of a traceback."""
+    """Turns mistakes of the user that are found in here into one readable line; a bug keeps its traceback."""
     try:
         yield
-    except ValueError as error:
+    except UserError as error:
         raise ConfigError(str(error)) from error
+    except ValueError as error:
+        if not _of_given_bytes(error):
+            raise
+        raise ConfigError(f"what was given cannot be read: {error}") from error
+
+
+def _of_given_bytes(error: ValueError) -> bool:
+    """Whether a library says that bytes of the user's are no JSON, text or Parquet."""
+    return isinstance(error, json.JSONDecodeError | UnicodeError) or type(error).__module__.startswith(
+        "pyarrow"
+    )
 
 
 def start_devices(config: Any) -> Mesh:

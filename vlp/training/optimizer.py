@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
+from input_pipeline.errors import UserError
 from vlp.training.path_rules import match_paths, tree_paths
 from vlp.training.schedules import make_schedule
 
@@ -78,7 +79,7 @@ def held_paths(config: Any, params: Any) -> frozenset[str]:
     rates = _rates(config, tree_paths(params))
     held = frozenset(path for path, rate in rates.items() if not rate.multiplier)
     if len(held) == len(rates):
-        raise ValueError(
+        raise UserError(
             f"optimizer.learning_rate_rules='{config.learning_rate_rules}' freezes every parameter: leave one to train"
         )
     return held
@@ -177,7 +178,7 @@ def _rate(text: str) -> Rate:
     """'0.1' or '1 until 9000'."""
     multiplier, word, step = text.partition(" until ")
     if word and not step.strip().isdecimal():
-        raise ValueError(f"the step after 'until' must be a whole number, not {step}")
+        raise UserError(f"the step after 'until' must be a whole number, not {step}")
     return Rate(_multiplier(multiplier), int(step) if word else 0)
 
 
@@ -198,7 +199,7 @@ def _scaled(rate: Rate, schedule: optax.Schedule, config: Any, mask: Any) -> opt
 def _multiplier(text: str) -> float:
     value = float(text)
     if not (math.isfinite(value) and value >= 0.0):
-        raise ValueError(f"a multiplier must be finite and >= 0, not {text}")
+        raise UserError(f"a multiplier must be finite and >= 0, not {text}")
     return value
 
 
@@ -210,10 +211,10 @@ def _groups(values: Mapping[str, Any]) -> Iterator[tuple[Any, Callable[[Any], An
 
 def _validate(config: Any) -> None:
     if config.name not in SCALINGS:
-        raise ValueError(f"optimizer.name={config.name!r} is unknown; choose one of {', '.join(SCALINGS)}")
+        raise UserError(f"optimizer.name={config.name!r} is unknown; choose one of {', '.join(SCALINGS)}")
     for field in ("learning_rate", "weight_decay", "clip_norm"):
         if not (math.isfinite(config[field]) and config[field] >= 0.0):
-            raise ValueError(f"optimizer.{field}={config[field]} must be finite and >= 0")
+            raise UserError(f"optimizer.{field}={config[field]} must be finite and >= 0")
     for field in ("b1", "b2"):
         if not 0.0 <= config[field] < 1.0:
-            raise ValueError(f"optimizer.{field}={config[field]} must lie in [0, 1)")
+            raise UserError(f"optimizer.{field}={config[field]} must lie in [0, 1)")

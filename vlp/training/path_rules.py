@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 
+from input_pipeline.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -41,11 +43,11 @@ def _parse_rule(text: str) -> Rule:
     optional = before.endswith(" ?")
     pattern, value = before.removesuffix(" ?").strip(), value.strip()
     if not pattern or not value:
-        raise ValueError(f"rule {text!r} must read 'regex = value' (several are separated by ';')")
+        raise UserError(f"rule {text!r} must read 'regex = value' (several are separated by ';')")
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"rule {text!r}: {pattern!r} is not a regular expression ({error})") from error
+        raise UserError(f"rule {text!r}: {pattern!r} is not a regular expression ({error})") from error
     return Rule(pattern, value, optional)
 
 
@@ -130,7 +132,7 @@ def _convert(rule: Rule, convert: Callable[[str], T], name: str) -> T:
     try:
         return convert(rule.value)
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f"{name}: cannot read the value of '{rule.pattern} = {rule.value}': {error}"
         ) from error
 
@@ -141,15 +143,15 @@ def _check_applies(rule: Rule, matched: set[int], free: set[int], paths: Sequenc
     text = f"{name}: rule '{rule.pattern} = {rule.value}'"
     if not matched:
         near = ", ".join(_nearest(rule.pattern, paths))
-        raise ValueError(f"{text} matches no parameter; nearest paths: {near}")
+        raise UserError(f"{text} matches no parameter; nearest paths: {near}")
     for alternative in alternatives(rule.pattern):
         if not any(re.search(alternative, path) for path in paths):
-            raise ValueError(
+            raise UserError(
                 f"{text}: its alternative '{alternative}' matches no parameter; nearest paths: "
                 f"{', '.join(_nearest(alternative, paths))}. Write '?=' in the place of '=' where that may be"
             )
     if not matched & free:
-        raise ValueError(
+        raise UserError(
             f"{text} never applies: earlier rules take all {len(matched)} parameters it matches "
             f"(first match wins, so put it before them)"
         )

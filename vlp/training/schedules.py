@@ -12,6 +12,8 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
+from input_pipeline.errors import UserError
+
 NAMES = ("cosine", "reciprocal_sqrt", "constant")
 
 
@@ -62,17 +64,17 @@ def _validate(config: Any, steps: int) -> None:
     name, warmup, cooldown = config.name, config.warmup_steps, config.cooldown_steps
     where = "optimizer.schedule"
     if name not in NAMES:
-        raise ValueError(f"{where}.name={name!r} is unknown; choose one of {', '.join(NAMES)}")
+        raise UserError(f"{where}.name={name!r} is unknown; choose one of {', '.join(NAMES)}")
     if warmup < 0 or cooldown < 0 or warmup + cooldown > steps:
-        raise ValueError(
+        raise UserError(
             f"{where}: warmup_steps={warmup} and cooldown_steps={cooldown} must be >= 0 "
             f"and fit into steps={steps} together"
         )
     if not 0.0 <= config.final <= 1.0:
-        raise ValueError(f"{where}.final={config.final} must lie in [0, 1]: it is a fraction of the peak")
+        raise UserError(f"{where}.final={config.final} must lie in [0, 1]: it is a fraction of the peak")
     if name == "cosine" and cooldown:
-        raise ValueError(
+        raise UserError(
             f"{where}.cooldown_steps={cooldown} has no meaning for 'cosine', which decays anyway; set 0"
         )
     if name == "reciprocal_sqrt" and not warmup:
-        raise ValueError(f"{where}: 'reciprocal_sqrt' needs warmup_steps > 0, its time scale")
+        raise UserError(f"{where}: 'reciprocal_sqrt' needs warmup_steps > 0, its time scale")

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
+from input_pipeline.errors import UserError
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 from vlp.training.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState
@@ -85,7 +86,7 @@ def _placed(there: PyTree, here: PyTree, covers: Covers, new: str, origin: str) 
     fresh = {name for name in differences if name in wanted and _may_be_new(name, entries, new)}
     refused = sorted(differences - fresh)
     if refused:
-        raise ValueError(
+        raise UserError(
             f"{origin} holds another model than the config's `model`: they differ in {', '.join(refused[:8])}; start "
             "from the config.json beside the checkpoint with --config=WORKDIR/config.json, or say with "
             "checkpoint.start_new='REGEX' what may be new"
@@ -145,7 +146,7 @@ def check_bounds(params: PyTree, bounds: Bounds, where: str) -> None:
         if not low - ROUNDING <= value <= high + ROUNDING:
             name = "/".join(map(str, path))
             setting, limit = ("max", high) if value > high else ("min", low)
-            raise ValueError(
+            raise UserError(
                 f"{where}: {name} is a scale of {math.exp(value):.6g}, which the first update would cut to its "
                 f"{setting} of {math.exp(limit):.6g}: set logit_scale.{setting} to it, or hold it with "
                 "logit_scale.learn=False"

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from input_pipeline.errors import UserError
 from vlp.models.positions import bicubic_weights, bilinear_weights
 from vlp.training.state import TrainState
 
@@ -104,7 +105,7 @@ def can_be_resampled(path: tuple[Any, ...], shape: tuple[int, ...], other: tuple
 
 def _check(path: tuple[Any, ...], shape: tuple[int, ...], other: tuple[int, ...]) -> None:
     if not can_be_resampled(path, shape, other):
-        raise ValueError(
+        raise UserError(
             f"stages: {jax.tree_util.keystr(path)} is {list(shape)} in one stage and {list(other)} in the next, and "
             "only tables of positions can be resampled. Adafactor factors those of 128 positions and more: use "
             "optimizer.name='adamw', or stages of patch_dropout alone"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.registry import towers_read
 from vlp.models.families import TOWERS
 from vlp.pretrainer import Pretrainer
@@ -69,7 +70,7 @@ def check_started(towers: Towers, config: Any) -> None:
     settings = config.checkpoint
     for tower in towers.idle:
         if not (settings.start or settings[f"start_{tower}"]):
-            raise ValueError(
+            raise UserError(
                 f"an evaluator that is on reads the {tower} tower, which no active objective trains and which starts "
                 f"from nothing: switch the evaluator off, give an objective a weight that reads {tower}s, or set "
                 f"checkpoint.start_{tower}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from input_pipeline.errors import UserError
 from input_pipeline.whole_files import write_whole
 from vlp.evaluation.provenance import PROVENANCE
 
@@ -43,7 +44,7 @@ class MetricsWriter:
         self._purge_step: int | None = None
         self._wants_tensorboard = tensorboard and enabled
         if self._wants_tensorboard and importlib.util.find_spec("tensorboardX") is None:
-            raise ValueError(
+            raise UserError(
                 "log.tensorboard=True needs tensorboardX: pip install tensorboardX, or set it False"
             )
         if enabled:
@@ -124,7 +125,7 @@ def truncate_lines(path: Path, step: int) -> None:
     *complete, last = path.read_bytes().split(b"\n")
     steps = [_step_of(line) for line in complete]
     if None in steps:
-        raise ValueError(
+        raise UserError(
             f"{path}:{steps.index(None) + 1} is not a JSON line with a step; mend or remove it, or use another workdir"
         )
     lines = [*zip(complete, steps, strict=True), (last, _step_of(last))]  # the last may be torn

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_within, mean_per_class, share_within
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
@@ -119,7 +120,7 @@ class ClassMeans(Evaluator):
 
     def __post_init__(self) -> None:
         if self.learned not in self.data:
-            raise ValueError(
+            raise UserError(
                 f"evaluators.class_means.learned asks for {self.learned!r}: data.evaluation has {', '.join(self.data)}"
             )
 
@@ -175,9 +176,9 @@ class ClassMeans(Evaluator):
         labels = self.data[name].labels
         asked = np.array([row for row, label in enumerate(labels) if label in number], np.int64)
         if not len(asked):
-            raise ValueError(f"no image of set {name!r} has a label that {self.learned!r} has")
+            raise UserError(f"no image of set {name!r} has a label that {self.learned!r} has")
         if self.tasks > len(classes):
-            raise ValueError(
+            raise UserError(
                 f"evaluators.class_means.tasks={self.tasks} is more than the {len(classes)} classes of {self.learned!r}"
             )
         order = np.random.default_rng(self.seed).permutation(len(classes))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float64
 
+from input_pipeline.errors import UserError
 from vlp.configuration.paths import find, looked_in
 
 Edges = Iterable[tuple[str, str]]
@@ -34,7 +35,7 @@ def read_edges(path: str) -> list[tuple[str, str]]:
     """
     files = find(path)
     if not files:
-        raise ValueError(
+        raise UserError(
             f"there is no label tree at '{path}'{looked_in(path)}: name a file of lines 'child TAB parent'"
         )
     lines = files[0].read_text(encoding="utf-8-sig").splitlines()
@@ -52,7 +53,7 @@ def tree_distances(labels: Sequence[str], edges: Edges) -> Float64[np.ndarray, "
     for row, label in enumerate(labels):
         steps = _steps_from(label, neighbours)
         if missing := [other for other in labels if other not in steps]:
-            raise ValueError(
+            raise UserError(
                 f"the label tree does not join {label!r} and {missing[0]!r}: give both a common ancestor"
             )
         distances[row] = [steps[other] for other in labels]
@@ -71,7 +72,7 @@ def embedding_distances(rows: Float[np.ndarray, "labels dim"]) -> Float64[np.nda
 def _edge(line: str, file: Path, number: int) -> tuple[str, str]:
     child, tab, parent = line.partition("\t")
     if not tab or "\t" in parent:
-        raise ValueError(f"{file}, line {number}: {line!r} is not of the form 'child TAB parent'")
+        raise UserError(f"{file}, line {number}: {line!r} is not of the form 'child TAB parent'")
     return child.strip(), parent.strip()
 
 
@@ -82,7 +83,7 @@ def _around(labels: Sequence[str], edges: Edges) -> Mapping[str, set[str]]:
         parents[child].add(parent)
     known = parents.keys() | {parent for own in parents.values() for parent in own}
     if strange := [label for label in labels if label not in known]:
-        raise ValueError(f"the label tree has no {strange[0]!r}: its names must be the labels of the set")
+        raise UserError(f"the label tree has no {strange[0]!r}: its names must be the labels of the set")
     neighbours: dict[str, set[str]] = defaultdict(set)
     waiting, seen = list(labels), set(labels)
     while waiting:

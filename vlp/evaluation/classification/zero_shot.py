@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from input_pipeline.errors import UserError
 from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.classification.classifier import Answers, Classifier, answers, classify, posterior
 from vlp.evaluation.classification.label_metric import (
@@ -100,16 +101,16 @@ class ZeroShot(Evaluator):
         self._templates()
         self._descriptions()
         if not self.templates and not self.descriptions:
-            raise ValueError(
+            raise UserError(
                 "evaluators.zero_shot has no texts: name a prompt set in templates, or descriptions"
             )
         if self.rule == "frechet" and not self.metric:
-            raise ValueError(
+            raise UserError(
                 "evaluators.zero_shot.rule='frechet' needs distances between labels: set metric to 'paths', 'names' "
                 "or a file"
             )
         if self.scorer and (self.rule != "argmax" or self.captions or self.pooling != "embedding"):
-            raise ValueError(
+            raise UserError(
                 f"evaluators.{self.name}.scorer='{self.scorer}' answers by scores of its own: leave rule, captions and "
                 "pooling as they are by default"
             )
@@ -211,7 +212,7 @@ class ZeroShot(Evaluator):
         without = np.array([not own for own in texts])
         # Only the Fréchet mean can answer with a class that has no text.
         if without.all() or (without.any() and self.rule != "frechet"):
-            raise ValueError(
+            raise UserError(
                 f"{self.descriptions} describes no class {labels[int(np.argmax(without))]!r} of set {name!r}: add it, "
                 "or name a prompt set in evaluators.zero_shot.templates"
             )

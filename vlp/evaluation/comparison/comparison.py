@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.comparison.bootstrap import difference_interval
 from vlp.evaluation.comparison.runs import Run
 from vlp.evaluation.comparison.variants import Variant, variants
@@ -63,7 +64,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     """
     usable, remarks = _usable(runs)
     if not usable:
-        raise ValueError(f"there is nothing to compare: {' '.join(remarks) or 'name workdirs of runs'}")
+        raise UserError(f"there is nothing to compare: {' '.join(remarks) or 'name workdirs of runs'}")
     groups = variants(usable)
     remarks += _lacking(groups) + _unequal(groups)
     names = sorted({name for run in usable for name in run.figures}, key=_by_numbers)

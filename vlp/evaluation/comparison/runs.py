@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
+from input_pipeline.errors import UserError
 from vlp.configuration import completed, flatten
 from vlp.evaluation.outcomes import read_outcomes
 from vlp.evaluation.provenance import PROVENANCE
@@ -60,7 +61,7 @@ def read_run(path: str) -> Run:
     file = place if place.suffix == ".json" else place / "results.json"
     folder = file.parent.parent if file.parent.name == EVALUATIONS else file.parent
     if not file.exists() and not (folder / "config.json").exists():
-        raise ValueError(
+        raise UserError(
             f"{path} is no run: it has neither {file.name} nor config.json; name workdirs of --job=train"
         )
     saved = _json(folder / "config.json") if (folder / "config.json").exists() else {}
@@ -90,9 +91,9 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
+        raise UserError(f"{file} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file} holds no object of names and values")
+        raise UserError(f"{file} holds no object of names and values")
     return content
 
 
@@ -105,7 +106,7 @@ def _curves(file: Path) -> dict[str, Curve]:
         except ValueError as error:
             if number == len(lines):  # torn by a kill
                 break
-            raise ValueError(f"{file}:{number} is not a JSON line: {error}") from error
+            raise UserError(f"{file}:{number} is not a JSON line: {error}") from error
         step = entry.pop("step")
         for name, value in entry.items():
             values.setdefault(name, {})[step] = value

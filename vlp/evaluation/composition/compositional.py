@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from input_pipeline.errors import UserError
 from vlp.configuration.paths import find
 from vlp.evaluation.composition.foils import Choice, Quadruple, Question, minimal_pairs, read_questions
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
@@ -36,7 +37,7 @@ class Compositional(Evaluator):
 
     def __post_init__(self) -> None:
         if self.questions and not find(self.questions):
-            raise ValueError(f"evaluators.{self.name}.questions: there is nothing at '{self.questions}'")
+            raise UserError(f"evaluators.{self.name}.questions: there is nothing at '{self.questions}'")
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return {name: float(values.mean()) for name, values in self.outcomes(model).items()}
@@ -84,7 +85,7 @@ class Compositional(Evaluator):
             return read_questions(find(self.questions)[0], data.ids)
         made = minimal_pairs(data)
         if not made:
-            raise ValueError(
+            raise UserError(
                 f"evaluation set {name!r} has no captions that differ in one word: give SugarCrepe's or Winoground's "
                 f"files as evaluators.{self.name}.questions"
             )

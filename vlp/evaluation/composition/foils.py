@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.protocols import EvaluationSet
 
 
@@ -44,7 +45,7 @@ def read_questions(path: Path, ids: Sequence[str]) -> list[Question]:
     """
     files = sorted(path.glob("*.json*")) if path.is_dir() else [path]
     if not files:
-        raise ValueError(f"{path} has no .json or .jsonl file: give SugarCrepe's or Winoground's")
+        raise UserError(f"{path} has no .json or .jsonl file: give SugarCrepe's or Winoground's")
     places: dict[str, int] = {}
     for row, name in enumerate(ids):
         places.setdefault(name, row)
@@ -99,7 +100,7 @@ def _entries(file: Path) -> Iterator[Mapping[str, Any]]:
         try:
             found = [json.loads(line) for line in text.splitlines() if line.strip()]
         except ValueError as error:
-            raise ValueError(f"{file} is neither JSON nor JSON lines: {error}") from None
+            raise UserError(f"{file} is neither JSON nor JSON lines: {error}") from None
     if isinstance(found, Mapping):  # entries by number, or a single line
         found = found.values() if all(isinstance(entry, Mapping) for entry in found.values()) else [found]
     return iter(found)
@@ -107,7 +108,7 @@ def _entries(file: Path) -> Iterator[Mapping[str, Any]]:
 
 def _question(entry: Any, places: Mapping[str, int], where: str, kind: str) -> Question:
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{where} is no JSON object")
+        raise UserError(f"{where} is no JSON object")
     if {"filename", "caption", "negative_caption"} <= entry.keys():
         row = _row(entry["filename"], places, where)
         return Choice(row, str(entry["caption"]), str(entry["negative_caption"]), kind)
@@ -115,7 +116,7 @@ def _question(entry: Any, places: Mapping[str, int], where: str, kind: str) -> Q
         images = _row(entry["image_0"], places, where), _row(entry["image_1"], places, where)
         tag = str(entry.get("collapsed_tag", "")).lower().replace(" ", "_")
         return Quadruple(images, (str(entry["caption_0"]), str(entry["caption_1"])), tag)
-    raise ValueError(
+    raise UserError(
         f"{where} has {', '.join(map(str, entry))}: it needs filename, caption and negative_caption (SugarCrepe), or "
         "image_0, image_1, caption_0 and caption_1 (Winoground)"
     )
@@ -125,4 +126,4 @@ def _row(name: Any, places: Mapping[str, int], where: str) -> int:
     for known in (str(name), Path(str(name)).stem):
         if known in places:
             return places[known]
-    raise ValueError(f"{where}: the evaluation set has no image '{name}'")
+    raise UserError(f"{where}: the evaluation set has no image '{name}'")

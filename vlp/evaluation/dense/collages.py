@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
+from input_pipeline.errors import UserError
+
 QUADRANTS = 4  # upper left, upper right, lower left, lower right
 
 
@@ -59,7 +61,7 @@ def check_collages(
         ValueError: fewer than four classes, or a side that cannot be halved.
     """
     if len(np.unique(classes)) < QUADRANTS:
-        raise ValueError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
+        raise UserError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
     if not enlarge:
         _check_even(images.shape[1])
 
@@ -84,7 +86,7 @@ def halved(images: UInt8[np.ndarray, "n side side 3"]) -> UInt8[np.ndarray, "n h
 
 def _check_even(side: int) -> None:
     if side % 2:
-        raise ValueError(f"images of {side} x {side} pixels cannot be halved: set enlarge=True")
+        raise UserError(f"images of {side} x {side} pixels cannot be halved: set enlarge=True")
 
 
 def quadrant_of_cells(side: int) -> Int64[np.ndarray, "side side"]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
+from input_pipeline.errors import UserError
 from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.dense.collages import Collages, check_collages, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.region_figures import mean_per_label, soft_jaccard
@@ -86,7 +87,7 @@ class VocabularyFreeRegions(CategorySearch):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.grids or min(self.grids) < 1 or any(max(self.grids) % grid for grid in self.grids):
-            raise ValueError(
+            raise UserError(
                 f"evaluators.{self.name}.grids={self.grids} must be whole numbers that divide the largest of them"
             )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from input_pipeline.errors import UserError
 from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.cache import LatestModel, RememberingEncoder
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
@@ -60,7 +61,7 @@ class CategorySearch(Evaluator):
         naming_rule(self.labels)
         caption_files(self.captions)
         if self.judge and not Path(self.judge).exists():
-            raise ValueError(f"evaluators.{self.name}.judge: there is no checkpoint at '{self.judge}'")
+            raise UserError(f"evaluators.{self.name}.judge: there is no checkpoint at '{self.judge}'")
 
     def name_rows(self, model: Encoder, images: Float[np.ndarray, "n dim"]) -> list[Naming]:
         """Returns names for unit rows of images."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.probes.folds import Folds, folds_of, last
 from vlp.evaluation.protocols import Encoder, EvaluationSet
 
@@ -66,14 +67,14 @@ def class_examples(
     """
     names = sorted({label for label in train.labels if label})
     if len(names) < 2:
-        raise ValueError(f"the training set of {name!r} has {len(names)} classes: probes need two or more")
+        raise UserError(f"the training set of {name!r} has {len(names)} classes: probes need two or more")
     number = {label: place for place, label in enumerate(names)}
     fitted = [(one, _labelled(one, number)) for one in (train, validation) if one is not None]
     chosen = _labelled(test, number)
     if not len(chosen):
-        raise ValueError(f"evaluation set {name!r} has none of the {len(names)} classes of its training set")
+        raise UserError(f"evaluation set {name!r} has none of the {len(names)} classes of its training set")
     if validation is not None and not len(fitted[1][1]):
-        raise ValueError(
+        raise UserError(
             f"the validation set of {name!r} has none of the {len(names)} classes of its training set"
         )
     labels = [np.array([number[one.labels[row]] for row in rows], np.int64) for one, rows in fitted]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, Table
 from vlp.evaluation.probes.examples import ClassExamples, TagExamples, class_examples, tag_examples
@@ -61,9 +62,7 @@ class Features(Evaluator):
         for option, known in (("parts", PARTS), ("train_sets", self.data), ("validation_sets", self.data)):
             for one in getattr(self, option):
                 if one not in known:
-                    raise ValueError(
-                        f"evaluators.features.{option}: {one!r} is not one of {', '.join(known)}"
-                    )
+                    raise UserError(f"evaluators.features.{option}: {one!r} is not one of {', '.join(known)}")
         _paired("train_sets", self.train_sets, self.sets)
         if self.validation_sets:
             _paired("validation_sets", self.validation_sets, self.sets)
@@ -183,7 +182,7 @@ class Features(Evaluator):
 
 def _paired(option: str, given: tuple[str, ...], sets: tuple[str, ...]) -> None:
     if len(given) not in (1, len(sets)):
-        raise ValueError(
+        raise UserError(
             f"evaluators.features.{option} names {len(given)} sets for {len(sets)} in evaluators.features.sets: "
             "give one for each, or one for all"
         )

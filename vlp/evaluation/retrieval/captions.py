@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int, Int64
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_mean_rank, chance_median_rank, chance_within, share_within
@@ -111,7 +112,7 @@ class Retrieval(Evaluator):
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:
-            raise ValueError(f"evaluators.retrieval.k is {self.k}: give one or more whole numbers from 1")
+            raise UserError(f"evaluators.retrieval.k is {self.k}: give one or more whole numbers from 1")
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return self._measured(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from input_pipeline.errors import UserError
 from vlp.configuration.paths import find
 from vlp.evaluation.exhibits import Exhibit, Searches
 from vlp.evaluation.figures import chance_within
@@ -64,9 +65,9 @@ class ComposedRetrieval(Evaluator):
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:
-            raise ValueError(f"evaluators.{self.name}.k is {self.k}: give one or more whole numbers from 1")
+            raise UserError(f"evaluators.{self.name}.k is {self.k}: give one or more whole numbers from 1")
         if self.queries and not find(self.queries):
-            raise ValueError(f"evaluators.{self.name}.queries: there is no file '{self.queries}'")
+            raise UserError(f"evaluators.{self.name}.queries: there is no file '{self.queries}'")
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         return {name: float(np.mean(values)) for name, values in self.outcomes(model).items()}
@@ -126,7 +127,7 @@ class ComposedRetrieval(Evaluator):
         data = self.data[name]
         queries = read_queries(find(self.queries)[0], data.ids) if self.queries else tag_queries(data)
         if not queries:
-            raise ValueError(f"evaluation set {name!r} gives no queries: it needs labels with different tags")
+            raise UserError(f"evaluation set {name!r} gives no queries: it needs labels with different tags")
         return queries
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.protocols import EvaluationSet
 
 REFERENCE, TEXT, TARGET = (
@@ -46,26 +47,26 @@ def read_queries(path: Path, ids: Sequence[str]) -> list[ComposedQuery]:
             else [json.loads(line) for line in text.splitlines() if line.strip()]
         )
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is neither a JSON list nor one JSON object a line: {error}") from error
+        raise UserError(f"{path} is neither a JSON list nor one JSON object a line: {error}") from error
     places = {identity: place for place, identity in enumerate(ids)}
     return [_read(entry, places, f"{path}, query {number}") for number, entry in enumerate(entries, start=1)]
 
 
 def _read(entry: Any, places: Mapping[str, int], where: str) -> ComposedQuery:
     if not isinstance(entry, dict):
-        raise ValueError(
+        raise UserError(
             f"{where} is {entry!r}, not an object with {', '.join(names[0] for names in (REFERENCE, TEXT))}"
         )
 
     def value(names: Sequence[str]) -> list[str]:
         given = next((entry[name] for name in names if entry.get(name) not in (None, "", [])), None)
         if given is None:
-            raise ValueError(f"{where} has none of {', '.join(names)}: it has {', '.join(entry)}")
+            raise UserError(f"{where} has none of {', '.join(names)}: it has {', '.join(entry)}")
         return list(map(str, given)) if isinstance(given, list) else [str(given)]
 
     def place(identity: str) -> int:
         if identity not in places:
-            raise ValueError(
+            raise UserError(
                 f"{where}: the evaluation set has no image {identity!r}: its ids must be the file's"
             )
         return places[identity]
@@ -73,7 +74,7 @@ def _read(entry: Any, places: Mapping[str, int], where: str) -> ComposedQuery:
     reference = place(value(REFERENCE)[0])
     targets = tuple(sorted({place(identity) for identity in value(TARGET)} - {reference}))
     if not targets:
-        raise ValueError(f"{where} has its own reference for a target, which is no candidate: leave it out")
+        raise UserError(f"{where} has its own reference for a target, which is no candidate: leave it out")
     return ComposedQuery(reference, " and ".join(value(TEXT)), targets)
 
 

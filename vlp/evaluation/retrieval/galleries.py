@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.protocols import EvaluationSet
 
 ENGLISH, EVERY = "en", "*"
@@ -46,7 +47,7 @@ def whole_gallery(name: str, data: EvaluationSet) -> Gallery:
     """
     whole = gallery(data.captions)
     if not whole.texts:
-        raise ValueError(f"evaluation set {name!r} has no captions: take it out of the evaluator's sets")
+        raise UserError(f"evaluation set {name!r} has no captions: take it out of the evaluator's sets")
     return whole
 
 
@@ -58,7 +59,7 @@ def folds(name: str, data: EvaluationSet, count: int) -> list[Gallery]:
     """
     parts = [gallery(data.captions, rows) for rows in np.array_split(np.arange(len(data.captions)), count)]
     if not all(part.texts for part in parts):
-        raise ValueError(
+        raise UserError(
             f"a fold of evaluation set {name!r} has no captions: ask for fewer than {count} folds"
         )
     return parts
@@ -78,7 +79,7 @@ def in_language(name: str, data: EvaluationSet, language: str) -> tuple[Gallery,
     english = [own[: len(other)] for own, other in zip(data.captions, captions, strict=True)]
     own, same = gallery(captions, rows), gallery(english, rows)
     if not same.texts:
-        raise ValueError(f"evaluation set {name!r} has no English captions to compare {language!r} with")
+        raise UserError(f"evaluation set {name!r} has no English captions to compare {language!r} with")
     return own, same
 
 
@@ -100,5 +101,5 @@ def captions_in(name: str, data: EvaluationSet, language: str) -> Sequence[Seque
     captions = data.captions if language == ENGLISH else data.translations.get(language, ())
     if not any(captions):
         known = ", ".join([ENGLISH, *data.translations])
-        raise ValueError(f"evaluation set {name!r} has no captions in {language!r}: it has {known}")
+        raise UserError(f"evaluation set {name!r} has no captions in {language!r}: it has {known}")
     return captions

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.exhibits import Exhibit, Searches
 from vlp.evaluation.figures import chance_average_precision, chance_within
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
@@ -118,5 +119,5 @@ class ImageRetrieval(Evaluator):
         known, classes, counts = np.unique(names, return_inverse=True, return_counts=True)
         queries = np.flatnonzero((counts[classes] > 1) & (known[classes] != ""))
         if not len(queries):
-            raise ValueError(f"no two images of evaluation set {name!r} share a {self.relevant}: take it out")
+            raise UserError(f"no two images of evaluation set {name!r} share a {self.relevant}: take it out")
         return np.where(known[classes] != "", classes, -1), queries

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.retrieval.galleries import Gallery, gallery
 
@@ -36,7 +37,7 @@ def uniformity(rows: Float[np.ndarray, "n dim"], *, t: float = 2.0, block_size: 
       ValueError: fewer than two rows.
     """
     if len(rows) < 2:
-        raise ValueError(f"uniformity is about pairs, and there is {len(rows)} row")
+        raise UserError(f"uniformity is about pairs, and there is {len(rows)} row")
     exact, total = rows.astype(np.float64), 0.0
     squares = (exact**2).sum(axis=1)
     for start in range(0, len(rows), block_size):
@@ -84,7 +85,7 @@ class Geometry(Evaluator):
     def _gallery(self, name: str) -> Gallery:
         whole = gallery(self.data[name].captions)
         if len(whole.texts) < 2 or len(np.unique(whole.pairs[:, 0])) < 2:
-            raise ValueError(
+            raise UserError(
                 f"evaluation set {name!r} has {len(whole.texts)} captions: take it out of {self.name}.sets, which need "
                 "two images with captions"
             )

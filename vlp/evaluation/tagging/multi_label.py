@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int8, Int64
 
+from input_pipeline.errors import UserError
 from input_pipeline.verified_labels import (
     known_labels,
     read_hierarchy,
@@ -73,7 +74,7 @@ class MultiLabel(Evaluator):
         for setting in ("verified", "hierarchy", "names"):
             path = getattr(self, setting)
             if path and not find(path):
-                raise ValueError(
+                raise UserError(
                     f"evaluators.{self.name}.{setting}: there is nothing at '{path}'{looked_in(path)}: correct the path"
                 )
 
@@ -152,7 +153,7 @@ class MultiLabel(Evaluator):
                 data.ids, data.tags, verified, hierarchy, min_images=self.min_images
             )
             if not labels:
-                raise ValueError(
+                raise UserError(
                     f"evaluation set {name!r} has no tag of {self.min_images} images or more: lower "
                     f"evaluators.{self.name}.min_images or take it out of its sets"
                 )

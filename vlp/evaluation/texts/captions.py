@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int32
 
+from input_pipeline.errors import UserError
 from vlp.configuration.paths import find, looked_in
 from vlp.evaluation.texts.class_texts import unit
 
@@ -75,7 +76,7 @@ def read_captions(path: str, column: str = "captions") -> list[str]:
     )
     captions.pop("", None)
     if not captions:
-        raise ValueError(f"'{path}' holds no caption under '{column}'")
+        raise UserError(f"'{path}' holds no caption under '{column}'")
     return list(captions)
 
 
@@ -87,7 +88,7 @@ def caption_files(path: str) -> list[Path]:
     """
     files = find(path) if path else []
     if not files:
-        raise ValueError(
+        raise UserError(
             f"there are no captions at '{path}'{looked_in(path)}: name a parquet, jsonl or txt file"
         )
     return files
@@ -96,14 +97,14 @@ def caption_files(path: str) -> list[Path]:
 def _values(file: Path, column: str) -> Iterable[Any]:
     readers = {".parquet": _parquet, ".jsonl": _json_lines, ".txt": _lines}
     if file.suffix not in readers:
-        raise ValueError(f"{file} is none of {', '.join(readers)}")
+        raise UserError(f"{file} is none of {', '.join(readers)}")
     return readers[file.suffix](file, column)
 
 
 def _texts(value: Any, file: Path, column: str) -> Iterator[str]:
     for text in value if isinstance(value, list) else [value]:
         if text is not None and not isinstance(text, str):
-            raise ValueError(f"{file}: '{column}' holds {text!r}, which is no text")
+            raise UserError(f"{file}: '{column}' holds {text!r}, which is no text")
         yield " ".join((text or "").split())
 
 
@@ -114,10 +115,10 @@ def _parquet(file: Path, column: str) -> Iterable[Any]:
     try:
         names = pq.read_schema(file).names
         if column not in names:
-            raise ValueError(f"{file} has no column '{column}'; it has {', '.join(names)}")
+            raise UserError(f"{file} has no column '{column}'; it has {', '.join(names)}")
         return pq.read_table(file, columns=[column]).column(0).to_pylist()
     except pa.ArrowException as error:
-        raise ValueError(f"{file} is not a readable parquet file: {error}") from None
+        raise UserError(f"{file} is not a readable parquet file: {error}") from None
 
 
 def _json_lines(file: Path, column: str) -> Iterator[Any]:
@@ -128,9 +129,9 @@ def _json_lines(file: Path, column: str) -> Iterator[Any]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise ValueError(f"{file}, line {number} is no JSON: {error}") from None
+                raise UserError(f"{file}, line {number} is no JSON: {error}") from None
             if not isinstance(row, dict) or column not in row:
-                raise ValueError(f"{file}, line {number} has no key '{column}'")
+                raise UserError(f"{file}, line {number} has no key '{column}'")
             yield row[column]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
+from input_pipeline.errors import UserError
+
 
 def labelled_classes(
     name: str, labels: Sequence[str]
@@ -18,6 +20,6 @@ def labelled_classes(
     """
     labelled = [row for row, label in enumerate(labels) if label]
     if not labelled:
-        raise ValueError(f"evaluation set {name!r} has no labels: take it out of the evaluator's sets")
+        raise UserError(f"evaluation set {name!r} has no labels: take it out of the evaluator's sets")
     classes, indices = np.unique([labels[row] for row in labelled], return_inverse=True)
     return classes.tolist(), np.array(labelled), indices

@@ -7,6 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from input_pipeline.errors import UserError
 from vlp.configuration.paths import find, looked_in
 
 
@@ -18,20 +19,20 @@ def load_descriptions(path: str) -> dict[str, list[str]]:
     """
     files = find(path)
     if not files:
-        raise ValueError(
+        raise UserError(
             f"there are no descriptions at '{path}'{looked_in(path)}: --job=describe writes such a file"
         )
     try:
         sentences = json.loads(files[0].read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"{files[0]} is no JSON: {error}") from None
+        raise UserError(f"{files[0]} is no JSON: {error}") from None
     if not isinstance(sentences, dict):
-        raise ValueError(
+        raise UserError(
             f"{files[0]} must hold an object from class to texts, not a {type(sentences).__name__}"
         )
     for label, own in sentences.items():
         if not isinstance(own, list) or not own or not all(isinstance(text, str) and text for text in own):
-            raise ValueError(f"{files[0]}: class {label!r} must have a list of one or more texts")
+            raise UserError(f"{files[0]}: class {label!r} must have a list of one or more texts")
     return sentences
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+from input_pipeline.errors import UserError
+
 _FOLDER = resources.files("vlp.evaluation.texts") / "prompts"
 
 
@@ -22,7 +24,7 @@ def load_prompt_set(name: str) -> tuple[str, ...]:
     """
     known = known_prompt_sets()
     if name not in known:
-        raise ValueError(f"there is no prompt set {name!r}: take one of {', '.join(known)}")
+        raise UserError(f"there is no prompt set {name!r}: take one of {', '.join(known)}")
     return tuple(json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))["templates"])
 
 

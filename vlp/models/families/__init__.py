@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.models.families.bag import BagFamily
 from vlp.models.families.base import Family
 from vlp.models.families.convolutions import ConvNeXtFamily, EfficientNetFamily, ResNetFamily
@@ -71,19 +72,19 @@ def _family(tower: str, kind: str) -> Family:
     if ":" not in kind:
         near = difflib.get_close_matches(kind, known, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(
+        raise UserError(
             f"model.{tower}.kind='{kind}' is not one of {', '.join(known)}, nor the address of your own, as "
             f"'package.module:Class'{hint}"
         )
     try:
         return _own(resolve_name(kind))
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"model.{tower}.kind='{kind}' cannot be imported: {error}") from error
+        raise UserError(f"model.{tower}.kind='{kind}' cannot be imported: {error}") from error
 
 
 def _own(kind: Any) -> Family:
     if not (isinstance(kind, type) and issubclass(kind, Family)):
-        raise ValueError("it is no subclass of vlp.models.families.Family")
+        raise UserError("it is no subclass of vlp.models.families.Family")
     return kind()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.models.families.base import Family
 from vlp.models.sizes import bag_size
 
@@ -18,7 +19,7 @@ class BagFamily(Family):
         try:
             bag_size(settings)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = bag_size(settings)  # look-ups and means cost no products, so the length is all the same

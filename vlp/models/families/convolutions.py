@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.models.families.base import Family
 from vlp.models.flops import halved
 from vlp.models.sizes import EFFICIENTNET_STAGES, convolution_size
@@ -17,9 +18,9 @@ class ConvolutionFamily(Family):
         try:
             convolution_size(settings)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
         if settings.resolution < 32:
-            raise ValueError(
+            raise UserError(
                 f"{where}.resolution={settings.resolution} is too small for kind '{settings.kind}', which makes a "
                 "32nd of it: use 32 or more"
             )
@@ -38,7 +39,7 @@ class ResNetFamily(ConvolutionFamily):
         super().check(settings, where)
         width = convolution_size(settings).channels[-1]
         if settings.pool == "attention" and (not settings.heads or width % settings.heads):
-            raise ValueError(
+            raise UserError(
                 f"{where}.heads={settings.heads} must divide the {width} channels that pool='attention' reads: CLIP "
                 f"has {max(1, width // 64)}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.models.families.base import Family
 from vlp.models.flops import image_tower_flops, text_tower_flops
 from vlp.models.sizes import TowerSize, tower_size
@@ -19,7 +20,7 @@ def checked_size(settings: Any, where: str) -> TowerSize:
     try:
         return tower_size(settings)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
 
 
 class TransformerFamily(Family):
@@ -62,27 +63,27 @@ class VisionTransformerFamily(TransformerFamily):
         size, patch = checked_size(settings, where), settings.patch_size
         if settings.resolution % patch and not settings.drop_rest:
             lower = settings.resolution - settings.resolution % patch
-            raise ValueError(
+            raise UserError(
                 f"{where}.resolution={settings.resolution} is not a multiple of patch_size={patch}: "
                 f"use {lower or patch} or {lower + patch}"
             )
         patches = (settings.resolution // patch) ** 2
         if round(patches * (1 - settings.patch_dropout)) < 1:
-            raise ValueError(
+            raise UserError(
                 f"{where}.patch_dropout={settings.patch_dropout} keeps none of {patches} patches: "
                 f"use at most {1 - 1 / patches:.3f}"
             )
         if settings.position == "sincos2d" and size.width % 4:
-            raise ValueError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
+            raise UserError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
         if settings.position == "rotary2d" and (size.width // size.heads % 4 or size.last_heads):
-            raise ValueError(
+            raise UserError(
                 f"{where}: position 'rotary2d' needs heads of a multiple of 4 numbers, all of one size: these have "
                 f"{size.width // size.heads}, and last_heads={size.last_heads}"
             )
 
     def check_view(self, settings: Any, resolution: int, where: str) -> None:
         if resolution % settings.patch_size:
-            raise ValueError(
+            raise UserError(
                 f"{where}={resolution} is not a multiple of model.image.patch_size={settings.patch_size}: use a "
                 "multiple, or 0 for the model's own"
             )
@@ -120,7 +121,7 @@ class TextTransformerFamily(TransformerFamily):
     def check(self, settings: Any, where: str) -> None:
         checked_size(settings, where)
         if settings.pool == "first" and settings.causal:
-            raise ValueError(
+            raise UserError(
                 f"{where}.pool='first' reads a token that sees nothing behind it in a causal tower: "
                 f"set {where}.causal=False or use pool='end'"
             )
