@@ -20,22 +20,6 @@ METHODS = [
         "paper": "Winoground: Probing Vision and Language Models for Visio-Linguistic Compositionality",
         "arxiv": "2204.03162",
         "family": "evaluation",
-        "check": "tests/evaluation/test_compositional.py"
-        "::test_winoground_asks_for_both_of_a_pair_and_for_all_four",
-    },
-]
-
-METHODS = [
-    {
-        "paper": "SugarCrepe: Fixing Hackable Benchmarks for Vision-Language Compositionality",
-        "arxiv": "2306.14610",
-        "family": "evaluation",
-        "check": "tests/evaluation/test_compositional.py::test_sugarcrepe_is_accuracy_by_kind",
-    },
-    {
-        "paper": "Winoground: Probing Vision and Language Models for Visio-Linguistic Compositionality",
-        "arxiv": "2204.03162",
-        "family": "evaluation",
         "check": "tests/evaluation/test_compositional.py::"
         "test_winoground_asks_for_both_of_a_pair_and_for_all_four",
     },

@@ -17,7 +17,7 @@ SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "tes
 
 def _need_objectives(config: ConfigDict) -> None:
     if not any(settings.weight > 0 for settings in config.objectives.values()):
-        example = min(config.objectives)
+        example = "contrastive" if "contrastive" in config.objectives else min(config.objectives)
         raise ConfigError(
             f"every objective has weight 0: switch one on, as --config.objectives.{example}.weight=1"
         )

@@ -48,8 +48,7 @@ class Training:
         step's batch.
       held_towers: of which no step changes anything.
       other_flops: forward FLOPs of one example outside the towers; see `vlp.training.model_flops`.
-      parts: paths of what objectives learn and want to outlive training.
-      part_graphdefs: structures of these parts, by 'entry/part'.
+      part_graphdefs: structures of what objectives learn and want to outlive training, by 'entry/part'.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
     """
@@ -68,10 +67,14 @@ class Training:
     beside: dict[str, PyTree]
     held_towers: tuple[str, ...]
     other_flops: float
-    parts: tuple[str, ...]
     part_graphdefs: dict[str, nnx.GraphDef]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Paths of what objectives learn and want to outlive training."""
+        return tuple(f"objectives/{name}" for name in self.part_graphdefs)
 
 
 def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Given | None = None) -> Training:
@@ -106,7 +109,6 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         _, params, rest = split(make_pretrainer())
         return create_state(params, rest, optimizer, ema=ema_decay > 0, held=held)
 
-    parts = part_graphdefs(dict(abstract.objectives.items()))
     shapes = jax.eval_shape(initial_state)
     shardings = state_shardings(shapes, mesh, variable_splits(abstract))
     gradient = make_gradient(graphdef, seed=config.seed, held=held)
@@ -130,8 +132,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         beside=_beside(abstract, given, mesh),
         held_towers=held_towers(held, tree_paths(abstract_params)),
         other_flops=other_flops(config, abstract, given),
-        parts=tuple(f"objectives/{name}" for name in parts),
-        part_graphdefs=parts,
+        part_graphdefs=part_graphdefs(dict(abstract.objectives.items())),
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )
