@@ -66,7 +66,7 @@ class Parts(Mapping[str, Any]):
 
 
 def part_graphdefs(objectives: Mapping[str, Objective]) -> dict[str, nnx.GraphDef[Any]]:
-    """Structures of the parts of objectives, by 'entry/part'."""
+    """Collects the structures of the parts of objectives, by 'entry/part'."""
     return {
         f"{name}/{part}": nnx.graphdef(getattr(one, part))
         for name, one in objectives.items()
@@ -96,7 +96,7 @@ def _branch(tree: PyTree, name: str) -> PyTree:
 
 
 def abstract_parts(config: Any, vocabulary_size: int, context: Context) -> dict[str, nnx.GraphDef[Any]]:
-    """Structures of the parts that the objectives of a config have, without any array.
+    """Finds the structures of the parts that the objectives of a config have, without any array.
 
     Args:
       config: the whole resolved config.

@@ -23,6 +23,7 @@ from vlp.configuration import stages
 from vlp.parallel.sharding import global_batch
 from vlp.runs.beside import open_frozen
 from vlp.runs.stage import Stage
+from vlp.training.model_flops import forward_flops
 
 pytestmark = pytest.mark.slow
 
@@ -154,12 +155,12 @@ def seen(flags, shape):
 
         loss, gradients = stage.training.gradient(state, rows)
         found = jax.device_get((see(state, rows), loss[0], gradients))
-    return found, batch
+    return found, batch, stage
 
 
 def test_they_are_what_the_models_alone_say_on_any_mesh(flags, teacher):
-    (one, loss, gradients), batch = seen(flags, (1, 1, 1))
-    (eight, loss_of_eight, gradients_of_eight), _ = seen(flags, (2, 4, 1))
+    (one, loss, gradients), batch, stage = seen(flags, (1, 1, 1))
+    (eight, loss_of_eight, gradients_of_eight), *_ = seen(flags, (2, 4, 1))
     alone = vlp.load(teacher)
     texts = ["a office.", "a room with desks", "a drums, music.", "a drum", "sticks on a drum", "a fish."]
     assert batch["teacher/image"].shape == (16, 32, 32, 3) and batch["image"].shape == (16, 64, 64, 3)
@@ -169,6 +170,10 @@ def test_they_are_what_the_models_alone_say_on_any_mesh(flags, teacher):
     assert one["labels"].tolist() == [0, 0, 1, 1, 1, 2]
     means = [one["texts"][one["labels"] == label].mean(axis=0) for label in range(3)]
     np.testing.assert_allclose(one["classes"], [mean / np.linalg.norm(mean) for mean in means], atol=1e-5)
+    # Forward passes of what is not trained count a third of a step's; six texts are encoded once for sixteen rows.
+    image, text = (forward_flops(alone.config, (field,)) for field in ("image", "text"))
+    own = forward_flops(stage.config, ("text",))
+    assert stage.training.other_flops == pytest.approx(image / 3 + (text / 3 + own) * 6 / 16)
     for name, rows in one.items():
         np.testing.assert_allclose(eight[name], rows, atol=1e-5, err_msg=name)
     assert loss_of_eight == pytest.approx(loss, rel=1e-5)
@@ -198,7 +203,11 @@ def test_a_part_is_loaded_with_the_model_and_scores_for_evaluators(run, teacher,
     capsys.readouterr()
     evaluated = ("--job=evaluate", f"--checkpoint={run}", f"--workdir={tmp_path}")
     decoded = "--config.evaluators.decoded={'kind': 'zero_shot', 'final': True, 'sets': ('val',), 'scorer': 'decoder'}"
-    assert main.main([*evaluated, decoded]) == 0
+    aside = shutil.move(teacher, tmp_path / "aside")  # neither a load nor an evaluation needs it
+    try:
+        assert main.main([*evaluated, decoded]) == 0
+    finally:
+        shutil.move(aside, teacher)
     again = json.loads((tmp_path / "evaluations" / "quickstart.json").read_text())
     assert again["decoded/val/top1"] == figures["decoded/val/top1"]
 
@@ -270,3 +279,16 @@ def test_what_is_not_there_is_said_in_a_line(flags, tmp_path, capsys, missing, m
     assert main.main([*flags, missing, f"--workdir={tmp_path}"]) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("kind", "shape", "factor"), [("classes", (16,), 1), ("bags", (16, 2), 2)])
+def test_a_batch_may_be_of_labels_and_its_rows_bags(kind, shape, factor):
+    sampled = (f"--config.data.sampler.kind={kind}", "--config.data.sampler.each=2")
+    make, mesh = opened((*SMALL, *sampled), (2, 1, 1))
+    with jax.set_mesh(mesh):
+        stage = make()
+        batch, rows = first_rows(stage, mesh)
+        _, metrics = stage.training.train_step(stage.training.initial_state(), rows)
+    assert batch["image"].shape == (*shape, 64, 64, 3) and np.isfinite(float(metrics["loss"]))
+    plain = FrozenConfigDict(configuration.resolve(configuration.parse(SMALL, cli.OPTIONS).config))
+    assert forward_flops(stage.config) == factor * forward_flops(plain)

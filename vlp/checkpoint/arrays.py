@@ -166,7 +166,7 @@ def load_as_numpy(folder: Path, part: str) -> dict[Any, Any]:
 
 
 def paths_of(folder: Path, part: str) -> list[list[Any]]:
-    """Keys that lead to each array of a part, as they are listed."""
+    """Lists the keys that lead to each array of a part, as they are listed."""
     return [layout["path"] for layout in _read_listing(folder)[part].values()]
 
 
