@@ -259,6 +259,14 @@ def test_a_model_of_one_tower_reads_in_half_precision_what_it_shares(tmp_path):
     assert 1e-5 < np.abs(found - exact).max() < 0.05
 
 
+def test_a_step_is_replayed_with_what_stood_beside_it(run, capsys):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    logged = next(line["guided/loss"] for line in lines if line["step"] == 4 and "guided/loss" in line)
+    assert main.main(["--job=replay", f"--checkpoint={run}", "--step=4"]) == 0
+    printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("guided/loss"))
+    assert float(printed.split()[1]) == pytest.approx(logged, rel=1e-5)
+
+
 def test_the_plan_knows_what_stands_beside_a_batch(flags, tmp_path, capsys):
     assert main.main(["--job=plan", *flags, f"--workdir={tmp_path}"]) == 0
     assert "beside the batch" in capsys.readouterr().out
