@@ -17,10 +17,12 @@ from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.columns import plain_name
+from input_pipeline.tables import hash64
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import LANGUAGES, spoken
 
+_Entry = tuple[Record, Square | None, int]  # without encoded bytes, of which the last is the hash
 # Of decoded images that are kept in memory; larger sets are decoded again whenever they are read.
 HELD_BYTES = 1 << 30
 
@@ -28,6 +30,8 @@ HELD_BYTES = 1 << 30
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
     """One entry per image in every field; what could not be used is left out and counted in `skipped`.
+
+    Records of one image that have captions, the same id or none of their own, and differ in nothing else are one entry.
 
     Attributes:
       images: at the model's resolution; of a large set, ImagesOnDemand, which are indexed and encoded alike.
@@ -84,17 +88,18 @@ def load_evaluation_set(
     resolution = preprocessing["resolution"]
     held = decode and 3 * resolution**2 * len(source) <= held_bytes
 
-    def load(index: int) -> tuple[Record, Square | None] | BadRecord:
+    def load(index: int) -> tuple[Record, Square | None, int] | BadRecord:
         try:
             record = _with_image(source, index)
-            image = view.of_bytes(cast(bytes, record.image)) if decode else None
-            return replace(record, image=None), image if held else None
+            data = cast(bytes, record.image)
+            image = view.of_bytes(data) if decode else None
+            return replace(record, image=None), image if held else None, hash64(data)
         except BadRecord as bad:
             return bad
 
     with ThreadPoolExecutor(threads) as pool:
         loaded = list(pool.map(load, range(len(source))))
-    good = {index: entry for index, entry in enumerate(loaded) if not isinstance(entry, BadRecord)}
+    good = _joined({at: entry for at, entry in enumerate(loaded) if not isinstance(entry, BadRecord)})
     bad = {index: entry for index, entry in enumerate(loaded) if isinstance(entry, BadRecord)}
     _refuse_bad(name or config["path"], bad, len(loaded), max_bad_share)
 
@@ -102,11 +107,27 @@ def load_evaluation_set(
         return view.of_bytes(cast(bytes, _with_image(source, index).image))
 
     images = (
-        np.stack([image for _, image in good.values() if image is not None])
+        np.stack([image for _, image, _ in good.values() if image is not None])
         if held
         else ImagesOnDemand(image_of, list(good), resolution, threads)
     )
-    return _whole([record for record, _ in good.values()], cast(np.ndarray, images), bad, languages)
+    return _whole([record for record, _, _ in good.values()], cast(np.ndarray, images), bad, languages)
+
+
+def _joined(entries: Mapping[int, _Entry]) -> dict[int, _Entry]:
+    """Rows of a table for each caption of an image, as the first of them with all captions: apart, they would be each
+    other's mistakes in a search."""
+    joined: dict[int, _Entry] = {}
+    firsts: dict[Any, int] = {}
+    for index, (record, image, data) in entries.items():
+        own = "" if record.id == str(index) else record.id
+        said = own, data, record.label, record.group, record.source, record.tags
+        first = firsts.setdefault(said, index) if record.captions else index
+        if first != index:
+            kept, image, _ = joined[first]
+            record = replace(kept, captions=kept.captions + record.captions)
+        joined[first] = record, image, data
+    return joined
 
 
 def reasons(skipped: Mapping[Reason, int]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
 
 
-def hash64(text: str) -> int:
+def hash64(text: str | bytes) -> int:
     """Returns the first 64 bits of BLAKE2b: equal on every machine. Of 10^8 texts, two are equal with probability
     3e-4."""
     return int.from_bytes(_digest(text), "little")
@@ -27,8 +27,9 @@ def hash_halves(texts: Sequence[str]) -> Shaped[np.ndarray, "n 2"]:
     return np.frombuffer(b"".join(map(_digest, texts)), "<i4").reshape(len(texts), 2).astype(np.int32)
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+def _digest(text: str | bytes) -> bytes:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    return hashlib.blake2b(data, digest_size=8).digest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,24 @@ def test_entries_are_the_records_in_their_order(quickstart: Path) -> None:
     assert {len(captions) for captions in german.captions} == {0, 1}
 
 
+def test_rows_of_one_image_are_an_entry_with_all_their_captions(
+    tmp_path: Path, encode: Callable[..., bytes]
+) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(encode(np.full((4, 4, 3), ord(name), np.uint8)))
+    rows = ["a.png,one,x", "b.png,two,x", "a.png,three,x", "b.png,,x", "b.png,,x", "a.png,four,y"]
+    (tmp_path / "rows.csv").write_text("\n".join(["image,caption,label", *rows]))
+    data = load_evaluation_set({"format": "csv", "path": str(tmp_path / "rows.csv")}, SPEC)
+    assert data.captions == (("one", "three"), ("two",), (), (), ("four",))
+    assert data.ids == ("0", "1", "3", "4", "5") and data.labels == ("x", "x", "x", "x", "y")
+    assert len(data) == len(data.images)
+    assert data.images[:, 0, 0, 0].tolist() == [97, 98, 98, 98, 97]
+    named = [f"{row},{name}" for row, name in zip(rows, ("i", "j", "i", "j", "j", "k"), strict=True)]
+    (tmp_path / "ids.csv").write_text("\n".join(["image,caption,label,id", *named, "a.png,five,x,other"]))
+    data = load_evaluation_set({"format": "csv", "path": str(tmp_path / "ids.csv")}, SPEC)
+    assert data.ids == ("i", "j", "j", "j", "k", "other") and data.captions[0] == ("one", "three")
+
+
 def test_unusable_records_are_left_out_and_counted(write_parquet: Callable[..., Path]) -> None:
     path = write_parquet(10, images={1: b"no image", 4: None, 7: None})
     data = load_evaluation_set({"format": "parquet", "path": str(path)}, SPEC)
