@@ -1,7 +1,7 @@
 """Encoded bytes to RGB pixels, by content and never by name.
 
 What is read: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM; of an animation the first frame. Transparency is flattened on
-white, EXIF orientation is applied, 16-bit grey is scaled to 8 bits, CMYK becomes RGB. A damaged or truncated
+white, EXIF orientation is applied, grey of 16 bits or floats is scaled to 8 bits, CMYK becomes RGB. A damaged or truncated
 image is refused rather than padded with grey. Plain JPEGs, upright and in colour or grey, are decoded by
 libjpeg-turbo itself, without Pillow's detour over four bytes a pixel; all else by Pillow. Where both can, their
 pixels are the same.
@@ -217,7 +217,21 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey, which Pillow's own conversion would clip to white."""
+    """Scale grey of many bits by the range that its values are in: Pillow's own conversion would clip them.
+
+    Raises:
+      ValueError: they are in no range of a picture, as heights and temperatures are not.
+    """
     values = np.asarray(image, np.float64)
-    scale = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+    least, greatest = values.min(initial=0), values.max(initial=0)
+    if image.mode.startswith("I;16"):
+        scale = 65535.0
+    elif image.mode == "F" and greatest < 2:  # resampling may shoot a little beyond 1
+        scale = 1.0
+    else:
+        scale = 65535.0 if greatest > 255 else 255.0
+    if not (least >= -0.02 * max(greatest, 1.0) and greatest < max(2.0, 1.1 * scale)):  # nor is NaN
+        raise ValueError(
+            f"its grey values, from {least:g} to {greatest:g}, are on no known scale (0 to 1, to 255 or to 65535)"
+        )
     return Image.fromarray(np.clip(np.rint(values * (255.0 / scale)), 0, 255).astype(np.uint8))

@@ -7,10 +7,12 @@ another row's quote closes, ends with its line.
 
 from __future__ import annotations
 
+import ast
 import collections
 import csv
 import functools
 import io
+import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -80,8 +82,9 @@ def csv_rows(file: FileVersion) -> Index:
     return array(places[1:])
 
 
-def csv_fields(file: FileVersion, row: bytes) -> dict[str, str]:
-    """Returns the fields of one row by the names in the header.
+def csv_fields(file: FileVersion, row: bytes) -> dict[str, str | list[str]]:
+    """Returns the fields of one row by the names in the header; a list of texts that was written as JSON or as
+    Python shows it is that list.
 
     Raises:
       ValueError: there are more or fewer fields than names.
@@ -93,7 +96,20 @@ def csv_fields(file: FileVersion, row: bytes) -> dict[str, str]:
         raise UserError(
             f"{len(fields)} fields under {len(header)} names: a field with {separator!r} in it must be in quotes"
         )
-    return dict(zip(header, fields, strict=True))
+    return dict(zip(header, map(_listed, fields), strict=True))
+
+
+def _listed(field: str) -> str | list[str]:
+    """The texts of a field such as '["a dog", "a brown dog"]', which data frames make of a list; all else as it is."""
+    if not (field.startswith(("['", '["')) and field.endswith(("']", '"]'))):
+        return field
+    try:
+        # Texts without commas between them, as arrays are shown, would run together: Python's own form, or JSON.
+        shown = ast.literal_eval(field)
+        values = shown if repr(shown) == field else json.loads(field)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return field
+    return values if all(isinstance(value, str) for value in values) else field
 
 
 def _row(line: _Line, lines: _Lines, dialect: Dialect) -> _Line:

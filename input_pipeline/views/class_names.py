@@ -44,7 +44,8 @@ def naming_rule(name: str) -> NamingRule:
     """Returns the rule of that name, from distinct labels to as many class names.
 
     Beside 'category' and 'verbatim', the name of a table in names/ ('imagenet', by WordNet id), or the path of a .json
-    of that form: {"names": {label: name}}. A label of a table may also be the class's number, from 0.
+    of that form: {"names": {label: name}}. A label of a table whose own are no numbers may also be the class's number,
+    from 0.
 
     Raises:
         ValueError: no such rule or table.
@@ -87,7 +88,10 @@ def _names(table: str, content: str) -> dict[str, str]:
 
 def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:
     names = _names(table, content)
-    numbered = {str(number): name for number, name in enumerate(names.values())}
+    # Where a table has numbers of its own, counting beside them would name two classes alike, off by one.
+    own = [int(label) for label in names if label.isdecimal()]
+    counted = enumerate(names.values()) if own in ([], list(range(len(names)))) else ()
+    numbered = {str(number): name for number, name in counted}
     if strange := [label for label in labels if label not in names and label not in numbered]:
         raise UserError(
             f"label {strange[0]!r} is no class of {table}: its labels are such as {next(iter(names))!r}, or numbers"

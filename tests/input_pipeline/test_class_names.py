@@ -63,6 +63,17 @@ def test_names_may_come_from_a_file(tmp_path: Path) -> None:
         naming_rule("nowhere.json")
 
 
+def test_numbers_of_a_table_are_not_counted_anew(tmp_path: Path) -> None:
+    path = tmp_path / "from_one.json"
+    path.write_text('{"names": {"1": "pink primrose", "2": "orchid"}}')
+    assert naming_rule(str(path))(["1", "2"]) == ["pink primrose", "orchid"]
+    with pytest.raises(ValueError, match="label '0' is no class of .*from_one.json"):
+        naming_rule(str(path))(["0", "1"])
+    path.write_text('{"names": {"01": "pink primrose", "02": "orchid"}}')
+    with pytest.raises(ValueError, match="label '0' is no class"):
+        naming_rule(str(path))(["0", "1"])
+
+
 def test_the_names_are_those_of_a_peer() -> None:
     peer = pytest.importorskip("open_clip.zero_shot_metadata", reason="open_clip_torch is not installed")
     assert naming_rule("imagenet")([str(number) for number in range(1000)]) == list(peer.IMAGENET_CLASSNAMES)

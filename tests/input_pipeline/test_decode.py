@@ -144,6 +144,18 @@ def test_grey_of_many_bits_is_scaled_by_what_it_holds(mode: str, greatest: int, 
     np.testing.assert_array_equal(decode_image(data), np.full((4, 4, 3), white))
 
 
+def test_grey_of_floats_is_a_picture_from_0_to_1_or_none() -> None:
+    ramp = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
+    for values in (ramp, 1.01 * ramp - 0.005):
+        shown = decode_image(encoded(Image.fromarray(values), "TIFF"))
+        np.testing.assert_allclose(shown[..., 0], 255 * ramp, atol=2)
+    nan = np.where(ramp > 0.9, np.float32(np.nan), ramp)
+    for strange in (nan, 2 * ramp - 1, 8848 * ramp - 430, (2e9 * ramp).astype(np.int32)):
+        with pytest.raises(BadRecord, match="grey values, from .* are on no known scale") as bad:
+            decode_image(encoded(Image.fromarray(strange), "TIFF"))
+        assert bad.value.reason is Reason.UNDECODABLE
+
+
 def test_an_image_of_one_endless_row_is_refused() -> None:
     for size in ((65_536, 1), (1, 65_536)):
         with pytest.raises(BadRecord, match="a side is over 65535") as bad:

@@ -235,6 +235,26 @@ def test_csv_as_people_write_it(pictures: Path, name: str, content: str | bytes,
 
 
 @pytest.mark.parametrize(
+    ("field", "texts"),
+    [
+        ("""['a dog', "a dog's tail"]""", ["a dog", "a dog's tail"]),
+        ("""["a dog", "\\u00e7a [1]"]""", ["a dog", "ça [1]"]),
+        ("""["one" ,\n "two"]""", ["one", "two"]),
+        ("""['a dog' 'a cat']""", ["['a dog' 'a cat']"]),
+        ("""['a dog', 1]""", ["['a dog', 1]"]),
+        ("""['dog'] on a mat""", ["['dog'] on a mat"]),
+    ],
+)
+def test_a_list_of_texts_in_a_field_of_csv_is_a_list(pictures: Path, field: str, texts: list[str]) -> None:
+    quoted = '"' + field.replace('"', '""') + '"'
+    (pictures / "lists.csv").write_text(f"image,captions,tags\n{A},{quoted},{quoted}\n", encoding="utf-8")
+    record = opened("csv", pictures / "lists.csv")[0]
+    assert [caption.text for caption in record.captions] == texts
+    if len(texts) > 1:
+        assert list(record.tags) == texts
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("upper.JSON", '[{"image": "%s",\n"caption": "ça"}]'),
