@@ -34,6 +34,7 @@ from input_pipeline.errors import UserError
 from vlp import configuration
 from vlp.beside import PROGRAM
 from vlp.configuration import ConfigError
+from vlp.configuration.group_flags import EXAMPLES
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import Job, JobOptions, available
 from vlp.jobs._disk import in_one_line
@@ -162,12 +163,15 @@ def help_text(arguments: Sequence[str]) -> str:
 
 def _described(path: str, value: object, settings: Mapping[str, Any]) -> str:
     """A line of `--help`: a leaf of the config, what it means and what it may be."""
-    line = f"  --config.{path}={value}"
-    setting = settings.get(path)
-    if setting is None:
-        return line
-    allowed = ", ".join(map(repr, setting.choices)) or setting.limits()
-    return f"{line:<62} {setting.meaning}{f' ({allowed})' if allowed else ''}".rstrip()
+    line, setting = f"  --config.{path}={value}", settings.get(path)
+    if setting is not None:
+        allowed = ", ".join(map(repr, setting.choices)) or setting.limits()
+        meaning = f"{setting.meaning}{f' ({allowed})' if allowed else ''}"
+    elif ".columns." in path:
+        meaning = f"column, key or feature that holds the {path.rpartition('.')[2]} of a record"
+    else:
+        meaning = f"entries of your own, as {EXAMPLES[path]}" if path in EXAMPLES else ""
+    return f"{line:<62} {meaning}".rstrip()
 
 
 def run() -> None:

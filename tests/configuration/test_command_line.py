@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
@@ -109,6 +110,16 @@ def test_help_is_fast_and_says_what_there_is(run_main: Run) -> None:
     for job in ("train", "tokenizer"):
         summary = next(line.split()[1:] for line in result.stdout.splitlines() if line.split()[:1] == [job])
         assert summary, f"{job} has no summary"
+
+
+def test_help_says_what_every_leaf_means(run_main: Run) -> None:
+    shown = run_main("--config=configs/tagging.py:runlocal", "--help").stdout.split(
+        "each of its leaves is a flag:"
+    )[1]
+    leaves = [line for line in shown.splitlines() if line.startswith("  --config.")]
+    assert len(leaves) > 400
+    unsaid = [line for line in leaves if not re.search(r" {1,}\S.*[a-z]{2}", line.removeprefix("  ")[40:])]
+    assert not unsaid, "a setting has no meaning: configs/settings"
 
 
 def test_help_says_which_job_takes_an_option(run_main: Run) -> None:
