@@ -17,6 +17,7 @@ from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.columns import plain_name
+from input_pipeline.subsets import entry_records
 from input_pipeline.tables import hash64
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
@@ -72,7 +73,7 @@ def load_evaluation_set(
     """Reads and decodes a whole split, which shows the records that cannot be used.
 
     Args:
-      config: {"format", "path", "columns"} of the split.
+      config: {"format", "path", "columns"} of the split, and which part of it: "fraction", "keep_ids", "shots".
       preprocessing: {"resolution", "resize", ...} of the model.
       name: of the set, for errors; '' is its path.
       languages: of `captions`; () is all of them.
@@ -85,8 +86,8 @@ def load_evaluation_set(
       ValueError: the split cannot be opened, none of its records can be used, or too many cannot.
     """
     source, view = open_source(config), EvaluationView(preprocessing)
-    resolution = preprocessing["resolution"]
-    held = decode and 3 * resolution**2 * len(source) <= held_bytes
+    resolution, chosen = preprocessing["resolution"], sorted(entry_records(source, name, config))
+    held = decode and 3 * resolution**2 * len(chosen) <= held_bytes
 
     def load(index: int) -> tuple[Record, Square | None, int] | BadRecord:
         try:
@@ -98,9 +99,10 @@ def load_evaluation_set(
             return bad
 
     with ThreadPoolExecutor(threads) as pool:
-        loaded = list(pool.map(load, range(len(source))))
-    good = _joined({at: entry for at, entry in enumerate(loaded) if not isinstance(entry, BadRecord)})
-    bad = {index: entry for index, entry in enumerate(loaded) if isinstance(entry, BadRecord)}
+        loaded = list(pool.map(load, chosen))
+    numbered = list(zip(chosen, loaded, strict=True))
+    good = _joined({index: entry for index, entry in numbered if not isinstance(entry, BadRecord)})
+    bad = {index: entry for index, entry in numbered if isinstance(entry, BadRecord)}
     _refuse_bad(name or config["path"], bad, len(loaded), max_bad_share)
 
     def image_of(index: int) -> Square:

@@ -115,3 +115,14 @@ def test_a_set_of_one_language_that_is_not_english_is_captioned_in_it(tmp_path: 
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
     two = load_evaluation_set(config, SPEC)
     assert two.captions == ((), ()) and set(two.translations) == {"de", "fr"}
+
+
+def test_a_part_of_a_source_is_what_the_entry_says(quickstart: Path, tmp_path: Path) -> None:
+    config = {"format": "parquet", "path": str(quickstart / "val.parquet")}
+    whole = load_evaluation_set(config, SPEC, decode=False)
+    (tmp_path / "ids").write_text("\n".join(whole.ids[3:5]))
+    assert load_evaluation_set({**config, "keep_ids": str(tmp_path / "ids")}, SPEC).ids == whole.ids[3:5]
+    tenth = load_evaluation_set({**config, "fraction": 0.1}, SPEC, decode=False).ids
+    assert len(tenth) == round(0.1 * len(whole)) and [one for one in whole.ids if one in tenth] == list(tenth)
+    one = load_evaluation_set({**config, "shots": 1}, SPEC, decode=False)
+    assert sorted(one.labels) == sorted({*whole.labels} - {""})

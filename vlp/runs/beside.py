@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -43,12 +43,18 @@ class FrozenEntry(Guest):
     config: Any
     dtype: str
 
-    @functools.cached_property
-    def variables(self) -> dict[str, Any]:
+    _arrays: dict[Mesh, PyTree] = dataclasses.field(default_factory=dict)
+
+    def on(self, mesh: Mesh, abstract: PyTree) -> PyTree:
+        """Returns its arrays on a mesh, read when they are first asked for; the stages of a run share them."""
+        if mesh not in self._arrays:
+            self._arrays[mesh] = _placed(abstract, self._variables(), f"the frozen model at {self.folder}")
+        return self._arrays[mesh]
+
+    def _variables(self) -> dict[str, Any]:
         """Its arrays on the host: the running mean where the checkpoint kept one."""
         arrays = load_model_arrays(self.folder)
-        model = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
-        return jax.tree.map(lambda x: _cast(x, self.dtype), model)
+        return merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
 
 
 def pinned(config: Any) -> Any:
@@ -217,31 +223,30 @@ def _as_read(entry: FrozenEntry, config: Any) -> FrozenConfigDict:
 
 
 def placed(
-    beside: Mapping[str, PyTree], texts: Given, frozen: Mapping[str, FrozenEntry]
+    beside: Mapping[str, PyTree], texts: Given, frozen: Mapping[str, FrozenEntry], mesh: Mesh
 ) -> dict[str, PyTree]:
-    """Returns the arrays of `Training.beside`, on the devices that it says; every host reads the same files.
+    """Puts the arrays of `Training.beside` on the devices that it says; every host reads the same files.
 
     Raises:
-      ValueError: a frozen model's checkpoint holds other arrays than its config says.
+      UserError: a frozen model's checkpoint holds other arrays than its config says.
     """
-    return {name: _placed(abstract, _source(name, texts, frozen)) for name, abstract in beside.items()}
+    return {
+        name: frozen[name.removeprefix(FROZEN)].on(mesh, abstract)
+        if name.startswith(FROZEN)
+        else _placed(abstract, texts.texts[name.removeprefix(TEXTS)], name)
+        for name, abstract in beside.items()
+    }
 
 
-def _source(name: str, texts: Given, frozen: Mapping[str, FrozenEntry]) -> Mapping[str, Any]:
-    if name.startswith(TEXTS):
-        return texts.texts[name.removeprefix(TEXTS)]
-    return frozen[name.removeprefix(FROZEN)].variables
-
-
-def _placed(abstract: PyTree, arrays: Mapping[str, Any]) -> PyTree:
+def _placed(abstract: PyTree, arrays: Mapping[str, Any], where: str) -> PyTree:
     def place(path: tuple[Any, ...], like: jax.ShapeDtypeStruct) -> jax.Array:
         found: Any = arrays
         for entry in path:
             found = found.get(entry.key, {})
         shape = getattr(found, "shape", None)
         if shape != like.shape:
-            where = "/".join(str(entry.key) for entry in path)
-            raise UserError(f"a frozen model's checkpoint holds {shape} for {where}, not {like.shape}")
+            name = "/".join(str(entry.key) for entry in path)
+            raise UserError(f"{where}: its arrays have {shape} for {name}, and its config says {like.shape}")
         return on_mesh(np.asarray(found, like.dtype), like.sharding.mesh, like.sharding.spec)
 
     return jax.tree_util.tree_map_with_path(place, abstract)
@@ -249,7 +254,3 @@ def _placed(abstract: PyTree, arrays: Mapping[str, Any]) -> PyTree:
 
 def _dtype(own: Any, wanted: str) -> Any:
     return jax.numpy.dtype(wanted) if wanted and jax.numpy.issubdtype(own, jax.numpy.floating) else own
-
-
-def _cast(array: np.ndarray, wanted: str) -> np.ndarray:
-    return array.astype(_dtype(array.dtype, wanted), copy=False)

@@ -80,6 +80,8 @@ class EvaluationSets(Mapping[str, EvaluationSet]):
         """Returns what says which data a set is; nothing is read."""
         entry = self._config.data.evaluation[name]
         kept = {key: entry[key] for key in ("format", "fraction", "keep_ids")}
+        if entry.get("shots"):
+            kept |= {key: entry[key] for key in ("shots", "shots_seed")}
         return {**kept, "path": redacted(entry["path"]), "columns": dict(entry["columns"])}
 
     def __getitem__(self, name: str) -> EvaluationSet:

@@ -76,7 +76,7 @@ class Stage:
     @functools.cached_property
     def beside(self) -> dict[str, PyTree]:
         """Returns what stands in every batch, on the mesh: constant texts and the arrays of frozen models."""
-        return placed(self.training.beside, self.given, self.frozen)
+        return placed(self.training.beside, self.given, self.frozen, self.mesh)
 
     def carried(self, state: TrainState) -> TrainState:
         """Returns the state of any stage as this one's: positions are resampled where it has others."""
