@@ -132,6 +132,16 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path) -> None:
         ZeroShot({}, descriptions="nowhere")
 
 
+def test_a_remark_says_that_classes_are_called_by_numbers(model, evaluation_set) -> None:
+    named, numbered = evaluation_set(20), evaluation_set(20)
+    classes = sorted(set(named.labels))
+    numbered.labels[:] = [str(classes.index(label)) for label in named.labels]
+    evaluator = ZeroShot({"a": named, "b": numbered}, sets=("a", "b"), templates="simple")
+    (remark,) = evaluator.remarks(model)
+    assert remark.startswith("zero_shot/b: its classes are called 0, 1, ")
+    assert "evaluators.zero_shot.labels" in remark
+
+
 def test_a_set_without_labels_is_refused(model, evaluation_set) -> None:
     data = evaluation_set(4)
     data.labels[:] = [""] * 4

@@ -152,6 +152,15 @@ class ZeroShot(Evaluator):
                 values[f"{self.name}/{name}/top{k}"] = (ranks <= k).astype(np.float64)
         return values
 
+    def remarks(self, model: Encoder) -> list[str]:
+        """Says where classes are called by numbers, which are seldom what their pictures show."""
+        numbered = [name for name in self.sets if all(map(str.isdecimal, self._classes(name).names))]
+        return [
+            f"{self.name}/{name}: its classes are called {', '.join(self._classes(name).names[:3])}, ... in prompts; "
+            f"unless it shows numbers, name a table of names in evaluators.{self.name}.labels"
+            for name in numbered
+        ]
+
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         for name in self.sets:
             classes = self._classes(name)
