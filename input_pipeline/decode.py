@@ -1,10 +1,10 @@
 """Encoded bytes to RGB pixels, by content and never by name.
 
 What is read: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, PPM; of an animation the first frame. Transparency is flattened on
-white, EXIF orientation is applied, grey of 16 bits or floats is scaled to 8 bits, CMYK becomes RGB. A damaged or truncated
-image is refused rather than padded with grey. Plain JPEGs, upright and in colour or grey, are decoded by
-libjpeg-turbo itself, without Pillow's detour over four bytes a pixel; all else by Pillow. Where both can, their
-pixels are the same.
+white, EXIF orientation is applied, grey of 16 bits or floats is scaled to 8 bits, CMYK becomes RGB. A damaged or
+truncated image is refused rather than padded with grey. Plain JPEGs, upright and in colour or grey, are decoded by
+libjpeg-turbo itself, without Pillow's detour over four bytes a pixel; all else by Pillow. Where both can, their pixels
+are the same.
 """
 
 from __future__ import annotations

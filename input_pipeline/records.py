@@ -69,15 +69,22 @@ def clean_text(text: str) -> str:
 
 
 def decode_text(data: bytes) -> str:
-    """Decodes text of unknown encoding: UTF-16 if it says so, else UTF-8, else Latin-1, where every byte is a
-    letter."""
+    """Decodes text of unknown encoding: UTF-16 if it says so, else UTF-8, else Windows-1252, which is Latin-1 with
+    curled quotes and dashes in the place of control characters."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "ignore")
     try:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return data.decode("cp1252", "latin1_byte")
 
 
+def _latin1_byte(error: UnicodeError) -> tuple[str, int]:
+    """The five bytes that Windows-1252 leaves open."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error("latin1_byte", _latin1_byte)
 # Control characters except those that are white space, the byte-order mark, surrogates.
 _NOT_TEXT = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff\ud800-\udfff]")

@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from input_pipeline.errors import UserError
-from input_pipeline.records import BadRecord, Caption, Record, clean_text, decode_text
+from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_text, decode_text
 
+_NO_COLUMN = ("language", "separator")
 EXTRA = "extras/"  # before the names of such fields
 _FIRST_SAMPLES = 16  # how many `check_columns` looks at
 
@@ -22,8 +23,9 @@ class Columns:
     """The name of each field's column, JSON key, tar member extension or feature.
 
     '' is none; 'a|b' is the first of them that holds something; 'a/b' is key b inside a. `languages` has a language
-    for each caption; without it they are in `language`, which is no column but the language itself. `extras` are
-    columns that travel as they are, with commas between them.
+    for each caption; without it they are in `language`, which is no column but the language itself, as `separator` is
+    what stands between the captions of one text. `extras` are columns that travel as they are, with commas between
+    them.
     """
 
     id: str = "id"
@@ -38,6 +40,7 @@ class Columns:
     source: str = "source"
     group: str = "concept"
     language: str = "en"
+    separator: str = ""
     extras: str = ""
 
 
@@ -73,7 +76,7 @@ def alternatives(columns: Columns) -> tuple[tuple[str, tuple[str, ...]], ...]:
     extras = [name.strip() for name in names.pop("extras").split(",") if name.strip()]
     names |= {EXTRA + name.split("|")[0]: name for name in extras}
     return tuple(
-        (field, tuple(name.split("|"))) for field, name in names.items() if name and field != "language"
+        (field, tuple(name.split("|"))) for field, name in names.items() if name and field not in _NO_COLUMN
     )
 
 
@@ -98,6 +101,9 @@ def pick(sample: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
             if not (value in (None, b"") if field == "image" else holds_nothing(value)):
                 values[field] = value
                 break
+    if columns.separator and "captions" in values:
+        texts = map(_text, _as_list(values["captions"]))
+        values["captions"] = [part for text in texts for part in text.split(columns.separator)]
     return values
 
 
@@ -247,6 +253,8 @@ def _inside(value: Any, keys: list[str]) -> Any:
 def _captions(values: Mapping[str, Any], language: str) -> tuple[Caption, ...]:
     """The non-empty captions, then their translations."""
     texts = _as_list(values.get("captions"))
+    if held := [text for text in texts if isinstance(text, list | tuple | Mapping)]:
+        raise BadRecord(Reason.UNREADABLE, f"a caption is {str(held[0])[:60]}, not a text")
     kinds = itertools.chain(map(plain_name, _as_list(values.get("kinds"))), itertools.repeat(""))
     languages = itertools.chain(
         map(plain_name, _as_list(values.get("languages"))), itertools.repeat(language)

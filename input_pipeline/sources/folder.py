@@ -2,6 +2,7 @@
 
 - `captions` or `metadata`, as .jsonl, .json, .csv, .tsv or .parquet in the folder itself, is read as a table of its
   images.
+- A folder with nothing but one split in it, as `train`, is that split.
 - Otherwise every image is a record. Its captions are in a .txt (one caption, whatever its lines) or .json file of
   the same name, and its label is the name of the top folder that it lies in. A .txt or .json without an image is
   a bad record; names that begin with a dot are passed over.
@@ -69,9 +70,10 @@ def open_folder(
     Raises:
       ValueError: no such folder, or nothing in it.
     """
-    file = table_of(find_folder(path))
+    folder = _of_one_split(find_folder(path))
+    file = table_of(folder)
     if file is None:
-        return FolderSource(path, columns, image_folder)
+        return FolderSource(str(folder), columns, image_folder)
     return _TABLES[file.suffix.lower()](str(file), columns, image_folder=image_folder)
 
 
@@ -80,6 +82,28 @@ def table_of(folder: Path) -> Path | None:
     files = {file.name.lower(): file for file in folder.iterdir()}
     names = (name + suffix for name in ("captions", "metadata") for suffix in _TABLES)
     return next((files[name] for name in names if name in files and files[name].is_file()), None)
+
+
+def _of_one_split(folder: Path) -> Path:
+    """The folder, or the only one in it where that is a split, as `train`: a split is no class."""
+    inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    folders = [entry for entry in inside if entry.is_dir()]
+    alone = len(folders) == 1 and not any(entry.suffix.lower() in IMAGES for entry in inside)
+    return folders[0] if alone and split_of(folders[0].name) and not table_of(folder) else folder
+
+
+def _refuse_tables_below(folder: Path) -> None:
+    """Tables of images in the folders below, whose captions nobody would miss."""
+    folders = [
+        entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")
+    ]
+    tables = [table for one in folders if (table := table_of(one)) and table.suffix.lower() != ".json"]
+    if tables:
+        others = f" and {len(tables) - 1} more like it" if len(tables) > 1 else ""
+        raise UserError(
+            f"{folder} has no table of its images, but {tables[0]}{others} has one of those beside it: name "
+            f"{tables[0].parent}, or write one table into {folder}"
+        )
 
 
 class FolderSource:
@@ -100,6 +124,7 @@ class FolderSource:
         self._folder = find_folder(path)
         self._root = find_folder(image_folder) if image_folder else self._folder
         check_one_split(self._folder, _folders_with_images(self._folder))
+        _refuse_tables_below(self._folder)
         self._entries = list(_entries(self._folder))
         if not self._entries:
             raise UserError(f"{self._folder} has no images in it: they end in {', '.join(sorted(IMAGES))}")

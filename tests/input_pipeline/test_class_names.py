@@ -67,7 +67,7 @@ def test_numbers_of_a_table_are_not_counted_anew(tmp_path: Path) -> None:
     path = tmp_path / "from_one.json"
     path.write_text('{"names": {"1": "pink primrose", "2": "orchid"}}')
     assert naming_rule(str(path))(["1", "2"]) == ["pink primrose", "orchid"]
-    with pytest.raises(ValueError, match="label '0' is no class of .*from_one.json"):
+    with pytest.raises(ValueError, match=r"label '0' is no class of .*from_one\.json"):
         naming_rule(str(path))(["0", "1"])
     path.write_text('{"names": {"01": "pink primrose", "02": "orchid"}}')
     with pytest.raises(ValueError, match="label '0' is no class"):

@@ -151,7 +151,7 @@ def test_grey_of_floats_is_a_picture_from_0_to_1_or_none() -> None:
         np.testing.assert_allclose(shown[..., 0], 255 * ramp, atol=2)
     nan = np.where(ramp > 0.9, np.float32(np.nan), ramp)
     for strange in (nan, 2 * ramp - 1, 8848 * ramp - 430, (2e9 * ramp).astype(np.int32)):
-        with pytest.raises(BadRecord, match="grey values, from .* are on no known scale") as bad:
+        with pytest.raises(BadRecord, match=r"grey values, from .* are on no known scale") as bad:
             decode_image(encoded(Image.fromarray(strange), "TIFF"))
         assert bad.value.reason is Reason.UNDECODABLE
 

@@ -173,6 +173,45 @@ def test_a_captions_file_makes_a_folder_a_table(pictures: Path, name: str) -> No
     assert source[1].captions[0].text == "zwei Hunde é"
 
 
+@pytest.mark.parametrize("name", ["train", "val2017", "images"])
+def test_the_only_split_in_a_folder_is_no_class(pictures: Path, name: str) -> None:
+    """Of `images`, which is no split, the name stays the label; a table belongs to the folder that it lies in."""
+    (pictures / "images").rename(pictures / name)
+    source = opened("folder", pictures)
+    records = [source[at] for at in range(len(source))]
+    inside = "images/" if name == "images" else ""
+    assert [(record.id, record.label) for record in records] == [
+        (f"{inside}{image}", inside.rstrip("/")) for image in ("a.jpg", "b.jpg")
+    ]
+    (pictures / name / "metadata.jsonl").write_text('{"file_name": "b.jpg", "text": "two"}')
+    if name == "images":
+        with pytest.raises(
+            ValueError, match=r"images.metadata\.jsonl has one of those beside it: name .*images, or"
+        ):
+            opened("folder", pictures)
+    else:
+        assert opened("folder", pictures)[0].captions[0].text == "two"
+
+
+def test_captions_of_one_text_are_told_apart_by_a_separator(pictures: Path) -> None:
+    (pictures / "images" / "a.txt").write_text("one\ntwo\n\n three ")
+    apart, together = (opened("folder", pictures, **own)[0].captions for own in ({"separator": "\n"}, {}))
+    assert [caption.text for caption in apart] == ["one", "two", "three"]
+    assert [caption.text for caption in together] == ["one two three"]
+
+
+def test_captions_that_are_no_texts_are_a_bad_record(pictures: Path) -> None:
+    rows = [
+        {"image": A, "captions": held} for held in ("one", ["two"], [["three"], "four"], [{"text": "five"}])
+    ]
+    (pictures / "held.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = opened("jsonl", pictures / "held.jsonl")
+    assert [source[at].captions[0].text for at in (0, 1)] == ["one", "two"]
+    for at, shown in ((2, r"\['three'\]"), (3, r"\{'text': 'five'\}")):
+        with pytest.raises(BadRecord, match=f"a caption is {shown}, not a text"):
+            source[at]
+
+
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.csv").touch()
@@ -217,6 +256,7 @@ A, B = "images/a.jpg", "images/b.jpg"
         ("utf16.tsv", f"image\tcaption\n{A}\tça\n{B}\tb\u20ac\n".encode("utf-16"), ["ça", "b\u20ac"]),
         ("utf16.csv", f"image,caption\r\n{A},\U0001f600\r\n".encode("utf-16"), ["\U0001f600"]),
         ("big_endian.tsv", b"\xfe\xff" + f"image\tcaption\n{A}\t\u010a\u0a0d\n".encode("utf-16-be"), ["\u010a\u0a0d"]),
+        ("windows.csv", f"image,caption\n{A},\xe9 \x93a\x94 \x85it\x92s\x81\n".encode("latin-1"), ["é “a” …it\u2019s"]),
         ("old_mac.csv", f'image,caption\r{A},one\r{B},"two"\r', ["one", "two"]),
         ("too_many.csv", f'image,caption,label\n{A},A dog, sitting,dog\n{B},"A cat, b",cat\n', [None, "A cat, b"]),
         ("too_few.csv", f"image,caption,label\n{A},one\n{B},two,cat\n", [None, "two"]),
