@@ -7,7 +7,7 @@ import pytest
 
 from vlp.evaluation.dense.collages import halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
-from vlp.evaluation.dense.region_figures import mean_per_label, soft_jaccard
+from vlp.evaluation.dense.region_figures import area_figures, chance_of_areas, mean_per_label, soft_jaccard
 from vlp.evaluation.dense.segmentation import Dense, ScoredCollage, dense_chance, dense_figures
 
 
@@ -78,6 +78,34 @@ def test_figures_are_those_of_going_through_the_cells(side: int) -> None:
 def test_every_label_weighs_the_same() -> None:
     assert mean_per_label(np.array([[1.0, 0, 0, 0]] * 2), np.array([[4, 1, 2, 3], [4, 1, 2, 3]])) == 0.25
     assert mean_per_label(np.array([[1.0, 1, 0, 0]] * 2), np.array([[4, 1, 2, 3], [4, 5, 2, 3]])) == 0.6
+
+
+def test_names_of_places_by_words_by_meaning_and_by_overlap() -> None:
+    """Two by two cells, by hand: the names of two are their labels, the third is the fourth's."""
+    labels, classes, quadrant = (
+        ["a cat", "Dogs", "a bird", "fish", "horse"],
+        np.array([[1, 3, 0, 4]]),
+        np.arange(4),
+    )
+    names = [["dog", "fish", "horse", "horse"]]
+    similar = np.array([[[0.9, 0.1, 0, 0], [0.2, 0.6, 0, 0], [-0.5, 0, 0.1, 0.8], [0, 0, 0, 0.5]]])
+    figures = area_figures(names, similar, labels, classes, quadrant)
+    assert figures["hard_jaccard"] == pytest.approx((1 + 1 + 0 + 1 / 2) / 4)
+    assert figures["nearest_jaccard"] == pytest.approx((1 + 1 + 0 + 1 / 2) / 4)
+    assert figures["overlap_jaccard"] == pytest.approx((1 + 1 + 1 / 2 + 0) / 4)  # of equal ones, the first
+    assert figures["hard_recall"] == pytest.approx(3 / 4)
+    assert figures["soft_recall"] == pytest.approx((0.9 + 0.6 + 0.1 + 0.5) / 4)
+    chance = chance_of_areas({"dog": 1, "fish": 1, "cow": 2}, labels, classes)
+    assert chance["hard_recall"] == pytest.approx(1 / 8) and chance["nearest_jaccard"] == pytest.approx(1 / 7)
+    assert chance["hard_jaccard"] == pytest.approx(2 * (0.25 / (1 + 1 - 0.25)) / 4)
+
+
+def test_names_that_are_all_different_overlap_whatever_they_are() -> None:
+    names = [[f"name {cell}" for cell in range(16)]]
+    quadrant, four = quadrant_of_cells(4).reshape(-1), np.array([[0, 1, 2, 3]])
+    figures = area_figures(names, np.zeros((1, 16, 4)), list("abcd"), four, quadrant)
+    assert figures["overlap_jaccard"] == figures["overlap_jaccard_of_strangers"] == 1
+    assert figures["soft_jaccard"] == figures["hard_recall"] == 0
 
 
 def test_scores_that_are_no_numbers_point_nowhere() -> None:

@@ -96,6 +96,16 @@ def test_a_model_that_returns_its_padding_is_refused(model) -> None:
         RememberingEncoder(Padding()).encode_text(["a", "b"])
 
 
+def test_what_is_remembered_of_images_goes_with_them(model) -> None:
+    encoder, images = RememberingEncoder(model), np.zeros((3, 4, 4, 3), np.uint8)
+    for _ in range(2):
+        encoder.encode_image_array(images)
+    assert model.images_asked == 3
+    for _ in range(3):  # whose arrays may lie at one place in turn
+        encoder.encode_image_array(np.ones((2, 4, 4, 3), np.uint8))
+    assert model.images_asked == 3 + 3 * 2 and len(encoder._images) == 1
+
+
 def test_importing_the_evaluators_loads_neither_jax_nor_the_input_pipeline() -> None:
     code = (
         "import sys, vlp.evaluation, vlp.evaluation.classification.zero_shot, vlp.evaluation.retrieval.captions\n"

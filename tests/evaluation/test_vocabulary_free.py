@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vlp.evaluation.dense.named_regions import VocabularyFreeRegions, cell_rows, grid_crops
+from vlp.evaluation.dense.named_regions import VocabularyFreeRegions, cell_rows, crop_boxes, crops_of
 from vlp.evaluation.figures import matched_accuracy
 from vlp.evaluation.naming.category_search import name_images
 from vlp.evaluation.naming.figures import chance_word_iou, cosines, strangers_cosine, word_iou
@@ -186,9 +186,10 @@ def test_the_evaluator_names_labelled_images(model, evaluation_set, caption_file
 def test_one_crop_of_the_whole_picture_is_named_as_the_picture(model, evaluation_set, caption_file) -> None:
     data = evaluation_set(14)
     options = {"sets": ("val",), "captions": caption_file, "nearest": 2}
-    regions = VocabularyFreeRegions({"val": data}, collages=3, grids=(1,), **options)
+    regions = VocabularyFreeRegions({"val": data}, collages=3, grids=(1,), map_side=2, **options)
     found = regions._regions(model, "val")
-    whole = grid_crops(regions._collages["val"].images, 1, 4)
+    box = crop_boxes(1, (1,), True)
+    whole = np.concatenate([crops_of(one, box, 1, 4) for one in regions._collages["val"].images])
     expected = VocabularyFree({"val": data}, **options).name_rows(model, model.encode_image_array(whole))
     assert [cells[0].names for cells in found.cells] == [naming.names for naming in expected]
 
@@ -196,22 +197,35 @@ def test_one_crop_of_the_whole_picture_is_named_as_the_picture(model, evaluation
 def test_regions_of_collages_are_named_by_their_crops(model, evaluation_set, caption_file) -> None:
     data = evaluation_set(14)
     evaluator = VocabularyFreeRegions(
-        {"val": data}, sets=("val",), captions=caption_file, nearest=2, collages=3, grids=(2, 4)
+        {"val": data}, sets=("val",), captions=caption_file, nearest=2, collages=3, grids=(2, 4), map_side=8
     )
     figures = evaluator(model)
     assert set(evaluator.chance()) < set(figures) and all(0 <= value <= 1 for value in figures.values())
     outcomes = evaluator.outcomes(model)["vocabulary_free_regions/val/semantic_iou"]
     assert figures["vocabulary_free_regions/val/semantic_iou"] == pytest.approx(outcomes.mean())
     (maps,) = evaluator.exhibits(model)
-    assert maps.maps[0].scores.shape == (4, 4) and maps.maps[0].picture.shape == (8, 8, 3)
-    with pytest.raises(ValueError, match="divide the largest"):
+    assert maps.maps[0].scores.shape == (8, 8) and maps.maps[0].picture.shape == (8, 8, 3)
+    with pytest.raises(ValueError, match="map_side=16 must be a multiple of 2 x 3"):
         VocabularyFreeRegions({}, captions=caption_file, grids=(2, 3))
+    VocabularyFreeRegions({}, captions=caption_file, grids=(2, 16), half_stride=False)
+
+
+def test_parts_begin_in_the_middle_of_others() -> None:
+    """As the authors cut: beside g x g parts, (g - 1) g, g (g - 1) and (g - 1) (g - 1) half a part later."""
+    boxes = crop_boxes(16, (2, 4, 8), True)
+    assert len(boxes) == sum(g * g + 2 * g * (g - 1) + (g - 1) ** 2 for g in (2, 4, 8))
+    assert [tuple(box) for box in boxes[:9]] == [(x, y, 8) for y in (0, 4, 8) for x in (0, 4, 8)]
+    assert len(crop_boxes(16, (2, 4, 8), False)) == 4 + 16 + 64
+    picture = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    crops = crops_of(picture, crop_boxes(4, (2,), True), 4, 4)
+    np.testing.assert_array_equal(crops[4], picture[2:6, 2:6])
 
 
 def test_a_cell_is_the_unit_mean_of_the_crops_around_it() -> None:
-    coarse, fine = unit(0, 3, 4, 5), unit(1, 3, 16, 5)
-    cells = cell_rows([coarse, fine], 4)
-    expected = coarse[2, 1] + fine[2, 1 * 4 + 2]  # second row, third column: in the upper right quarter
-    np.testing.assert_allclose(cells[2, 1 * 4 + 2], expected / np.linalg.norm(expected))
-    picture = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(1, 8, 8, 3)
-    np.testing.assert_array_equal(grid_crops(picture, 2, 4)[1], picture[0, :4, 4:])
+    boxes = crop_boxes(8, (2, 4), True)
+    rows = unit(0, len(boxes), 5)
+    x, y = 5, 2
+    expected = sum(
+        row for row, (a, b, w) in zip(rows, boxes, strict=True) if a <= x < a + w and b <= y < b + w
+    )
+    np.testing.assert_allclose(cell_rows(rows, boxes, 8)[y * 8 + x], expected / np.linalg.norm(expected))

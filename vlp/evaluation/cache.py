@@ -36,8 +36,8 @@ class RememberingEncoder:
 
     def __init__(self, model: Encoder) -> None:
         self._model = model
-        # The array is kept beside its rows: a freed one could hand its id to another.
-        self._images: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
+        # Rows go with their array, whose id another may have afterwards: an evaluator's crops are not kept for them.
+        self._images: dict[tuple[str, int], tuple[weakref.ref[np.ndarray], np.ndarray]] = {}
         self._texts: dict[tuple[str, str], np.ndarray] = {}
         self._scores: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -72,7 +72,9 @@ class RememberingEncoder:
     def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:
         key = kind, id(images)
         if key not in self._images:
-            self._images[key] = images, _one_row_each(encode(), len(images))
+            rows, own = _one_row_each(encode(), len(images)), weakref.ref(self)
+            gone = weakref.ref(images, lambda _: (us := own()) and us._images.pop(key, None))
+            self._images[key] = gone, rows
         return self._images[key][1]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
 from input_pipeline.errors import UserError
+from vlp.evaluation.protocols import EvaluationSet
+from vlp.evaluation.texts.class_names import labelled_classes
 
 QUADRANTS = 4  # upper left, upper right, lower left, lower right
 
@@ -50,6 +53,17 @@ def make_collages(
         np.concatenate([parts[chosen[:, left]], parts[chosen[:, left + 1]]], axis=2) for left in (0, 2)
     )
     return Collages(np.concatenate([upper, lower], axis=1), classes[chosen].astype(np.int64))
+
+
+def collages_by_set(
+    data: Mapping[str, EvaluationSet], sets: Sequence[str], count: int, *, enlarge: bool
+) -> dict[str, Collages]:
+    """Makes the collages of each set's labelled images, classes by the order of `labelled_classes`."""
+    made = {}
+    for name in sets:
+        _, rows, classes = labelled_classes(name, data[name].labels)
+        made[name] = make_collages(data[name].images[rows], classes, count, enlarge=enlarge)
+    return made
 
 
 def check_collages(

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int, Int64, UInt8
 
 from input_pipeline.errors import UserError
-from input_pipeline.views.class_names import naming_rule
-from vlp.evaluation.dense.collages import Collages, check_collages, make_collages, quadrant_of_cells
-from vlp.evaluation.dense.region_figures import mean_per_label, soft_jaccard
+from vlp.evaluation.dense.collages import Collages, check_collages, collages_by_set, quadrant_of_cells
+from vlp.evaluation.dense.region_figures import OF_ONE_NAME, area_figures, chance_of_areas
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.naming.category_search import Naming
 from vlp.evaluation.naming.figures import chance_word_iou, word_iou
 from vlp.evaluation.naming.vocabulary_free import CategorySearch
 from vlp.evaluation.protocols import Encoder
 from vlp.evaluation.texts.captions import read_captions
-from vlp.evaluation.texts.class_names import labelled_classes
+from vlp.evaluation.texts.class_names import labelled_classes, names_by_set
 
 SHOWN, NAMES_SHOWN = 6, 4
 
@@ -33,62 +32,77 @@ class Regions(NamedTuple):
     whole: list[Naming]
 
 
-def grid_crops(
-    images: UInt8[np.ndarray, "n side side 3"], grid: int, resolution: int
-) -> UInt8[np.ndarray, "n*grid*grid resolution resolution 3"]:
-    """Returns the grid x grid equal parts of each image, row by row, each resized (bicubic)."""
+def crop_boxes(side: int, grids: Sequence[int], half_stride: bool) -> Int64[np.ndarray, "crops 3"]:
+    """Returns left, top and width of the parts that grids cut a map into, in its cells, grid by grid and row by row.
+
+    Args:
+        side: of the map.
+        grids: parts of a side.
+        half_stride: also cut between the parts: every half of a part's width begins another.
+    """
+    boxes = []
+    for grid in grids:
+        width = side // grid
+        starts = range(0, side - width + 1, width // 2 if half_stride and grid > 1 else width)
+        boxes += [(left, top, width) for top in starts for left in starts]
+    return np.array(boxes)
+
+
+def crops_of(
+    picture: UInt8[np.ndarray, "pixels pixels 3"],
+    boxes: Int[np.ndarray, "crops 3"],
+    side: int,
+    resolution: int,
+) -> UInt8[np.ndarray, "crops resolution resolution 3"]:
+    """Returns parts of a picture, resized (bicubic), by their places on a map of side x side cells."""
     from PIL import Image
 
-    part = images.shape[1] / grid
-    boxes = [(part * x, part * y, part * (x + 1), part * (y + 1)) for y in range(grid) for x in range(grid)]
-    size = (resolution, resolution)
-    pictures = (Image.fromarray(image) for image in images)
-    return np.stack(
-        [
-            np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box))
-            for picture in pictures
-            for box in boxes
-        ]
-    )
+    cell, image, size = picture.shape[0] / side, Image.fromarray(picture), (resolution, resolution)
+    corners = [
+        (cell * left, cell * top, cell * (left + width), cell * (top + width)) for left, top, width in boxes
+    ]
+    return np.stack([np.asarray(image.resize(size, Image.Resampling.BICUBIC, box)) for box in corners])
 
 
 def cell_rows(
-    crops: Sequence[Float[np.ndarray, "n parts dim"]], side: int
-) -> Float64[np.ndarray, "n cells dim"]:
-    """Returns, for every cell of a side x side grid, the unit mean of the crops around it.
-
-    Args:
-        crops: unit rows of the parts of each image, for each of several grids whose sides divide `side`.
-        side: of the cells.
-    """
-    total = np.zeros((len(crops[0]), side, side, crops[0].shape[-1]))
-    for rows in crops:
-        grid = round(rows.shape[1] ** 0.5)
-        square = rows.astype(np.float64).reshape(len(rows), grid, grid, -1)
-        total += square.repeat(side // grid, axis=1).repeat(side // grid, axis=2)
-    cells = total.reshape(len(total), side * side, -1)
+    rows: Float[np.ndarray, "crops dim"], boxes: Int[np.ndarray, "crops 3"], side: int
+) -> Float64[np.ndarray, "cells dim"]:
+    """Returns, for every cell of a side x side map, the unit mean of the rows of the crops around it."""
+    total = np.zeros((side, side, rows.shape[-1]))
+    for row, (left, top, width) in zip(rows.astype(np.float64), boxes, strict=True):
+        total[top : top + width, left : left + width] += row
+    cells = total.reshape(side * side, -1)
     return cells / np.maximum(np.linalg.norm(cells, axis=-1, keepdims=True), np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
 class VocabularyFreeRegions(CategorySearch):
-    """Collages are cut by grids; the parts' embeddings, averaged, name every cell of the finest grid.
+    """Collages are cut by grids; the parts' embeddings, averaged on a map, name every cell of it.
 
     Attributes:
         collages: made of each set.
-        grids: cuts of a side; each divides the largest.
+        grids: cuts of a side.
+        half_stride: whether parts also begin in the middle of others.
+        map_side: cells of the map's side; its half (without half_stride, itself) is a multiple of every grid.
     """
 
     collages: int = 50
     grids: tuple[int, ...] = (2, 4, 8)
+    half_stride: bool = True
+    map_side: int = 16
 
     name: str = "vocabulary_free_regions"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.grids or min(self.grids) < 1 or any(max(self.grids) % grid for grid in self.grids):
+        parts = 2 if self.half_stride else 1
+        if not self.grids or min(self.grids) < 1:
+            raise UserError(f"evaluators.{self.name}.grids={self.grids} must be whole numbers from 1 on")
+        if unfit := [grid for grid in self.grids if self.map_side % (grid * (parts if grid > 1 else 1))]:
             raise UserError(
-                f"evaluators.{self.name}.grids={self.grids} must be whole numbers that divide the largest of them"
+                f"evaluators.{self.name}.map_side={self.map_side} must be a multiple of {parts} x {unfit[0]}: each of "
+                f"grids={self.grids} cuts the map between cells"
+                + (", and half_stride in between" if parts > 1 else "")
             )
 
     def check(self) -> None:
@@ -98,26 +112,27 @@ class VocabularyFreeRegions(CategorySearch):
         read_captions(self.captions, self.column)
 
     def __call__(self, model: Encoder) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for name in self.sets:
-            regions, classes = self._regions(model, name), self._collages[name].classes
-            soft = self._soft_jaccard(model, name, regions.cells)
-            alone = self._soft_jaccard(
-                model, name, [[whole] * len(self._quadrant) for whole in regions.whole]
-            )
-            figures |= {
-                f"{self.name}/{name}/semantic_iou": float(self._word_ious(model, name).mean()),
-                f"{self.name}/{name}/soft_jaccard": mean_per_label(soft, classes),
-                f"{self.name}/{name}/soft_jaccard_of_one_name": mean_per_label(alone, classes),
-            }
-        return figures
+        return {
+            f"{self.name}/{name}/{figure}": value
+            for name in self.sets
+            for figure, value in {
+                "semantic_iou": float(self._word_ious(model, name).mean()),
+                **self._figures(model, name),
+            }.items()
+        }
 
     def chance(self) -> dict[str, float]:
-        """Returns the figures of a word drawn from the caption set."""
+        """Returns the figures of words drawn from the caption set, and of cells that are any of the four at random."""
         chance: dict[str, float] = {}
         for name in self.sets:
-            labels = [self._classes[name][place] for place in self._collages[name].classes.reshape(-1)]
-            chance[f"{self.name}/{name}/semantic_iou"] = chance_word_iou(self._word_frequency, labels)
+            places, labels = self._collages[name].classes, self._classes[name]
+            own = {
+                "semantic_iou": chance_word_iou(
+                    self._word_frequency, [labels[at] for at in places.reshape(-1)]
+                ),
+                **chance_of_areas(self._word_frequency, labels, places),
+            }
+            chance |= {f"{self.name}/{name}/{figure}": value for figure, value in own.items()}
         return chance
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
@@ -126,7 +141,7 @@ class VocabularyFreeRegions(CategorySearch):
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         for name in self.sets:
             found = zip(self._collages[name].images[:SHOWN], self._regions(model, name).cells, strict=False)
-            maps = [one for picture, cells in found for one in _maps(picture, cells, max(self.grids))]
+            maps = [one for picture, cells in found for one in _maps(picture, cells, self.map_side)]
             yield ScoreMaps(f"Names found for the places of collages of {name}", maps)
 
     def _word_ious(self, model: Encoder, name: str) -> Float64[np.ndarray, " collages"]:
@@ -139,50 +154,57 @@ class VocabularyFreeRegions(CategorySearch):
         ]
         return np.mean(values, axis=1)
 
-    def _soft_jaccard(
-        self, model: Encoder, name: str, cells: Sequence[Sequence[Naming]]
-    ) -> Float64[np.ndarray, "collages 4"]:
-        labels = self.judged(model, self._classes[name])
-        rows = [self.judged(model, [cell.names[0] for cell in own]) for own in cells]
-        own = self._collages[name].classes
-        return np.stack(
-            [soft_jaccard(row @ labels[four].T, self._quadrant) for row, four in zip(rows, own, strict=True)]
+    def _figures(self, model: Encoder, name: str) -> dict[str, float]:
+        """Those of areas: of the cells' names, and some of one name for the whole beside them."""
+        regions, places, labels = (
+            self._regions(model, name),
+            self._collages[name].classes,
+            self._classes[name],
         )
+        cells = [[cell.names[0] for cell in own] for own in regions.cells]
+        whole = [[own.names[0]] * len(self._quadrant) for own in regions.whole]
+        figures = area_figures(cells, self._similar(model, name, cells), labels, places, self._quadrant)
+        alone = area_figures(whole, self._similar(model, name, whole), labels, places, self._quadrant)
+        return figures | {f"{figure}_of_one_name": alone[figure] for figure in OF_ONE_NAME}
+
+    def _similar(
+        self, model: Encoder, name: str, names: Sequence[Sequence[str]]
+    ) -> Float64[np.ndarray, "collages cells 4"]:
+        """How similar by meaning the cells' names are to the labels of their collage."""
+        labels = self.judged(model, self._classes[name]).astype(np.float64)
+        found = zip(names, self._collages[name].classes, strict=True)
+        return np.stack([self.judged(model, own) @ labels[four].T for own, four in found])
 
     def _regions(self, model: Encoder, name: str) -> Regions:
         return self._found.once(model, name, lambda: self._find(model, name))
 
     def _find(self, model: Encoder, name: str) -> Regions:
-        images, resolution = self._collages[name].images, self.data[name].images.shape[1]
-        side = max(self.grids)
-        crops = [
-            model.encode_image_array(grid_crops(images, grid, resolution)).reshape(len(images), grid**2, -1)
-            for grid in self.grids
-        ]
-        rows = cell_rows(crops, side)
-        namings = self.name_rows(model, rows.reshape(-1, rows.shape[-1]))
-        cells = [namings[start : start + side**2] for start in range(0, len(namings), side**2)]
-        return Regions(
-            cells, self.name_rows(model, model.encode_image_array(grid_crops(images, 1, resolution)))
-        )
+        boxes = crop_boxes(self.map_side, self.grids, self.half_stride)
+        rows = [cell_rows(crops, boxes, self.map_side) for crops in self._encoded(model, name, boxes)]
+        whole = list(self._encoded(model, name, crop_boxes(self.map_side, (1,), False)))
+        namings, each = self.name_rows(model, np.concatenate(rows)), self.map_side**2
+        cells = [namings[start : start + each] for start in range(0, len(namings), each)]
+        return Regions(cells, self.name_rows(model, np.concatenate(whole)))
+
+    def _encoded(
+        self, model: Encoder, name: str, boxes: Int64[np.ndarray, "crops 3"]
+    ) -> Iterator[Float[np.ndarray, "crops dim"]]:
+        """Rows of the crops of one collage after another, whose pixels are not kept."""
+        resolution = self.data[name].images.shape[1]
+        for picture in self._collages[name].images:
+            yield model.encode_image_array(crops_of(picture, boxes, self.map_side, resolution))
 
     @cached_property
     def _quadrant(self) -> Int64[np.ndarray, " cells"]:
-        return quadrant_of_cells(max(self.grids)).reshape(-1)
+        return quadrant_of_cells(self.map_side).reshape(-1)
 
     @cached_property
     def _classes(self) -> dict[str, list[str]]:
-        """Class names by set."""
-        rule = naming_rule(self.labels)
-        return {name: rule(labelled_classes(name, self.data[name].labels)[0]) for name in self.sets}
+        return names_by_set(self.data, self.sets, self.labels)
 
     @cached_property
     def _collages(self) -> dict[str, Collages]:
-        made = {}
-        for name in self.sets:
-            _, rows, classes = labelled_classes(name, self.data[name].labels)
-            made[name] = make_collages(self.data[name].images[rows], classes, self.collages, enlarge=True)
-        return made
+        return collages_by_set(self.data, self.sets, self.collages, enlarge=True)
 
 
 def _maps(

@@ -19,13 +19,13 @@ from vlp.evaluation.dense.collages import (
     QUADRANTS,
     Collages,
     check_collages,
-    make_collages,
+    collages_by_set,
     quadrant_of_cells,
 )
 from vlp.evaluation.dense.figures import Areas, areas, mean_iou, patch_accuracy, pointing
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.texts.class_names import labelled_classes
+from vlp.evaluation.texts.class_names import labelled_classes, names_by_set
 from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
 
@@ -117,18 +117,11 @@ class Dense(Evaluator):
 
     @cached_property
     def _classes(self) -> dict[str, list[str]]:
-        """Class names by set."""
-        rule = naming_rule(self.labels)
-        return {name: rule(labelled_classes(name, self.data[name].labels)[0]) for name in self.sets}
+        return names_by_set(self.data, self.sets, self.labels)
 
     @cached_property
     def _collages(self) -> dict[str, Collages]:
-        made = {}
-        for name in self.sets:
-            _, rows, classes = labelled_classes(name, self.data[name].labels)
-            images = self.data[name].images[rows]
-            made[name] = make_collages(images, classes, self.collages, enlarge=self.enlarge)
-        return made
+        return collages_by_set(self.data, self.sets, self.collages, enlarge=self.enlarge)
 
 
 def dense_figures(collages: Iterable[ScoredCollage]) -> dict[str, float]:

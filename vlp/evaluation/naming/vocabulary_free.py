@@ -17,7 +17,14 @@ from vlp.evaluation.cache import LatestModel, RememberingEncoder
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
 from vlp.evaluation.figures import matched_accuracy
 from vlp.evaluation.naming.category_search import Naming, name_images
-from vlp.evaluation.naming.figures import chance_word_iou, cosines, strangers_cosine, word_iou, word_ious
+from vlp.evaluation.naming.figures import (
+    chance_word_iou,
+    cosines,
+    dealt,
+    strangers_cosine,
+    word_iou,
+    word_ious,
+)
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.texts.captions import caption_files, nearest_captions, read_captions
 from vlp.evaluation.texts.class_names import labelled_classes
@@ -115,9 +122,7 @@ class VocabularyFree(CategorySearch):
             figures |= {
                 f"{self.name}/{name}/semantic_iou": float(word_ious(names, labels).mean()),
                 f"{self.name}/{name}/cluster_accuracy": matched_accuracy(names, labels),
-                f"{self.name}/{name}/cluster_accuracy_of_strangers": matched_accuracy(
-                    _shuffled(names), labels
-                ),
+                f"{self.name}/{name}/cluster_accuracy_of_strangers": matched_accuracy(dealt(names), labels),
                 f"{self.name}/{name}/semantic_similarity": float(cosines(ours, theirs).mean()),
                 f"{self.name}/{name}/semantic_similarity_of_strangers": strangers_cosine(ours, theirs),
             }
@@ -163,11 +168,6 @@ class VocabularyFree(CategorySearch):
         classes, _, indices = labelled_classes(name, self.data[name].labels)
         names = naming_rule(self.labels)(classes)
         return [names[index] for index in indices]
-
-
-def _shuffled(names: Sequence[str]) -> list[str]:
-    """The same names for other images: what their number alone is worth."""
-    return [names[place] for place in np.random.default_rng(0).permutation(len(names))]
 
 
 def _search(picture: np.ndarray, naming: Naming, label: str) -> Search:

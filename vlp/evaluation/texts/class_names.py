@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int
 
 from input_pipeline.errors import UserError
+from input_pipeline.views.class_names import naming_rule
+from vlp.evaluation.protocols import EvaluationSet
 
 
 def labelled_classes(
@@ -23,3 +25,9 @@ def labelled_classes(
         raise UserError(f"evaluation set {name!r} has no labels: take it out of the evaluator's sets")
     classes, indices = np.unique([labels[row] for row in labelled], return_inverse=True)
     return classes.tolist(), np.array(labelled), indices
+
+
+def names_by_set(data: Mapping[str, EvaluationSet], sets: Sequence[str], rule: str) -> dict[str, list[str]]:
+    """Returns the names of each set's classes, in the order of `labelled_classes`, by a rule from labels to names."""
+    named = naming_rule(rule)
+    return {name: named(labelled_classes(name, data[name].labels)[0]) for name in sets}
