@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
 from vlp.methods import filled, methods
@@ -24,7 +25,6 @@ def run(options: JobOptions) -> int:
             print(f"{one.family:<17} {one.arxiv or '-':<11} {one.config:<40} {one.paper}")
         return 0
     if output.suffix == ".json":
-        output.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps([one._asdict() for one in found], indent=1, ensure_ascii=False) + "\n"
     elif output.suffix == ".md" and output.is_file():
         try:
@@ -35,6 +35,6 @@ def run(options: JobOptions) -> int:
         raise ConfigError(
             f"--output={output}: name a .json file to write, or a .md file with a block to fill"
         )
-    output.write_text(text, encoding="utf-8")
+    write_whole(output, text.encode())
     print(f"{output}: {len(found)} methods")
     return 0
