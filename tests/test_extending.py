@@ -79,3 +79,49 @@ def test_a_wrong_entry_of_a_users_own_kind_is_one_line(folder: Path, flag: str, 
 def test_help_tells_what_a_users_own_settings_mean(folder: Path) -> None:
     shown = run(folder, "--help").stdout
     assert re.search(r"--config.objectives.spread.sharpness=3.0 +of the Gaussian \(above 0\)", shown)
+
+
+WORDS = '''
+"""Words of a list, and nothing else."""
+
+import json
+from input_pipeline.tokenizers.base import SpecialIds, Tokenizer
+
+
+class Words(Tokenizer):
+    kind, files = "words:Words", (".json",)
+
+    def _load(self):
+        self._words = json.loads(self._data)
+        self.special, self._longest_piece = SpecialIds(0, 1, 2), 20
+        return 4 + len(self._words)
+
+    def _pieces(self, texts):
+        places = {word: place for place, word in enumerate(self._words, 4)}
+        return [[places.get(word, 3) for word in text.lower().split()] for text in texts]
+
+    def _text(self, ids):
+        return " ".join(self._words[place - 4] if place > 3 else "?" for place in ids)
+'''
+
+
+@pytest.mark.slow
+def test_a_tokenizer_of_a_users_own_is_trained_with_and_loaded(folder: Path, tmp_path: Path) -> None:
+    (folder / "words.py").write_text(WORDS)
+    (folder / "words.json").write_text('["red", "green", "blue", "white", "and", "stripes"]')
+    flags = ("--config.tokenizer.kind=words:Words", "--config.tokenizer.path=words.json", "--config.steps=1")
+    done = run(folder, f"--workdir={tmp_path / 'run'}", *flags)
+    assert done.returncode == 0, done.stderr
+    code = (
+        f"import vlp; model = vlp.load({str(tmp_path / 'run')!r}); "
+        "ids, mask = model.tokenizer.encode(['Red stripes']); "
+        "print(model.tokenizer.decode(ids[0][mask[0]]), model.encode_text(['a red']).shape)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.stdout.strip() == "red stripes (1, 128)", loaded.stderr
