@@ -49,16 +49,12 @@ def test_a_run_goes_back_by_itself_and_resumed_around_it_leaves_the_same_bytes(t
     at = next(step for step in counts if counts[step])
     first, last = read_description(whole / "checkpoints" / "8").progress["rollbacks"][0]["skipped"][0]
     assert counts[at - 1] == 0 and counts[at] == 1 and first <= at - 3 and last == at - 1
-    # The schedule goes on from the checkpoint's updates: what is logged is what was applied.
+    # The schedule goes on with the steps: what is logged is what was applied.
     config = json.loads((whole / "config.json").read_text())["optimizer"]
     peak = config["learning_rate"]
     cosine = optax.warmup_cosine_decay_schedule(0.0, peak, 1, 8)
     for line in lines:
-        made = line["step"] - 1
-        for rolled in [] if line["step"] <= at else [at]:
-            made = first + line["step"] - 1 - rolled
-        if counts.get(line["step"], 9) <= 1:
-            assert line["learning_rate"] == pytest.approx(float(cosine(made)), rel=1e-5), line["step"]
+        assert line["learning_rate"] == pytest.approx(float(cosine(line["step"] - 1)), rel=1e-5), line["step"]
     # From the checkpoint of the step whose loss is the spike, and from that of the step that went back.
     for stop in (at - 1, at):
         resumed = tmp_path / str(stop)

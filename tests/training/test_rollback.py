@@ -13,6 +13,7 @@ import pytest
 
 from vlp.configuration import ConfigError
 from vlp.training.loop import StepInfo
+from vlp.training.optimizer import updates_made
 from vlp.training.rollback import Rollback
 from vlp.training.state import create_state
 
@@ -52,6 +53,9 @@ def test_the_state_goes_back_and_the_step_and_its_schedules_go_on(caplog):
     assert "global batches 4 to 8 are left behind" in caplog.text
     moments, schedule = state.optimizer
     assert int(state.step) == int(schedule.count) == 9 and int(moments.count) == 4
+    assert (
+        int(updates_made(state.optimizer)) == 9
+    )  # by which the rate that is logged goes, as does the one applied
     for leaf in jax.tree.leaves((state.params, state.rest, state.ema, moments)):
         np.testing.assert_array_equal(leaf, jnp.full_like(leaf, 4))
     assert rollback.metrics() == {"rollbacks": 1}

@@ -106,11 +106,17 @@ def _by_path(values: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def updates_made(state: optax.OptState) -> jax.Array:
-    """Reads how many updates an optimiser of `make_optimizer` has made: int32, without those that were skipped.
+    """Reads how many updates the schedule of `make_optimizer` has counted: int32, without those that were skipped.
 
-    The learning rate follows this number, which lags behind the step's after a skipped update or a rollback.
+    The learning rate follows this number. Moments have counts of their own, which a rollback sets back with them.
     """
-    return optax.tree.get_all_with_path(state, "count")[0][1]
+    nodes = jax.tree.leaves(state, is_leaf=is_schedule)
+    return next(node.count for node in nodes if is_schedule(node))
+
+
+def is_schedule(node: Any) -> bool:
+    """Tells whether a part of an optimiser's state counts updates for a schedule."""
+    return isinstance(node, optax.ScaleByScheduleState)
 
 
 def _adam(config: Any, _: Any) -> optax.GradientTransformation:

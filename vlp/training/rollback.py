@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import optax
 
 from vlp.configuration import ConfigError
 from vlp.parallel.sharding import fetch
 from vlp.training.loop import StepInfo
+from vlp.training.optimizer import is_schedule
 from vlp.training.state import TrainState
 
 
@@ -138,18 +138,13 @@ def set_back(state: TrainState, restore: Callable[[], TrainState]) -> TrainState
       state: the later one, which is lost.
       restore: gives the earlier one.
     """
-    nodes, structure = jax.tree.flatten(state.optimizer, is_leaf=_is_schedule)
-    lost = (state.params, state.rest, state.ema, [node for node in nodes if not _is_schedule(node)])
+    nodes, structure = jax.tree.flatten(state.optimizer, is_leaf=is_schedule)
+    lost = (state.params, state.rest, state.ema, [node for node in nodes if not is_schedule(node)])
     for leaf in jax.tree.leaves(lost):
         leaf.delete()
     earlier = restore()
     kept = [
-        here if _is_schedule(here) else there
-        for here, there in zip(nodes, jax.tree.leaves(earlier.optimizer, is_leaf=_is_schedule), strict=True)
+        here if is_schedule(here) else there
+        for here, there in zip(nodes, jax.tree.leaves(earlier.optimizer, is_leaf=is_schedule), strict=True)
     ]
     return dataclasses.replace(earlier, step=state.step, optimizer=jax.tree.unflatten(structure, kept))
-
-
-def _is_schedule(node: Any) -> bool:
-    """Whether it counts steps for a schedule; counts that belong to moments go back with them."""
-    return isinstance(node, optax.ScaleByScheduleState)
