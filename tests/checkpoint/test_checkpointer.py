@@ -48,6 +48,17 @@ def test_restores_every_bit_onto_any_number_of_devices(checkpointer: Checkpointe
     assert len(model["params"]["half"].addressable_shards) == devices
 
 
+def test_saving_and_restoring_say_nothing(
+    checkpointer: Checkpointer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        save(checkpointer, 3)
+        folder = checkpointer.newest()
+        assert folder is not None
+        checkpointer.restore(folder, *abstract(parts(3), 1))
+    assert [record.message for record in caplog.records] == []
+
+
 @pytest.mark.parametrize("devices", [8, 1])
 def test_what_is_saved_is_the_state_at_the_call(checkpointer: Checkpointer, devices: int) -> None:
     model, training = parts(1, devices)

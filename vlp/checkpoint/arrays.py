@@ -24,7 +24,7 @@ from vlp.checkpoint.names import ARRAYS, LISTING, MERGED
 
 SAVE_SECONDS = 1200.0  # that writing may take, by a clock that nobody sets
 # Orbax measures its own limit by the wall clock, which a late time server or a resumed machine moves by hours.
-_PATIENT = ocp.options.AsyncOptions(timeout_secs=100 * 365 * 24 * 3600)
+_NO_LIMIT = 100 * 365 * 24 * 3600
 _TOWER = re.compile(r"(^|/)model/(image|text)(_projection)?/")
 _PATTERN = frozenset("*?[]\\")
 
@@ -65,7 +65,9 @@ def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
     _refuse_deleted(flat)
     with contextlib.ExitStack() as stack:
         plain = stack.enter_context(_plainly_named(folder))
-        with ocp.Context(async_options=_PATIENT):
+        context = ocp.Context()
+        context.asynchronous.timeout_secs = _NO_LIMIT
+        with context:
             saving = ocp.save_checkpointables_async(plain / ARRAYS, _filled(flat))
         named = stack.pop_all()
 
