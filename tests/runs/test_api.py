@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vlp
@@ -22,6 +23,16 @@ def test_a_config_is_a_file_and_what_is_other_than_in_it() -> None:
     assert config.optimizer.schedule.warmup_steps == 1 and config.model.image.pool == "mean"
     assert config.evaluators.mine.sets == ("val",) and not config.log.tensorboard
     assert config.optimizer.b2 == vlp.config("configs/clip.py:runlocal").optimizer.b2
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    config = vlp.config(
+        steps=np.int64(7),
+        optimizer={"learning_rate": np.float32(0.5)},
+        data__image__mean=np.array([0.5, 0.25, 0.125]),
+    )
+    assert (config.steps, config.optimizer.learning_rate) == (7, 0.5)
+    assert config.data.image.mean == (0.5, 0.25, 0.125)
 
 
 @pytest.mark.parametrize(

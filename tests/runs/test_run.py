@@ -100,6 +100,24 @@ def test_a_second_run_in_a_workdir_is_refused_and_touches_nothing(
     (finished / "checkpoints" / "9.saving").rmdir()
 
 
+def test_a_checkpoint_that_is_of_another_step_than_its_name_is_not_gone_on_from(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workdir = tmp_path / "renamed"
+    shutil.copytree(finished, workdir)
+    (workdir / "checkpoints" / "4").rename(workdir / "checkpoints" / "9")
+    said = refusal(capsys, workdir)
+    assert "checkpoints/9 is of step 4" in said and said.endswith("name it 4")
+
+
+def test_a_run_that_has_made_more_steps_than_it_is_asked_for_says_so(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = left(finished)
+    said = refusal(capsys, finished, "--config.steps=3", "--allow_config_change=steps")
+    assert "has made 4 steps already, and steps=3" in said and left(finished) == before
+
+
 def test_looking_into_a_step_leaves_a_run_that_is_under_way_alone(finished: Path) -> None:
     saving = finished / "checkpoints" / "9.saving"
     saving.mkdir()

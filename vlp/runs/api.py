@@ -104,6 +104,7 @@ def _flags(settings: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, 
     """Settings as flags give them: the path of each leaf, or of an entry that is set as a whole, and its text."""
     for name, value in settings.items():
         path = where + name.replace("__", ".")
+        value = value.tolist() if hasattr(value, "tolist") else value  # of numpy and jax
         if isinstance(value, Mapping) and not sets_group(path):
             yield from _flags(value, f"{path}.")
         else:

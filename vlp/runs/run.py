@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from input_pipeline.records import Reason
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description, shown
-from vlp.configuration import completed, to_dict
+from vlp.configuration import ConfigError, completed, to_dict
 from vlp.configuration.parts import find_part
 from vlp.evaluation import check, due, evaluate, find
 from vlp.evaluation.cache import RememberingEncoder
@@ -205,7 +205,13 @@ class Run:
     def starting_state(self) -> tuple[TrainState, int]:
         """Returns the state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
         if self.newest is not None:
-            return self.restored(self.newest)
+            state, step = self.restored(self.newest)
+            if step > self.config.steps:
+                raise ConfigError(
+                    f"the run in {self.workdir} has made {step} steps already, and steps={self.config.steps}: take "
+                    f"another --workdir, or steps={step} or more"
+                )
+            return state, step
         settings = self.config.checkpoint
         origins = [f"checkpoint.{name}={settings[name]}" for name in ORIGINS if settings[name]]
         with configuring():
@@ -222,6 +228,10 @@ class Run:
         """Returns the state in a checkpoint's folder, as the stage that saved it has it, and the updates it has
         seen."""
         step = int(read_description(folder).progress["step"])
+        if folder.name != str(step):
+            raise ConfigError(
+                f"checkpoint {folder} is of step {step}, by its description.json: name it {step}"
+            )
         there = self.stage_of(step).training
         model, training, description = self.checkpointer.restore(folder, *to_checkpoint(there.abstract_state))
         self.counters.restore(description.progress["data"])
