@@ -136,7 +136,7 @@ HUGGINGFACE: dict[str, tuple[Callable[[Path], None], str]] = {
         ),
         "truncation_side='left' is not supported",
     ),
-    "an unknown end": (said(WORDS, add_eos_token=True, eos_token="<x>"), "no token '<x>' for end"),
+    "an unknown end": (said(WORDS, tokenizer_class="CLIPTokenizer", eos_token="<x>"), "has no token <x>"),
     "no tokenizer": (text("tokenizer.json", "{}"), "the tokenizer in .*no tokenizer.json"),
     "a tokenizer that is no JSON": (text("tokenizer.json", "{"), "tokenizer.json holds no JSON"),
 }

@@ -15,7 +15,7 @@ import pytest
 
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer, tokenizer_from_bytes
 from vlp.interop.text import tokenizer_of
-from vlp.interop.tokenizer_files import write_tokenizer
+from vlp.interop.tokenizer_files import update_json, write_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP_FILE = ROOT / "data" / "tokenizers" / "clip"
@@ -71,6 +71,22 @@ def test_clip_of_transformers(newer: bool, captions: list[str], tmp_path: Path, 
     again = transformers.AutoTokenizer.from_pretrained(back)
     np.testing.assert_array_equal(again(captions, **PADDED)["input_ids"], theirs)
     same_ids(tokenizer_of(back, "huggingface_clip"), theirs, captions)
+
+
+@pytest.mark.parametrize("flags", [(False, True), (True, False), (False, False)])
+@pytest.mark.parametrize("name", ["CLIPTokenizer", "PreTrainedTokenizerFast"])
+def test_what_goes_around_a_text_stands_in_the_template_alone(
+    name: str, flags: tuple[bool, bool], tmp_path: Path, transformers: Any
+) -> None:
+    write_tokenizer(load_tokenizer(CLIP), tmp_path, "huggingface_clip")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    update_json(
+        tmp_path / "tokenizer_config.json",
+        {"tokenizer_class": name, "add_bos_token": flags[0], "add_eos_token": flags[1]},
+    )
+    texts = ["a cat", "dog " * 100]
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)(texts, **PADDED)["input_ids"]
+    same_ids(tokenizer_of(tmp_path, "huggingface_clip"), theirs, texts)
 
 
 def siglip_model(captions: list[str], **settings: Any) -> bytes:

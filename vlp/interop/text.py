@@ -241,15 +241,14 @@ def _pairs(merges: Any) -> list[tuple[str, str]]:
 
 
 def _around(settings: Mapping[str, Any], padding: str, strip_end: bool) -> str:
-    """`special_tokens` of a tokenizer.json: what its own template does not say, or the settings overrule."""
-    parts = []
-    for role, flag, token in (("begin", "add_bos_token", "bos_token"), ("end", "add_eos_token", "eos_token")):
-        if flag in settings:
-            parts.append(f"{role}={_content(settings.get(token)) if settings[flag] else ''}")
-    if strip_end:  # open_clip writes id 0 over the end token
-        parts = [part for part in parts if not part.startswith("end=")] + ["end=[PAD]"]
+    """`special_tokens` of a tokenizer.json: what its own template does not say.
+
+    The template alone says what goes around a text: transformers does not follow the settings' `add_bos_token` and
+    `add_eos_token` where there is a tokenizer.json, and CLIP's tokenizer never does.
+    """
+    end = ["end=[PAD]"] if strip_end else []  # open_clip writes id 0 over the end token
     pad = _content(settings.get("pad_token") or padding)
-    return ",".join([*parts, *([f"pad={pad}"] if pad else [])])
+    return ",".join([*end, *([f"pad={pad}"] if pad else [])])
 
 
 def _content(token: Any) -> str:
