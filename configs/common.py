@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -14,7 +15,8 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     The declared defaults say which names exist and of what type they are; a bare word means True.
 
     Args:
-      arg: comma-separated `name=value` pairs or bare words; '' leaves every default as it is.
+      arg: comma-separated `name=value` pairs or bare words; '' leaves every default as it is. A comma of a value
+        stands behind a backslash.
       **defaults: every name the config file understands, with its default value.
 
     Returns:
@@ -25,7 +27,7 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     """
     result = ConfigDict(defaults)
     seen: set[str] = set()
-    for item in filter(None, (part.strip() for part in arg.split(","))):
+    for item in filter(None, (part.strip().replace("\\,", ",") for part in re.split(r"(?<!\\),", arg))):
         name, equals, text = item.partition("=")
         if name not in defaults:
             raise ValueError(_unknown(name, tuple(defaults)))

@@ -16,7 +16,7 @@ def matches(path: Path) -> list[Path]:
       path: absolute.
     """
     folder, parts = Path(path.anchor), list(path.parts[1:])
-    while parts and (folder / parts[0]).exists():
+    while parts and os.path.exists(folder / parts[0]):  # a name too long for a file system is not there
         folder /= parts.pop(0)
     if not parts:
         return [folder]

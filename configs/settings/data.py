@@ -84,6 +84,16 @@ TEXT = {
     ),
 }
 
+# What a view may say in the place of `data.image` or `data.text`, and beside it.
+VIEWS = {
+    "image_views": {
+        **{name: setting for name, setting in IMAGE.items() if name not in ("mean", "std")},
+        "count": count(1, "crops of an image"),
+        "resolution": natural(0, "in pixels; 0 = model.image.resolution"),
+    },
+    "text_views": {**TEXT, "count": count(1, "captions of a record")},
+}
+
 SETTINGS = {
     "image": IMAGE,
     "text": TEXT,
@@ -123,10 +133,16 @@ def check(data: Any, config: Any, where: str) -> None:
     _check_sampler(data, config, where)
     image, where = data.image, f"{where}.image"
     for name in ("mean", "std"):
-        if len(image[name]) != 3 or (name == "std" and min(image[name]) <= 0):
+        values = image[name]
+        if (
+            len(values) != 3
+            or not 0 <= min(values) <= max(values) <= 1
+            or (name == "std" and not min(values))
+        ):
             limit = "three positive numbers" if name == "std" else "three numbers"
+            bytes_ = "; divide those of bytes by 255" if values and max(values) > 1 else ""
             raise ValueError(
-                f"{where}.{name}={image[name]} must be {limit}, for red, green and blue in [0, 1]"
+                f"{where}.{name}={values} must be {limit}, for red, green and blue in [0, 1]{bytes_}"
             )
     for name, high in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
         span = image[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,24 @@ def test_arguments_that_are_refused(argument: str, message: str) -> None:
 def test_a_config_file_without_arguments_says_so() -> None:
     with pytest.raises(configuration.ConfigError, match="takes no argument"):
         configuration.load_config("configs/base.py:runlocal")
+
+
+def test_a_colon_parts_a_file_from_what_it_takes_only_behind_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    (folder / "mine.py").write_text("from configs.quickstart import get_config\n", encoding="utf-8")
+    assert configuration.load_config(f"{folder}/mine.py").steps == 460
+    assert configuration.load_config(f"{folder}/mine.py:runlocal").steps == 60
+
+
+def test_the_folder_of_a_run_stands_for_its_config(tmp_path: Path) -> None:
+    config = configuration.resolve(configuration.load_config("configs/quickstart.py"))
+    config.steps = 7
+    text = json.dumps(configuration.to_dict(config))
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    assert configuration.load_config(str(tmp_path)).steps == 7
+
+
+def test_a_value_may_have_commas_behind_backslashes() -> None:
+    given = configuration.load_config(r"configs/eval/known_set.py:pets,path=/data/a\,b,format=folder")
+    assert given.data.evaluation.pets.to_dict() == {"format": "folder", "path": "/data/a,b"}

@@ -135,3 +135,51 @@ def test_paths_of_config_changes_may_be_groups() -> None:
     assert configuration.parse_paths("", config) == ()
     with pytest.raises(ConfigError, match=r"did you mean 'optimizer\.schedule'"):
         configuration.parse_paths("optimizer.scedule", config)
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--noconfig.data.image.flip=True", "takes no value: --config.data.image.flip=True"),
+        ("--noconfig.steps=3", "takes no value: --config.steps=3"),
+        ("--noconfig.=x", "no key behind the dot"),
+        ("--config.", "no key behind the dot"),
+        ("--config.data.evaluation.test.templates={'a': {'b': 1}}", "test.templates.* a dict is none"),
+        ("--config.tokenizer.prefix_tokens=[[{'a': 1}]]", "prefix_tokens.* a dict is none"),
+        ("--config.data.image_views={'q': {'crop_scale': [[{'a': 1}]]}}", "has a dict inside a list"),
+        (
+            "--config.data.image_views={'q': [1]}",
+            r"data.image_views.q=\[1\] must be a group such as {'count'",
+        ),
+        ("--config.data.tables={'q': 'x'}", "data.tables.q='x' must be a group such as {'path'"),
+        ("--config.data.image_views={'q': {'flip': 'False'}}", "image_views.q.flip='False' must be a bool"),
+        ("--config.data.image_views={'q': {'count': [1]}}", r"image_views.q.count=\[1\] must be a int"),
+        ("--config.data.text_views={'q': {'counts': 2}}", "text_views.q.counts.* did you mean 'count'"),
+        (f"--{'x' * 5000}", "there is no flag --xxx"),
+    ],
+)
+def test_what_no_setting_can_be_is_refused_in_a_sentence(flag: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        configuration.resolve(parse(flag).config)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("127.5,127.5,127.5", r"in \[0, 1\]; divide those of bytes by 255"),
+        ("-0.1,0.5,0.5", "must be three numbers"),
+        ("", "must be three numbers"),
+    ],
+)
+def test_statistics_of_bytes_are_refused(value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        configuration.validate(configuration.resolve(parse(f"--config.data.image.mean={value}").config), ())
+
+
+@pytest.mark.parametrize("flag", ["config.steps", "config.optimizer.name", "config", "job", "workdir"])
+def test_long_values_make_no_long_messages(flag: str) -> None:
+    import main
+
+    with pytest.raises(ConfigError) as caught:
+        main.prepare([f"--{flag}={'x' * 5000}://"])
+    assert "xxx ... " in str(caught.value) and len(str(caught.value)) < 1000

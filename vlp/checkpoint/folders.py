@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -92,7 +93,7 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
       ValueError: there is none, or the one asked for is damaged.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which a path too long for a file system is not, either
         raise UserError(f"there is no checkpoint or workdir at {path}")
     if step is None and is_step(path):
         return _intact(path)

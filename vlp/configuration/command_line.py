@@ -33,6 +33,8 @@ ALIASES = {
     "precision": "model.dtype",
 }
 
+LONGEST_NAME = 200  # of a flag; a search for the nearest one takes too deep a recursion far above
+
 
 @dataclasses.dataclass(frozen=True)
 class CommandLine:
@@ -75,6 +77,7 @@ def parse(
     rest = apply_group_flags(config, rest)
     complete_entries(config)
     before = flatten(config)
+    _check_names(rest, options, before)
     overrides = [match[1] for argument in rest if (match := OVERRIDE.match(argument))]
     for path in overrides:
         _check_path(path, config, before)
@@ -141,6 +144,21 @@ def _unknown_flag(name: str, options: Iterable[str], leaves: Iterable[str]) -> C
     near = nearest(name, [*options, *(f"config.{leaf}" for leaf in leaves)])
     hint = f"did you mean --{near}?" if near else "see --help for those there are"
     return ConfigError(f"there is no flag --{name}: {hint}")
+
+
+def _check_names(arguments: Sequence[str], options: Iterable[str], leaves: Iterable[str]) -> None:
+    """Refuses names that the library of flags would stumble over."""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name.lstrip("-") in ("config.", "noconfig."):
+            raise ConfigError(f"{argument}: there is no key behind the dot; `--help` lists every key")
+        if equals and name.startswith(("--noconfig.", "-noconfig.")):
+            path = name.partition(".")[2]
+            raise ConfigError(
+                f"{argument}: a flag that begins with 'no' takes no value: --config.{path}={value}"
+            )
+        if name.startswith("-") and len(name) > LONGEST_NAME and not OVERRIDE.match(name):
+            raise _unknown_flag(name.lstrip("-"), options, leaves)
 
 
 def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> None:

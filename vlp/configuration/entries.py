@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs.settings import frozen
-from configs.settings.data import ENTRIES, LABELS, SOURCE, TEXTS
+from configs.settings.data import ENTRIES, LABELS, SOURCE, TEXTS, VIEWS
 from configs.settings.kinds import GROUPS, kinds
 from configs.settings.setting import Settings, defaults
 from vlp.configuration.errors import ConfigError, nearest
@@ -49,6 +49,22 @@ def complete_entries(config: ConfigDict) -> None:
                 if not isinstance(entry, ConfigDict):
                     raise ConfigError(f"{where}.{name}={entry!r} must be a group such as {_example(where)}")
                 _complete(entry, settings_of_entry(where, name, entry), f"{where}.{name}")
+    _check_differences(config)
+
+
+def _check_differences(config: ConfigDict) -> None:
+    """Entries that stay as they are, since they say only what differs: views, and tables."""
+    for group in sorted(set(ENTRIES) & set(config.get("data", {}))):
+        for name, entry in config.data[group].items():
+            where = f"data.{group}.{name}"
+            if not isinstance(entry, ConfigDict):
+                raise ConfigError(f"{where}={entry!r} must be a group such as {ENTRIES[group]}")
+            settings = VIEWS.get(group, {})
+            for key in entry if settings else ():
+                if key not in settings:
+                    raise _unknown(f"{where}.{key}", key, settings)
+                if said := problem(entry[key], settings[key].default):
+                    raise ConfigError(f"{where}.{key}={entry[key]!r} {said}")
 
 
 def groups(config: Any) -> Iterator[tuple[str, Any]]:
@@ -80,9 +96,7 @@ def _complete(entry: ConfigDict, settings: Settings, where: str) -> None:
         del entry["kind"]
     for key in entry:
         if key not in settings:
-            near = nearest(key, settings)
-            hint = f"did you mean '{near}'?" if near else f"use {', '.join(settings)}"
-            raise ConfigError(f"{where}.{key}: there is no such key; {hint}")
+            raise _unknown(f"{where}.{key}", key, settings)
     with entry.unlocked(), entry.ignore_type():
         for key, default in defaults(settings).items():
             if key not in entry or (key == "kind" and not entry[key]):
@@ -93,6 +107,12 @@ def _complete(entry: ConfigDict, settings: Settings, where: str) -> None:
                 raise ConfigError(f"{where}.{key}={entry[key]!r} {said}")
             elif type(entry[key]) is not type(default) and not isinstance(default, dict):
                 entry[key] = type(default)(entry[key])  # a whole number, or a list
+
+
+def _unknown(path: str, key: str, settings: Settings) -> ConfigError:
+    near = nearest(key, settings)
+    hint = f"did you mean '{near}'?" if near else f"use {', '.join(settings)}"
+    return ConfigError(f"{path}: there is no such key; {hint}")
 
 
 def _example(where: str) -> str:

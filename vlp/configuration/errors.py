@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from input_pipeline.addresses import redacted
 from input_pipeline.errors import UserError
 
+LONGEST = 1000  # signs of a message
+
 
 class ConfigError(UserError):
     """A mistake in the configuration, or a limit of it that a run has reached: the value, the limit, what to do.
@@ -16,7 +18,12 @@ class ConfigError(UserError):
     """
 
     def __init__(self, message: str):
-        super().__init__(redacted(" ".join(message.split())))
+        super().__init__(_shortened(redacted(" ".join(message.split()))))
+
+
+def _shortened(message: str) -> str:
+    """The message without its middle where it is long: it begins with the setting and ends with what to do."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} ... {message[-LONGEST // 3 :]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
     config.json of a workdir.
 
     Args:
-      spec: the file, and after a colon what it takes.
+      spec: the file, and after a colon what it takes; or a workdir, for its config.json.
       own: whether it is the project's even where the working directory has one of the same name: no file of the
         working directory is run that nobody has named.
 
@@ -34,11 +34,7 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
     Raises:
       ConfigError: no such file, an argument it does not take, or a mistake in the file.
     """
-    name, _, argument = spec.partition(":")
-    found = [PROJECT_ROOT / name] if own else find(name)
-    path = next((file for file in found if file.is_file()), None)
-    if path is None:
-        raise ConfigError(_missing(Path(name)))
+    path, argument = _split(spec, own)
     if path.suffix == ".json" and not argument:
         return _saved(path)
     try:
@@ -52,6 +48,19 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
             f"{path}: get_config must return an ml_collections.ConfigDict, not a {type(config).__name__}"
         )
     return config.lock()
+
+
+def _split(spec: str, own: bool) -> tuple[Path, str]:
+    """The file and what it takes: the first of the colons that follows a file's name parts them."""
+    colons = [place for place, sign in enumerate(spec) if sign == ":"]
+    for end in (*colons, len(spec)):
+        name = spec[:end]
+        for path in [PROJECT_ROOT / name] if own else find(name):
+            if (path / "config.json").is_file():
+                path /= "config.json"
+            if path.is_file():
+                return path, spec[end + 1 :]
+    raise ConfigError(_missing(Path(spec.partition(":")[0])))
 
 
 def _saved(path: Path) -> ConfigDict:

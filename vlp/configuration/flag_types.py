@@ -55,7 +55,10 @@ class TupleParser(tuple_parser.TupleParser):
         value = _literal(argument)
         if isinstance(value, str):
             value = tuple(_literal(part.strip()) for part in argument.split(",") if part.strip())
-        return tuple(value) if isinstance(value, tuple | list) else (value,)
+        value = tuple(value) if isinstance(value, tuple | list) else (value,)
+        if holds_dict(value):
+            raise ValueError(f"expected values separated by commas, and a dict is none, not '{argument}'")
+        return value
 
 
 def register() -> None:
@@ -81,6 +84,12 @@ def like(value: tuple[Any, ...], default: tuple[Any, ...]) -> tuple[Any, ...]:
         if type(item) is not kind:
             raise UserError(f"expected items of type {kind.__name__}, such as {default}, not {item!r}")
     return value
+
+
+def holds_dict(value: Any) -> bool:
+    """Tells whether there is a dict in tuples or lists, however deep: a config cannot hold one there."""
+    items = value if isinstance(value, tuple | list) else ()
+    return any(isinstance(item, dict) or holds_dict(item) for item in items)
 
 
 def _literal(text: str) -> Any:

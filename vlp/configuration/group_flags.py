@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from configs.settings import frozen
 from vlp.configuration.entries import OPEN_GROUPS, SOURCES
 from vlp.configuration.errors import ConfigError
+from vlp.configuration.flag_types import holds_dict
 
 OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _GROUPS = "|".join(map(re.escape, OPEN_GROUPS))
@@ -88,7 +89,7 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
 def _plain(path: str, value: dict[str, Any]) -> dict[str, Any]:
     """Refuses dicts inside tuples and lists, which a config cannot hold."""
     for item in _values(value):
-        if isinstance(item, tuple | list) and any(isinstance(one, dict) for one in item):
+        if holds_dict(item):
             raise ConfigError(f"--config.{path}: {item!r} has a dict inside a list, which no setting takes")
     return value
 
