@@ -1,11 +1,11 @@
 """Claims of papers, tried at small scale: one recipe, one number of samples, a few seeds, mean and spread.
 
     python -m benchmarks.claims --output=runs/claims [--groups=methods,labels,rate,kernel] [--seeds=3]
-                                [--steps=150]
+                                [--steps=150] [--data=FOLDER]
 
 Every run is main.py with flags, in a folder of its own under --output; what is finished there is not run again, and
 rows with the same flags share their runs. Prints a table a group as Markdown. `tag mAP` is that of a ridge probe on
-frozen image embeddings of training images; `other drawings` are of a source not trained on, where it is there.
+frozen image embeddings of training images; `other drawings` are of the train.parquet in --data, which no run has seen.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ FIGURES = {
     "tag mAP": "tag_map",
     "other drawings, text to image R@10": "retrieval/other/text_to_image/recall@10",
 }
-OTHER = ROOT.parent / "shared" / "data" / "visible" / "tuxpaint" / "train.parquet"
 LABELS = (1, 2, 4, 8, 16)
 RATES = (0.25, 0.5, 1.0)  # of 256 classes: a batch of 64 with one label each always keeps 64
 STRONG = {"crop_scale": (0.3, 1.0), "flip": True, "color_jitter": (0.4, 0.4, 0.4, 0.1), "grayscale": 0.2}
@@ -140,15 +139,17 @@ def variants(folder: Path) -> dict[str, dict[str, Flags]]:
     }
 
 
-def evaluation_sets() -> dict[str, dict[str, Any]]:
-    """The bundled set and, where it is there, one of another source."""
-    paths = {SET: f"data/quickstart/{SET}.parquet"} | ({"other": str(OTHER)} if OTHER.exists() else {})
+def evaluation_sets(data: str) -> dict[str, dict[str, Any]]:
+    """The bundled set and, if a folder is given, the pictures in it."""
+    other = {"other": str(Path(data).resolve() / "train.parquet")} if data else {}
+    paths = {SET: f"data/quickstart/{SET}.parquet"} | other
     return {name: {"format": "parquet", "path": path, "columns": COLUMNS} for name, path in paths.items()}
 
 
-def train(folder: Path, flags: Flags, seed: int, steps: int) -> Path:
+def train(folder: Path, flags: Flags, seed: int, options: argparse.Namespace) -> Path:
     """Runs main.py unless its results are there already."""
     if not (folder / "results.json").exists():
+        sets, steps = evaluation_sets(options.data), options.steps
         common = (
             "--config=configs/quickstart.py",
             f"--config.steps={steps}",
@@ -156,8 +157,8 @@ def train(folder: Path, flags: Flags, seed: int, steps: int) -> Path:
             "--config.checkpoint.every=0",
             f"--config.log.every={max(1, steps // 3)}",
             f"--config.evaluators.zero_shot.sets={SET}",
-            f"--config.data.evaluation={evaluation_sets()!r}",
-            f"--config.evaluators.retrieval.sets={','.join(evaluation_sets())}",
+            f"--config.data.evaluation={sets!r}",
+            f"--config.evaluators.retrieval.sets={','.join(sets)}",
             "--config.evaluators.zero_shot.every=0",
             "--config.evaluators.retrieval.every=0",
             f"--config.seed={seed}",
@@ -263,9 +264,7 @@ def rows(
     """Each row's name and its figures by seed."""
     for name, flags in variants(folder)[group].items():
         digest = hashlib.sha256(repr(flags).encode()).hexdigest()[:8]
-        runs = [
-            train(folder / f"{digest}_{seed}", flags, seed, options.steps) for seed in range(options.seeds)
-        ]
+        runs = [train(folder / f"{digest}_{seed}", flags, seed, options) for seed in range(options.seeds)]
         found = [figures(run) for run in runs]
         yield name, found
         if "prefixes" in name:
@@ -303,9 +302,10 @@ def run() -> None:
     parser.add_argument("--groups", default="methods,labels,rate,kernel,ranking,translation,mixtures")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--data", default="", help="folder with a train.parquet of other drawings")
     options = parser.parse_args()
     folder = Path(options.output).resolve()
-    make_tables(folder, train(folder / "source_of_clusters", (), 0, options.steps))
+    make_tables(folder, train(folder / "source_of_clusters", (), 0, options))
     for group in options.groups.split(","):
         print(f"\n{table(group, folder, options)}")
 

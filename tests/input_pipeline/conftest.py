@@ -1,10 +1,10 @@
-"""Small data sets made on the spot, and where larger collections of odd inputs may lie."""
+"""Small data sets made on the spot, and the malformed ones."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from large_files import add_large_files
 from PIL import Image
 
 from input_pipeline.sources import array_record, files
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 
-ROOT = Path(__file__).resolve().parents[2]
-MALFORMED = Path(os.environ.get("VLP_SHARED_DATA", ROOT.parent / "shared" / "data")) / "malformed"
+MALFORMED = Path(__file__).with_name("malformed")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -30,22 +30,20 @@ def no_file_stays_open() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def odd_inputs() -> Path:
-    """A folder of malformed files with a manifest; not part of the repository."""
-    if not MALFORMED.is_dir():
-        pytest.skip(
-            f"no malformed inputs at {MALFORMED}: set VLP_SHARED_DATA to the folder that holds malformed/"
-        )
-    return MALFORMED
+def odd_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of malformed files with a manifest, the large ones made anew."""
+    folder = tmp_path_factory.mktemp("malformed") / "all"
+    shutil.copytree(MALFORMED, folder)
+    add_large_files(folder)
+    return folder
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `odd_image` runs once for every image of the manifest, or is skipped by `odd_inputs`."""
+    """A test that takes `odd_image` runs once for every image of the manifest."""
     if "odd_image" in metafunc.fixturenames:
-        manifest = MALFORMED / "manifest.json"
-        entries = json.loads(manifest.read_text())["entries"] if manifest.is_file() else []
+        entries = json.loads((MALFORMED / "manifest.json").read_text())["entries"]
         images = [entry for entry in entries if entry["kind"] == "images"]
-        metafunc.parametrize("odd_image", images or [{}], ids=lambda entry: entry.get("file", "none"))
+        metafunc.parametrize("odd_image", images, ids=lambda entry: entry["file"])
 
 
 @pytest.fixture(scope="session")

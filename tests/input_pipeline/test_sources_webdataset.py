@@ -140,13 +140,23 @@ def test_a_thousand_shards_give_a_first_batch_in_seconds(tmp_path: Path) -> None
         assert time.process_time() - start < 3 and len(source) == 2000 and batch[255].image == b"y"
 
 
-def test_the_quickstart_shard_is_its_parquet_file(odd_inputs: Path, quickstart: Path) -> None:
-    shard = open_tar(odd_inputs.parent / "quickstart" / "wds" / "val-000000.tar")
+def test_the_quickstart_packed_is_its_parquet_file(tmp_path: Path, quickstart: Path) -> None:
     table = open_source({"format": "parquet", "path": str(quickstart / "val.parquet")})
-    assert len(shard) == len(table) == 201
-    packed = {record.id: record for record in map(shard.__getitem__, range(201))}
-    for index in range(201):
-        record = table[index]
-        other = packed[record.id]
-        assert (record.image, record.tags, record.label) == (other.image, other.tags, other.label)
-        assert record.captions[: len(other.captions)] == other.captions
+    records = [table[index] for index in range(len(table))]
+    members = []
+    for number, record in enumerate(records):
+        content = {"id": record.id, "tags": list(record.tags), "label": record.label}
+        members += [
+            (f"{number:06d}.jpg", record.image or b""),
+            (f"{number:06d}.txt", record.captions[0].text.encode()),
+            (f"{number:06d}.json", json.dumps(content).encode()),
+        ]
+    shard = open_tar(pack(tmp_path / "val.tar", members))
+    assert len(shard) == 201
+    for index, record in enumerate(records):
+        other = shard[index]
+        assert (other.id, other.image, other.tags, other.label) == (
+            *(record.id, record.image),
+            *(record.tags, record.label),
+        )
+        assert other.captions[0].text == record.captions[0].text
