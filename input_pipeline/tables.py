@@ -100,9 +100,9 @@ class Table:
             raise ambiguous(self.name, identifier)
 
 
-def ambiguous(table: str, identifier: str) -> ValueError:
+def ambiguous(table: str, identifier: str) -> UserError:
     """Returns what to say where records of two sources have an id of a table that knows no sources."""
-    return ValueError(
+    return UserError(
         f"data.tables.{table}: records of two sources have the id '{identifier}', and the table does not say which "
         "of them it means: give it a column `source` with their names in data.sources, as --job=cluster does for "
         "several sources, or name a column of ids that differ in their `columns`"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.addresses import file_name, redacted
+from input_pipeline.errors import UserError
 from input_pipeline.sources.cache import cache_folder
 from input_pipeline.whole_files import ASIDE, writing_whole
 
@@ -66,11 +67,11 @@ def listed(address: str) -> list[str]:
         raise _refused(address, error) from None
 
 
-def _refused(address: str, error: Exception) -> ValueError:
+def _refused(address: str, error: Exception) -> UserError:
     """What is wrong in one line, without secrets."""
     shown = redacted(address)
     if isinstance(error, ImportError):
-        return ValueError(f"{shown}: this kind of address needs a package: {error}")
+        return UserError(f"{shown}: this kind of address needs a package: {error}")
     cause: BaseException | None = error  # fsspec says of every error that the file is not there
     while cause is not None and not isinstance(cause, TimeoutError) and "Cannot connect" not in str(cause):
         cause = cause.__cause__ or cause.__context__
@@ -80,7 +81,7 @@ def _refused(address: str, error: Exception) -> ValueError:
         said = f"no answer within {_SILENT_SECONDS:.0f} s: is the server up, and may this machine reach it?"
     elif cause is not None:
         said += ": is a server running there, and is the port the right one?"
-    return ValueError(f"{shown} cannot be fetched: {type(error).__name__}: {said}")
+    return UserError(f"{shown} cannot be fetched: {type(error).__name__}: {said}")
 
 
 def _file_system(address: str) -> tuple[Any, str]:

@@ -136,7 +136,6 @@ HUGGINGFACE: dict[str, tuple[Callable[[Path], None], str]] = {
         ),
         "truncation_side='left' is not supported",
     ),
-    "an unknown end": (said(WORDS, tokenizer_class="CLIPTokenizer", eos_token="<x>"), "has no token <x>"),
     "no tokenizer": (text("tokenizer.json", "{}"), "the tokenizer in .*no tokenizer.json"),
     "a tokenizer that is no JSON": (text("tokenizer.json", "{"), "tokenizer.json holds no JSON"),
 }

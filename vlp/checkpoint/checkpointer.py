@@ -140,7 +140,7 @@ class Checkpointer:
         folder = self._directory / str(step)
         damage = find_damage(folder) if self._primary else ""
         words = f"checkpoint {folder} cannot be used: {damage}; restore it from a copy"
-        raise_together(ValueError(words) if damage else None)
+        raise_together(UserError(words) if damage else None)
         return folder
 
     def restore(self, folder: Path, model: PyTree, training: PyTree) -> tuple[PyTree, PyTree, Description]:

@@ -6,11 +6,13 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
+
 MOST = 1 << 20  # of whole numbers that are sizes: a vocabulary is the largest of them
 TINY, HUGE = 1e-12, 1e6  # of other numbers: beyond, float32 has no room for what is made of them
 
 
-def refused(where: str, value: Any, allowed: str) -> ValueError:
+def refused(where: str, value: Any, allowed: str) -> UserError:
     """Returns the error for a value of a file.
 
     Args:
@@ -18,7 +20,7 @@ def refused(where: str, value: Any, allowed: str) -> ValueError:
       value: what stands there.
       allowed: what may stand there.
     """
-    return ValueError(f"{where}={reprlib.repr(value)} is not supported, only {allowed}")
+    return UserError(f"{where}={reprlib.repr(value)} is not supported, only {allowed}")
 
 
 def whole(value: Any, where: str, *, least: int = 1, most: int = MOST) -> int:

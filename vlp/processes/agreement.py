@@ -6,6 +6,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from input_pipeline.errors import UserError
+
 
 def from_first(value: int) -> int:
     """Returns the number that process 0 gives, of 32 bits; every process calls it."""
@@ -17,10 +19,10 @@ def raise_together(error: Exception | None) -> None:
 
     Raises:
       Exception: the one given.
-      ValueError: others have one, and it is a user's mistake: a ValueError there.
+      UserError: others have one, and it is a user's mistake: a UserError there.
       RuntimeError: others have one of another kind.
     """
-    kinds = np.asarray([(error is not None) + (error is not None and not isinstance(error, ValueError))])
+    kinds = np.asarray([(error is not None) + (error is not None and not isinstance(error, UserError))])
     if jax.process_count() > 1:
         kinds = np.asarray(multihost_utils.process_allgather(kinds)).reshape(-1)
     if error is not None:
@@ -28,4 +30,4 @@ def raise_together(error: Exception | None) -> None:
     if kinds.any():
         failed = ", ".join(str(index) for index in np.flatnonzero(kinds))
         words = f"process {failed} cannot go on: its own line or log says why"
-        raise RuntimeError(words) if (kinds > 1).any() else ValueError(words)
+        raise RuntimeError(words) if (kinds > 1).any() else UserError(words)

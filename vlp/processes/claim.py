@@ -37,7 +37,7 @@ def claimed(workdir: Path, process: int) -> Iterator[None]:
             error = caught
         except OSError as caught:
             why = caught.strerror or str(caught)
-            error = ValueError(f"the workdir {workdir} cannot be written ({why}): give another --workdir")
+            error = UserError(f"the workdir {workdir} cannot be written ({why}): give another --workdir")
     try:
         raise_together(error)
         yield
