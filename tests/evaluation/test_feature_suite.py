@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 
+from vlp.evaluation.classification.class_means import ClassMeans
 from vlp.evaluation.exhibits import Bars, Confusion, Table
 from vlp.evaluation.probes.features import Features
 from vlp.evaluation.probes.linear import LinearProbe
@@ -221,6 +222,19 @@ def test_a_penalty_at_the_edge_of_the_search_is_said(data, monkeypatch):
         )
         (remark,) = suite(data, parts=("tags",)).remarks(Rows())
         assert remark.endswith(words)
+
+
+def test_images_of_classes_that_the_training_set_lacks_are_said_to_be_left_out(data):
+    assert len(suite(data, parts=("knn",)).remarks(Rows())) == 0
+    data["test"].labels[:] = [label.replace("a", "A") for label in data["test"].labels]
+    changed, labelled = data["test"].labels.count("A"), 90 - data["test"].labels.count("")
+    (remark,) = suite(data, parts=("knn",)).remarks(Rows())
+    (same,) = ClassMeans(data, sets=("test",)).remarks(Rows())
+    assert same.removeprefix("class_means") == remark.removeprefix("features")
+    assert remark == (
+        f"features/test: {changed} of {labelled} labelled images are left out, as no image to "
+        "learn from is labelled 'A'"
+    )
 
 
 def test_without_two_examples_of_any_class_nothing_is_chosen_and_that_is_said(data):

@@ -13,7 +13,7 @@ from input_pipeline.errors import UserError
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_within, mean_per_class, share_within
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
-from vlp.evaluation.texts.class_names import labelled_classes
+from vlp.evaluation.texts.class_names import labelled_classes, left_out_remarks
 from vlp.neighbours.ranks import best_ranks
 
 # Sums are kept in whole multiples of 2**-36, so that they do not depend on the order of their terms: exact to 7e-12
@@ -154,6 +154,14 @@ class ClassMeans(Evaluator):
             for name, own in ranks.items()
             for k in (1, 5)
         }
+
+    def remarks(self, model: Encoder) -> list[str]:
+        """Counts the images of classes that were not learned."""
+        return [
+            remark
+            for name in self.sets
+            for remark in left_out_remarks(f"{self.name}/{name}", self.data[name], self.data[self.learned])
+        ]
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         for name in self.sets:

@@ -18,6 +18,7 @@ from vlp.evaluation.probes.penalties import penalty_at
 from vlp.evaluation.probes.suite import Answers, Settings, class_answers, tag_answers
 from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
 from vlp.evaluation.tagging.figures import chance_average_precision
+from vlp.evaluation.texts.class_names import left_out_remarks
 
 PARTS = ("linear_probe", "knn", "svm", "few_shot", "tags")
 
@@ -108,8 +109,16 @@ class Features(Evaluator):
                     yield Table(f"{name}: search for the penalty of {answers.part}", head, rows)
 
     def remarks(self, model: Encoder) -> list[str]:
-        """Returns how penalties were chosen."""
-        return [
+        """Returns how penalties were chosen, and whose classes the training set lacks."""
+        asked = self.sets if set(self.parts) != {"tags"} else ()
+        left_out = [
+            remark
+            for name in asked
+            for remark in left_out_remarks(
+                f"{self.name}/{name}", self.data[name], self.data[self._trained_on(name)[0]]
+            )
+        ]
+        return left_out + [
             f"{self.name}/{name}/{answers.part}: {answers.remark}"
             for name in self.sets
             for answers in self._answers(model, name)

@@ -31,3 +31,15 @@ def names_by_set(data: Mapping[str, EvaluationSet], sets: Sequence[str], rule: s
     """Returns the names of each set's classes, in the order of `labelled_classes`, by a rule from labels to names."""
     named = naming_rule(rule)
     return {name: named(labelled_classes(name, data[name].labels)[0]) for name in sets}
+
+
+def left_out_remarks(where: str, asked: EvaluationSet, learned: EvaluationSet) -> list[str]:
+    """Returns a sentence about images whose label no image to learn from has; nothing where all are known."""
+    known, labels = set(learned.labels), [label for label in asked.labels if label]
+    strange = [label for label in labels if label not in known]
+    if not strange:
+        return []
+    return [
+        f"{where}: {len(strange)} of {len(labels)} labelled images are left out, as no image to learn from is labelled "
+        f"{strange[0]!r}"
+    ]
