@@ -252,7 +252,8 @@ def _inside(value: Any, keys: list[str]) -> Any:
 
 def _captions(values: Mapping[str, Any], language: str) -> tuple[Caption, ...]:
     """The non-empty captions, then their translations."""
-    texts = _as_list(values.get("captions"))
+    given = values.get("captions")
+    texts = [given] if isinstance(given, Mapping) else _as_list(given)
     if held := [text for text in texts if isinstance(text, list | tuple | Mapping)]:
         raise BadRecord(Reason.UNREADABLE, f"a caption is {str(held[0])[:60]}, not a text")
     kinds = itertools.chain(map(plain_name, _as_list(values.get("kinds"))), itertools.repeat(""))

@@ -134,6 +134,8 @@ class ParquetSource:
         if isinstance(sample, Record):
             return sample
         values = pick(sample, footer.columns)
+        if nameless := [value for value in values.values() if isinstance(value, BadRecord)]:
+            raise BadRecord(nameless[0].reason, nameless[0].detail)
         image, path = image_bytes(values.get("image")), image_path(values)
         if path:
             folder = self._images or Path(file.path).parent
@@ -184,7 +186,8 @@ class ParquetSource:
             return [None] * count
         names = (name if name in footer.read else name.partition("/")[0] for name in named.split("|"))
         rows, _ = self._load_group(file, group, list(dict.fromkeys(names)))
-        return [pick(cast(dict[str, Any], row), footer.columns).get(field) for row in rows]
+        values = [pick(cast(dict[str, Any], row), footer.columns).get(field) for row in rows]
+        return [None if isinstance(value, BadRecord) else value for value in values]
 
     def _read_group(self, file: FileVersion, group: int) -> Group:
         key = file.path, group

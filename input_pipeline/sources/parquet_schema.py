@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from input_pipeline.errors import UserError
+from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources.columns import EXTRA, Columns, alternatives, name_of, was_named
 
 # Of a record of which a file says one of these, something can be learned or measured.
@@ -64,12 +65,15 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
 
 
 def class_name(number: Any, names: Sequence[str]) -> Any:
-    """Returns the name of a class by its number, which gaps in the column make a float; a negative one is no class."""
+    """Returns the name of a class by its number, which gaps in the column make a float; a negative one is no class, and
+    one without a name a BadRecord, which is returned."""
     if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
         return number
     if number < 0:
         return None
-    return names[int(number)] if number == int(number) and number < len(names) else number
+    if number == int(number) and number < len(names):
+        return names[int(number)]
+    return BadRecord(Reason.UNREADABLE, f"class {number} has no name: the file names {len(names)}, from 0")
 
 
 def _lacks(file: Path, schema: pa.Schema, field: str, name: str) -> str:

@@ -103,6 +103,16 @@ def test_numbered_labels_are_named_and_no_class_is_no_label(tmp_path: Path, numb
     assert [record.label for record in read(tmp_path)] == ["cat", "", "dog"]
 
 
+def test_a_class_beyond_the_names_is_a_bad_record(tmp_path: Path) -> None:
+    table = pa.table({"image": [b"x"] * 3, "label": [1, 5, 0]})
+    note = {"huggingface": json.dumps({"info": {"features": CLASSES}})}
+    pq.write_table(table.replace_schema_metadata(note), tmp_path / "a.parquet")
+    source = open_source({"format": "parquet", "path": str(tmp_path), "columns": {}})
+    assert [source[at].label for at in (0, 2)] == ["dog", "cat"]
+    with pytest.raises(BadRecord, match="class 5 has no name: the file names 2, from 0"):
+        source[1]
+
+
 def test_ids_and_labels_are_what_stands_there(tmp_path: Path) -> None:
     ids, labels = ["000000000139", "1e3"], pa.array([3.0, None])  # a number with gaps is a float
     pq.write_table(pa.table({"id": ids, "label": labels, **PAIR}), tmp_path / "a.parquet")

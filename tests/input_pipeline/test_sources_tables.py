@@ -201,13 +201,12 @@ def test_captions_of_one_text_are_told_apart_by_a_separator(pictures: Path) -> N
 
 
 def test_captions_that_are_no_texts_are_a_bad_record(pictures: Path) -> None:
-    rows = [
-        {"image": A, "captions": held} for held in ("one", ["two"], [["three"], "four"], [{"text": "five"}])
-    ]
+    given = ("one", ["two"], [["three"], "four"], [{"text": "five"}], {"0": "six"})
+    rows = [{"image": A, "captions": held} for held in given]
     (pictures / "held.jsonl").write_text("\n".join(map(json.dumps, rows)))
     source = opened("jsonl", pictures / "held.jsonl")
     assert [source[at].captions[0].text for at in (0, 1)] == ["one", "two"]
-    for at, shown in ((2, r"\['three'\]"), (3, r"\{'text': 'five'\}")):
+    for at, shown in ((2, r"\['three'\]"), (3, r"\{'text': 'five'\}"), (4, r"\{'0': 'six'\}")):
         with pytest.raises(BadRecord, match=f"a caption is {shown}, not a text"):
             source[at]
 
