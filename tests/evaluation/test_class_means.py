@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made import made
 
 from vlp.evaluation.classification.class_means import ClassMeans, Split, StreamingMeans, learn_task_by_task
 
@@ -75,7 +76,8 @@ def test_only_the_way_there_depends_on_the_tasks(model, evaluation_set) -> None:
     data = {"train": evaluation_set(40, seed=1), "val": evaluation_set(20)}
     data["val"].labels[2:5] = ["", "unknown", ""]
     found = [
-        ClassMeans(data, sets=("val",), tasks=tasks, seed=seed) for tasks, seed in ((1, 0), (7, 0), (3, 1))
+        made(ClassMeans, data, sets=("val",), tasks=tasks, seed=seed)
+        for tasks, seed in ((1, 0), (7, 0), (3, 1))
     ]
     figures = [evaluator(model) for evaluator in found]
     ways = [own.pop("class_means/val/average_incremental") for own in figures]
@@ -89,10 +91,10 @@ def test_only_the_way_there_depends_on_the_tasks(model, evaluation_set) -> None:
 
 def test_mistakes_are_told(model, evaluation_set) -> None:
     with pytest.raises(ValueError, match=r"learned asks for 'train': data\.evaluation has val"):
-        ClassMeans({"val": evaluation_set(4)}, sets=("val",))
+        made(ClassMeans, {"val": evaluation_set(4)}, sets=("val",))
     data = {"train": evaluation_set(8), "val": evaluation_set(4)}
     with pytest.raises(ValueError, match="tasks=8 is more than the 7 classes of 'train'"):
-        ClassMeans(data, sets=("val",), tasks=8)(model)
+        made(ClassMeans, data, sets=("val",), tasks=8)(model)
     data["val"].labels[:] = ["x"] * 4
     with pytest.raises(ValueError, match="no image of set 'val' has a label that 'train' has"):
-        ClassMeans(data, sets=("val",))(model)
+        made(ClassMeans, data, sets=("val",))(model)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from made import made
 from retrieval_sets import NamedSet, unit
 
 from vlp.evaluation.retrieval.composed import ComposedRetrieval, compose
@@ -80,7 +81,9 @@ def test_the_reference_is_no_candidate(model, tmp_path) -> None:
         {"reference": f"image{n}", "text": f"text {n}", "target": f"image{(n + 2) % 7}"} for n in range(7)
     ]
     path.write_text(json.dumps(queries))
-    evaluator = ComposedRetrieval({"val": data}, sets=("val",), k=(1, 2), queries=str(path), text_weight=0.25)
+    evaluator = made(
+        ComposedRetrieval, {"val": data}, sets=("val",), k=(1, 2), queries=str(path), text_weight=0.25
+    )
     figures = evaluator(model)
     images, texts = model.encode_image_array(data.images), model.encode_text([q["text"] for q in queries])
     rows = {"": 0.75 * images + 0.25 * texts, "image_only/": images, "text_only/": texts}
@@ -102,6 +105,6 @@ def test_the_reference_is_no_candidate(model, tmp_path) -> None:
 
 def test_sets_without_queries_and_missing_files_are_refused(model) -> None:
     with pytest.raises(ValueError, match="evaluation set 'val' gives no queries"):
-        ComposedRetrieval({"val": NamedSet(3)}, sets=("val",))(model)
+        made(ComposedRetrieval, {"val": NamedSet(3)}, sets=("val",))(model)
     with pytest.raises(ValueError, match=r"there is no file 'nowhere\.json'"):
-        ComposedRetrieval({}, queries="nowhere.json")
+        made(ComposedRetrieval, {}, queries="nowhere.json")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made import made
 from retrieval_sets import NamedSet
 
 from vlp.evaluation.composition.compositional import Compositional
@@ -32,9 +33,7 @@ class Table:
 
 
 def evaluator(data: NamedSet, questions: str = "") -> Compositional:
-    return Compositional(
-        name="foils", data={"s": data}, every=0, final=True, sets=("s",), questions=questions, prefix_token=""
-    )
+    return made(Compositional, {"s": data}, name="foils", sets=("s",), questions=questions)
 
 
 def a_set(captions: list[list[str]]) -> NamedSet:

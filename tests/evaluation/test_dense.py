@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made import made
 
 from vlp.evaluation.dense.collages import halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
@@ -131,7 +132,9 @@ def test_a_model_that_sees_every_patch_right_has_every_figure_right(evaluation_s
     data = evaluation_set(10)
     data.images[:] = (np.arange(10) * 10)[:, None, None, None]
     data.labels[:] = [str(row) for row in range(10)]
-    evaluator = Dense({"val": data}, sets=("val",), labels="verbatim", collages=9, enlarge=enlarge)
+    evaluator = made(
+        Dense, {"val": data}, sets=("val",), labels="verbatim", templates="plain", collages=9, enlarge=enlarge
+    )
     figures = evaluator(Painter())
     assert set(figures.values()) == {1.0}
     assert set(evaluator.chance()) == set(figures)

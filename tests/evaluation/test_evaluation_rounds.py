@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from configs.settings.kinds import entries
 from vlp.evaluation import build_evaluators, chance_levels, due, evaluate, required_sets
 from vlp.evaluation.cache import RememberingEncoder
 
@@ -57,6 +58,19 @@ def test_building_loads_no_set_and_skips_what_is_off() -> None:
     assert [one.name for one in build_evaluators(config, OnDemand(val=None))] == ["retrieval"]
     assert required_sets(config) == ("val",)
     assert required_sets(make_config()) == ("val", "easy")
+
+
+def test_what_an_entry_does_not_say_is_the_default_of_its_kind() -> None:
+    (evaluator,) = build_evaluators(
+        {"mine": {"kind": "retrieval", "every": 1, "final": False, "sets": ("val",)}}, {"val": None}
+    )
+    assert vars(evaluator) == {
+        **{name: value for name, value in entries("evaluators")["retrieval"].items() if name != "kind"},
+        "name": "mine",
+        "data": {"val": None},
+        "every": 1,
+        "sets": ("val",),
+    }
 
 
 def test_due_are_periods_and_on_the_last_step_the_final_ones(evaluation_set) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made import made
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 
@@ -56,7 +57,7 @@ def data(labelled_set):
 
 
 def suite(data, **options):
-    return Features(data, final=True, sets=("test",), train_sets=("train",), **options)
+    return made(Features, data, final=True, sets=("test",), train_sets=("train",), **options)
 
 
 def test_the_suite_gives_a_figure_for_every_part_and_outcomes_whose_means_they_are(data):
@@ -122,7 +123,7 @@ def test_sets_with_the_same_training_set_share_its_classifiers(data, labelled_se
     fits, fit = [], LinearProbe.fit
     monkeypatch.setattr(LinearProbe, "fit", lambda *given: fits.append(1) or fit(*given))
     alone = suite(data, parts=("svm",))(Rows())
-    both = Features(data, sets=("test", "other"), train_sets=("train",), parts=("svm",))(Rows())
+    both = made(Features, data, sets=("test", "other"), train_sets=("train",), parts=("svm",))(Rows())
     assert len(fits) == 2 and alone.items() < both.items()
 
 
@@ -138,9 +139,9 @@ def test_classes_that_training_never_saw_are_left_out(data):
 
 def test_what_does_not_fit_together_is_refused(data):
     with pytest.raises(ValueError, match="train_sets names 0 sets for 1"):
-        Features(data, sets=("test",))
+        made(Features, data, sets=("test",), train_sets=())
     with pytest.raises(ValueError, match="'nothing' is not one of train, test"):
-        Features(data, sets=("test",), train_sets=("nothing",))
+        made(Features, data, sets=("test",), train_sets=("nothing",))
     with pytest.raises(ValueError, match="'probe' is not one of linear_probe"):
         suite(data, parts=("probe",))
 
@@ -154,7 +155,7 @@ def test_clusters_are_found_where_there_are_some(data, labelled_set):
         "adjusted_mutual_information": pytest.approx(1.0),
         "matched_accuracy": 1.0,
     }
-    evaluator, model = Clusters(data, sets=("test",)), Rows()
+    evaluator, model = made(Clusters, data, sets=("test",)), Rows()
     figures = evaluator(model)
     assert 0.1 < figures["clusters/test/adjusted_rand"] < 1 and set(evaluator.chance()) < set(figures)
     (table,) = evaluator.exhibits(model)
@@ -173,7 +174,7 @@ def test_geometry_is_what_its_formulas_say(data):
     for block_size in (2, 64):
         expected = np.log(np.mean(np.exp(-2 * np.array(distances))))
         assert uniformity(images, block_size=block_size) == pytest.approx(expected)
-    figures = Geometry(data, sets=("test",))(Rows())
+    figures = made(Geometry, data, sets=("test",))(Rows())
     assert set(figures) == {
         f"geometry/test/{name}"
         for name in ("modality_gap", "alignment", "uniformity/image", "uniformity/text")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made import made
 from retrieval_sets import NamedSet, unit
 
 from vlp.evaluation.retrieval.images import ImageRetrieval, precisions
@@ -39,7 +40,7 @@ def test_equal_scores_and_nan_count_against_the_model() -> None:
 def test_images_without_a_class_are_candidates_and_ask_nothing(model) -> None:
     labels = ["a", "b", "", "a", "", "b", "alone", "b"]
     data = NamedSet(8, labels=labels, groups=["x"] * 2 + [""] * 6)
-    evaluator = ImageRetrieval({"val": data}, sets=("val",))
+    evaluator = made(ImageRetrieval, {"val": data}, sets=("val",))
     outcomes = evaluator.outcomes(model)["image_retrieval/val/mean_average_precision"]
     rows = model.encode_image_array(data.images)
     expected = []
@@ -49,20 +50,20 @@ def test_images_without_a_class_are_candidates_and_ask_nothing(model) -> None:
         expected.append(np.mean([number / place for number, place in enumerate(places, start=1)]))
     assert outcomes == pytest.approx(expected)
     assert evaluator(model)["image_retrieval/val/mean_average_precision"] == pytest.approx(np.mean(expected))
-    by_group = ImageRetrieval({"val": data}, sets=("val",), relevant="group")
+    by_group = made(ImageRetrieval, {"val": data}, sets=("val",), relevant="group")
     assert len(by_group.outcomes(model)["image_retrieval/val/recall@1"]) == 2
     (searches,) = evaluator.exhibits(model)
     assert len(searches.searches) == 5
     assert not any(np.array_equal(one.query, found) for one in searches.searches for found in one.found)
     with pytest.raises(ValueError, match="no two images of evaluation set 'val' share a label"):
-        ImageRetrieval({"val": NamedSet(3)}, sets=("val",))(model)
+        made(ImageRetrieval, {"val": NamedSet(3)}, sets=("val",))(model)
 
 
 def test_chance_agrees_with_random_rows() -> None:
     rng = np.random.default_rng(0)
     classes = np.repeat([0, 1, 2], [2, 3, 7])
     data = NamedSet(12, labels=[str(one) for one in classes])
-    chance = ImageRetrieval({"val": data}, sets=("val",)).chance()
+    chance = made(ImageRetrieval, {"val": data}, sets=("val",)).chance()
     draws = [precisions(unit(rng, 12, 8), classes, np.arange(12)) for _ in range(400)]
     for name, part in (("mean_average_precision", 0), ("recall@1", 1)):
         values = [draw[part].mean() for draw in draws]

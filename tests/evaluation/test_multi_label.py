@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made import made
 
 from input_pipeline.verified_labels import (
     Hierarchy,
@@ -165,7 +166,7 @@ def test_open_images_files_are_read(tmp_path) -> None:
     with pytest.raises(ValueError, match="no tree of LabelName"):
         read_hierarchy(str(tmp_path / "list.json"))
     with pytest.raises(ValueError, match="there is nothing at 'nowhere"):
-        MultiLabel({}, sets=("val",), verified="nowhere.csv")
+        made(MultiLabel, {}, sets=("val",), verified="nowhere.csv")
 
 
 IDS = ["000000000139", "1e5", "0x1F", "2020-01-01", "true", "007", "1.0", "NA", "null", "Ä "]
@@ -229,7 +230,8 @@ def test_a_table_that_fits_nothing_of_a_set_is_refused(
     data = evaluation_set(4)
     data.tags[:] = [["sun"]] * 4
     (tmp_path / "table.csv").write_text(content)
-    evaluator = MultiLabel({"val": data}, sets=("val",), **{setting: str(tmp_path / "table.csv")})
+    table = {setting: str(tmp_path / "table.csv")}
+    evaluator = made(MultiLabel, {"val": data}, sets=("val",), min_images=1, **table)
     with pytest.raises(ValueError, match=f"table.csv' knows none of the {message}"):
         evaluator.check()
 
@@ -238,7 +240,7 @@ def test_the_evaluator_scores_tags_by_name(model, evaluation_set) -> None:
     data = evaluation_set(12)
     data.tags[:] = [["sun", "moon"][: 1 + row % 2] + (["rare"] if row == 3 else []) for row in range(12)]
     data.labels[:] = ["sun" if row < 4 else "moon" for row in range(12)]
-    evaluator = MultiLabel({"val": data}, sets=("val",), min_images=2)
+    evaluator = made(MultiLabel, {"val": data}, sets=("val",), min_images=2)
     figures = evaluator(model)
     scores = model.encode_image_array(data.images) @ model.encode_text(["moon", "sun"]).T
     targets = np.array([[row % 2 * 2 - 1, 1] for row in range(12)])
@@ -254,7 +256,7 @@ def test_the_evaluator_scores_tags_by_name(model, evaluation_set) -> None:
     assert bars.names == ["moon", "sun"] and bars.counts.tolist() == [6, 12]
     assert searches.searches[1].right.sum() == 2 and len(searches.searches) == 12
     data.labels[7] = "elsewhere"
-    assert "multi_label/val/top1" not in MultiLabel({"val": data}, sets=("val",), min_images=2)(model)
+    assert "multi_label/val/top1" not in made(MultiLabel, {"val": data}, sets=("val",), min_images=2)(model)
     data.tags[:] = [[] for _ in range(12)]
     with pytest.raises(ValueError, match="no tag of 2 images or more"):
-        MultiLabel({"val": data}, sets=("val",), min_images=2)(model)
+        made(MultiLabel, {"val": data}, sets=("val",), min_images=2)(model)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made import made
 from retrieval_sets import NamedSet, unit
 
 from vlp.evaluation.retrieval.captions import Retrieval, retrieval_chance, retrieval_figures
@@ -79,12 +80,12 @@ def test_the_evaluator_is_exact_for_any_batch_size(batch_size: int, model_with, 
     texts = [text for own in data.captions for text in own]
     plain = model_with(batch_size=1)
     expected = brute_force(plain.encode_image_array(data.images), plain.encode_text(texts), owner, (1, 5))
-    figures = Retrieval({"val": data}, sets=("val",), k=(1, 5))(model_with(batch_size=batch_size))
+    figures = made(Retrieval, {"val": data}, sets=("val",), k=(1, 5))(model_with(batch_size=batch_size))
     assert figures == pytest.approx({f"retrieval/val/{name}": value for name, value in expected.items()})
 
 
 def test_chance_has_the_names_of_the_figures(model, evaluation_set) -> None:
-    evaluator = Retrieval({"val": evaluation_set(8)}, sets=("val",), k=(1, 10))
+    evaluator = made(Retrieval, {"val": evaluation_set(8)}, sets=("val",), k=(1, 10))
     assert list(evaluator.chance()) == list(evaluator(model))
 
 
@@ -92,15 +93,15 @@ def test_a_set_without_captions_and_a_k_of_zero_are_refused(model, evaluation_se
     data = evaluation_set(3)
     data.captions[:] = [[], [], []]
     with pytest.raises(ValueError, match="'val' has no captions"):
-        Retrieval({"val": data}, sets=("val",))(model)
+        made(Retrieval, {"val": data}, sets=("val",))(model)
     with pytest.raises(ValueError, match="whole numbers from 1"):
-        Retrieval({}, k=(0, 1))
+        made(Retrieval, {}, k=(0, 1))
 
 
 def test_folds_are_the_mean_over_consecutive_images(model) -> None:
     counts = [1, 2, 1, 3, 1, 2, 2, 1]
     data = NamedSet(8, captions=[[f"{row} {n}" for n in range(count)] for row, count in enumerate(counts)])
-    figures = Retrieval({"val": data}, sets=("val",), k=(1, 2), folds=2)(model)
+    figures = made(Retrieval, {"val": data}, sets=("val",), k=(1, 2), folds=2)(model)
     halves = []
     for rows in (slice(0, 4), slice(4, 8)):
         own = data.captions[rows]
@@ -113,14 +114,14 @@ def test_folds_are_the_mean_over_consecutive_images(model) -> None:
         )
     assert figures["retrieval/val/rsum"] != figures["retrieval/val/2_folds/rsum"]
     with pytest.raises(ValueError, match="ask for fewer than 9 folds"):
-        Retrieval({"val": data}, sets=("val",), folds=9)(model)
+        made(Retrieval, {"val": data}, sets=("val",), folds=9)(model)
 
 
 def test_a_language_is_measured_against_english_on_the_same_images(model) -> None:
     german = [["eins"], [], ["drei", "trois"], ["vier"], []]
     english = [["one", "1"], ["two"], ["three", "3", "iii"], ["four"], ["five"]]
     data = NamedSet(5, captions=english, translations={"de": german})
-    evaluator = Retrieval({"val": data}, sets=("val",), k=(1, 2), languages=("de",))
+    evaluator = made(Retrieval, {"val": data}, sets=("val",), k=(1, 2), languages=("de",))
     figures = evaluator(model)
     images = model.encode_image_array(data.images)[[0, 2, 3]]
     own = brute_force(images, model.encode_text(["eins", "drei", "trois", "vier"]), [0, 1, 1, 2], (1, 2))
@@ -134,14 +135,14 @@ def test_a_language_is_measured_against_english_on_the_same_images(model) -> Non
     assert table.rows[0][:3] == ["de", "3", "4"]
     assert len(table.rows[0]) == len(table.head)
     with pytest.raises(ValueError, match="no captions in 'fr': it has en, de"):
-        Retrieval({"val": data}, sets=("val",), languages=("fr",))(model)
+        made(Retrieval, {"val": data}, sets=("val",), languages=("fr",))(model)
 
 
 def test_every_language_of_a_set_is_measured_where_it_has_english_beside_it(model) -> None:
     spoken = {"de": [["eins"], []], "fr": [[], ["deux"]], "ja": [["ichi"], ["ni"]]}
     data = NamedSet(2, captions=[["one"], []], translations=spoken)
     alone = NamedSet(2, captions=[["one"], ["two"]], translations={})
-    evaluator = Retrieval({"val": data, "test": alone}, sets=("val", "test"), k=(1,), languages=("*",))
+    evaluator = made(Retrieval, {"val": data, "test": alone}, sets=("val", "test"), k=(1,), languages=("*",))
     figures = evaluator(model)
     assert {name.split("/")[2] for name in figures if "gap_to" in name} == {"de", "ja"}
     assert list(evaluator.chance()) == list(figures)
@@ -150,7 +151,7 @@ def test_every_language_of_a_set_is_measured_where_it_has_english_beside_it(mode
 
 def test_outcomes_average_to_the_figures(model) -> None:
     data = NamedSet(9, translations={"de": [[f"Bild {row}"] for row in range(9)]})
-    evaluator = Retrieval({"val": data}, sets=("val",), k=(1, 3), languages=("de",))
+    evaluator = made(Retrieval, {"val": data}, sets=("val",), k=(1, 3), languages=("de",))
     outcomes, figures = evaluator.outcomes(model), evaluator(model)
     assert len(outcomes) == 2 * 2 * 3
     assert {name: values.mean() for name, values in outcomes.items()} == pytest.approx(
@@ -160,7 +161,7 @@ def test_outcomes_average_to_the_figures(model) -> None:
 
 def test_searches_ask_the_same_of_every_model_and_mark_what_is_right(model, model_with) -> None:
     data = NamedSet(40, captions=[[f"short {row}", f"long {row}"] for row in range(40)])
-    evaluator = Retrieval({"val": data}, sets=("val",))
+    evaluator = made(Retrieval, {"val": data}, sets=("val",))
     images, texts = evaluator.exhibits(model)
     others, _ = evaluator.exhibits(model_with(dim=3))
     asked = [search.query for search in images.searches]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made import made
 
 from vlp.evaluation.dense.named_regions import VocabularyFreeRegions, cell_rows, crop_boxes, crops_of
 from vlp.evaluation.figures import matched_accuracy
@@ -153,8 +154,8 @@ def caption_file(tmp_path) -> str:
 def test_the_evaluator_names_labelled_images(model, evaluation_set, caption_file) -> None:
     data = evaluation_set(14)
     data.labels[3] = ""
-    evaluator = VocabularyFree(
-        {"val": data}, sets=("val",), captions=caption_file, nearest=2, labels="verbatim"
+    evaluator = made(
+        VocabularyFree, {"val": data}, sets=("val",), captions=caption_file, nearest=2, labels="verbatim"
     )
     figures, outcomes = evaluator(model), evaluator.outcomes(model)
     assert set(evaluator.chance()) < set(figures)
@@ -180,24 +181,33 @@ def test_the_evaluator_names_labelled_images(model, evaluation_set, caption_file
         != figures["vocabulary_free/val/semantic_similarity"]
     )
     with pytest.raises(ValueError, match="there are no captions at 'nowhere"):
-        VocabularyFree({}, captions="nowhere.txt")
+        made(VocabularyFree, {}, captions="nowhere.txt")
 
 
 def test_one_crop_of_the_whole_picture_is_named_as_the_picture(model, evaluation_set, caption_file) -> None:
     data = evaluation_set(14)
     options = {"sets": ("val",), "captions": caption_file, "nearest": 2}
-    regions = VocabularyFreeRegions({"val": data}, collages=3, grids=(1,), map_side=2, **options)
+    regions = made(VocabularyFreeRegions, {"val": data}, collages=3, grids=(1,), map_side=2, **options)
     found = regions._regions(model, "val")
     box = crop_boxes(1, (1,), True)
     whole = np.concatenate([crops_of(one, box, 1, 4) for one in regions._collages["val"].images])
-    expected = VocabularyFree({"val": data}, **options).name_rows(model, model.encode_image_array(whole))
+    expected = made(VocabularyFree, {"val": data}, **options).name_rows(
+        model, model.encode_image_array(whole)
+    )
     assert [cells[0].names for cells in found.cells] == [naming.names for naming in expected]
 
 
 def test_regions_of_collages_are_named_by_their_crops(model, evaluation_set, caption_file) -> None:
     data = evaluation_set(14)
-    evaluator = VocabularyFreeRegions(
-        {"val": data}, sets=("val",), captions=caption_file, nearest=2, collages=3, grids=(2, 4), map_side=8
+    evaluator = made(
+        VocabularyFreeRegions,
+        {"val": data},
+        sets=("val",),
+        captions=caption_file,
+        nearest=2,
+        collages=3,
+        grids=(2, 4),
+        map_side=8,
     )
     figures = evaluator(model)
     assert set(evaluator.chance()) < set(figures) and all(0 <= value <= 1 for value in figures.values())
@@ -206,8 +216,8 @@ def test_regions_of_collages_are_named_by_their_crops(model, evaluation_set, cap
     (maps,) = evaluator.exhibits(model)
     assert maps.maps[0].scores.shape == (8, 8) and maps.maps[0].picture.shape == (8, 8, 3)
     with pytest.raises(ValueError, match="map_side=16 must be a multiple of 2 x 3"):
-        VocabularyFreeRegions({}, captions=caption_file, grids=(2, 3))
-    VocabularyFreeRegions({}, captions=caption_file, grids=(2, 16), half_stride=False)
+        made(VocabularyFreeRegions, {}, captions=caption_file, grids=(2, 3))
+    made(VocabularyFreeRegions, {}, captions=caption_file, grids=(2, 16), half_stride=False)
 
 
 def test_parts_begin_in_the_middle_of_others() -> None:

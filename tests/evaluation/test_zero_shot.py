@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from made import made
 
 from input_pipeline.views.class_names import category_names
 from vlp.evaluation.classification.zero_shot import ZeroShot, zero_shot_chance
@@ -30,7 +31,7 @@ def test_chance_knows_the_number_of_classes() -> None:
 def test_the_evaluator_leaves_out_images_without_a_label(model, evaluation_set) -> None:
     data = evaluation_set(20)
     data.labels[3] = data.labels[11] = ""
-    evaluator = ZeroShot({"val": data}, sets=("val",), templates="simple")
+    evaluator = made(ZeroShot, {"val": data}, sets=("val",), templates="simple")
     classes, table = expected_table(model, data)
     answers = np.argmax(model.encode_image_array(data.images) @ table.T, axis=1)
     rows = [row for row in range(20) if data.labels[row]]
@@ -62,13 +63,13 @@ def test_descriptions_join_the_templates_or_stand_alone(model, evaluation_set, t
         ]
         table = np.stack([unit(model.encode_text(own).mean(axis=0)) for own in texts])
         top1 = np.mean(np.argmax(images @ table.T, axis=1) == [classes.index(label) for label in data.labels])
-        evaluator = ZeroShot({"val": data}, sets=("val",), templates=templates, descriptions=str(path))
+        evaluator = made(ZeroShot, {"val": data}, sets=("val",), templates=templates, descriptions=str(path))
         assert evaluator(model)["zero_shot/val/top1"] == pytest.approx(top1)
     # A class that nothing describes: by its name where there are templates, else a mistake.
     path.write_text(json.dumps({label: sentences[label] for label in classes[1:]}))
-    assert ZeroShot({"val": data}, sets=("val",), descriptions=str(path))(model)
+    assert made(ZeroShot, {"val": data}, sets=("val",), descriptions=str(path))(model)
     with pytest.raises(ValueError, match="describes no class 'a/b' of set 'val': add it"):
-        ZeroShot({"val": data}, sets=("val",), templates="", descriptions=str(path))(model)
+        made(ZeroShot, {"val": data}, sets=("val",), templates="", descriptions=str(path))(model)
 
 
 def test_the_frechet_mean_may_be_a_class_without_a_text(model, evaluation_set, tmp_path) -> None:
@@ -78,7 +79,7 @@ def test_the_frechet_mean_may_be_a_class_without_a_text(model, evaluation_set, t
     path.write_text(json.dumps({label: [label] for label in ("a/b", "a/c", "a/d")}))
     settings = {"sets": ("val",), "templates": "", "descriptions": str(path)}
     model.logit_scale = 0.01
-    evaluator = ZeroShot({"val": data}, rule="frechet", metric="paths", **settings)
+    evaluator = made(ZeroShot, {"val": data}, rule="frechet", metric="paths", **settings)
     assert evaluator(model)["zero_shot/val/top1"] == 4 / 14
     assert evaluator(model)["zero_shot/val/squared_distance"] == 10 / 14
     (_, confusion) = evaluator.exhibits(model)
@@ -90,7 +91,7 @@ def test_answers_along_the_metric_lie_nearer_on_average(model, evaluation_set) -
     model.logit_scale = 2.0
     for metric in ("paths", "names"):
         plain, nearer = (
-            ZeroShot({"val": data}, sets=("val",), rule=rule, metric=metric)(model)
+            made(ZeroShot, {"val": data}, sets=("val",), rule=rule, metric=metric)(model)
             for rule in ("argmax", "frechet")
         )
         assert nearer["zero_shot/val/squared_distance"] < plain["zero_shot/val/squared_distance"]
@@ -110,33 +111,33 @@ def test_the_nearest_captions_have_their_share_in_the_posterior(model, evaluatio
         for share, one in ((0.4, images), (0.6, companions))
     )
     settings = {"sets": ("val",), "templates": "simple", "captions": str(path), "nearest": 3}
-    figures = ZeroShot({"val": data}, alpha=0.4, **settings)(model)
+    figures = made(ZeroShot, {"val": data}, alpha=0.4, **settings)(model)
     order = np.argsort(-mixed, axis=1)
     assert figures["zero_shot/val/top1"] == np.mean(order[:, 0] == labels)
     assert figures["zero_shot/val/top5"] == np.mean([labels[row] in order[row, :5] for row in range(30)])
-    alone = ZeroShot({"val": data}, sets=("val",), templates="simple")(model)
-    assert ZeroShot({"val": data}, alpha=1.0, **settings)(model) == pytest.approx(alone)
+    alone = made(ZeroShot, {"val": data}, sets=("val",), templates="simple")(model)
+    assert made(ZeroShot, {"val": data}, alpha=1.0, **settings)(model) == pytest.approx(alone)
     assert figures != alone
 
 
 def test_settings_that_do_not_go_together_are_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="rule='frechet' needs distances"):
-        ZeroShot({}, rule="frechet")
+        made(ZeroShot, {}, rule="frechet")
     with pytest.raises(ValueError, match="has no texts"):
-        ZeroShot({}, templates="")
+        made(ZeroShot, {}, templates="")
     with pytest.raises(ValueError, match="no label tree at 'nowhere'"):
-        ZeroShot({}, metric="nowhere")
+        made(ZeroShot, {}, metric="nowhere")
     with pytest.raises(ValueError, match="no captions at 'nowhere'"):
-        ZeroShot({}, captions="nowhere")
+        made(ZeroShot, {}, captions="nowhere")
     with pytest.raises(ValueError, match="no descriptions at 'nowhere'"):
-        ZeroShot({}, descriptions="nowhere")
+        made(ZeroShot, {}, descriptions="nowhere")
 
 
 def test_a_remark_says_that_classes_are_called_by_numbers(model, evaluation_set) -> None:
     named, numbered = evaluation_set(20), evaluation_set(20)
     classes = sorted(set(named.labels))
     numbered.labels[:] = [str(classes.index(label)) for label in named.labels]
-    evaluator = ZeroShot({"a": named, "b": numbered}, sets=("a", "b"), templates="simple")
+    evaluator = made(ZeroShot, {"a": named, "b": numbered}, sets=("a", "b"), templates="simple")
     (remark,) = evaluator.remarks(model)
     assert remark.startswith("zero_shot/b: its classes are called 0, 1, ")
     assert "evaluators.zero_shot.labels" in remark
@@ -146,9 +147,9 @@ def test_a_set_without_labels_is_refused(model, evaluation_set) -> None:
     data = evaluation_set(4)
     data.labels[:] = [""] * 4
     with pytest.raises(ValueError, match="'val' has no labels"):
-        ZeroShot({"val": data}, sets=("val",))(model)
+        made(ZeroShot, {"val": data}, sets=("val",))(model)
 
 
 def test_a_wrong_prompt_set_fails_before_any_encoding() -> None:
     with pytest.raises(ValueError, match="no prompt set 'nope'"):
-        ZeroShot({}, sets=("val",), templates="nope")
+        made(ZeroShot, {}, sets=("val",), templates="nope")

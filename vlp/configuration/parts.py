@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Any
 
 from configs.settings.kinds import kind_file, kinds, with_common
-from configs.settings.setting import Check, Settings
+from configs.settings.setting import Check, Settings, defaults
 from vlp.configuration.errors import ConfigError, unknown
 
 
@@ -33,6 +34,10 @@ class Part:
     def load(self) -> Any:
         """Imports its class."""
         return resolve_name(self.target)
+
+    def whole(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns an entry with the defaults of what it does not say."""
+        return {**defaults(self.settings), **entry}
 
 
 def find_part(group: str, kind: str, where: str) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -138,3 +139,14 @@ class Evaluator(Protocol):
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         """Yields what a reader wants to see: the confusion of classes, queries with what they found, score maps."""
         return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnSets(Evaluator):
+    """Holds what every evaluator is told; the defaults of it all stand in `configs.settings.evaluators`."""
+
+    name: str
+    data: Mapping[str, EvaluationSet]
+    every: int
+    final: bool
+    sets: tuple[str, ...]

@@ -57,6 +57,6 @@ def _build(name: str, entry: Mapping[str, Any], data: Mapping[str, EvaluationSet
             f"{where}.sets asks for {missing[0]!r}: data.evaluation has {', '.join(data)}; say which, as "
             f"--config.{where}.sets=\"('{next(iter(data), 'mine')}',)\""
         )
-    options = {option: value for option, value in entry.items() if option != "kind"}
+    options = {option: value for option, value in part.whole(entry).items() if option != "kind"}
     evaluator: Evaluator = part.load()(name=name, data=data, **options)
     return evaluator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64, Int, Int64
 from input_pipeline.errors import UserError
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_within, mean_per_class, share_within
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.texts.class_names import labelled_classes, left_out_remarks
 from vlp.neighbours.ranks import best_ranks
 
@@ -95,7 +95,7 @@ def learn_task_by_task(
 
 
 @dataclass(frozen=True)
-class ClassMeans(Evaluator):
+class ClassMeans(OnSets):
     """Accuracy of the nearest class mean, after all tasks and on average over the classes seen so far.
 
     Figures after the last task do not depend on how the classes are split into tasks. Images of a class that the
@@ -107,15 +107,10 @@ class ClassMeans(Evaluator):
         seed: of the order in which classes come.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    learned: str = "train"
-    tasks: int = 10
-    seed: int = 0
+    learned: str
+    tasks: int
+    seed: int
 
-    name: str = "class_means"
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from vlp.evaluation.classification.label_metric import (
 from vlp.evaluation.exhibits import Bars, Confusion, Exhibit
 from vlp.evaluation.figures import calibration_error, chance_within, mean_per_class, share_within
 from vlp.evaluation.fitting import check_fits
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.texts.captions import caption_centroids, caption_files, nearest_captions, read_captions
 from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.evaluation.texts.class_texts import encode_names, pooled, texts_of_classes
@@ -57,7 +57,7 @@ class Classes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ZeroShot(Evaluator):
+class ZeroShot(OnSets):
     """Accuracy with the distinct labels of a set as its classes; images without a label are left out.
 
     Attributes:
@@ -77,24 +77,18 @@ class ZeroShot(Evaluator):
         alpha: share of the image's own posterior.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    templates: str = "plain"
-    labels: str = "category"
-    prefix_token: str = ""
-    scorer: str = ""
-    descriptions: str = ""
-    pooling: str = "embedding"
-    rule: str = "argmax"
-    metric: str = ""
-    captions: str = ""
-    column: str = "captions"
-    nearest: int = 10
-    alpha: float = 0.7
-
-    name: str = "zero_shot"
+    templates: str
+    labels: str
+    prefix_token: str
+    scorer: str
+    descriptions: str
+    pooling: str
+    rule: str
+    metric: str
+    captions: str
+    column: str
+    nearest: int
+    alpha: float
 
     def __post_init__(self) -> None:
         naming_rule(self.labels)

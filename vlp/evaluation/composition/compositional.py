@@ -13,25 +13,20 @@ from input_pipeline.errors import UserError
 from vlp.configuration.paths import find
 from vlp.evaluation.composition.foils import Choice, Quadruple, Question, minimal_pairs, read_questions
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.exhibits import pictures_of, spread
 
 Scores = Mapping[tuple[int, str], float]  # the cosine of an image and a text
 
 
 @dataclass(frozen=True)
-class Compositional(Evaluator):
+class Compositional(OnSets):
     """Accuracy against foils (SugarCrepe), and Winoground's text, image and group scores; a tie counts as wrong.
 
     Attributes:
       questions: a file or folder, see `read_questions`; '' = captions of the set that differ in one word.
     """
 
-    name: str
-    data: Mapping[str, EvaluationSet]
-    every: int
-    final: bool
-    sets: tuple[str, ...]
     questions: str
     prefix_token: str
 

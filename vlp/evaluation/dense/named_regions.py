@@ -86,12 +86,10 @@ class VocabularyFreeRegions(CategorySearch):
         map_side: cells of the map's side; its half (without half_stride, itself) is a multiple of every grid.
     """
 
-    collages: int = 50
-    grids: tuple[int, ...] = (2, 4, 8)
-    half_stride: bool = True
-    map_side: int = 16
-
-    name: str = "vocabulary_free_regions"
+    collages: int
+    grids: tuple[int, ...]
+    half_stride: bool
+    map_side: int
 
     def __post_init__(self) -> None:
         super().__post_init__()

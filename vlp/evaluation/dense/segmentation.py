@@ -6,7 +6,7 @@ arXiv 2112.01518, before any tuning; MaskCLIP, arXiv 2112.01071, where a model r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from vlp.evaluation.dense.collages import (
 )
 from vlp.evaluation.dense.figures import Areas, areas, mean_iou, patch_accuracy, pointing
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.texts.class_names import labelled_classes, names_by_set
 from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
@@ -41,7 +41,7 @@ class ScoredCollage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Dense(Evaluator):
+class Dense(OnSets):
     """Pointing, patch accuracy and mean IoU on collages of labelled images.
 
     Attributes:
@@ -52,17 +52,11 @@ class Dense(Evaluator):
             the images are halved.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    templates: str = "plain"
-    labels: str = "category"
-    prefix_token: str = ""
-    collages: int = 200
-    enlarge: bool = False
-
-    name: str = "dense"
+    templates: str
+    labels: str
+    prefix_token: str
+    collages: int
+    enlarge: bool
 
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)

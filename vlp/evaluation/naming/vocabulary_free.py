@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from vlp.evaluation.naming.figures import (
     word_iou,
     word_ious,
 )
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.texts.captions import caption_files, nearest_captions, read_captions
 from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.evaluation.texts.class_texts import encode_names
@@ -36,7 +36,7 @@ SHOWN, NAMES_SHOWN = 24, 5
 
 
 @dataclass(frozen=True)
-class CategorySearch(Evaluator):
+class CategorySearch(OnSets):
     """Holds what names images from captions: the caption set, and the settings of the method.
 
     Attributes:
@@ -50,18 +50,14 @@ class CategorySearch(Evaluator):
         judge: checkpoint whose text tower says how similar two names are; '' = the evaluated model's own.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    captions: str = ""
-    column: str = "captions"
-    nearest: int = 10
-    alpha: float = 0.7
-    scale: float = 1 / 0.07
-    templates: str = "plain"
-    labels: str = "category"
-    judge: str = ""
+    captions: str
+    column: str
+    nearest: int
+    alpha: float
+    scale: float
+    templates: str
+    labels: str
+    judge: str
 
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
@@ -111,8 +107,6 @@ class CategorySearch(Evaluator):
 @dataclass(frozen=True)
 class VocabularyFree(CategorySearch):
     """Semantic IoU, cluster accuracy and semantic similarity of the best name of each labelled image."""
-
-    name: str = "vocabulary_free"
 
     def __call__(self, model: Encoder) -> dict[str, float]:
         figures: dict[str, float] = {}

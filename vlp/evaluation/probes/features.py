@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, Table
 from vlp.evaluation.probes.examples import ClassExamples, TagExamples, class_examples, tag_examples
 from vlp.evaluation.probes.penalties import penalty_at
 from vlp.evaluation.probes.suite import Answers, Settings, class_answers, tag_answers
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.tagging.figures import chance_average_precision
 from vlp.evaluation.texts.class_names import left_out_remarks
 
@@ -24,7 +24,7 @@ PARTS = ("linear_probe", "knn", "svm", "few_shot", "tags")
 
 
 @dataclass(frozen=True)
-class Features(Evaluator):
+class Features(OnSets):
     """Linear probe, nearest neighbours, linear SVM, few-shot ridge, and a probe of tags.
 
     Classes are those of the training set; images of the evaluation set with a label that is none of them, or without
@@ -43,20 +43,15 @@ class Features(Evaluator):
         shots: examples of each class that it is shown.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    train_sets: tuple[str, ...] = ()
-    validation_sets: tuple[str, ...] = ()
-    parts: tuple[str, ...] = PARTS
-    neighbours: int = 20
-    temperature: float = 0.07
-    svm_penalty: float = 1.0
-    ridge_penalty: float = 1.0
-    shots: tuple[int, ...] = (1, 5, 10)
+    train_sets: tuple[str, ...]
+    validation_sets: tuple[str, ...]
+    parts: tuple[str, ...]
+    neighbours: int
+    temperature: float
+    svm_penalty: float
+    ridge_penalty: float
+    shots: tuple[int, ...]
 
-    name: str = "features"
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def __post_init__(self) -> None:

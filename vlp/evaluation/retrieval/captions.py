@@ -13,7 +13,7 @@ from input_pipeline.errors import UserError
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_mean_rank, chance_median_rank, chance_within, share_within
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.exhibits import language_table, pictures_of, searches
 from vlp.evaluation.retrieval.galleries import (
     EVERY,
@@ -91,7 +91,7 @@ def with_rsum(figures: dict[str, float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Retrieval(Evaluator):
+class Retrieval(OnSets):
     """Recall at every k, median and mean rank, of captions for images and of images for captions.
 
     Over a whole set; with `folds` above 1 also the mean over that many parts of consecutive images; with
@@ -99,16 +99,10 @@ class Retrieval(Evaluator):
     language that a set has beside English.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    k: tuple[int, ...] = (1, 5, 10)
-    prefix_token: str = ""
-    folds: int = 1
-    languages: tuple[str, ...] = ()
-
-    name: str = "retrieval"
+    k: tuple[int, ...]
+    prefix_token: str
+    folds: int
+    languages: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:

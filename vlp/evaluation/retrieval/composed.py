@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from input_pipeline.errors import UserError
 from vlp.configuration.paths import find
 from vlp.evaluation.exhibits import Exhibit, Searches
 from vlp.evaluation.figures import chance_within
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.composed_queries import ComposedQuery, read_queries, tag_queries
 from vlp.evaluation.retrieval.exhibits import pictures_of, search, spread
 from vlp.neighbours.ranks import best_ranks
@@ -44,24 +44,18 @@ def compose(
 
 
 @dataclass(frozen=True)
-class ComposedRetrieval(Evaluator):
+class ComposedRetrieval(OnSets):
     """Recall at every k of target images for an image and a text, beside that for each of these alone.
 
     The reference image is no candidate, as in CIRR (Liu et al. 2021, arXiv:2108.04024). `queries` is a file (see
     `read_queries`); without one, queries are made of labels and tags (see `tag_queries`).
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    k: tuple[int, ...] = (1, 5, 10, 50)
-    queries: str = ""
-    rule: str = "sum"
-    text_weight: float = 0.5
-    prefix_token: str = ""
-
-    name: str = "composed_retrieval"
+    k: tuple[int, ...]
+    queries: str
+    rule: str
+    text_weight: float
+    prefix_token: str
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int, Int64
 from input_pipeline.errors import UserError
 from vlp.evaluation.exhibits import Exhibit, Searches
 from vlp.evaluation.figures import chance_average_precision, chance_within
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.exhibits import pictures_of, search, spread
 from vlp.neighbours.ranks import TIE
 
@@ -58,19 +58,14 @@ def _wrong_before(
 
 
 @dataclass(frozen=True)
-class ImageRetrieval(Evaluator):
+class ImageRetrieval(OnSets):
     """Mean average precision and recall@1 of images for the other images of their label or group.
 
     Every image with another of its class asks; all others are candidates, those without a class as well.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    relevant: str = "label"
+    relevant: str
 
-    name: str = "image_retrieval"
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def __call__(self, model: Encoder) -> dict[str, float]:

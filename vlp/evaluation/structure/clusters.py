@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -15,7 +15,7 @@ from vlp.clustering import KMeans, cluster, nearest_centres
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import matched_accuracy
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.parallel.mesh import local_mesh
 
@@ -44,16 +44,11 @@ def cluster_figures(clusters: Int[np.ndarray, " n"], classes: Int[np.ndarray, " 
 
 
 @dataclass(frozen=True)
-class Clusters(Evaluator):
+class Clusters(OnSets):
     """k-means of the image embeddings, with as many clusters as there are classes, against the labels."""
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    iterations: int = 100
+    iterations: int
 
-    name: str = "clusters"
     reads: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def check(self) -> None:

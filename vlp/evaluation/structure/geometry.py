@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from input_pipeline.errors import UserError
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.galleries import Gallery, gallery
 
 
@@ -48,15 +47,8 @@ def uniformity(rows: Float[np.ndarray, "n dim"], *, t: float = 2.0, block_size: 
 
 
 @dataclass(frozen=True)
-class Geometry(Evaluator):
+class Geometry(OnSets):
     """Modality gap, alignment and uniformity of a set's images that have captions, and of their distinct captions."""
-
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-
-    name: str = "geometry"
 
     def check(self) -> None:
         for name in self.sets:

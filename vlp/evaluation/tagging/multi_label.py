@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from input_pipeline.verified_labels import (
 from vlp.configuration.paths import find, looked_in
 from vlp.evaluation.exhibits import Bars, Exhibit, Search, Searches
 from vlp.evaluation.fitting import check_fits
-from vlp.evaluation.protocols import Encoder, EvaluationSet, Evaluator
+from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.tagging import figures as figures_of
 from vlp.evaluation.texts.class_texts import encode_names
 from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
@@ -43,7 +43,7 @@ class Tagged(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MultiLabel(Evaluator):
+class MultiLabel(OnSets):
     """mAP, accuracy of the k best tags of an image with k, ReaL accuracy and F1 at the best threshold.
 
     Attributes:
@@ -55,19 +55,13 @@ class MultiLabel(Evaluator):
         names: table of the labels' names; '' = labels are names.
     """
 
-    data: Mapping[str, EvaluationSet]
-    every: int = 0
-    final: bool = False
-    sets: tuple[str, ...] = ()
-    templates: str = "plain"
-    prefix_token: str = ""
-    scorer: str = ""
-    min_images: int = 1
-    verified: str = ""
-    hierarchy: str = ""
-    names: str = ""
-
-    name: str = "multi_label"
+    templates: str
+    prefix_token: str
+    scorer: str
+    min_images: int
+    verified: str
+    hierarchy: str
+    names: str
 
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
