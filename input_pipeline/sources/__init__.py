@@ -8,7 +8,6 @@ from typing import Any, Protocol, runtime_checkable
 from input_pipeline.errors import UserError
 from input_pipeline.kinds import find_kind, sources
 from input_pipeline.records import Record
-from input_pipeline.sources.columns import did_you_mean
 
 # Formats whose records name image files, which may lie elsewhere.
 WITH_IMAGE_FILES = ("parquet", "folder", "csv", "jsonl", "coco")
@@ -29,25 +28,14 @@ class Source(Protocol):
         ...
 
 
-# What an entry of data.sources may say; the stream reads those that `open_source` does not.
-KEYS = (
-    *("format", "path", "columns", "image_folder"),
-    *("weight", "fraction", "keep_ids", "shots", "shots_seed"),
-    *("templates", "labels", "prefix", "prefix_token"),
-)
-
-
 def open_source(config: Mapping[str, Any]) -> Source:
-    """Opens {"format", "path", "columns", "image_folder"}; the other KEYS say what to do with the records.
+    """Opens {"format", "path", "columns", "image_folder"}; what else an entry says is about its records.
 
     Where there is no format, it is guessed from the path.
 
     Raises:
-      ValueError: unknown key or format, missing path, or files that do not hold what the columns name.
+      ValueError: unknown format, missing path, or files that do not hold what the columns name.
     """
-    for key in config:
-        if key not in KEYS:
-            raise UserError(f"source key '{key}' is not one of {', '.join(KEYS)}{did_you_mean(key, KEYS)}")
     name, path = config.get("format", ""), config["path"]
     if not name:
         from input_pipeline.sources.guess import guess

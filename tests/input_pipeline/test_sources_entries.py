@@ -11,10 +11,6 @@ from input_pipeline.sources import open_source
     ("entry", "message"),
     [
         (
-            {"format": "parquet", "path": "x", "colums": {}},
-            "'colums' is not one of .*; did you mean 'columns'",
-        ),
-        (
             {"format": "arrayrecord", "path": "x"},
             "'arrayrecord' is not one of .*; did you mean 'array_record'",
         ),
