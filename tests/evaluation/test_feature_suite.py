@@ -230,7 +230,7 @@ def test_images_of_classes_that_the_training_set_lacks_are_said_to_be_left_out(d
     data["test"].labels[:] = [label.replace("a", "A") for label in data["test"].labels]
     changed, labelled = data["test"].labels.count("A"), 90 - data["test"].labels.count("")
     (remark,) = suite(data, parts=("knn",)).remarks(Rows())
-    (same,) = ClassMeans(data, sets=("test",)).remarks(Rows())
+    (same,) = made(ClassMeans, data, sets=("test",)).remarks(Rows())
     assert same.removeprefix("class_means") == remark.removeprefix("features")
     assert remark == (
         f"features/test: {changed} of {labelled} labelled images are left out, as no image to "
