@@ -44,7 +44,7 @@ from vlp.processes.sentinel import watched
 OPTIONS: dict[str, tuple[Any, str]] = {
     "config": (
         "configs/quickstart.py",
-        "config file, and after a colon what it takes: configs/clip.py:runlocal",
+        "config file, and after a colon what it takes: configs/clip.py:runlocal; or a run's folder, for its config",
     ),
     "workdir": (
         "",

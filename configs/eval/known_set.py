@@ -6,7 +6,8 @@ python main.py --job=evaluate --checkpoint=RUN \
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:coco_karpathy,path=/data/coco
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:cifar100,imagenet,pets
 
-Of several sets each is measured by an entry of its own, with its own prompts, in one run.
+Of several sets each is measured by an entry of its own, with its own prompts, in one run. A comma in a path stands
+behind a backslash: 'path=/data/a\,b'.
 
 It is read from TFDS's folder (TFDS_DATA_DIR), where it was prepared with file_format="array_record", or from a folder
 with a folder a class, named as its label (ImageNet's: n01440764). Sets to retrieve in, and CIFAR with format=known, are

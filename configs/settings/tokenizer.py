@@ -11,7 +11,7 @@ CLEANERS = ("", "none", "lower", "ascii_lower", "ftfy_whitespace", "ftfy_lower",
 SETTINGS = {
     "kind": Setting("sentencepiece", "of input_pipeline/tokenizers, or your own package.module:Class"),
     "path": Setting("data/quickstart/tokenizer.model", "its file or folder"),
-    "length": Setting(32, "tokens per caption; longer captions are cut", at_least=3),
+    "length": Setting(32, "tokens per caption; longer captions are cut", at_least=3, at_most=1 << 20),
     "vocabulary_size": natural(0, "0 = take it from the file, else checked against the file"),
     "special_tokens": Setting("", "as 'begin=<s>,end=</s>,pad=<pad>'; '' = what the file says"),
     "clean": Setting("", "what is done to a text first; '' = what the kind does", choices=CLEANERS),

@@ -15,6 +15,8 @@ from input_pipeline.records import clean_text
 from input_pipeline.tokenizers.cleaning import cleaner
 from input_pipeline.tokenizers.special import SpecialIds
 
+MOST = 1 << 20  # ids in a row
+
 
 class Tokens(NamedTuple):
     """Rows of token ids; `mask` is False on padding, `truncated` says which texts did not fit."""
@@ -82,6 +84,8 @@ class Tokenizer(ABC):
         if self.length < least:
             what = "begin, prefix, one token, end" if self.prefix_tokens else "begin, one token, end"
             raise UserError(f"tokenizer length {self.length} leaves no room: at least {least} ({what})")
+        if self.length > MOST:
+            raise UserError(f"tokenizer length {self.length} is no length of a text: at most {MOST}")
 
     @abstractmethod
     def _load(self) -> int:

@@ -31,6 +31,7 @@ from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.runs.beside import pinned
 from vlp.runs.first_words import first_line, warnings
+from vlp.runs.same_inputs import changed_sources, check_tokenizer, records_of
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
@@ -205,6 +206,7 @@ class Run:
     def starting_state(self) -> tuple[TrainState, int]:
         """Returns the state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
         if self.newest is not None:
+            self._check_inputs(read_description(self.newest))
             state, step = self.restored(self.newest)
             if step > self.config.steps:
                 raise ConfigError(
@@ -223,6 +225,14 @@ class Run:
             state = start_from(settings, training.initial_state(), parts=training.parts)
             check_bounds(state.params, training.bounds, origins[0])
             return state, 0
+
+    def _check_inputs(self, saved: Description) -> None:
+        tokenizer = self.stage.tokenizer
+        check_tokenizer(
+            saved.tokenizer_spec, tokenizer.spec, self.config.tokenizer.path, self.allowed_changes
+        )
+        for words in changed_sources(saved.progress.get("records", {}), records_of(self.stage.stream)):
+            logging.warning("%s", words)
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
         """Returns the state in a checkpoint's folder, as the stage that saved it has it, and the updates it has
@@ -373,6 +383,7 @@ class Run:
             "step": step,
             "samples_seen": step * self.config.batch_size,
             "data": self.counters.to_dict(),
+            "records": records_of(self.stage.stream),
             "faults": self.faults.to_dict(),
             "rollbacks": [rollback.to_dict() for rollback in self.rollbacks],
             "results": self.results,

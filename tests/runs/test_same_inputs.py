@@ -1,0 +1,72 @@
+"""Files that change under a run between two starts: named where the run goes on with them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import vlp
+from vlp.checkpoint import complete_steps
+
+pytestmark = pytest.mark.slow
+
+
+def write_pairs(folder: Path, count: int) -> Path:
+    Image.new("RGB", (40, 40), (200, 30, 90)).save(folder / "one.png")
+    with open(folder / "pairs.csv", "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "caption"])
+        rows.writerows(["one.png", f"thing number {row}"] for row in range(count))
+    return folder / "pairs.csv"
+
+
+def other_tokenizer(captions: list[str]) -> bytes:
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(captions),
+        model_writer=model,
+        vocab_size=60,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+    )
+    return model.getvalue()
+
+
+def test_data_and_tokenizers_that_change_between_two_starts_are_named(
+    tmp_path: Path, repo_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokenizer, data, workdir = tmp_path / "own.model", write_pairs(tmp_path, 40), tmp_path / "run"
+    tokenizer.write_bytes((repo_root / "data/quickstart/tokenizer.model").read_bytes())
+    off = {f"evaluators__{name}__final": False for name in ("zero_shot", "retrieval")}
+    config = vlp.config(
+        "configs/quickstart.py:runlocal",
+        steps=2,
+        batch_size=16,
+        model={"image": {"depth": 1}, "text": {"depth": 1}},
+        data__sources={"mine": {"path": str(data), "format": "csv"}},
+        tokenizer__path=str(tokenizer),
+        log__tensorboard=False,
+        **off,
+    )
+    vlp.train(config, workdir)
+    config.steps = 3
+    write_pairs(tmp_path, 64)
+    with caplog.at_level(logging.WARNING):
+        vlp.train(config, workdir, allow_config_change=("steps",))
+    assert "source 'mine' had 40 records when the checkpoint was saved and has 64 now" in caplog.text
+
+    tokenizer.write_bytes(other_tokenizer([f"thing number {row} of many" for row in range(400)]))
+    with pytest.raises(vlp.ConfigError, match="holds another tokenizer than the run's checkpoints"):
+        vlp.train(config, workdir)
+    assert complete_steps(workdir / "checkpoints") == [2, 3]
