@@ -1,4 +1,4 @@
-"""The kinds of objectives, evaluators and hooks that there are, each with all of its settings."""
+"""The kinds of objectives, evaluators, hooks and steps of a curation that there are, each with all of its settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from configs.settings.setting import Setting, Settings, defaults
 
-GROUPS = ("objectives", "evaluators", "hooks")
+GROUPS = ("objectives", "evaluators", "hooks", "curation")
 
 
 @functools.cache

@@ -120,4 +120,5 @@ def _example(where: str) -> str:
         return "{'format': 'parquet', 'path': PATH}"
     if where in ALIKE:
         return frozen.EXAMPLE if where == frozen.GROUP else "{'path': PATH}"
-    return "{'kind': 'contrastive', 'weight': 0.5}" if where == "objectives" else "{'kind': 'zero_shot'}"
+    examples = {"objectives": "{'kind': 'contrastive', 'weight': 0.5}", "curation": "{'kind': 'where'}"}
+    return examples.get(where, "{'kind': 'zero_shot'}")

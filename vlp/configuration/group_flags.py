@@ -22,6 +22,7 @@ EXAMPLES = {
     "objectives": "{'kind': 'contrastive', 'weight': 0.5}",
     "evaluators": "{'kind': 'zero_shot', 'final': True, 'sets': ('val',)}",
     "hooks": "{'kind': 'package.module:Class', 'every': 100}",
+    "curation": "{'kind': 'where', 'of': 'tags', 'none_of': ('person',)}",
     "data.sources": "{'path': '/data/cc12m', 'format': 'webdataset'}",
     "data.evaluation": "{'path': '/data/val.parquet', 'format': 'parquet'}",
     "data.image_views": "{'count': 2}",

@@ -1,0 +1,1 @@
+"""Choices of what to train on: --job=curate --config=configs/curate/NAME.py --output=FOLDER."""

@@ -1,0 +1,18 @@
+"""Which records of a source to train on: a chain of pure steps over records, with counts and reasons.
+
+step          what a step is: it looks at everything once if it has to, and then decides about each record
+chain         several steps over a slice of the records
+work          all slices in several processes, and going on after an interruption
+outcome       slices joined: ids to keep, scores, and a report
+
+text          which captions of a record are read, and their words
+match, entries, balance    MetaCLIP: entries that texts contain, and no entry more often than t
+alt_text      ALIGN: texts that many images share, short and long ones, rare words, small images
+deduplicate   Less is More: near-equal difference hashes within a group
+where, attribution         PASS: licences, tags and scores, and who is to be named
+"""
+
+from input_pipeline.curation.step import Decision, Item, Step
+from input_pipeline.curation.work import Request, StepEntry, WorkerFailed, curate
+
+__all__ = ["Decision", "Item", "Request", "Step", "StepEntry", "WorkerFailed", "curate"]

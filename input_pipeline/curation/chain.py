@@ -1,0 +1,142 @@
+"""Several steps over a slice of the records, in as few readings of it as their surveys allow."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from input_pipeline.curation.step import Decision, Item, Step
+from input_pipeline.records import BadRecord
+from input_pipeline.sources import Source
+
+READING = "reading"  # what unreadable records are counted under, before all steps
+EXAMPLES = 5  # of each reason
+
+
+class Row(NamedTuple):
+    """A record without its content, as slices keep it between passes.
+
+    Attributes:
+      number: its place among all records.
+      notes, scores: of the steps so far; scores by the names of their columns.
+      step, reason: who dropped it and why; '' while it is kept.
+    """
+
+    number: int
+    id: str
+    notes: dict[str, Any]
+    scores: dict[str, Any]
+    step: str = ""
+    reason: str = ""
+
+
+class Pass(NamedTuple):
+    """One reading of all records: steps that decide, and after them one that surveys what they leave, or none."""
+
+    deciding: tuple[int, ...]
+    surveying: int | None
+
+
+def passes(steps: Sequence[Step]) -> list[Pass]:
+    """Cuts a chain before each step that surveys."""
+    cuts = [place for place, step in enumerate(steps) if step.surveys]
+    bounds = itertools.pairwise([0, *cuts, len(steps)])
+    return [Pass(tuple(range(first, end)), end if end < len(steps) else None) for first, end in bounds]
+
+
+@dataclasses.dataclass
+class Tally:
+    """Counts of one step: what it saw, and what it dropped, by reason, with examples."""
+
+    seen: int = 0
+    dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+    examples: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def drop(self, reason: str, example: str) -> None:
+        """Counts a record that is dropped."""
+        self.add(Tally(0, {reason: 1}, {reason: [example]}))
+
+    def add(self, other: Tally) -> None:
+        """Adds what came later."""
+        self.seen += other.seen
+        for reason, count in other.dropped.items():
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+            kept = self.examples.setdefault(reason, [])
+            kept += other.examples[reason][: EXAMPLES - len(kept)]
+
+
+@dataclasses.dataclass
+class Slice:
+    """What a pass made of a slice: its rows in order, also of those it dropped, counts, and perhaps a survey."""
+
+    rows: list[Row]
+    tallies: dict[str, Tally]
+    survey: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as plain values."""
+        tallies = {name: dataclasses.asdict(tally) for name, tally in self.tallies.items()}
+        return {"rows": self.rows, "tallies": tallies, "survey": self.survey}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Slice:
+        """Reads `to_json`."""
+        tallies = {name: Tally(**tally) for name, tally in content["tallies"].items()}
+        return cls([Row(*row) for row in content["rows"]], tallies, content["survey"])
+
+
+def run_pass(
+    steps: Sequence[Step], this: Pass, source: tuple[str, Source], rows: Sequence[tuple[int, Row]]
+) -> Slice:
+    """Runs one pass over a slice of one source.
+
+    Args:
+      steps: the whole chain; those that decide have their plans.
+      this: what to do.
+      source: its name, and where records come from.
+      rows: the records to look at, each with its place in the source.
+    """
+    done, left = Slice([], {steps[place].name: Tally() for place in this.deciding}), []
+    for item, row in _items(source, rows, done):
+        for place in this.deciding:
+            row, item = _decide(steps[place], item, row, done)
+            if row.reason:
+                break
+        done.rows.append(row)
+        if not row.reason:
+            left.append(item)
+    if this.surveying is not None:
+        done.survey = steps[this.surveying].survey(left)
+    return done
+
+
+def _items(
+    source: tuple[str, Source], rows: Sequence[tuple[int, Row]], done: Slice
+) -> Iterator[tuple[Item, Row]]:
+    """Reads the records; what cannot be read is dropped."""
+    name, records = source
+    tally = done.tallies.setdefault(READING, Tally())
+    for place, row in rows:
+        try:
+            record = records[place]
+        except BadRecord as bad:
+            reason = bad.reason.name.lower()
+            tally.drop(reason, f"record {place} of source '{name}': {bad.detail}")
+            done.rows.append(row._replace(step=READING, reason=reason))
+            continue
+        yield Item(row.number, name, record, row.notes), row._replace(id=record.id)
+
+
+def _decide(step: Step, item: Item, row: Row, done: Slice) -> tuple[Row, Item]:
+    decision: Decision = step(item)
+    tally = done.tallies[step.name]
+    tally.seen += 1
+    scores = {f"{step.name}_{column}": value for column, value in decision.scores.items()}
+    row = row._replace(notes={**row.notes, **decision.notes}, scores={**row.scores, **scores})
+    if decision.reason:
+        detail = f": {decision.detail}" if decision.detail else ""
+        tally.drop(decision.reason, f"{item.record.id}{detail}")
+        row = row._replace(notes={}, step=step.name, reason=decision.reason)
+    return row, dataclasses.replace(item, notes=row.notes)

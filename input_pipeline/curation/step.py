@@ -1,0 +1,104 @@
+"""What a step of a curation is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from input_pipeline.records import Record
+from input_pipeline.tables import hash64
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A record on its way through the steps.
+
+    Attributes:
+      number: its place among all records of all sources.
+      source: the name of its source.
+      record: as the source has it.
+      notes: what earlier steps found out about it, as plain JSON.
+    """
+
+    number: int
+    source: str
+    record: Record
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self) -> int:
+        """64 bits that are the record's own, for random numbers that depend on nothing else."""
+        return hash64(f"{self.source}\0{self.record.id}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What a step says about a record.
+
+    Attributes:
+      reason: why it is dropped, in a word or two; '' = it stays.
+      detail: of this record, for the examples in the report.
+      scores: values for the step's COLUMNS, by name.
+      notes: for later steps, as plain JSON.
+    """
+
+    reason: str = ""
+    detail: str = ""
+    scores: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Step:
+    """Decides about records one by one, if need be after a look at all of them.
+
+    What it decides is a function of its settings, the seed, the record and the plan. With `surveys`, all records that
+    earlier steps left are surveyed slice by slice, `settle` makes a plan of that, and every process begins with it.
+    """
+
+    SETTINGS: ClassVar[Mapping[str, Any]] = {}
+    COLUMNS: ClassVar[
+        Mapping[str, str]
+    ] = {}  # of the side table, called ENTRY_NAME, with the names of arrow types
+    FILE = ""  # a file with a line for every record that is kept in the end; '' = none
+
+    surveys = False
+
+    def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
+        """Reads what the settings name.
+
+        Raises:
+          ValueError: a file that is not there or not what it should be.
+        """
+        self.config, self.name, self.seed = config, name, seed
+
+    def given(self) -> Any:
+        """Returns, as JSON, what it read from files: a curation goes on only with the same."""
+        return None
+
+    def survey(self, items: Sequence[Item]) -> Any:
+        """Returns what a slice of the records adds to the plan, as plain JSON."""
+        raise NotImplementedError(f"{type(self).__name__} surveys nothing")
+
+    def settle(self, surveys: Iterator[Any]) -> Any:
+        """Makes the plan, plain JSON, of the surveys of all slices in order."""
+        raise NotImplementedError(f"{type(self).__name__} surveys nothing")
+
+    def begin(self, plan: Any) -> None:
+        """Takes the plan, None where nothing was surveyed, before the first decision."""
+
+    def __call__(self, item: Item) -> Decision:
+        """Decides about a record."""
+        raise NotImplementedError(f"{type(self).__name__} decides nothing")
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what is worth knowing of its files and its plan, for the report."""
+        return {}
+
+    def files(self) -> Mapping[str, str]:
+        """Returns texts to leave beside the report, by the names of their files."""
+        return {}
+
+    def line(self, identifier: str, scores: Mapping[str, Any]) -> str:
+        """Returns the line of FILE for a record that is kept."""
+        raise NotImplementedError(f"{type(self).__name__} writes no {self.FILE}")

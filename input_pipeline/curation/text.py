@@ -1,0 +1,48 @@
+"""Which captions of a record a step reads, and the words in them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from input_pipeline.records import Record
+
+_APART = re.compile(r"([,.;:?!`])")
+_PUNCTUATION = frozenset(",.;:?!`")
+_BREAKS = str.maketrans("\t\n\r", "   ")
+
+
+def texts_of(record: Record, kinds: Sequence[str]) -> list[str]:
+    """Returns a record's captions of some kinds; () = all."""
+    return [caption.text for caption in record.captions if not kinds or caption.kind in kinds]
+
+
+def spaced(text: str) -> str:
+    """Returns a text between spaces, with spaces around punctuation, as MetaCLIP looks for entries in it.
+
+    Nothing else changes: no capital becomes a small letter, no run of spaces one space.
+    """
+    apart = _APART.sub(r" \1 ", text)
+    return f" {apart.translate(_BREAKS)} "
+
+
+def words(text: str) -> list[str]:
+    """Returns the unigrams of a text: what white space separates, in small letters."""
+    return text.lower().split()
+
+
+def pairs(some: Sequence[str]) -> list[str]:
+    """Returns the bigrams of a list of words, each with a space between."""
+    return [f"{first} {second}" for first, second in itertools.pairwise(some)]
+
+
+def words_between_punctuation(text: str) -> list[list[str]]:
+    """Returns the runs of words of a text that no punctuation parts, as they are written."""
+    runs: list[list[str]] = [[]]
+    for word in spaced(text).split():
+        if word in _PUNCTUATION:
+            runs.append([])
+        else:
+            runs[-1].append(word)
+    return [run for run in runs if run]

@@ -1,0 +1,135 @@
+"""MetaCLIP's matching and balancing: the authors' own results, and what their algorithm promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.settings.curation import balance as balance_settings
+from configs.settings.curation import match as match_settings
+from configs.settings.setting import defaults
+from input_pipeline.curation import Item
+from input_pipeline.curation.balance import (
+    Balance,
+    entry_probabilities,
+    keep_probability,
+    t_of_tail_share,
+    tail_share,
+)
+from input_pipeline.curation.entries import Matcher, count_words, entries_of_counts, read_entries
+from input_pipeline.curation.match import MATCHED, Match
+from input_pipeline.records import Caption, Record
+
+# facebookresearch/MetaCLIP, substr_matching.py and balancing.py, on texts full of punctuation and capitals.
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "metaclip_seed0.json").read_text("utf-8"))
+
+
+def balance(seed: int = 0, **settings: Any) -> Balance:
+    return Balance({**defaults(balance_settings.SETTINGS), **settings}, name="balance", seed=seed)
+
+
+def match(**settings: Any) -> Match:
+    return Match({**defaults(match_settings.SETTINGS), **settings}, name="match", seed=0)
+
+
+def item(number: int, *texts: str, matched: Any = None) -> Item:
+    record = Record(f"r{number}", None, tuple(map(Caption, texts)))
+    return Item(number, "web", record, {} if matched is None else {MATCHED: matched})
+
+
+def test_texts_match_the_entries_that_the_authors_find() -> None:
+    matcher = Matcher(GOLDEN["metadata"])
+    assert [matcher(text) for text in GOLDEN["texts"]] == GOLDEN["matched_ids_v1"]
+
+
+def test_the_same_draws_keep_the_texts_that_the_authors_keep() -> None:
+    probabilities = entry_probabilities(np.array(GOLDEN["counts_v1"]), GOLDEN["t"])
+    np.testing.assert_allclose(probabilities, GOLDEN["entry_probability"])
+    drawn = zip(GOLDEN["inverted_index"], GOLDEN["uniform_draws"], strict=True)
+    kept = sorted({text for (entry, text), draw in drawn if draw < probabilities[entry]})
+    assert kept == GOLDEN["kept_text_ids"]
+    of_texts = [keep_probability(probabilities[own]) for own in GOLDEN["matched_ids_v1"]]
+    np.testing.assert_allclose(of_texts, GOLDEN["keep_probability"])
+
+
+def test_t_and_the_share_of_the_tail_follow_from_each_other() -> None:
+    counts = np.array(GOLDEN["count_table"])
+    shares = [tail_share(counts, t) for t in GOLDEN["t_values"]]
+    np.testing.assert_allclose(shares, GOLDEN["tail_fraction_of_t"])
+    found = [t_of_tail_share(counts, share) for share in GOLDEN["tail_fractions"]]
+    assert found == GOLDEN["t_of_tail_fraction"]
+
+
+def test_an_entry_keeps_as_many_texts_as_it_has_or_t() -> None:
+    """E[kept] = min(count, t) where every text has one entry; the tail loses nothing, whatever the seed."""
+    sizes, t, seeds = (3, 10, 40, 120), 10, 120
+    items = [
+        item(1000 * entry + k, matched=[[entry]]) for entry, size in enumerate(sizes) for k in range(size)
+    ]
+    kept = np.zeros((seeds, len(sizes)), int)
+    for seed in range(seeds):
+        step = balance(seed, t=t)
+        step.begin(step.settle(iter([step.survey(items[:50]), step.survey(items[50:])])))
+        for one in items:
+            kept[seed, one.number // 1000] += not step(one).reason
+    assert (kept[:, :2] == sizes[:2]).all()
+    for place, size in ((2, 40), (3, 120)):
+        error = np.sqrt(t * (1 - t / size) / seeds)
+        assert abs(kept[:, place].mean() - t) < 4 * error
+        assert kept[:, place].std() > 1  # seeds differ
+
+
+def test_a_tail_share_sets_t() -> None:
+    step = balance(tail=0.1)
+    counts = [(entry, count) for entry, count in enumerate(GOLDEN["count_table"])]
+    plan = step.settle(iter([counts[:20], counts[20:]]))
+    assert plan["t"] == t_of_tail_share(np.array(GOLDEN["count_table"]), 0.1)
+
+
+def test_a_record_without_an_entry_is_dropped_and_each_text_has_its_own() -> None:
+    step = match(entries="")
+    step.begin(["dog", "red car"])
+    said = step(item(0, "a dog, a dog", "red car"))
+    assert not said.reason and said.notes == {MATCHED: [[0], [1]]} and said.scores == {"entries": 2}
+    assert step(item(1, "hotdog")).reason == "no entry"
+    assert step(item(2)).reason == "no text"
+
+
+def test_entries_are_found_among_frequent_words_and_pairs_that_belong_together() -> None:
+    texts = [
+        "new york at night",
+        "new york, at noon",
+        "New York",
+        "at the sea",
+        "at new ends",
+        *["the end"] * 20,
+    ]
+    counts = count_words(texts)
+    assert counts["pairs"]["new york"] == 2 and "york at" in counts["pairs"]
+    assert counts["pairs"]["york at"] == 1  # the comma parts them
+    found = entries_of_counts(**counts, least=2, information=3.0)
+    assert {"new york", "at", "the", "york"} <= {*found.texts} and "the end" not in found.texts
+    assert found.texts == tuple(sorted(found.texts))
+
+
+def test_a_file_of_entries_is_cleaned_with_counts(tmp_path: Path) -> None:
+    file = tmp_path / "entries.txt"
+    file.write_text("dog\r\n\r\ncat\ndog\nU.S.\n\n new york \n", encoding="utf-8-sig")
+    entries = read_entries(str(file))
+    assert entries.texts == ("dog", "cat", "U.S.", "new york")
+    assert (entries.blank, entries.repeated, entries.unreachable) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"dog\ncaf\xe9\n", "is not UTF-8: byte 0xe9 in line 2"), (b"\n \n", "holds no entry")],
+)
+def test_a_file_that_holds_no_entries_says_so(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "entries.txt"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        read_entries(str(file))

@@ -1,0 +1,73 @@
+"""Choose which records to train on, by a chain of steps: ids to keep, scores, and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.curation import Request, StepEntry, WorkerFailed, curate
+from vlp.configuration import ConfigError
+from vlp.configuration.parts import find_part
+from vlp.jobs import JobOptions
+from vlp.jobs._sources import asked_sources
+from vlp.runs.startup import configuring, usable_cores
+
+NEEDS = ()  # with --source, the config's own sources need not be there
+
+
+def run(options: JobOptions) -> int:
+    """Writes kept.txt, scores.parquet and report.json into `--output`, and prints what became of the records.
+
+    Raises:
+      ConfigError: no output, no steps, or data, files of steps or a folder that do not fit.
+    """
+    output, settings = Path(options.output), options.config.curate
+    if not options.output:
+        raise ConfigError("--job=curate needs --output=FOLDER: where the ids to keep go")
+    if not settings.steps:
+        raise ConfigError("curate.steps is empty: take a config such as --config=configs/curate/metaclip.py")
+    request = Request(asked_sources(options), _steps(options), settings.seed, settings.slice)
+    try:
+        with configuring():
+            report = curate(request, output, settings.processes or usable_cores())
+    except (WorkerFailed, OSError) as error:
+        raise ConfigError(
+            f"{error}. Finished slices are kept: the same command goes on from there"
+        ) from error
+    except KeyboardInterrupt:
+        print("\nstopped; finished slices are kept, and the same command goes on from there")
+        return 130
+    print(_table(report))
+    for name, source in report["sources"].items():
+        print(f"to train on it: --config.data.sources.{name}.keep_ids={output / source['keep_ids']}")
+    return 0
+
+
+def _steps(options: JobOptions) -> list[StepEntry]:
+    entries = {name: options.config.curation[name].to_dict() for name in options.config.curate.steps}
+    return [
+        StepEntry(name, find_part("curation", entry["kind"], f"curation.{name}").target, entry)
+        for name, entry in entries.items()
+    ]
+
+
+def _table(report: dict[str, Any]) -> str:
+    total = report["records"]
+    rows = [("records", total)]
+    for step in report["steps"]:
+        rows += [(f"{step['name']}: {reason}", count) for reason, count in step["dropped"].items()]
+    rows.append(("kept", report["kept"]))
+    lines = [f"{name:<40}{count:>12,}  {count / total:7.2%}" for name, count in rows]
+    examples = [
+        f"  {step['name']}: {reason}: {example}"
+        for step in report["steps"]
+        for reason, some in step["examples"].items()
+        for example in some
+    ]
+    lines += ["examples of what was dropped:", *examples] if examples else []
+    if report["repeated_ids"]:
+        lines.append(
+            f"{report['repeated_ids']:,} records share their id with another of their source: keep_ids takes all of "
+            "an id or none"
+        )
+    return "\n".join(lines)
