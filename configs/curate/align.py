@@ -28,5 +28,5 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.name = "align_filter"
     config.curate.steps = ("alt_text",)
-    config.curation.alt_text.update(kinds=("keywords",), side_above=24, frequent=30_000)
+    config.curation.alt_text.update(kinds=("keywords",), side_above=24, frequent=19_000)
     return config

@@ -30,5 +30,5 @@ def get_config() -> ConfigDict:
     config.name = "metaclip"
     config.curate.steps = ("match", "balance")
     config.curation.match.update(least=5, information=3.0)
-    config.curation.balance.t = 20
+    config.curation.balance.t = 5
     return config

@@ -16,7 +16,7 @@ EXAMPLES = 5  # of each reason
 
 
 class Row(NamedTuple):
-    """A record without its content, as slices keep it between passes.
+    """Holds a record without its content, as slices keep it between passes.
 
     Attributes:
       number: its place among all records.
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """One reading of all records: steps that decide, and after them one that surveys what they leave, or none."""
+    """Says what one reading of all records does: steps that decide, and one that surveys what they leave, or none."""
 
     deciding: tuple[int, ...]
     surveying: int | None
@@ -48,7 +48,7 @@ def passes(steps: Sequence[Step]) -> list[Pass]:
 
 @dataclasses.dataclass
 class Tally:
-    """Counts of one step: what it saw, and what it dropped, by reason, with examples."""
+    """Counts what one step saw, and what it dropped, by reason, with examples."""
 
     seen: int = 0
     dropped: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -69,7 +69,7 @@ class Tally:
 
 @dataclasses.dataclass
 class Slice:
-    """What a pass made of a slice: its rows in order, also of those it dropped, counts, and perhaps a survey."""
+    """Holds what a pass made of a slice: rows in order, also of what it dropped, counts, and perhaps a survey."""
 
     rows: list[Row]
     tallies: dict[str, Tally]

@@ -30,7 +30,7 @@ def thumbnail_of(image: Image.Image) -> UInt8[np.ndarray, "8 9"]:
 
 
 class Kept:
-    """The hashes of a group that stayed."""
+    """Remembers the hashes of a group that stayed."""
 
     def __init__(self) -> None:
         """Knows none yet."""

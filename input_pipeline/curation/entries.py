@@ -14,7 +14,7 @@ from input_pipeline.sources.paths import find_files
 
 @dataclasses.dataclass(frozen=True)
 class Entries:
-    """The entries in order, and what was left out of the file.
+    """Holds the entries in order, and what was left out of the file.
 
     Attributes:
       blank, repeated: lines that are no entry of their own.

@@ -12,7 +12,7 @@ from input_pipeline.tables import hash64
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """A record on its way through the steps.
+    """Holds a record on its way through the steps.
 
     Attributes:
       number: its place among all records of all sources.
@@ -28,13 +28,13 @@ class Item:
 
     @property
     def key(self) -> int:
-        """64 bits that are the record's own, for random numbers that depend on nothing else."""
+        """Returns 64 bits that are the record's own, for random numbers that depend on nothing else."""
         return hash64(f"{self.source}\0{self.record.id}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What a step says about a record.
+    """Says what becomes of a record, after a step.
 
     Attributes:
       reason: why it is dropped, in a word or two; '' = it stays.

@@ -30,12 +30,12 @@ _ORIGIN = ("format", "path", "columns", "image_folder", "fraction", "keep_ids", 
 
 
 class WorkerFailed(RuntimeError):
-    """A worker process ended before its slice was done, as with too little memory."""
+    """Says that a worker process ended before its slice was done, as with too little memory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StepEntry:
-    """A step as a config names it: the entry's name, its class as package.module:Class, and its settings."""
+    """Names a step as a config does: the entry, its class as package.module:Class, and its settings."""
 
     name: str
     target: str
@@ -49,7 +49,7 @@ class StepEntry:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """Says what is asked for.
 
     Attributes:
       sources: entries as in `data.sources`, by name.

@@ -17,7 +17,7 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """What is balanced was matched before."""
+    """Checks that what is balanced was matched before."""
     name, steps = where.rpartition(".")[2], tuple(config.curate.steps)
     if name in steps:
         before = [

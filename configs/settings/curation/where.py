@@ -17,7 +17,7 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """A range has two ends."""
+    """Checks that a range has two ends."""
     span = entry.within
     if span and not (len(span) == 2 and span[0] <= span[1]):
         raise ValueError(f"{where}.within={span} must be two numbers, (lowest, highest), or ()")

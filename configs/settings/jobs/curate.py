@@ -15,7 +15,7 @@ SETTINGS = {
 
 
 def check(curate: Any, config: Any, where: str) -> None:
-    """Steps are entries of `curation`, each at most once."""
+    """Checks that steps are entries of `curation`, each at most once."""
     for name in curate.steps:
         if name not in config.curation:
             raise ValueError(
