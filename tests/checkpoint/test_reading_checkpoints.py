@@ -35,6 +35,8 @@ def test_finds_it_from_everywhere(workdir: Path) -> None:
 def test_says_what_is_not_there(workdir: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint or workdir at"):
         find_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no checkpoint or workdir at xxx"):
+        find_checkpoint("x" * 5000)
     with pytest.raises(ValueError, match=r"no checkpoint of step 3; it has \[1, 2\]"):
         find_checkpoint(workdir, step=3)
     with pytest.raises(ValueError, match="no intact checkpoint"):

@@ -183,3 +183,8 @@ def test_long_values_make_no_long_messages(flag: str) -> None:
     with pytest.raises(ConfigError) as caught:
         main.prepare([f"--{flag}={'x' * 5000}://"])
     assert "xxx ... " in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_a_text_has_no_billion_tokens() -> None:
+    with pytest.raises(ConfigError, match=r"tokenizer.length=1000000000 must be in \[3, 1048576\]"):
+        configuration.validate(configuration.resolve(parse("--config.tokenizer.length=1e9").config), ())

@@ -103,6 +103,8 @@ def test_wrong_files_and_settings_are_refused(tokenizer: Tokenizer, tmp_path: Pa
         load_tokenizer({**config, "vocabulary_size": 7})
     with pytest.raises(ValueError, match="length 2"):
         load_tokenizer({**config, "length": 2})
+    with pytest.raises(ValueError, match="length 1000000000 is no length of a text: at most 1048576"):
+        load_tokenizer({**config, "length": 10**9})
     with pytest.raises(ValueError, match=r"tokenizer\.kind='words'"):
         load_tokenizer({**config, "kind": "words"})
     (tmp_path / "bad.model").write_bytes(b"no model")
