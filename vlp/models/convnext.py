@@ -51,7 +51,7 @@ class ConvNeXtBlock(nnx.Module):
         self.norm = norm(width, compute=compute, rngs=rngs)
         self.up = linear(width, 4 * width, std=STD, compute=compute, rngs=rngs)
         self.down = linear(4 * width, width, std=STD, compute=compute, rngs=rngs)
-        self.layer_scale = nnx.Param(jnp.full((width,), LAYER_SCALE))
+        self.layer_scale = nnx.Param(jnp.full((width,), LAYER_SCALE, jnp.float32))
 
     def __call__(
         self, x: Float[Array, "batch rows columns width"]

@@ -126,7 +126,7 @@ class Block(nnx.Module):
         self.mlp = Mlp(size, compute=compute, rngs=rngs)
         # A learned size of each branch (CaiT, arXiv 2103.17239, section 2).
         self.attention_scale, self.mlp_scale = (
-            nnx.Param(jnp.full((size.width,), size.layer_scale)) if size.layer_scale else None
+            nnx.Param(jnp.full((size.width,), size.layer_scale, jnp.float32)) if size.layer_scale else None
             for _ in range(2)
         )
 
