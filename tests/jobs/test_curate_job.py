@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from input_pipeline.curation import work as work_module
 from input_pipeline.sources import open_source
 from input_pipeline.subsets import entry_records
 
+ROOT = Path(__file__).resolve().parents[2]
 METACLIP = ("--job=curate", "--config=configs/curate/metaclip.py", "--config.curate.processes=1")
 FILES = ("kept.txt", "scores.parquet", "report.json", "match_entries.txt")
 
@@ -139,7 +141,9 @@ def test_what_cannot_be_done_is_said_in_a_line(
 def test_a_step_of_somebody_elses_goes_where_ours_go(
     some: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "short_ids.py").write_text(OUTSIDE, encoding="utf-8")
+    page = (ROOT / "docs" / "curation.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "short_ids.py").write_text(code[0], encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     flags = (
         "--config.curation.mine={'kind': 'short_ids:ShortIds', 'most': 20}",
@@ -152,19 +156,28 @@ def test_a_step_of_somebody_elses_goes_where_ours_go(
     } == {True}
 
 
-OUTSIDE = """
-from vlp import Setting
-from input_pipeline.curation import Decision, Step
-
-
-class ShortIds(Step):
-    SETTINGS = {"most": Setting(10, "letters", at_least=1)}
-    COLUMNS = {"length": "int32"}
-
-    def __call__(self, item):
-        length = len(item.record.id)
-        return Decision("long id" if length > self.config["most"] else "", scores={"length": length})
-"""
+def test_records_of_two_sources_are_told_apart(some: Path, tmp_path: Path) -> None:
+    """Both have the same ids."""
+    sources = {
+        "one": {"path": str(some)},
+        "other": {"path": str(some), "fraction": 0.5},
+        "off": {"path": str(some), "weight": 0.0},
+    }
+    flags = ("--config.curation.balance.t=4", f"--config.data.sources={sources}", "--config.curate.slice=50")
+    assert main.main([*METACLIP, *flags, f"--output={tmp_path}"]) == 0
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {name: source["records"] for name, source in report["sources"].items()} == {
+        "one": 120,
+        "other": 60,
+    }
+    scores = pq.read_table(tmp_path / "scores.parquet").to_pylist()
+    for name, source in report["sources"].items():
+        ids = (tmp_path / source["keep_ids"]).read_text(encoding="utf-8").splitlines()
+        assert source["keep_ids"] == f"{name}/kept.txt" and len(ids) == source["kept"]
+        assert ids == [row["id"] for row in scores if row["kept"] and row["source"] == name]
+    decided = {(row["source"], row["id"]): row["kept"] for row in scores}
+    alike = [decided["one", name] == kept for (source, name), kept in decided.items() if source == "other"]
+    assert not all(alike)  # each source rolls its own dice
 
 
 def test_pass_keeps_what_has_a_licence_and_a_creator_and_no_people(

@@ -1,4 +1,4 @@
-"""List the published methods that are here, each with a command and a test; --output=FILE.json writes all of it."""
+"""List the published methods that are here, with commands and tests; --output=FILE.json writes them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""A chain of steps: how often it reads the data, what later steps see, and what becomes of unreadable records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from input_pipeline.curation import Decision, Item, Step
+from input_pipeline.curation.chain import EXAMPLES, Pass, Row, Slice, Tally, passes, run_pass
+from input_pipeline.records import BadRecord, Reason, Record
+
+
+class Plain(Step):
+    """Drops ids that end in its setting, and notes what it saw of earlier notes."""
+
+    def __call__(self, item: Item) -> Decision:
+        dropped = item.record.id.endswith(self.config["end"])
+        return Decision("end" if dropped else "", scores={"seen": 1}, notes={self.name: [*item.notes]})
+
+
+class Counting(Plain):
+    """Does the same, and has counted the records that it sees."""
+
+    surveys = True
+
+    def survey(self, items: Sequence[Item]) -> Any:
+        return len(items)
+
+    def settle(self, surveys: Iterator[Any]) -> Any:
+        return sum(surveys)
+
+
+class Records:
+    """Records of which every fourth cannot be read."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> Record:
+        if index % 4 == 3:
+            raise BadRecord(Reason.UNREADABLE, "damaged")
+        return Record(f"r{index}", None)
+
+
+def chain(*kinds: type[Step]) -> list[Step]:
+    return [kind({"end": str(place)}, name=f"s{place}", seed=0) for place, kind in enumerate(kinds)]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ((Plain, Plain), [Pass((0, 1), None)]),
+        ((Counting,), [Pass((), 0), Pass((0,), None)]),
+        ((Plain, Counting, Plain), [Pass((0,), 1), Pass((1, 2), None)]),
+        ((Counting, Counting), [Pass((), 0), Pass((0,), 1), Pass((1,), None)]),
+    ],
+)
+def test_the_data_are_read_once_more_for_each_step_that_surveys(
+    kinds: tuple[type[Step], ...], expected: list[Pass]
+) -> None:
+    assert passes(chain(*kinds)) == expected
+
+
+def test_a_pass_hands_on_notes_surveys_what_is_left_and_counts_what_is_not() -> None:
+    steps = chain(Plain, Plain, Counting)
+    rows = [(number, Row(10 + number, "", {}, {})) for number in range(8)]
+    done = run_pass(steps, passes(steps)[0], ("web", Records()), rows)
+    assert done.survey == 4  # of r0, r1, r2, r4, r5 and r6, two are dropped
+    assert {row.id: row.reason for row in done.rows if row.id} == {
+        **dict.fromkeys(("r0", "r1"), "end"),
+        **dict.fromkeys(("r2", "r4", "r5", "r6"), ""),
+    }
+    kept = next(row for row in done.rows if row.id == "r4")
+    assert kept == Row(14, "r4", {"s0": [], "s1": ["s0"]}, {"s0_seen": 1, "s1_seen": 1})
+    counts = {name: (tally.seen, tally.dropped) for name, tally in done.tallies.items()}
+    assert counts == {"reading": (0, {"unreadable": 2}), "s0": (6, {"end": 1}), "s1": (5, {"end": 1})}
+    assert done.tallies["reading"].examples["unreadable"][0] == "record 3 of source 'web': damaged"
+    assert Slice.from_json(done.to_json()) == done
+
+
+def test_tallies_keep_the_first_examples() -> None:
+    whole = Tally()
+    for first in (0, 3, 6):
+        part = Tally()
+        for number in range(first, first + 3):
+            part.drop("end", f"r{number}")
+        whole.add(part)
+    assert whole.dropped == {"end": 9} and whole.examples == {"end": [f"r{k}" for k in range(EXAMPLES)]}
