@@ -35,6 +35,9 @@ pytest.importorskip("transformers", reason="transformers is a peer, not a depend
 CLIP_LIKE = {"image.pool": "class", "image.pre_norm": True, "text.causal": True, "text.pool": "end"}
 # What transformers alone can hold: a mean over patches is a SigLIP head of its own kind.
 SIGLIP_LIKE = {"text.pool": "last"}
+# What transformers cannot hold, nor open_clip as another convolutional tower.
+RESNET = {"image.kind": "resnet", "image.size": "R26", "image.width": 16, "image.depth": 1}
+RESNET |= {"image.heads": 0, "image.mlp_dim": 0, "image.patch_size": 16, "image.patch_dropout": 0.0}
 
 
 def saved(workdir: Path, changes: dict[str, Any]) -> Path:
@@ -97,16 +100,22 @@ def test_the_quickstart_in_open_clip(pairs: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "message"),
+    ("form", "changes", "message"),
     [
-        ("huggingface", "model.text.pool='mean' is not 'last'"),
-        ("open_clip", "model.image.registers=0 is not 1; model.text.pool='mean'"),
+        ("huggingface", {}, "model.text.pool='mean' is not 'last'"),
+        ("open_clip", {}, "model.image.registers=0 is not 1; model.text.pool='mean'"),
+        ("huggingface", RESNET, "model.image.kind='resnet' is not 'vit'"),
+        (
+            "open_clip",
+            {**RESNET, "image.kind": "convnext", "image.size": "T"},
+            "model.image.kind='convnext' is not 'vit' or 'resnet'",
+        ),
     ],
 )
 def test_what_a_format_cannot_hold_is_named(
-    form: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    form: str, changes: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workdir = saved(tmp_path / "ours", {})
+    workdir = saved(tmp_path / "ours", changes)
     flags = [f"--checkpoint={workdir}", f"--format={form}", f"--output={tmp_path / 'theirs'}"]
     assert main(["--job=export", *flags]) == 2
     assert message in capsys.readouterr().err

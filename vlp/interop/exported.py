@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from vlp.models.families import TOWERS
 from vlp.models.positions import sincos2d
 from vlp.models.sizes import tower_size
 
-FORMATS = ("huggingface", "open_clip")
+FORMATS = {"huggingface": ("vit",), "open_clip": ("vit", "resnet")}  # and the kinds of image towers they hold
 Model = tuple[ConfigDict, Tensors]
 
 
@@ -55,7 +55,7 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
         raise UserError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
     leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
     model = stage_config(ConfigDict(completed(description.config)), description.progress["step"]).model
-    _refuse(_our_own(model), form, "models")
+    _refuse(_our_own(model, FORMATS[form]), form, "models")
     if tokenizer.prefix_tokens:
         raise UserError(
             f"no format has prefix tokens, and this model was trained with {tokenizer.prefix_tokens}"
@@ -139,19 +139,19 @@ def _huggingface(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> t
 
 
 def _open_clip(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> tuple[str, Any, Tensors]:
-    if model.image.kind == "vit":
-        model, leaves = _learned_positions(model, leaves)
-        model, leaves = _class_positions(*_without_patch_bias(model, leaves))
+    model, leaves = _learned_positions(model, leaves)
+    model, leaves = _class_positions(*_without_patch_bias(model, leaves))
     _refuse(_not_open_clip(model), "open_clip", "towers")
     prefix = "text." if model.text.projection == "none" else ""
     config = open_clip.config_of(model, **facts)
     return "open_clip", config, write(open_clip.entries(model, text_prefix=prefix), leaves)
 
 
-def _our_own(model: ConfigDict) -> list[str]:
-    """What towers may have that no format has a word for."""
+def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
+    """What towers may have that a format of these kinds of image towers has no word for."""
     image, text = model.image, model.text
     return _unless(
+        (image.kind in kinds, f"model.image.kind='{image.kind}' is not {' or '.join(map(repr, kinds))}"),
         (image.position != "rotary2d", "model.image.position is 'rotary2d'"),
         (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
         (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
@@ -183,7 +183,6 @@ def _hides_nothing(model: ConfigDict) -> bool:
 def _not_clip(model: ConfigDict, facts: dict[str, Any]) -> list[str]:
     image, text = model.image, model.text
     return _unless(
-        (image.kind == "vit", f"model.image.kind='{image.kind}' is not 'vit'"),
         (image.pre_norm, "model.image.pre_norm is not True"),
         (not image.registers, f"model.image.registers={image.registers} is not 0"),
         (text.causal, "model.text.causal is not True"),
@@ -198,7 +197,6 @@ def _not_clip(model: ConfigDict, facts: dict[str, Any]) -> list[str]:
 def _not_siglip(model: ConfigDict) -> list[str]:
     image, text, width = model.image, model.text, tower_size(model.image).width
     return _unless(
-        (image.kind == "vit", f"model.image.kind='{image.kind}' is not 'vit'"),
         (not image.pre_norm, "model.image.pre_norm is True"),
         (not image.registers, f"model.image.registers={image.registers} is not 0"),
         (image.projection == "none", "an attention pool with a projection behind it"),
@@ -223,10 +221,7 @@ def _not_open_clip(model: ConfigDict) -> list[str]:
         ),
     )
     resnet = _unless((image.norm == "batch" and image.pool == "attention", "a resnet other than CLIP's own"))
-    kind = {"vit": vit, "resnet": resnet}.get(
-        image.kind, [f"model.image.kind='{image.kind}' is not supported"]
-    )
-    return kind + _unless(
+    return {"vit": vit, "resnet": resnet}[image.kind] + _unless(
         (
             text.pool in ("end", "last", "first"),
             f"model.text.pool='{text.pool}' is not 'end', 'last', 'first'",
@@ -248,7 +243,7 @@ def _changed(model: ConfigDict, tower: str, **settings: Any) -> ConfigDict:
 def _learned_positions(model: ConfigDict, leaves: Tensors) -> Model:
     """Fixed positions as a table."""
     image = model.image
-    if image.kind != "vit" or image.position == "learned":
+    if image.position == "learned":
         return model, leaves
     table = np.asarray(sincos2d(image.resolution // image.patch_size, tower_size(image).width), np.float32)
     return _changed(model, "image", position="learned"), {**leaves, "image/position/embedding": table}
@@ -256,7 +251,7 @@ def _learned_positions(model: ConfigDict, leaves: Tensors) -> Model:
 
 def _without_patch_bias(model: ConfigDict, leaves: Tensors) -> Model:
     """The bias of patches as part of their positions."""
-    if model.image.kind != "vit" or not model.image.patch_bias:
+    if "image/patch_embedding/bias" not in leaves:
         return model, leaves
     rest = {path: leaf for path, leaf in leaves.items() if path != "image/patch_embedding/bias"}
     path = "image/position/embedding"
@@ -266,7 +261,7 @@ def _without_patch_bias(model: ConfigDict, leaves: Tensors) -> Model:
 
 def _patch_bias(model: ConfigDict, leaves: Tensors) -> Model:
     """A bias of zero where there is none."""
-    if model.image.kind != "vit" or model.image.patch_bias:
+    if "image/patch_embedding/bias" in leaves:
         return model, leaves
     bias = np.zeros(leaves["image/patch_embedding/kernel"].shape[1], np.float32)
     return _changed(model, "image", patch_bias=True), {**leaves, "image/patch_embedding/bias": bias}
@@ -282,8 +277,8 @@ def _class_positions(model: ConfigDict, leaves: Tensors) -> Model:
 
 def _mean_as_attention(model: ConfigDict, leaves: Tensors) -> Model:
     """A mean, and the linear projection behind it, as an attention to everything alike with an MLP of zeros."""
-    image, size = model.image, tower_size(model.image) if model.image.kind == "vit" else None
-    if size is None or image.pool != "mean" or _kinds(model)[0] != "linear" or model.embed_dim != size.width:
+    image, size = model.image, tower_size(model.image)
+    if image.pool != "mean" or _kinds(model)[0] != "linear" or model.embed_dim != size.width:
         return model, leaves
     width, pool = size.width, "image/attention_pool"
     eye, zero = np.eye(width, dtype=np.float32), np.zeros((width, width), np.float32)
