@@ -13,7 +13,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import clip
-from configs.common import TINY_TRANSFORMER
+from configs.settings.towers import transformer
 
 METHODS = [
     {
@@ -31,5 +31,5 @@ def get_config(argument: str = "") -> ConfigDict:
     config.objectives.captioning.weight = 2.0
     config.objectives.captioning.size = "B"
     if clip.parse(argument).runlocal:
-        config.objectives.captioning.update(TINY_TRANSFORMER)
+        config.objectives.captioning.update(transformer.TINY)
     return config

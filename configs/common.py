@@ -8,6 +8,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs.settings.towers import tiny
+
 
 def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     """Reads the argument of `--config=configs/x.py:model=vit_b16,resolution=224,runlocal`.
@@ -86,19 +88,6 @@ def quickstart_table(name: str) -> dict[str, Any]:
     return {"path": f"data/quickstart/tables/{name}.parquet"}
 
 
-# What makes a tower small, by kind; of the user's own kinds nothing is known.
-TINY_TRANSFORMER = {"size": "", "width": 64, "depth": 2, "heads": 2, "mlp_dim": 128}
-TINY_CONVOLUTION = {"width": 16, "depth": 1, "resolution": 64}
-TINY: dict[str, dict[str, Any]] = {
-    "vit": TINY_TRANSFORMER,
-    "transformer": TINY_TRANSFORMER,
-    "bag": {"size": "", "width": 64, "mlp_dim": 128},
-    "resnet": TINY_CONVOLUTION,
-    "efficientnet": TINY_CONVOLUTION,
-    "convnext": TINY_CONVOLUTION,
-}
-
-
 # The bundled drawings' own: small, so that a small model's vocabulary is.
 QUICKSTART_TOKENIZER = {"kind": "sentencepiece", "path": "data/quickstart/tokenizer.model"}
 CLIP_TOKENIZER = {"kind": "clip", "path": "data/tokenizers/clip"}
@@ -122,10 +111,8 @@ def shrink(config: ConfigDict) -> None:
     """Makes the recipe small enough for a laptop: every part is still there, nothing is learned."""
     image, text = config.model.image, config.model.text
     config.model.update(embed_dim=32, dtype="float32")
-    image.update(TINY.get(image.kind, {}))
-    if image.kind == "vit":  # whose resolution follows its patches
-        image.resolution = 4 * image.patch_size
-    text.update(TINY.get(text.kind, {}))
+    image.update(tiny(image))
+    text.update(tiny(text))
     config.update(steps=8, batch_size=16)
     config.tokenizer.update(QUICKSTART_TOKENIZER)
     for name in ("retrieval", "zero_shot", "image_retrieval"):
