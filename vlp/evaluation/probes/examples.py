@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,6 +31,10 @@ class _Examples:
         """The examples that some fold holds out."""
         return self.folds >= 0
 
+    def encoded(self, model: Encoder) -> Self:
+        """Returns the same with embeddings."""
+        return replace(self, train=_encode(model, *self.train_sets), test=_encode(model, self.test_set))
+
 
 @dataclass(frozen=True)
 class ClassExamples(_Examples):
@@ -39,10 +44,6 @@ class ClassExamples(_Examples):
     train_labels: Int[np.ndarray, " train"]
     test_labels: Int[np.ndarray, " test"]
 
-    def encoded(self, model: Encoder) -> ClassExamples:
-        """Returns the same with embeddings."""
-        return replace(self, train=_encode(model, *self.train_sets), test=_encode(model, self.test_set))
-
 
 @dataclass(frozen=True)
 class TagExamples(_Examples):
@@ -51,10 +52,6 @@ class TagExamples(_Examples):
     names: list[str]
     train_targets: Bool[np.ndarray, "train tags"]
     test_targets: Bool[np.ndarray, "test tags"]
-
-    def encoded(self, model: Encoder) -> TagExamples:
-        """Returns the same with embeddings."""
-        return replace(self, train=_encode(model, *self.train_sets), test=_encode(model, self.test_set))
 
 
 def class_examples(
