@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A run on every host of a Cloud TPU slice, whose hosts hold this folder under the same path.
-#   TPU=my-slice ZONE=us-central2-b launch/tpu_pod.sh --config=configs/clip.py --workdir=/mnt/shared/runs/clip
+#   TPU=my-slice ZONE=us-central2-b launch/tpu_pod.sh --config=configs/clip.py --workdir=/mnt/runs/clip
 # The processes find each other by the slice's metadata. The workdir has to be a mounted folder that all hosts see.
 set -euo pipefail
 workdir=$(printf '%s\n' "$@" | sed -n 's/^--workdir=//p')
