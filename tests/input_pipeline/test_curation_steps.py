@@ -116,6 +116,21 @@ def test_one_of_near_copies_stays_in_each_group() -> None:
     assert decided(said, [item(0, image=b"no image"), item(1)]) == ["no usable image"] * 2
 
 
+def test_only_what_stays_drops_others() -> None:
+    """Six bits apart is near, seven is not; what is near to a dropped image alone stays."""
+    six, seven = (1 << 6) - 1, (1 << 7) - 1
+    hashes = [0, six, six << 6, six ^ seven << 32, six << 6 | six]
+    plan = step_of(Deduplicate).settle(
+        iter([[(k, f"r{k}", "", value, "") for k, value in enumerate(hashes)]])
+    )
+    assert plan == [(0, 65, ""), (1, 6, "r0"), (2, 6, "r0"), (3, 13, "r0"), (4, 12, "r0")]
+    plan = step_of(Deduplicate).settle(iter([[(0, "r0", "", 0, ""), (1, "r1", "", seven, "")], []]))
+    assert plan == [(0, 65, ""), (1, 7, "r0")]
+    step = step_of(Deduplicate)
+    step.begin([(0, 65, ""), (1, 6, "r0"), (2, 7, "r0")])
+    assert [step(item(number)).reason for number in range(3)] == ["", "near-duplicate", ""]
+
+
 @pytest.mark.parametrize(
     ("settings", "fields", "expected"),
     [

@@ -19,6 +19,10 @@ from input_pipeline.subsets import entry_records
 
 ROOT = Path(__file__).resolve().parents[2]
 METACLIP = ("--job=curate", "--config=configs/curate/metaclip.py", "--config.curate.processes=1")
+SMALL = (
+    *("--config.curation.match.least=2", "--config.curation.match.kinds=('title',)"),
+    "--config.curation.balance.t=1",
+)
 FILES = ("kept.txt", "scores.parquet", "report.json", "match_entries.txt")
 
 
@@ -42,9 +46,7 @@ def whole(some: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(source: Path, output: Path, *flags: str) -> int:
-    small = ("match.least=2", "match.kinds=('title',)", "balance.t=1")
-    settings = [f"--config.curation.{setting}" for setting in small]
-    return main.main([*METACLIP, f"--source={source}", f"--output={output}", *settings, *flags])
+    return main.main([*METACLIP, *SMALL, f"--source={source}", f"--output={output}", *flags])
 
 
 def same(one: Path, other: Path) -> bool:
@@ -163,8 +165,8 @@ def test_records_of_two_sources_are_told_apart(some: Path, tmp_path: Path) -> No
         "other": {"path": str(some), "fraction": 0.5},
         "off": {"path": str(some), "weight": 0.0},
     }
-    flags = ("--config.curation.balance.t=4", f"--config.data.sources={sources}", "--config.curate.slice=50")
-    assert main.main([*METACLIP, *flags, f"--output={tmp_path}"]) == 0
+    flags = (f"--config.data.sources={sources}", "--config.curate.slice=50")
+    assert main.main([*METACLIP, *SMALL, *flags, f"--output={tmp_path}"]) == 0
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert {name: source["records"] for name, source in report["sources"].items()} == {
         "one": 120,
@@ -177,7 +179,7 @@ def test_records_of_two_sources_are_told_apart(some: Path, tmp_path: Path) -> No
         assert ids == [row["id"] for row in scores if row["kept"] and row["source"] == name]
     decided = {(row["source"], row["id"]): row["kept"] for row in scores}
     alike = [decided["one", name] == kept for (source, name), kept in decided.items() if source == "other"]
-    assert not all(alike)  # each source rolls its own dice
+    assert alike.count(False) > 3  # each source rolls its own dice
 
 
 def test_pass_keeps_what_has_a_licence_and_a_creator_and_no_people(
