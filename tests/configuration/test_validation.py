@@ -168,7 +168,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"optimizer.clip_norm": float("inf")}, r"clip_norm=inf must be a finite number"),
     ({"steps": 0}, r"steps=0 must be at least 1"),
     ({"batch_size": 0}, r"batch_size=0 must be at least 1"),
-    ({"tokenizer.length": 2}, r"tokenizer.length=2 must be at least 3"),
+    ({"tokenizer.length": 2}, r"tokenizer.length=2 must be in \[3, "),
     ({"tokenizer.path": "nowhere.model"}, r"tokenizer.path: .*'nowhere.model'.*--job=tokenizer"),
     (
         {"tokenizer.path": "nowhere", "tokenizer.kind": "clip"},
