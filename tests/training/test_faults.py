@@ -26,15 +26,17 @@ def gradient(state, batch):
     return (value, ({}, {"seen": state.rest["seen"] + batch["x"].sum()})), gradients
 
 
+SCHEDULE = optax.linear_schedule(0.0, 1.0, 10)
+ADAM = optax.adam(lambda step: 0.1 + 0.0 * step)  # a rate that counts its steps, as every schedule does
+
+
 @pytest.fixture(scope="module")
 def step():
-    schedule = optax.linear_schedule(0.0, 1.0, 10)
-    step = make_train_step(gradient, optax.adam(0.1), schedule=schedule, bounds={}, ema_decay=0.9)
-    return jax.jit(step)
+    return jax.jit(make_train_step(gradient, ADAM, schedule=SCHEDULE, bounds={}, ema_decay=0.9))
 
 
 def fresh():
-    return create_state({"w": jnp.ones(2)}, {"seen": jnp.zeros(())}, optax.adam(0.1), ema=True)
+    return create_state({"w": jnp.ones(2)}, {"seen": jnp.zeros(())}, ADAM, ema=True)
 
 
 def after(step, *batches):
@@ -62,8 +64,8 @@ def test_a_good_loss_with_a_gradient_that_is_not_finite_is_skipped(step):
     def gradient(state, batch):
         return (jnp.float32(1.0), ({}, state.rest)), jax.tree.map(lambda w: w * jnp.inf, state.params)
 
-    update = jax.jit(make_train_step(gradient, optax.adam(0.1), schedule=schedule, bounds={}))
-    start = create_state({"w": jnp.ones(2)}, {}, optax.adam(0.1), ema=False)
+    update = jax.jit(make_train_step(gradient, ADAM, schedule=schedule, bounds={}))
+    start = create_state({"w": jnp.ones(2)}, {}, ADAM, ema=False)
     state, metrics = update(start, {})
     assert float(metrics["skipped"]) == 1.0 and np.isfinite(metrics["loss"]) and int(state.step) == 1
     np.testing.assert_array_equal(state.params["w"], np.ones(2))
