@@ -195,3 +195,9 @@ def test_no_function_is_too_long() -> None:
     }
     assert len(functions) > 100, "the search for functions finds too few to mean anything"
     assert not {name: length for name, length in functions.items() if length > LONGEST_FUNCTION}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    assert not twice, "pytest imports test files by their names alone, and would leave one of them out"

@@ -49,6 +49,7 @@ def test_what_nobody_knows_changes_nothing(config, batch):
     pretrainer = build(config)
     graphdef, params = nnx.split(pretrainer)
 
+    @jax.jit
     def gradients(states):
         def loss(params):
             return scored(nnx.merge(graphdef, params, copy=True), batch, states)[1].loss.mean()
