@@ -34,7 +34,7 @@ from input_pipeline.errors import UserError
 from vlp import configuration
 from vlp.beside import PROGRAM
 from vlp.configuration import ConfigError
-from vlp.configuration.group_flags import EXAMPLES
+from vlp.configuration.entries import EXAMPLES
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import Job, JobOptions, available
 from vlp.jobs._disk import in_one_line

@@ -60,7 +60,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "missing data": (("--config.data.sources.quickstart.path=nowhere",), ("quickstart.path", "'nowhere'")),
     "a source that is none": (
         ("--config.data.sources={'mine': 3}",),
-        ("data.sources.mine", "'format': 'parquet', 'path'"),
+        ("data.sources.mine", "'path': '/data/cc12m'"),
     ),
 }
 

@@ -25,6 +25,21 @@ ALIKE: Mapping[str, Settings] = {
 }
 COMPLETED = (*GROUPS, *ALIKE)
 OPEN_GROUPS = (*GROUPS, *(f"data.{name}" for name in ENTRIES), frozen.GROUP)
+# An entry of each, as a user writes it.
+EXAMPLES = {
+    "objectives": "{'kind': 'contrastive', 'weight': 0.5}",
+    "evaluators": "{'kind': 'zero_shot', 'final': True, 'sets': ('val',)}",
+    "hooks": "{'kind': 'package.module:Class', 'every': 100}",
+    "curation": "{'kind': 'where', 'of': 'tags', 'none_of': ('person',)}",
+    "data.sources": "{'path': '/data/cc12m', 'format': 'webdataset'}",
+    "data.evaluation": "{'path': '/data/val.parquet', 'format': 'parquet'}",
+    "data.image_views": "{'count': 2}",
+    "data.text_views": "{'count': 2}",
+    "data.tables": "{'path': '/data/clusters.parquet'}",
+    "data.texts": "{'path': 'labels.json'}",
+    "data.labels": "{'path': 'labels.json', 'of': 'tags'}",
+    frozen.GROUP: frozen.EXAMPLE,
+}
 
 
 def complete_entries(config: ConfigDict) -> None:
@@ -47,7 +62,7 @@ def complete_entries(config: ConfigDict) -> None:
                     with entries.ignore_type():
                         entries[name] = entry = ConfigDict(entry)
                 if not isinstance(entry, ConfigDict):
-                    raise ConfigError(f"{where}.{name}={entry!r} must be a group such as {_example(where)}")
+                    raise ConfigError(f"{where}.{name}={entry!r} must be a group such as {EXAMPLES[where]}")
                 _complete(entry, settings_of_entry(where, name, entry), f"{where}.{name}")
     _check_differences(config)
 
@@ -113,12 +128,3 @@ def _unknown(path: str, key: str, settings: Settings) -> ConfigError:
     near = nearest(key, settings)
     hint = f"did you mean '{near}'?" if near else f"use {', '.join(settings)}"
     return ConfigError(f"{path}: there is no such key; {hint}")
-
-
-def _example(where: str) -> str:
-    if where in SOURCES:
-        return "{'format': 'parquet', 'path': PATH}"
-    if where in ALIKE:
-        return frozen.EXAMPLE if where == frozen.GROUP else "{'path': PATH}"
-    examples = {"objectives": "{'kind': 'contrastive', 'weight': 0.5}", "curation": "{'kind': 'where'}"}
-    return examples.get(where, "{'kind': 'zero_shot'}")

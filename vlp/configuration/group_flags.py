@@ -10,28 +10,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs.settings import frozen
-from vlp.configuration.entries import OPEN_GROUPS, SOURCES
+from vlp.configuration.entries import EXAMPLES, OPEN_GROUPS, SOURCES
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.flag_types import holds_dict
 
 OVERRIDE = re.compile(r"--?(?:no)?config\.([^=]+)")
 _GROUPS = "|".join(map(re.escape, OPEN_GROUPS))
 _GROUP = re.compile(rf"({_GROUPS})(\.\w+)?|({'|'.join(map(re.escape, SOURCES))})\.\w+\.columns")
-EXAMPLES = {
-    "objectives": "{'kind': 'contrastive', 'weight': 0.5}",
-    "evaluators": "{'kind': 'zero_shot', 'final': True, 'sets': ('val',)}",
-    "hooks": "{'kind': 'package.module:Class', 'every': 100}",
-    "curation": "{'kind': 'where', 'of': 'tags', 'none_of': ('person',)}",
-    "data.sources": "{'path': '/data/cc12m', 'format': 'webdataset'}",
-    "data.evaluation": "{'path': '/data/val.parquet', 'format': 'parquet'}",
-    "data.image_views": "{'count': 2}",
-    "data.text_views": "{'count': 2}",
-    "data.tables": "{'path': '/data/clusters.parquet'}",
-    "data.texts": "{'path': 'labels.json'}",
-    "data.labels": "{'path': 'labels.json', 'of': 'tags'}",
-    frozen.GROUP: frozen.EXAMPLE,
-}
 
 
 def apply_group_flags(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
