@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from input_pipeline.errors import UserError
-from input_pipeline.prepare.convert import Converted, Settings
+from input_pipeline.prepare.convert import Converted, Settings, joined
 from input_pipeline.prepare.fingerprint import BYTES, Seen
 from input_pipeline.prepare.shards import ShardWriter
 from input_pipeline.prepare.tally import Tally
@@ -88,6 +88,9 @@ class _Conversion:
         self.shards, self.settings = shards, settings
         progress = shards.progress or {"position": 0, "tally": {}}
         self.position, self.tally = progress["position"], Tally(**progress["tally"])
+        self.last: Converted | None = (
+            None  # kept and not yet written: the next row may be another caption of it
+        )
         self.seen = Seen(settings.duplicate_tolerance) if settings.duplicate_tolerance >= 0 else None
         there = shards.fingerprints() if not shards.complete else None
         if self.seen and there is not None:
@@ -97,21 +100,32 @@ class _Conversion:
         """The next records in order."""
         new = self._new([result.fingerprint for result in results if isinstance(result, Converted)])
         for result in results:
-            self.position += 1
             if not isinstance(result, Converted):
                 self.tally.drop(result.reason.name.lower(), result.detail)
-            elif not next(new):
-                self.tally.duplicates += 1
+            elif next(new):
+                self._write_last()
+                self.last = result
+            elif self.last and (both := joined(self.last, result)):
+                self.last, self.tally.joined = both, self.tally.joined + 1
             else:
-                self.tally.keep(result)
-                self.shards.write(result.data, result.fingerprint)
-            if self.shards.records == self.settings.records_per_shard:
-                self.shards.finish(self._progress())
+                self.tally.leave_out(result)
+            self.position += 1
 
     def finish(self) -> None:
         """Nothing comes after the records that were added."""
+        self._write_last()
         self.shards.finish(self._progress())
         self.shards.complete_with(self._progress())
+
+    def _write_last(self) -> None:
+        """The record that was kept last, when no other row can belong to it any more."""
+        if self.last is None:
+            return
+        self.tally.keep(self.last)
+        self.shards.write(self.last.data, self.last.fingerprint)
+        self.last = None
+        if self.shards.records == self.settings.records_per_shard:
+            self.shards.finish(self._progress())
 
     def _new(self, fingerprints: list[bytes]) -> Iterator[bool]:
         if self.seen is None:

@@ -11,10 +11,11 @@ from input_pipeline.decode import Picture, Pixels, open_picture
 from input_pipeline.prepare.fingerprint import fingerprint
 from input_pipeline.prepare.header import Header, read_header
 from input_pipeline.records import BadRecord, Reason, Record
-from input_pipeline.sources.array_record import encode_record
+from input_pipeline.sources.array_record import decode_record, encode_record
 from input_pipeline.views.bicubic import bicubic
 
 _KEPT_FORMATS = ("JPEG", "PNG", "WEBP")  # all others are re-encoded
+_MOST_CAPTIONS = 100  # of one record: beyond them an image is a placeholder, and each row would cost more
 _METADATA_BYTES = 1 << 16  # beyond this and three bytes a pixel, what fills a file is not the image
 
 
@@ -77,6 +78,24 @@ def convert(record: Record, settings: Settings) -> Converted:
         bytes_before=len(record.image),
         bytes_after=len(data),
     )
+
+
+def joined(one: Converted, other: Converted) -> Converted | None:
+    """Puts what two rows say of one image into one record, as a table with a row for each caption means it.
+
+    Returns:
+      The first record with the captions and tags of both; None where these are two images, or what else is said
+      about them differs.
+    """
+    if one.fingerprint != other.fingerprint or one.captions > _MOST_CAPTIONS:
+        return None
+    first, second = decode_record(one.data), decode_record(other.data)
+    captions = (*first.captions, *(caption for caption in second.captions if caption not in first.captions))
+    tags = tuple(dict.fromkeys(first.tags + second.tags))
+    both = replace(first, captions=captions, tags=tags)
+    if both != replace(second, id=first.id, captions=captions, tags=tags):
+        return None
+    return replace(one, data=encode_record(both), captions=len(captions))
 
 
 def _change(data: bytes, header: Header, max_side: int) -> str:

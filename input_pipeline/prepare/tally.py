@@ -16,6 +16,8 @@ class Tally:
 
     Attributes:
       kept, duplicates: records; without_caption: of those kept.
+      joined: rows whose captions went to the record before, which shows the same image.
+      captions_left_out: with the duplicates.
       dropped: records by reason, and `examples` of each.
       changes: what happened to the kept images: unchanged, re-encoded, resized.
       sides: kept images by the longer side they had, under the power of two that it does not exceed.
@@ -24,6 +26,8 @@ class Tally:
 
     kept: int = 0
     duplicates: int = 0
+    joined: int = 0
+    captions_left_out: int = 0
     without_caption: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -39,6 +43,11 @@ class Tally:
         if len(examples) < _EXAMPLES:
             examples.append(detail)
 
+    def leave_out(self, record: Converted) -> None:
+        """Counts a near-duplicate, and what it says."""
+        self.duplicates += 1
+        self.captions_left_out += record.captions
+
     def keep(self, record: Converted) -> None:
         """Counts a record that is written."""
         self.kept += 1
@@ -50,7 +59,7 @@ class Tally:
 
     @property
     def seen(self) -> int:
-        return self.kept + self.duplicates + sum(self.dropped.values())
+        return self.kept + self.joined + self.duplicates + sum(self.dropped.values())
 
     def losses(self) -> str:
         """Returns what was left out, in words."""

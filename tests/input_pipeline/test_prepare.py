@@ -159,6 +159,33 @@ def test_records_keep_their_order_and_all_that_is_said_about_them(
         assert max(decode_image(after[place].image or b"").shape) <= 64
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_all_captions_of_one_image_go_together(
+    write_rows_of_captions: Path, tmp_path: Path, processes: int
+) -> None:
+    """A row for each of five captions; of the last image one row stands apart from the others."""
+    entry = {"format": "csv", "path": str(write_rows_of_captions)}
+    settings = dataclasses.replace(SETTINGS, records_per_shard=2)
+    report = prepare("mine", entry, settings, tmp_path / "out", processes)
+    after = open_source({"format": "array_record", "path": str(tmp_path / "out")})
+    texts = [[caption.text for caption in after[place].captions] for place in range(len(after))]
+    assert texts == [[f"caption {caption} of {number}" for caption in range(5)] for number in range(12)]
+    tally = report.tally
+    assert (tally.kept, tally.joined, tally.duplicates, tally.captions_left_out) == (12, 48, 1, 1)
+    assert tally.seen == 61
+
+
+@pytest.fixture
+def write_rows_of_captions(tmp_path: Path) -> Path:
+    lines = ["image,caption"]
+    for number in range(12):
+        (tmp_path / f"{number}.png").write_bytes(encoded(picture(number)))
+        lines += [f"{number}.png,caption {caption} of {number}" for caption in range(5)]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([*lines, "0.png,another of 0"]))
+    return path
+
+
 def test_processes_and_interruptions_change_nothing(
     source: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

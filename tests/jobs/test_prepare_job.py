@@ -65,6 +65,7 @@ def test_after_kill_9_the_same_command_leaves_the_same_shards(
     assert (report["kept"], report["duplicates"], report["dropped"]) == (118, 1, {"missing_image": 1})
     assert report["changes"] == {"resized": 118} and 0 < report["records_now"] < RECORDS
     printed = capsys.readouterr().out
+    assert "1 captions of near-duplicates are left out with them" in printed
     assert "near-duplicates" in printed and "record 9 of source 'source'" in printed
 
 

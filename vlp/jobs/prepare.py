@@ -69,6 +69,7 @@ def _figures(report: Report) -> dict[str, Any]:
 def _table(report: Report) -> str:
     tally = report.tally
     rows = [("records", tally.seen), ("kept", tally.kept), ("near-duplicates", tally.duplicates)]
+    rows += [("other captions of an image", tally.joined)] if tally.joined else []
     rows += [
         (f"dropped: {reason.replace('_', ' ')}", count) for reason, count in sorted(tally.dropped.items())
     ]
@@ -80,6 +81,11 @@ def _table(report: Report) -> str:
         f"{'image bytes after':<28}{tally.bytes_after:>12,}  {tally.bytes_after / tally.bytes_before:7.2%}",
         f"{'shards':<28}{report.shards:>12,}",
     ]
+    if tally.captions_left_out:
+        lines.append(
+            f"{tally.captions_left_out:,} captions of near-duplicates are left out with them; rows with the same image "
+            "are put together where they follow each other, and --config.prepare.duplicate_tolerance=-1 keeps all rows"
+        )
     if report.records_now:
         lines.append(f"{'images/s per core':<28}{report.records_per_second_and_process:>12,.0f}")
     examples = [f"  {example}" for some in tally.examples.values() for example in some]
