@@ -57,6 +57,27 @@ ALLOWED: list[dict[str, Any]] = [
     {"objectives.contrastive.kernel": "sigmoid", "objectives.contrastive.chunk": 8},
     {"objectives.contrastive.kernel": "squared_error"},
     {"objectives.grouping.weight": 0.0, "objectives.prototypes.weight": 0.0, "objectives.prototypes.clusters": 10**6},
+    {"data.image.mean": (0.0, 0.5, 1.0)},
+    {"data.image.std": (0.1, 0.5, 1.0)},
+    {"data.image.crop_scale": (0.5, 0.5), "data.image.crop_ratio": (1.0, 3.0)},
+    {"data.image.color_jitter": (0.0, 2.0, 0.4, 0.5)},
+    {"data.image.affine": (0.0, 1.0, 1.0, 1.0)},
+    {"data.image.blur_sigma": (1.0, 1.0)},
+    {"data.image.rand_augment": (0, 0)},
+    {"data.image.rand_augment": (2, 30)},
+    {"data.sampler.kind": "classes", "data.sampler.each": 4},
+    {"data.sampler.kind": "bags", "data.sampler.each": 5},
+    {"data.single_source_batches": True, "data.sampler.each": 5},
+    {"evaluators.retrieval.k": (1,)},
+    {"distributed.coordinator": "host:1", "distributed.processes": 2, "distributed.process": 1},
+    {"checkpoint.start_new": "^text", "checkpoint.start_image": "runs/a"},
+    {"checkpoint.start_new": "^text", "checkpoint.start_text": "runs/a"},
+    {"checkpoint.start_new": "^text", "checkpoint.start": "runs/a"},
+    {"cluster.nearest": 8, "cluster.k": 8},
+    {"curation.where.within": (0.5, 0.5)},
+    {"curation.where.within": ()},
+    {"tokenizer.special_tokens": "end=</s>"},
+    {"mesh.data": 1, "mesh.model": -1},
 ]  # fmt: skip
 
 # (settings, what the error says)
@@ -189,6 +210,58 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"data.image.color_jitter": (0.4, 0.4, 0.4, 0.6)}, r"color_jitter=.*the hue's at most 0.5"),
     ({"data.image.rand_augment": (2, 31)}, r"rand_augment=\(2, 31\).*0 to 30"),
     ({"data.image.solarize": 1.5}, r"solarize=1.5 must be in \[0, 1\]"),
+    ({"data.image.mean": (0.5, 0.5, 127.5)}, r"data.image.mean=.* in \[0, 1\]; divide those of bytes by 255"),
+    ({"data.image.mean": (-0.1, 0.5, 0.5)}, r"data.image.mean=.* in \[0, 1\]$"),
+    ({"data.image.mean": ()}, r"data.image.mean=\(\) must be three numbers, .* in \[0, 1\]$"),
+    ({"data.image.crop_scale": (0.0, 1.0)}, r"crop_scale=.* with 0 < low <= high <= 1$"),
+    ({"data.image.crop_scale": (0.5,)}, r"crop_scale=.* must be two numbers"),
+    ({"data.image.crop_ratio": (0.0, 1.0)}, r"crop_ratio=.* with 0 < low <= high$"),
+    ({"data.image.color_jitter": (-0.1, 0.4, 0.4, 0.4)}, r"color_jitter=.* at least 0"),
+    ({"data.image.color_jitter": (0.4, 0.4, 0.4)}, r"color_jitter=.*must be four strengths"),
+    *[
+        ({"data.image.affine": moves}, r"data.image.affine=.* must be")
+        for moves in (
+            (-1.0, 0.0, 1.0, 1.0),
+            (0.0, -0.1, 1.0, 1.0),
+            (0.0, 1.1, 1.0, 1.0),
+            (0.0, 0.0, 0.0, 1.0),
+            (0.0, 0.0, 2.0, 1.0),
+            (0.0, 0.0, 1.0),
+        )
+    ],
+    *[
+        ({"data.image.blur_sigma": sigma}, r"blur_sigma=.* with 0 < low <= high")
+        for sigma in ((0.0, 1.0), (2.0, 1.0), (1.0,))
+    ],
+    *[
+        ({"data.image.rand_augment": pair}, r"rand_augment=.* with at least 0 operations")
+        for pair in ((-1, 9), (2, -1), (2,))
+    ],
+    (
+        {"data.sampler.kind": "classes", "data.sampler.each": 5},
+        r"data.sampler.each=5 does not divide batch_size=128",
+    ),
+    (
+        {"data.sampler.kind": "bags", "data.single_source_batches": True},
+        r"sampler.kind='bags' puts labels together, not sources",
+    ),
+    (
+        {"distributed.coordinator": "host:1", "distributed.processes": 2, "distributed.process": 2},
+        r"distributed.process=2 is none of distributed.processes=2",
+    ),
+    ({"checkpoint.start_new": "te(xt"}, r"start_new='te\(xt' is no regular expression"),
+    (
+        {"checkpoint.start_new": "^text"},
+        r"start_new='\^text' has no meaning in a run that starts from nothing",
+    ),
+    ({"cluster.nearest": 9, "cluster.k": 8}, r"cluster.nearest=9 is more than cluster.k=8"),
+    ({"curate.steps": ("nothing",)}, r"curate.steps: 'nothing' is not in curation, which has alt_text"),
+    ({"curate.steps": ("match", "match")}, r"curate.steps=.* names one twice"),
+    ({"curate.steps": ("balance", "match")}, r"curation.balance balances what was matched"),
+    ({"curation.where.within": (1.0, 0.5)}, r"where.within=\(1.0, 0.5\) must be two numbers"),
+    ({"curation.where.within": (1.0,)}, r"where.within=\(1.0,\) must be two numbers"),
+    ({"evaluators.retrieval.k": ()}, r"retrieval.k=\(\) must be whole numbers"),
+    ({"mesh.data": -2}, r"mesh.data=-2 must be at least 1, or -1"),
     ({"data.text.choice": "longest"}, r"data.text.choice='longest'"),
     ({"data.text.label_share": 0.5}, r"label_share=0.5 shows labels, but no templates"),
     (
