@@ -74,14 +74,18 @@ def test_a_command_can_be_given(page, command, monkeypatch, tmp_path):
     if words[0] == "python":
         words = words[1:]
     if words[0] == "-m" and words[1].startswith("benchmarks."):
-        words = [f"{words[1].replace('.', '/')}.py", *words[2:]]
+        module = ROOT / words[1].replace(".", "/")
+        file = module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
+        words = [str(file.relative_to(ROOT)), *words[2:]]
     if words[0] == "-m":
         assert all((ROOT / word).exists() for word in words[2:] if not word.startswith("-") and "/" in word)
     elif words[0] == "main.py":
         prepared(words[1:])
     else:
         script = ROOT / words[0]
-        assert script.is_file(), f"{page} names {words[0]}, which is not there"
+        assert script.exists(), f"{page} names {words[0]}, which is not there"
+        if script.is_dir():
+            return
         text = script.read_text() + "".join(file.read_text() for file in (ROOT / "benchmarks").rglob("*.py"))
         own, _, passed_on = command.partition(" -- ")
         if passed_on:

@@ -1,0 +1,35 @@
+"""Steps that several claims begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.claims import Step, job, make, on, train
+
+CLIP = train()
+# 256 clusters of the image embeddings of a CLIP run, with the 16 nearest of each image.
+CLUSTERS = job(
+    *("cluster", "--checkpoint={first}", "--output={folder}"),
+    *("--config.cluster.k=256", "--config.cluster.nearest=16"),
+    first=train(seed=0),
+)
+
+
+def nearest(folder: Path, clusters: Path, labels: int) -> None:
+    """Writes a side table of the nearest clusters alone."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(clusters / "clusters.parquet")
+    ids = [row[:labels] for row in table.column("cluster_ids").to_pylist()]
+    own = {"id": table.column("id"), "cluster_ids": pa.array(ids, pa.list_(pa.int32()))}
+    pq.write_table(pa.table(own), folder / "clusters.parquet")
+
+
+def mlcd(labels: int = 8, **settings: object) -> Step:
+    """Returns CLIP with MLCD beside it, by the `labels` nearest clusters."""
+    return train(
+        *on("discrimination", 0.1, **{"classes": 256, "rate": 1.0, "scale": 16.0, **settings}),
+        "--config.data.tables={'cluster_ids': {'path': '{labels}/clusters.parquet'}}",
+        labels=make(nearest, clusters=CLUSTERS, labels=labels),
+    )
