@@ -193,3 +193,75 @@ def test_rand_augment_draws_all_operations_both_ways() -> None:
 def test_odd_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         active_augmentations(settings)
+
+
+@pytest.mark.parametrize(("operation", "level", "mark"), [
+    (1, 1.0, (100 + 0.3 * 65.5, 100)),  # shear by 0.3 of the distance from the middle
+    (2, 1.0, (100, 100 + 0.3 * 65.5)),
+    (3, 1.0, (100 - 150 * 0.2, 100)),  # 150 of 331 pixels
+    (4, -1.0, (100, 100 + 150 * 0.2)),
+    (5, 1.0, None),
+])  # fmt: skip
+def test_rand_augment_moves_a_mark_by_what_torchvision_does(operation: int, level: float, mark: Any) -> None:
+    side = 331
+    image = np.zeros((side, side, 3), np.uint8)
+    image[96:105, 96:105] = 255
+    image = Image.fromarray(255 - image)  # a dark mark, for white comes in
+    moved = 255.0 - np.asarray(OPERATIONS[operation](image, 0.2 * level if operation in (3, 4) else level))
+    y, x = np.average(np.indices((side, side)).reshape(2, -1), axis=1, weights=moved[..., 0].ravel())
+    if mark is None:  # turned by 30 degrees against the clock
+        angle, middle = np.radians(30), 165.0
+        mark = (
+            middle + np.cos(angle) * (100 - middle) + np.sin(angle) * (100 - middle),
+            middle - np.sin(angle) * (100 - middle) + np.cos(angle) * (100 - middle),
+        )
+    assert (x, y) == pytest.approx(mark, abs=0.6)
+
+
+def test_rand_augment_changes_values_by_what_torchvision_does() -> None:
+    image = picture()
+    pixels = np.asarray(image)
+    kinds = {
+        6: ImageEnhance.Brightness,
+        7: ImageEnhance.Color,
+        8: ImageEnhance.Contrast,
+        9: ImageEnhance.Sharpness,
+    }
+    for place, kind in kinds.items():
+        for level in (-1.0, 0.5):
+            expected = np.asarray(kind(image).enhance(1 + 0.9 * level))
+            np.testing.assert_array_equal(np.asarray(OPERATIONS[place](image, level)), expected)
+    for level, bits in ((1.0, 0xF0), (-0.5, 0xFC), (0.0, 0xFF)):
+        np.testing.assert_array_equal(np.asarray(OPERATIONS[10](image, level)), pixels & bits)
+    for level, threshold in ((1.0, 0), (-0.4, 153), (0.0, 255)):
+        expected = np.where(pixels < threshold, pixels, 255 - pixels)
+        np.testing.assert_array_equal(np.asarray(OPERATIONS[11](image, level)), expected)
+    assert len(OPERATIONS) == 14
+
+
+def test_rand_augment_has_a_sign_half_of_the_time_and_as_many_draws_as_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    levels: list[float] = []
+    spy = (lambda image, level: levels.append(level) or image,)
+    monkeypatch.setattr("input_pipeline.views.rand_augment.OPERATIONS", spy)
+    for seed in range(200):
+        RandAugment(2, 15)(picture(), np.random.default_rng(seed))
+    assert len(levels) == 400 and set(levels) == {-0.5, 0.5} and 140 < levels.count(0.5) < 260
+
+
+def test_jitter_draws_from_what_its_strengths_say() -> None:
+    class Spy:
+        def __init__(self) -> None:
+            self.spans: list[tuple[float, float]] = []
+
+        def permutation(self, count: int) -> list[int]:
+            return list(range(count))
+
+        def uniform(self, low: float, high: float) -> float:
+            self.spans.append((low, high))
+            return high
+
+    dice = Spy()
+    ColorJitter((2.0, 0.25, 1.0, 0.5))(picture(), dice)  # type: ignore[arg-type]
+    assert dice.spans == [(0.0, 3.0), (0.75, 1.25), (0.0, 2.0), (-0.5, 0.5)]

@@ -131,3 +131,20 @@ def test_few_shots_are_of_every_label_and_lie_within_more(stream: Callable[..., 
         assert Counter(record % 6 for record in records) == dict.fromkeys(range(6), min(shots, 4))
     assert chosen[1, 0] < chosen[2, 0] < chosen[9, 0] and chosen[1, 0] != chosen[1, 1]
     assert stream(shots=2).shares() == {"a": (12, 1.0)}
+
+
+def test_the_order_of_records_is_that_of_earlier_versions() -> None:
+    places = [tuple(grouped().address(index)) for index in (0, 1, 4, 11, 12, 500)]
+    assert places == [("b", 18), ("a", 50), ("a", 48), ("a", 14), ("a", 47), ("a", 49)]
+
+
+def test_a_batch_may_take_every_label() -> None:
+    sampler = grouped(batch=11)
+    assert len({label_of(sampler.address(index)) for index in range(44)}) == 11
+
+
+def test_what_has_no_label_and_no_other_of_its_label_is_replaced_by_any_of_its_source() -> None:
+    sampler, dice = grouped(), np.random.default_rng(0)
+    for record in (20, 21):  # without a label, and the only one of its label
+        others = {sampler.another(Address("b", record), dice).record for _ in range(300)}
+        assert others == set(range(22))

@@ -181,3 +181,27 @@ def test_areas_of_crops_are_uniform_and_their_ratios_log_uniform() -> None:
         np.testing.assert_allclose(
             quartiles, low + (high - low) * np.array([0.25, 0.5, 0.75]), atol=0.05 * (high - low)
         )
+
+
+@pytest.mark.parametrize("mode", ["squash", "crop", "pad"])
+def test_a_crop_is_of_the_share_of_its_region_and_lies_in_it(mode: str) -> None:
+    """Of 200 x 50 pixels; a padded one is a square of 200, and what fits lies inside the image."""
+    train = TrainingView(32, mode, crop_scale=(0.04, 0.04), crop_ratio=(1.0, 1.0))
+    sides = {"squash": (40, 10), "crop": (20, 20), "pad": (40, 40)}[mode]
+    for seed in range(20):
+        left, top, right, bottom = train._random_box(200, 50, np.random.default_rng(seed))
+        assert (right - left, bottom - top) == pytest.approx(sides)
+        assert left >= 0 and right <= 200 + 1e-9 and top >= 0 and bottom <= 50 + 1e-9
+    whole = TrainingView(32, mode, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+    left, top, right, bottom = whole._random_box(200, 50, np.random.default_rng(0))
+    assert (top, bottom) == pytest.approx({"squash": (0, 50), "crop": (0, 50), "pad": (-75, 125)}[mode])
+    assert right - left == pytest.approx({"squash": 200, "crop": 50, "pad": 200}[mode])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"crop_scale": (0.0, 1.0)}, {"crop_scale": (0.6, 0.5)}, {"crop_ratio": (0.0, 1.0)},
+                 {"crop_ratio": (2.0, 1.0)}, {"resolution": 0}],
+)  # fmt: skip
+def test_spans_that_are_none_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        TrainingView(**{"resolution": 16, "mode": "pad"} | settings)  # type: ignore[arg-type]

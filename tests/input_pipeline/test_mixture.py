@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from input_pipeline.mixture import Mixture
+from input_pipeline.dice import Dice
+from input_pipeline.mixture import Address, Mixture, turn
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.shuffle import Epochs
-from input_pipeline.subsets import chosen_records
+from input_pipeline.subsets import Share, chosen_records, spread
 
 WEIGHTS = {"a": 0.5, "b": 0.3, "c": 0.2}
 LENGTHS = {"a": 70, "b": 13, "c": 40}
@@ -139,3 +140,73 @@ def test_addresses_of_two_seeds_differ() -> None:
     )
     assert first == again != second
     assert [address.source for address in first] == [address.source for address in second]
+
+
+# Numbers as of the first version: with others a run that goes on from a checkpoint would see other data.
+PLACES = (0, 1, 2, 3, 9, 1000, 100_000)
+BY_RECORD = [("a", 20), ("b", 6), ("a", 43), ("b", 12), ("b", 9), ("a", 53), ("a", 32)]
+BY_BATCH = [("c", 3), ("c", 22), ("c", 34), ("c", 26), ("a", 43), ("a", 25), ("b", 1)]
+
+
+@pytest.mark.parametrize(("single_source", "expected"), [(0, BY_RECORD), (8, BY_BATCH)])
+def test_the_order_of_records_is_that_of_earlier_versions(single_source: int, expected: list) -> None:
+    mixed = mixture(single_source=single_source)
+    assert [tuple(mixed.address(index)) for index in PLACES] == expected
+
+
+def test_orders_parts_and_dice_are_those_of_earlier_versions() -> None:
+    assert [Epochs(50, 3, "a")[visit] for visit in (0, 1, 49, 50, 51)] == [22, 18, 35, 3, 10]
+    many = Epochs(70_000, 3, "a")
+    assert [many[visit] for visit in (0, 1, 69_999, 70_000, 70_001)] == [65441, 12191, 6532, 63062, 30567]
+    assert list(Share(range(999), 5)) == [426, 566, 111, 986, 629]
+    assert list(Share(range(100_000), 5)) == [14750, 65197, 47856, 94972, 99375]
+    dice = Dice(5)
+    rolls = ((0, "image", 0), (0, "text", 0), (0, "replacement", 1), (7, "strong", 0))
+    rolled = [int(dice.roll(*roll).integers(10**9)) for roll in rolls]
+    assert rolled == [206986222, 903441648, 128712103, 489382697]
+    first = dice.roll(3, "image").random(5)
+    dice.roll(3, "image").integers(2**31, dtype=np.int32)  # leaves half of a number behind
+    np.testing.assert_array_equal(dice.roll(3, "image").random(5), first)
+
+
+def test_shares_say_what_is_used_of_each_source_and_replacements_are_of_the_same() -> None:
+    mixed, dice = mixture(), np.random.default_rng(0)
+    assert {name: count for name, (count, _) in mixed.shares().items()} == LENGTHS
+    assert {name: share for name, (_, share) in mixed.shares().items()} == pytest.approx(WEIGHTS, abs=1e-6)
+    others = {mixed.another(Address("b", 0), dice) for _ in range(300)}
+    assert others == {Address("b", record) for record in range(LENGTHS["b"])}
+    assert mixed.places == {"a": 0, "b": 1, "c": 2} and mixed.records("c") == range(40)
+
+
+def test_a_mixture_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no source with a positive weight"):
+        Mixture({}, {}, 0)
+    with pytest.raises(ValueError, match="source 'b' has no records"):
+        Mixture({"a": range(3), "b": ()}, {"a": 1.0, "b": 1.0}, 0)
+
+
+def test_a_source_of_next_to_no_weight_has_its_turn_all_the_same() -> None:
+    shares = Mixture({"a": range(3), "b": range(3)}, {"a": 1.0, "b": 1e-12}, 0).shares()
+    assert 0 < shares["b"][1] < 1e-5
+
+
+def test_turns_are_counted_by_source() -> None:
+    counts = [0, 0, 0]
+    for index in range(60):
+        source, earlier = turn(index, (3, 2, 1))
+        assert earlier == counts[source]
+        counts[source] += 1
+    assert counts == [30, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "expected"),
+    [(10, 3, [0, 3, 6]), (4, 0, [0, 1, 2, 3]), (3, 5, [0, 1, 2]), (3, 3, [0, 1, 2]), (7, 1, [0])],
+)
+def test_places_are_spread_evenly(count: int, wanted: int, expected: list[int]) -> None:
+    assert spread(count, wanted) == expected
+
+
+def test_shots_need_labels() -> None:
+    with pytest.raises(ValueError, match="shots=2 needs labels, and no record has one"):
+        chosen_records(Numbers(5), "a", shots=2)
