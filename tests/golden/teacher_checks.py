@@ -206,7 +206,7 @@ def _grouping(golden, text):
         similarities = jnp.einsum("btd,bpd->btp", text, patches)
         pooled = pooled_patches(sparse_weights(strengths(similarities), threshold), patches)
         text, pooled = (rows.reshape(-1, rows.shape[2]) for rows in (text, pooled))
-        return both_directions(softmax, scale * pooled @ text.T, pairs(len(text))).mean()
+        return both_directions(softmax, scale * pooled @ text.T, pairs(len(text)), direction=0.5).mean()
 
     for prefix, *settings in (
         ("asis_minmax_d0", 0.0, min_max, False),

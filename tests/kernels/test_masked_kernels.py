@@ -174,7 +174,7 @@ def test_half_precision_rows_are_summed_in_float32(kernel):
     dice = np.random.default_rng(6)
     rows, wanted = (jnp.asarray(dice.normal(size=(300, 7)), jnp.bfloat16) for _ in range(2))
     exact = kernel(rows.astype(jnp.float32), wanted.astype(jnp.float32))
-    assert kernel(rows, wanted).total.dtype == jnp.float32
+    assert kernel(rows, wanted).total.dtype == jnp.float32 and float(exact.weight) == 300
     assert float(kernel(rows, wanted).total) == pytest.approx(float(exact.total), rel=1e-6)
 
 
@@ -198,3 +198,17 @@ def test_label_smoothing_spreads_over_the_columns_that_take_part(x64):
     smoothed = softmax(jnp.asarray(scores), jnp.asarray(targets), mask=jnp.asarray(mask), label_smoothing=0.1)
     cut = softmax(jnp.asarray(scores[:, :4]), jnp.asarray(0.9 * targets[:, :4] + 0.1 / 4))
     assert float(smoothed.total) == pytest.approx(float(cut.total), rel=1e-12)
+
+
+def test_a_row_that_is_left_out_whole_gets_no_gradient_from_smoothing():
+    mask = jnp.asarray([[True, True], [False, False]])
+    gradient = jax.grad(lambda s: softmax(s, jnp.eye(2), mask=mask, label_smoothing=0.1).mean())(jnp.eye(2))
+    assert np.isfinite(gradient).all() and not np.asarray(gradient)[1].any()
+
+
+def test_negatives_below_the_clip_have_slope_zero_whatever_the_focus():
+    for focus in (0.5, 1.0):
+        loss, gradient = jax.value_and_grad(
+            lambda s, focus=focus: asymmetric_sigmoid(s, jnp.zeros((1, 2)), negative_focus=focus).total
+        )(jnp.asarray([[-9.0, 1.0]]))
+        assert np.isfinite(loss) and float(gradient[0, 0]) == 0 and np.isfinite(gradient[0, 1])

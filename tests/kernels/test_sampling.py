@@ -50,6 +50,9 @@ def test_more_labels_than_places_keeps_labels_only():
 
 
 def test_dimensions_are_distinct_and_impossible_counts_are_refused():
+    for count in (1, 16):
+        assert len(set(np.asarray(sample_dimensions(jax.random.key(0), 16, count)))) == count
+        assert len(set(np.asarray(sample_columns(jax.random.key(0), jnp.arange(2), 16, count)))) == count
     kept = np.asarray(sample_dimensions(jax.random.key(0), 16, 5))
     assert (np.diff(kept) > 0).all() and kept.min() >= 0 and kept.max() < 16
     for sample in (

@@ -7,10 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vlp.kernels.directions import both_directions
 from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
-from vlp.kernels.grouping import grouped_patches
+from vlp.kernels.grouping import grouped_patches, sparse_weights
 from vlp.kernels.prototypes import cluster_means, prototype_targets
 from vlp.kernels.regression import absolute_error, cosine_distance, squared_error
+from vlp.kernels.softmax import softmax
+from vlp.kernels.unit import unit
 
 
 def probabilities(scores):
@@ -30,13 +33,19 @@ def test_views_are_compared_with_all_teachers_but_their_own(x64):
     assert float(loss.total) == pytest.approx(sum(expected), rel=1e-12) and float(loss.weight) == 2 * len(
         pairs
     )
+    every = cross_view_softmax(jnp.asarray(student), ours)
+    whole = [-(targets[t] * np.log(probabilities(student[s]))).sum() for t, s in pairs]
+    assert float(every.total) == pytest.approx(sum(whole), rel=1e-12) and float(every.weight) == 3 * len(
+        pairs
+    )
     moved = moving_centre(jnp.asarray(centre), jnp.asarray(teacher), 0.9)
     np.testing.assert_allclose(moved, 0.9 * centre + 0.1 * teacher.mean(axis=(0, 1)), rtol=1e-12)
 
 
 def test_a_teacher_gets_no_gradient():
-    gradient = jax.grad(lambda t: (soft_targets(t, temperature=0.5) ** 2).sum())(jnp.arange(4.0))
-    assert not np.asarray(gradient).any()
+    for read in (lambda t: soft_targets(t, temperature=0.5), lambda t: moving_centre(jnp.zeros(4), t, 0.5)):
+        gradient = jax.grad(lambda t, read=read: (read(t) ** 2).sum())(jnp.arange(4.0)[None])
+        assert not np.asarray(gradient).any()
 
 
 def test_cluster_means_and_their_soft_targets(x64):
@@ -90,3 +99,37 @@ def test_regression_counts_rows_and_leaves_targets_alone(x64):
         assert not np.asarray(jax.grad(lambda t, k=kernel: k(inputs[0], t).total)(inputs[1])).any()
     zero = jax.grad(lambda p: cosine_distance(p, inputs[1]).total)(jnp.zeros((4, 3)))
     assert np.isfinite(zero).all()
+
+
+def test_teachers_of_half_precision_are_read_in_float32(x64):
+    dice = np.random.default_rng(4)
+    student, teacher = (jnp.asarray(dice.normal(size=(2, 9, 33)), jnp.bfloat16) for _ in range(2))
+    exact = np.asarray(teacher, np.float64)
+    targets = soft_targets(teacher)
+    assert targets.dtype == jnp.float32
+    np.testing.assert_allclose(targets, probabilities(exact), rtol=1e-6)
+    likely = np.log(probabilities(np.asarray(student, np.float64)))
+    rough = targets.astype(jnp.bfloat16)
+    crosses = [-(np.asarray(rough, np.float64)[t] * likely[1 - t]).sum() for t in range(2)]
+    loss = cross_view_softmax(student, rough)
+    assert loss.total.dtype == jnp.float32 and float(loss.total) == pytest.approx(sum(crosses), rel=1e-6)
+    centre = moving_centre(jnp.zeros(33, jnp.float32), teacher, 0.9)
+    np.testing.assert_allclose(centre, 0.1 * exact.mean(axis=(0, 1)), rtol=1e-5, atol=1e-7)
+
+
+def test_a_patch_at_the_threshold_counts():
+    np.testing.assert_allclose(sparse_weights(jnp.asarray([0.25, 0.75, 0.125]), 0.25), [0.25, 0.75, 0.0])
+    np.testing.assert_array_equal(sparse_weights(jnp.asarray([0.1, 0.0]), 0.25), [0.0, 0.0])
+
+
+def test_both_directions_are_mixed_by_their_share(x64):
+    scores, targets = np.random.default_rng(7).normal(size=(3, 3)), np.eye(3)
+    rows, columns = (softmax(jnp.asarray(z), jnp.asarray(targets)).total for z in (scores, scores.T))
+    mixed = both_directions(softmax, jnp.asarray(scores), jnp.asarray(targets), direction=0.75)
+    assert float(mixed.total) == pytest.approx(0.75 * float(rows) + 0.25 * float(columns))
+    assert float(mixed.weight) == 3
+
+
+def test_unit_vectors_are_of_float32_at_least_and_spare_what_is_shorter_than_1e_12(x64):
+    np.testing.assert_allclose(unit(jnp.asarray([[3.0, -4.0], [0.0, 3e-13]])), [[0.6, -0.8], [0.0, 0.3]])
+    assert unit(jnp.ones((1, 2), jnp.bfloat16)).dtype == jnp.float32

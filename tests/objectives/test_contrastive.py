@@ -10,7 +10,8 @@ from flax import nnx
 
 from configs import base
 from vlp.models.compute import Compute
-from vlp.objectives.contrastive import Contrastive
+from vlp.objectives.contrastive import Contrastive, match_metrics
+from vlp.objectives.scorers import Scores
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
@@ -160,7 +161,9 @@ def of_pairs(kernel, **settings):
     images, texts = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in dice.normal(size=(2, 4, 6)))
     pairs = GivenPairs(jnp.asarray(images, jnp.float32), jnp.asarray(texts, jnp.float32))
     objective = Contrastive(config, model=None, rngs=None)
-    return float(objective(pairs).loss.mean()), 10 * images @ texts.T, images, texts
+    output = objective(pairs)
+    assert ("logit_bias" in output.metrics) == (kernel == "sigmoid")
+    return float(output.loss.mean()), 10 * images @ texts.T, images, texts
 
 
 def test_every_kernel_is_a_flag_away():
@@ -189,6 +192,10 @@ def test_every_kernel_is_a_flag_away():
         return -(sigmoid(-p) * np.log(sigmoid(p))).sum() - (q**2 * np.log(1 - q)).sum()
 
     assert loss == pytest.approx(both(focused), rel=1e-5)
+    loss, *_ = of_pairs("sigmoid")
+    assert loss == pytest.approx(
+        both(lambda p, n: np.log1p(np.exp(-p)).sum() + np.log1p(np.exp(n)).sum()), rel=1e-5
+    )
     loss, *_ = of_pairs("reverse_softmax")
 
     def reverse(p, n):
@@ -256,3 +263,24 @@ def test_a_fixed_temperature_gets_no_gradient(config, batch):
     assert float(metrics["contrastive/logit_scale"]) == pytest.approx(10.0)
     assert float(gradients["model"]["logit_scale"]) == 0.0
     assert float(jnp.abs(gradients["model"]["image_projection"]["layers"][0]["kernel"]).max()) > 0
+
+
+@pytest.mark.parametrize(
+    ("targets", "field"), [("pair", ()), ("text", ("text_id",)), ("group", ("group_id",))]
+)
+def test_it_asks_for_what_its_targets_read(targets, field):
+    config = base.get_config().objectives.contrastive
+    config.unlock()
+    config.targets = targets
+    assert Contrastive(config, model=None, rngs=None).fields == ("image", "text", "text_mask", *field)
+
+
+def test_what_is_watched_has_no_gradient_and_stands_for_one_pair_alone():
+    def watched(rows):
+        scores = Scores(rows, jnp.eye(2), jnp.float32(1.0), jnp.float32(0.0))
+        return match_metrics(scores, jnp.eye(2))["negative_cosine"]
+
+    assert not np.asarray(jax.grad(watched)(jnp.asarray([[0.6, 0.8], [0.8, 0.6]]))).any()
+    one = Scores(jnp.ones((1, 1)), jnp.ones((1, 1)), jnp.float32(1.0), jnp.float32(0.0))
+    found = {name: float(value) for name, value in match_metrics(one, jnp.ones((1, 1))).items()}
+    assert found == {"accuracy": 1.0, "positive_cosine": 1.0, "negative_cosine": 0.0}

@@ -52,6 +52,8 @@ def test_separated_sides_with_an_angular_margin(config, batch):
     hits = targets[np.arange(8), cosines.argmax(axis=1)]
     assert metrics["discrimination/accuracy"] == pytest.approx(hits.mean())
     assert metrics["discrimination/kept"] == 1.0
+    spread = np.asarray(pretrainer.objectives["discrimination"].class_centres[...]).std()
+    assert spread == pytest.approx(0.01, rel=0.2)  # how far a step turns a centre depends on its length
 
 
 def test_margin_softmax_over_single_labels(config, batch):

@@ -82,9 +82,9 @@ def run(config, batch):
 
 
 def expected(features, first, *, temperature=0.1, translate=True, teacher=0.6):
-    """The loss of the eight examples from a place of the episode on, and accuracies by term."""
+    """The loss of the eight examples from a place of the episode on, and what is watched of each term."""
     seen, centroids, labels = episode()
-    total, accuracies = 0.0, {}
+    total, watched = 0.0, {}
     for student, by, weight, soft in (
         ("image", "text", 0.5, temperature),
         ("text", "image", 0.5, temperature),
@@ -106,8 +106,9 @@ def expected(features, first, *, temperature=0.1, translate=True, teacher=0.6):
             targets = np.exp(log_softmax(centroids[by][own] @ centroids[by].T / soft))
         likely = log_softmax(np.asarray(features[student], np.float64) @ prototypes.T / 0.07)
         total += -weight * (targets * likely).sum(axis=1).mean()
-        accuracies[f"{student}_by_{by}/accuracy"] = (likely.argmax(axis=1) == own).mean()
-    return total, accuracies
+        watched[f"{student}_by_{by}/accuracy"] = (likely.argmax(axis=1) == own).mean()
+        watched[f"{student}_by_{by}/entropy"] = -(np.exp(likely) * likely).sum(axis=1).mean()
+    return total, watched
 
 
 @pytest.mark.slow
@@ -116,10 +117,10 @@ def test_each_step_reads_the_labels_of_its_own_batch(run):
     beyond = 2**31 // 8 + 1  # times 8 is 2^31 + 8
     found, _ = run(0, 1, 5, beyond, 2**31 - 2)
     for (loss, metrics, features), place in zip(found, (0, 1, 2, beyond % 3, (2**31 - 2) % 3), strict=True):
-        value, accuracies = expected(features, 8 * place)
+        value, watched = expected(features, 8 * place)
         assert loss == pytest.approx(value, rel=1e-5)
-        for name, accuracy in accuracies.items():
-            assert float(metrics[name]) == pytest.approx(accuracy)
+        for name, figure in watched.items():
+            assert float(metrics[name]) == pytest.approx(figure, rel=1e-5)
         assert float(metrics["empty"]) == pytest.approx(1 / 15)
         assert float(metrics["logit_scale"]) == pytest.approx(1 / 0.07, rel=1e-6)
     assert len({round(loss, 4) for loss, *_ in found[:3]}) == 3
@@ -154,3 +155,23 @@ def test_there_is_no_loss_before_the_first_clusters_and_from_the_last_stretch_on
     assert limits == (0.0, pytest.approx(math.log(100.0)))
     held = clamp({"objectives": {"prototypes": {"log_scale": jnp.float32(-3.0)}}}, {path: limits})
     assert float(held["objectives"]["prototypes"]["log_scale"]) == 0.0
+
+
+def test_heads_start_alike_and_read_running_statistics_ahead_of_an_episode(config):
+    sizes = {"episode_size": SIZE, "clusters": CLUSTERS, "dim": DIM, "head_width": 8}
+    config.objectives.prototypes.update(weight=1.0, **sizes)
+    objective = Pretrainer(config, vocabulary_size=50, compute=Compute()).objectives["prototypes"]
+    heads = [jax.tree.leaves(nnx.state(objective.heads[name], nnx.Param)) for name in ("image", "text")]
+    for one, other in zip(*heads, strict=True):
+        np.testing.assert_array_equal(one, other)
+    rows = jnp.asarray(np.random.default_rng(4).normal(size=(6, 16)), jnp.float32)
+
+    class Given:
+        image_features = text_features = staticmethod(lambda: rows)
+
+    def features(**training):
+        return np.asarray(objective.episode_features(Given, **training)["image"])
+
+    ahead, alone = features(), unit(np.asarray(objective.heads["image"](rows, training=False)))
+    np.testing.assert_allclose(ahead, alone, rtol=1e-6)
+    assert np.abs(features(training=True) - ahead).max() > 0.01, "in training a batch norm reads the batch"

@@ -13,6 +13,7 @@ from flax import nnx
 
 from vlp.models.compute import Compute
 from vlp.pretrainer import Pretrainer
+from vlp.training.state import parameter_bounds
 
 CASE = runpy.run_path(str(Path(__file__).parent / "cases" / "tagging.py"))
 
@@ -43,6 +44,16 @@ def test_the_loss_is_binary_cross_entropy_of_what_is_known(config, batch):
     assert float(output.metrics["known"]) == pytest.approx((states >= 0).mean())
     found = ((scores > 0) & (states > 0)).sum() / (states > 0).sum()
     assert float(output.metrics["found"]) == pytest.approx(found)
+    answered = ((scores > 0) & (states >= 0)).mean()
+    assert float(output.metrics["answered_yes"]) == pytest.approx(answered)
+    for path, limits in parameter_bounds(pretrainer).items():
+        if "log_scale" in path:
+            assert limits == (-np.inf, pytest.approx(np.log(100.0)))
+    assert any("log_scale" in path for path in parameter_bounds(pretrainer))
+    for state, found in ((1, 1.0), (0, 0.0)):  # one yes that is found, and none at all
+        alone = np.full((8, 3), -1, np.int8)
+        alone[np.unravel_index(scores.argmax(), scores.shape)] = state
+        assert float(scored(pretrainer, batch, alone)[1].metrics["found"]) == found
 
 
 def test_what_nobody_knows_changes_nothing(config, batch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vlp.checkpoint.arrays import load_arrays, start_saving, write_listing
-from vlp.objectives.self_distillation import cosine_to_one
+from vlp.objectives.self_distillation import cosine_to_one, linear_to
 from vlp.parallel.sharding import global_batch
 from vlp.training.build import build_training
 from vlp.training.state import from_checkpoint, to_checkpoint
@@ -77,3 +77,11 @@ def test_momentum_rises_to_one_or_stays():
         [0.5, 0.75, 1.0, 1.0]
     )
     assert float(cosine_to_one(np.int32(7), 0.5, 0)) == pytest.approx(0.5)
+
+
+def test_the_temperature_goes_in_a_straight_line_or_at_once():
+    def at(step, steps):
+        return float(linear_to(np.int32(step), 0.02, 0.06, steps))
+
+    assert [at(step, 4) for step in (0, 1, 4, 9)] == pytest.approx([0.02, 0.03, 0.06, 0.06])
+    assert at(0, 0) == pytest.approx(0.06)

@@ -86,6 +86,7 @@ def test_self_distillation_is_cross_entropy_over_pairs_of_different_crops(evalua
     batch = {"global_crops": pixels(4, 2, 16, 16), "local_crops": pixels(4, 3, 8, 8)}
     sizes = {"hidden_width": 16, "bottleneck_width": 8, "prototypes": 32}
     warm_up = {"first_temperature": 0.02, "teacher_temperature": 0.06, "temperature_steps": 4}
+    warm_up |= {"momentum": 0.5, "momentum_steps": 2}
     # The teacher is still the student, and its centre zero.
     loss, metrics, (whole, parts) = evaluate("self_distillation", batch, read, step=1, **sizes, **warm_up)
     targets = np.exp(log_softmax(whole / 0.03))
@@ -96,6 +97,7 @@ def test_self_distillation_is_cross_entropy_over_pairs_of_different_crops(evalua
     assert loss == pytest.approx(expected, rel=1e-4)
     assert float(metrics["teacher_entropy"]) == pytest.approx(entropy, rel=1e-3)
     assert float(metrics["divergence"]) == pytest.approx(expected - entropy, rel=1e-3)
+    assert float(metrics["momentum"]) == pytest.approx(0.75)  # half-way up
     centre = 0.1 * whole.reshape(-1, 32).mean(axis=0)
     assert float(metrics["centre_norm"]) == pytest.approx(np.linalg.norm(centre), rel=1e-3)
 
@@ -157,7 +159,7 @@ def test_grouping_contrasts_captions_of_one_image_with_the_patches_they_pick(eva
         "captions_mask": jnp.ones((4, 12, 6), bool),
     }
     loss, metrics, (texts, patches) = evaluate("grouping", batch, read)
-    losses, left_out = [], 0
+    losses, left_out, watched = [], 0, []
     for own_texts, own_patches in zip(texts, patches, strict=True):
         for k, text in enumerate(own_texts):
             strengths = own_patches @ text
@@ -165,10 +167,14 @@ def test_grouping_contrasts_captions_of_one_image_with_the_patches_they_pick(eva
             left_out += ((strengths < 1 / 16) & (strengths > 0)).sum()
             strengths[strengths < 1 / 16] = 0.0
             pooled = unit((strengths / strengths.sum()) @ own_patches)
-            losses.append(-log_softmax(own_texts @ pooled / 0.07)[k])
+            cosines = own_texts @ pooled
+            losses.append(-log_softmax(cosines / 0.07)[k])
+            watched.append((cosines.argmax() == k, cosines[k], np.delete(cosines, k).mean()))
     assert left_out  # or any threshold up to 1/16 would do
     assert loss == pytest.approx(np.mean(losses), rel=1e-4)
-    assert 0 <= float(metrics["accuracy"]) <= 1 and float(metrics["logit_scale"]) == pytest.approx(1 / 0.07)
+    assert float(metrics["logit_scale"]) == pytest.approx(1 / 0.07)
+    names = ("accuracy", "positive_cosine", "negative_cosine")
+    assert [float(metrics[name]) for name in names] == pytest.approx(np.mean(watched, axis=0), abs=1e-5)
 
 
 def test_grouping_keeps_its_own_scale_between_its_limits(config):

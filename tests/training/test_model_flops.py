@@ -1,13 +1,16 @@
 """What a training step costs follows the views that its objectives ask for."""
 
+import types
+
 import jax
+import numpy as np
 import pytest
 
 from configs import base
 from configs.common import shrink
 from vlp.configuration import resolve
 from vlp.training.build import build_training
-from vlp.training.model_flops import forward_flops
+from vlp.training.model_flops import forward_flops, other_flops
 
 
 def test_every_view_that_is_encoded_counts_at_its_resolution():
@@ -29,7 +32,7 @@ def training_of(rules="", **weights):
     config.data.image_views = {"strong": {"count": 2}}
     for name, weight in weights.items():
         config.objectives[name].weight = weight
-    config.objectives.discrimination.update(classes=1000, rate=0.5)
+    config.objectives.discrimination.update(classes=1000, rate=0.5, feature_rate=0.25)
     config.objectives.view_contrast.update(hidden_width=16, output_width=8)
     config.objectives.prototypes.update(episode_size=16, clusters=4, dim=8, head_width=16)
     config.optimizer.learning_rate_rules = rules
@@ -46,7 +49,7 @@ EMBEDDING, WIDTH = 32, 64  # of the towers that `shrink` makes
     ("name", "beside"),
     [
         ("contrastive", 0),
-        ("discrimination", 2 * 1000 * EMBEDDING * 0.5),
+        ("discrimination", 2 * 1000 * EMBEDDING * 0.5 * 0.25),
         ("view_contrast", 2 * 2 * (WIDTH * 16 + 16 * 16 + 16 * 8)),
         ("prototypes", 2 * 2 * (EMBEDDING * 16 + 16 * 8) + 2 * 2 * 8 * 4),
     ],
@@ -60,3 +63,33 @@ def test_a_held_tower_costs_a_third():
     assert training.held_towers == ("image",)
     image, text = (forward_flops(config, [name]) for name in ("image", "text"))
     assert forward_flops(config, held=("image",)) == pytest.approx(image / 3 + text)
+
+
+def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_third():
+    config = base.get_config()
+    shrink(config)
+    config = resolve(config)
+    image, text = (forward_flops(config, [name]) for name in ("image", "text"))
+    given = types.SimpleNamespace(
+        texts={"tags": {"ids": np.zeros((40, 6))}}, frozen={"guest": types.SimpleNamespace(config=config)}
+    )
+
+    def beside(own=0.0, fields=(), constants=()):
+        objective = types.SimpleNamespace(flops=lambda: own, fields=fields, constants=constants)
+        return other_flops(config, types.SimpleNamespace(objectives={"one": objective}), given)
+
+    assert beside(7.0, ("image",)) == 7.0
+    assert beside(0.0, (), ("tags",)) == pytest.approx(40 * text / config.batch_size)
+    assert beside(0.0, ("guest/image",), ("guest/tags",)) == pytest.approx(
+        image / 3 + 40 * text / config.batch_size / 3
+    )
+
+
+def test_a_row_that_is_a_bag_counts_all_its_records():
+    config = base.get_config()
+    shrink(config)
+    alone = forward_flops(resolve(config))
+    config.data.sampler.update(kind="bags", each=3)
+    assert forward_flops(config) == 3 * alone
+    config.data.sampler.kind = "classes"
+    assert forward_flops(config) == alone

@@ -17,7 +17,7 @@ def both_directions(
     scores: Float[Array, "rows columns"],
     targets: Float[Array, "rows columns"],
     *,
-    direction: float = 0.5,
+    direction: float,
 ) -> Loss:
     """Mixes both readings of one matrix: direction * kernel(scores) + (1 - direction) * kernel(transposed scores).
 

@@ -29,7 +29,7 @@ def soft_targets(
 
 
 def moving_centre(
-    centre: Float[Array, " columns"], scores: Float[Array, "... columns"], momentum: float = 0.9
+    centre: Float[Array, " columns"], scores: Float[Array, "... columns"], momentum: float
 ) -> Float[Array, " columns"]:
     """Returns momentum * centre + (1 - momentum) * mean of the teacher's rows (DINO, equation 4)."""
     rows = jax.lax.stop_gradient(scores).reshape(-1, scores.shape[-1])

@@ -47,7 +47,7 @@ def log_sum_exp(
     counts = jnp.ones_like(scores, bool) if mask is None else jnp.broadcast_to(mask, scores.shape)
     counted = jnp.where(counts, scores, 0.0)
     lowest = jnp.finfo(scores.dtype).min
-    maximum = jax.lax.stop_gradient(jnp.where(counts, scores, lowest).max(axis=1, initial=lowest))
+    maximum = jax.lax.stop_gradient(jnp.where(counts, scores, lowest).max(axis=1))
     return LogSumExp(maximum, jnp.exp(jnp.where(counts, counted - maximum[:, None], -jnp.inf)).sum(axis=1))
 
 

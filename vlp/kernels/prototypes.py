@@ -46,5 +46,5 @@ def prototype_targets(
             f"the temperature of soft targets is {temperature}: give a positive one, or 0 for hard ones"
         )
     if temperature == 0:
-        return jax.nn.one_hot(labels, len(centroids), dtype=centroids.dtype)
+        return jax.nn.one_hot(labels, len(centroids))
     return soft_targets(centroids[labels] @ centroids.T, temperature=temperature)

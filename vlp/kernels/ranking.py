@@ -44,7 +44,7 @@ def ranking(
 
     def behind(positive: Float[Array, " rows"]) -> Float[Array, " rows"]:
         violations = jnp.where(negatives, jnp.maximum(margin - positive[:, None] + scores, 0.0), 0.0)
-        return violations.max(axis=1, initial=0.0) if hardest else violations.sum(axis=1)
+        return violations.max(axis=1) if hardest else violations.sum(axis=1)
 
     if every_positive:
         losses = _over_positives(behind, scores, positives)

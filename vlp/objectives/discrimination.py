@@ -6,7 +6,6 @@ import functools
 import math
 from typing import Any
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -74,7 +73,7 @@ class Discrimination(Objective):
             key=encodings.key(f"discrimination/{self.labels}"),
             **self.sampling,
         )
-        return ObjectiveOutput(output.loss, jax.lax.stop_gradient(output.metrics))
+        return ObjectiveOutput(output.loss, output.metrics)
 
     def _score_loss(
         self,

@@ -151,7 +151,7 @@ class Prototypes(Objective):
         prototypes = self.prototypes[f"{term.student}_by_{term.labels}"][...]
         scores = jnp.exp(self.log_scale[...]) * rows @ prototypes.T
         targets = prototype_targets(self.centroids[term.labels][...], labels, term.temperature)
-        likely = jax.nn.log_softmax(jax.lax.stop_gradient(scores), axis=1)
+        likely = jax.nn.log_softmax(scores, axis=1)
         watched = {
             "accuracy": (likely.argmax(axis=1) == labels).mean(dtype=jnp.float32),
             "entropy": -(jnp.exp(likely) * likely).sum(axis=1).mean(),

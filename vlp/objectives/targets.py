@@ -14,16 +14,7 @@ def same_id(
     return equal.reshape(*equal.shape[:2], -1).all(axis=-1).astype(jnp.float32)
 
 
-def any_id(rows: Int[Array, "rows labels"], columns: Int[Array, " columns"]) -> Float[Array, "rows columns"]:
-    """Returns one where a column's id is among the row's several labels (MLCD's nearest centres), zero elsewhere.
-
-    A negative label stands for none.
-    """
-    matches = (rows[:, :, None] == columns[None, None, :]) & (rows >= 0)[:, :, None]
-    return matches.any(axis=1).astype(jnp.float32)
-
-
-def other_view(batch: int, views: int = 2) -> Float[Array, "rows rows"]:
+def other_view(batch: int, views: int) -> Float[Array, "rows rows"]:
     """Returns one where two rows of a view-major stack [views * batch] show the same example in another view
     (SimCLR)."""
     example = jnp.arange(views * batch) % batch

@@ -149,7 +149,7 @@ def _on_device(
         "negative_cosine": others.mean(),
         "kept": found / jnp.maximum(wanted, 1),
     }
-    return ClassLoss(sums.loss, jax.lax.stop_gradient(metrics))
+    return ClassLoss(sums.loss, metrics)
 
 
 def _watch(
