@@ -105,3 +105,12 @@ def test_skipped_steps_are_counted_and_named(caplog):
     again.restore(faults.to_dict())
     with pytest.raises(ValueError, match=r"3 steps in a row up to step 1 .* more than max_skipped=2"):
         watch(again, [1, 0])
+
+
+def test_norms_are_of_gradient_update_and_what_the_parameters_have_become(step):
+    before = fresh()
+    state, metrics = step(before, {"x": jnp.asarray([3.0, 4.0])})
+    assert float(metrics["gradient_norm"]) == pytest.approx(5.0)
+    moved = np.asarray(state.params["w"]) - np.asarray(before.params["w"])
+    assert float(metrics["update_norm"]) == pytest.approx(np.linalg.norm(moved), rel=1e-5)
+    assert float(metrics["parameter_norm"]) == pytest.approx(np.linalg.norm(state.params["w"]), rel=1e-6)

@@ -259,9 +259,19 @@ def test_states_are_split_like_parameters_and_steps_stay_the_same(name: str) -> 
         ({"learning_rate_rules": "text = 1 until soon"}, "after 'until' must be a whole number, not soon"),
         ({"name": "lion"}, "name='lion'.*adamw"),
         ({"clip_norm": -1.0}, "clip_norm=-1.0"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf must be finite"),
+        ({"learning_rate_rules": "text = inf"}, ">= 0, not inf"),
+        ({"b1": -0.1}, "b1=-0.1"),
         ({"b2": 1.0}, "b2=1.0"),
     ],
 )
 def test_mistakes_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_optimizer(config_with(**fields), 10, random_tree(0))
+
+
+def test_limits_that_belong_to_a_range_are_accepted() -> None:
+    params = random_tree(0)
+    make_optimizer(
+        config_with(b1=0.0, b2=0.0, learning_rate=0.0, weight_decay=0.0, clip_norm=0.0), 10, params
+    )

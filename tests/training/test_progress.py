@@ -30,6 +30,14 @@ def test_the_line_is_compact_and_leaves_out_what_is_not_there() -> None:
     assert format_line(300, 900, VALUES) == expected
     assert format_line(1, 9, {"loss": 2.0}) == "step 1/9  loss 2"
     assert format_line(0, 9, {}) == "step 0/9"
+    values = {
+        "accuracy": 0.1,
+        "positive_cosine": 0.5,
+        "negative_cosine": -0.25,
+        "teacher_entropy": 2.0,
+        "empty": 0.02,
+    }
+    assert format_line(1, 9, values) == "step 1/9  acc 10%  cos+ 0.50  cos- -0.25  entropy 2  empty 2.0%"
 
 
 def test_replaced_records_are_told_by_reason() -> None:

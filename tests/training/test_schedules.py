@@ -82,12 +82,20 @@ def test_a_warmup_as_long_as_the_run_is_allowed(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("final", [0.0, 1.0])
+def test_a_run_may_end_at_nothing_or_at_the_peak_and_cool_down_all_along(final: float) -> None:
+    values = schedule_values("constant", steps=4, cooldown_steps=4, final=final)
+    np.testing.assert_allclose(values, PEAK * np.linspace(1, final, 5), rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"name": "linear"}, "name='linear'.*cosine"),
         ({"warmup_steps": 90, "cooldown_steps": 20, "name": "constant"}, "fit into steps=100 together"),
         ({"warmup_steps": -1}, ">= 0"),
+        ({"cooldown_steps": -1, "name": "constant"}, ">= 0"),
+        ({"final": -0.1}, r"final=-0.1 must lie in \[0, 1\]"),
         ({"final": 1.5}, r"final=1.5 must lie in \[0, 1\]"),
         ({"cooldown_steps": 5}, "no meaning for 'cosine'"),
         ({"name": "reciprocal_sqrt"}, "warmup_steps > 0"),

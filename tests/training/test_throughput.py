@@ -80,6 +80,8 @@ def test_each_window_starts_afresh_and_an_empty_one_says_nothing() -> None:
     assert figures["pairs_per_second"] == 32.0 and "mfu" not in figures
     clock.now += 5.0
     assert timer.report() == {}
+    timer.step()  # in no time at all
+    assert timer.report() == {}
 
 
 def test_time_is_counted_when_the_body_fails() -> None:
