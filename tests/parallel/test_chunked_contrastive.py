@@ -125,3 +125,30 @@ def test_no_buffer_is_larger_than_a_tile():
     compiled = step.lower(vectors, vectors, jax.ShapeDtypeStruct((), jnp.float32)).compile()
     tile, sides = 4 * batch * chunk, 4 * batch * 16
     assert compiled.memory_analysis().temp_size_in_bytes < 3 * tile + 8 * sides < 4 * batch**2 / 8
+
+
+@pytest.mark.parametrize("loss", [chunked_softmax, chunked_sigmoid])
+def test_what_is_watched_has_no_gradient_and_stands_where_nothing_matches(loss):
+    rest = (jnp.float32(2.0),) if loss is chunked_softmax else (jnp.float32(2.0), jnp.float32(-1.0))
+    rows, columns = jnp.asarray([[0.6, 0.8], [0.8, 0.6]]), jnp.eye(2)
+    watched = lambda rows: sum(loss(rows, columns, *rest, chunk=1).metrics.values())  # noqa: E731
+    assert not np.asarray(jax.grad(watched)(rows)).any()
+    ids = jnp.asarray([[0], [1]]), jnp.asarray([[2], [3]])
+    metrics = loss(rows, columns, *rest, chunk=1, ids=ids).metrics
+    assert float(metrics["positive_cosine"]) == 0 and float(metrics["accuracy"]) == 0
+    assert float(metrics["negative_cosine"]) == pytest.approx(0.7)
+    alone = loss(rows[:1], columns[:1], *rest, chunk=1).metrics
+    assert (
+        float(alone["positive_cosine"]) == pytest.approx(0.6) and abs(float(alone["negative_cosine"])) < 1e-6
+    )
+
+
+@pytest.mark.parametrize("loss", [chunked_softmax, chunked_sigmoid])
+def test_half_precision_sides_are_scored_in_float32(loss):
+    rest = (jnp.float32(9.0),) if loss is chunked_softmax else (jnp.float32(9.0), jnp.float32(-3.0))
+    vectors = jnp.asarray(np.random.default_rng(6).normal(size=(2, 40, 16)) / 4, jnp.bfloat16)
+    value = lambda rows: loss(rows, vectors[1], *rest, chunk=7).rows.mean()  # noqa: E731
+    found, slope = jax.jit(jax.value_and_grad(value))(vectors[0])
+    exact = loss(*vectors.astype(jnp.float32), *rest, chunk=40).rows.mean()
+    assert found.dtype == jnp.float32 and slope.dtype == jnp.bfloat16
+    assert float(found) == pytest.approx(float(exact), rel=1e-5)

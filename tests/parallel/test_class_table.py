@@ -131,6 +131,19 @@ def test_labels_beyond_the_table_are_counted():
     assert float(kept) == pytest.approx(16 / 20) and np.isfinite(float(loss))
 
 
+def test_no_labels_at_all_and_a_single_one_have_their_share_kept():
+    embeddings, centres, _ = inputs("float32")
+    none = jnp.full((BATCH, 1), -1, jnp.int32)
+    (_, kept), _ = sharded(separated_scores, none, chunk=8)(embeddings, centres)
+    assert float(kept) == 0.0
+    one = none.at[3].set(7)
+    (_, kept), gradients = sharded(separated_scores, one, chunk=8, feature_rate=0.01)(embeddings, centres)
+    assert float(kept) == 1.0
+    assert np.count_nonzero(np.abs(np.asarray(gradients[0])).sum(axis=0)) <= 1, (
+        "a step keeps a dimension at least"
+    )
+
+
 def test_no_gather_of_the_size_of_the_table(on_mesh):
     classes, dim = 65_536, 8
     with on_mesh((1, 2, 4)):
@@ -148,5 +161,7 @@ def test_what_cannot_be_split_or_sampled_is_refused(on_mesh):
     embeddings, centres, labels = inputs("float32")
     with pytest.raises(ValueError, match=r"rate=0.5 and feature_rate=1.0 need a key"):
         class_loss(embeddings, centres, labels, separated_scores, chunk=4, rate=0.5)
+    with pytest.raises(ValueError, match=r"rate=1.0 and feature_rate=0.5 need a key"):
+        class_loss(embeddings, centres, labels, separated_scores, chunk=4, feature_rate=0.5)
     with on_mesh((1, 1, 8)), pytest.raises(ValueError, match="39 classes do not split evenly"):
         class_loss(embeddings, centres[1:], labels, separated_scores, chunk=4)
