@@ -8,7 +8,15 @@ from made import made
 
 from vlp.evaluation.dense.collages import halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
-from vlp.evaluation.dense.region_figures import area_figures, chance_of_areas, mean_per_label, soft_jaccard
+from vlp.evaluation.dense.region_figures import (
+    area_figures,
+    by_overlap,
+    chance_of_areas,
+    jaccard,
+    mean_per_label,
+    soft_jaccard,
+    soft_recall,
+)
 from vlp.evaluation.dense.segmentation import Dense, ScoredCollage, dense_chance, dense_figures
 
 
@@ -155,3 +163,15 @@ def test_chance_agrees_with_patches_that_know_nothing() -> None:
     assert dense_figures(collages) == pytest.approx(chance, abs=0.01)
     assert chance["mean_iou"] == pytest.approx(1 / 7)
     assert chance["mean_iou_of_all_classes"] == pytest.approx(1 / 16, rel=0.01)
+
+
+def test_cells_of_nobody_count_nowhere_and_dislike_is_no_similarity() -> None:
+    quadrant = quadrant_of_cells(3).reshape(-1)
+    names = ["a", "x", "b", "x", "x", "x", "b", "x", "b"]  # x stands between the quadrants alone
+    assert by_overlap(names, quadrant)[quadrant >= 0].tolist() == [0, 1, 1, 1]
+    said = np.where(quadrant >= 0, [0, 9, 1, 9, 9, 9, 1, 9, 3], 3)
+    np.testing.assert_allclose(jaccard(said, quadrant), [1, 1 / 2, 0, 1])
+    similar = np.full((9, 4), -0.5)
+    similar[0, 0], similar[4], similar[2, 1] = 0.75, 1.0, 0.25
+    np.testing.assert_allclose(soft_recall(similar, quadrant), [0.75, 0.25, 0, 0])
+    np.testing.assert_allclose(soft_jaccard(similar, quadrant), [0.75, 0.25, 0, 0])
