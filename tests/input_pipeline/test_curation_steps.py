@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from configs.settings.setting import defaults
-from input_pipeline.curation import Item, Step
+from input_pipeline.curation import Item, Step, hamming
 from input_pipeline.curation.alt_text import AltText
 from input_pipeline.curation.attribution import Attribution
 from input_pipeline.curation.deduplicate import Deduplicate, difference_hash, thumbnail_of
@@ -120,15 +121,56 @@ def test_only_what_stays_drops_others() -> None:
     """Six bits apart is near, seven is not; what is near to a dropped image alone stays."""
     six, seven = (1 << 6) - 1, (1 << 7) - 1
     hashes = [0, six, six << 6, six ^ seven << 32, six << 6 | six]
-    plan = step_of(Deduplicate).settle(
-        iter([[(k, f"r{k}", "", value, "") for k, value in enumerate(hashes)]])
-    )
-    assert plan == [(0, 65, ""), (1, 6, "r0"), (2, 6, "r0"), (3, 13, "r0"), (4, 12, "r0")]
-    plan = step_of(Deduplicate).settle(iter([[(0, "r0", "", 0, ""), (1, "r1", "", seven, "")], []]))
-    assert plan == [(0, 65, ""), (1, 7, "r0")]
     step = step_of(Deduplicate)
-    step.begin([(0, 65, ""), (1, 6, "r0"), (2, 7, "r0")])
-    assert [step(item(number)).reason for number in range(3)] == ["", "near-duplicate", ""]
+    rows = [(k, "", f"{value:016x}") for k, value in enumerate(hashes)]
+    step.begin(step.settle(iter([rows[:2], [], rows[2:]])))
+    said = [step(item(number)) for number in range(len(hashes))]
+    assert [one.reason for one in said] == ["", "near-duplicate", "near-duplicate", "", ""]
+    assert [one.scores for one in said[1:3]] == [{"distance": 6, "nearest": 0}] * 2
+    step.begin(step.settle(iter([[(0, "", f"{0:016x}"), (1, "", f"{seven:016x}")], []])))
+    assert [step(item(number)).reason for number in range(2)] == ["", ""]
+
+
+@pytest.mark.parametrize(("words", "distance"), [(1, 6), (1, 1), (1, 13), (4, 31)])
+def test_near_hashes_are_those_that_a_search_of_all_finds(
+    words: int, distance: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairwise comparison, also where there are buckets of few strings, and many copies of one."""
+    monkeypatch.setattr(hamming, "_FEW", 16)
+    monkeypatch.setattr(hamming, "_CHUNK", 64)
+    monkeypatch.setattr(hamming, "_PAIRS", 256)
+    rng = np.random.default_rng(distance)
+    hashes = rng.integers(0, 2**64, (800, words), np.uint64)
+    hashes = hashes[rng.integers(0, len(hashes), 1500)]
+    for _ in range(distance + 2):
+        flipped = np.flatnonzero(rng.random(len(hashes)) < 0.5)
+        bits = np.uint64(1) << rng.integers(0, 64, len(flipped)).astype(np.uint64)
+        hashes[flipped, rng.integers(0, words, len(flipped))] ^= bits
+    hashes[::9] = hashes[5]
+    kept, expected = list[int](), []
+    for place, value in enumerate(hashes):
+        bits = hamming.distances(hashes[kept], value[None]) if kept else np.array([999])
+        nearest = int(bits.argmin())
+        near = bits[nearest] <= distance
+        expected.append((int(bits[nearest]), kept[nearest]) if near else (-1, -1))
+        kept += [] if near else [place]
+    found = hamming.near_before(hashes, distance)
+    assert 200 < len(kept) < 1300
+    assert [*zip(found.distance.tolist(), found.place.tolist(), strict=True)] == expected
+
+
+def test_pdq_finds_a_picture_in_another_size_and_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pdqhash")
+    rng = np.random.default_rng(0)
+    small = [Image.fromarray(rng.integers(0, 255, (12, 12, 3), np.uint8)) for _ in range(3)]
+    sizes = [(128, 128)] * 3 + [(160, 144)]
+    pictures = [np.asarray(one.resize(size)) for one, size in zip([*small, small[1]], sizes, strict=True)]
+    items = [item(number, image=png(pixels)) for number, pixels in enumerate(pictures)]
+    step = step_of(Deduplicate, hash="pdq", distance=31)
+    assert decided(step, items) == ["", "", "", "near-duplicate"] and step(items[3]).scores["nearest"] == 1
+    monkeypatch.setitem(sys.modules, "pdqhash", None)
+    with pytest.raises(ValueError, match="pip install pdqhash"):
+        step_of(Deduplicate, hash="pdq")
 
 
 @pytest.mark.parametrize(
