@@ -47,6 +47,6 @@ without a run: `pytest tests/benchmarks/test_claims.py -k NAME`.
 """
 
 from benchmarks.claims._claim import Claim, Step, job, make, on, train
-from benchmarks.claims._figures import FIGURES, SET, Figure
+from benchmarks.claims._figures import FIGURES, SET, Figure, tag_map
 
-__all__ = ["FIGURES", "SET", "Claim", "Figure", "Step", "job", "make", "on", "train"]
+__all__ = ["FIGURES", "SET", "Claim", "Figure", "Step", "job", "make", "on", "tag_map", "train"]

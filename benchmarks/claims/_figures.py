@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,16 +45,29 @@ class Figure:
         return None if value is None else float(value)
 
 
-def tag_map(folder: Path, ridge: float = 1.0, at_least: int = 5) -> float | None:
+def tag_map(folder: Path) -> float | None:
     """Returns the mean average precision of a ridge probe on frozen image embeddings of the training images.
 
     Over the tags that several training and several evaluation images have; None of a folder without a checkpoint.
     """
+    found = probed(folder)
+    return float(np.mean(list(found.values()))) if found else None
+
+
+def rare_tag_map(folder: Path) -> float | None:
+    """Returns the same, of the half of these tags that the fewest training images have."""
+    found = [*probed(folder).values()]
+    return float(np.mean(found[: len(found) // 2])) if found else None
+
+
+@functools.lru_cache(maxsize=1)
+def probed(folder: Path, ridge: float = 1.0, at_least: int = 5) -> Mapping[str, float]:
+    """Returns the average precision of each tag, rarest in training first."""
     import vlp
     from input_pipeline.evaluation_set import load_evaluation_set
 
     if not (folder / "checkpoints").exists():
-        return None
+        return {}
     model = vlp.load(folder)
     sets = [
         load_evaluation_set(
@@ -61,16 +75,20 @@ def tag_map(folder: Path, ridge: float = 1.0, at_least: int = 5) -> float | None
         )
         for name in ("train", SET)
     ]
-    rows, columns = ([model.encode_image_array(one.images), one.tags] for one in sets)
-    names = sorted({tag for tags in rows[1] for tag in tags})
+    names = np.array(sorted({tag for tags in sets[1].tags for tag in tags}))
     known, wanted = (
-        np.array([[name in tags for name in names] for tags in map(set, side[1])]) for side in (rows, columns)
+        np.array([[name in own for name in names] for own in map(set, one.tags)]) for one in sets
     )
-    kept = (known.sum(axis=0) >= at_least) & (wanted.sum(axis=0) >= at_least)
-    x, y = rows[0].astype(np.float64), known[:, kept] - known[:, kept].mean(axis=0)
-    weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
-    scores, truth = columns[0] @ weights, wanted[:, kept]
-    return float(np.mean([average_precision(s, t) for s, t in zip(scores.T, truth.T, strict=True)]))
+    counts = known.sum(axis=0)
+    kept = np.flatnonzero((counts >= at_least) & (wanted.sum(axis=0) >= at_least))
+    kept = kept[np.argsort(counts[kept], kind="stable")]
+    rows, columns = (np.asarray(model.encode_image_array(one.images), np.float64) for one in sets)
+    y = known[:, kept] - known[:, kept].mean(axis=0)
+    weights = np.linalg.solve(rows.T @ rows + ridge * np.eye(rows.shape[1]), rows.T @ y)
+    scores = columns @ weights
+    return {
+        str(names[tag]): average_precision(scores[:, place], wanted[:, tag]) for place, tag in enumerate(kept)
+    }
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:

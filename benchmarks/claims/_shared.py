@@ -26,6 +26,29 @@ def nearest(folder: Path, clusters: Path, labels: int) -> None:
     pq.write_table(pa.table(own), folder / "clusters.parquet")
 
 
+CURATED = "--config.data.sources.quickstart.keep_ids={kept}/kept.txt"
+
+
+def equally_many(folder: Path, curated: Path) -> None:
+    """Writes the ids of a random subset of the bundled pairs, as many as a curation has kept."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    ids = pq.read_table("data/quickstart/train.parquet", columns=["id"]).column("id").to_pylist()
+    count = len((curated / "kept.txt").read_text().split("\n")) - 1
+    chosen = np.random.default_rng(0).choice(len(ids), count, replace=False)
+    (folder / "kept.txt").write_text("".join(f"{ids[place]}\n" for place in sorted(chosen)))
+
+
+def subsets(name: str, curated: Step) -> dict[str, Step]:
+    """Returns CLIP on all pairs, on those that a curation keeps, and on a random subset of the same size."""
+    return {
+        "a random subset of that size": train(CURATED, kept=make(equally_many, curated=curated)),
+        name: train(CURATED, kept=curated),
+        "all pairs": CLIP,
+    }
+
+
 def mlcd(labels: int = 8, **settings: object) -> Step:
     """Returns CLIP with MLCD beside it, by the `labels` nearest clusters."""
     return train(
