@@ -9,7 +9,7 @@ A file of this folder declares a claim, or a few that share their runs; nothing 
 
     from benchmarks.claims import Claim, job, on, train
 
-    CLIP = train()  # the quickstart's towers at batch 64
+    CLIP = train()  # configs/quickstart.py:runlocal, at batch 64
     CLUSTERS = job(  # --job=cluster; once for all seeds, for it reads the run of seed 0
         "cluster", "--checkpoint={first}", "--output={folder}", "--config.cluster.k=256", first=train(seed=0)
     )

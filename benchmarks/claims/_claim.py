@@ -38,7 +38,7 @@ class Step:
     flags: tuple[str, ...] = ()
     needs: Mapping[str, Step] = dataclasses.field(default_factory=dict)
     job: str = "train"
-    config: str = "configs/quickstart.py"
+    config: str = "configs/quickstart.py:runlocal"
     seed: int | None = None
     times: float = 1.0
     function: Callable[..., None] | None = None
@@ -121,7 +121,7 @@ class Claim:
 
 def train(
     *flags: str,
-    config: str = "configs/quickstart.py",
+    config: str = "configs/quickstart.py:runlocal",
     seed: int | None = None,
     times: float = 1.0,
     **needs: Step,
