@@ -13,7 +13,8 @@ from configs import base
 
 METHODS = [
     {
-        "paper": "Less is More: Selective Reduction of CT Data for Self-Supervised Pre-Training",
+        "paper": "Less is More: Selective Reduction of CT Data for Self-Supervised Pre-Training of Deep Learning "
+        "Models with Contrastive Learning Improves Downstream Classification Performance",
         "arxiv": "2410.14524",
         "family": "data",
         "flags": "--output=runs/methods/deduplicated",
