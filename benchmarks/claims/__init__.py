@@ -2,7 +2,7 @@
 
     python -m benchmarks.claims --output=runs/claims [--only=NAME,..] [--seeds=3] [--steps=150] [--data=FOLDER]
                                 [--record]   # keeps the results of whole claims in results/
-    python -m benchmarks.claims --list           # what there is, and what of it has results
+    python -m benchmarks.claims --list           # what there is, with results or not, and methods without
     python -m benchmarks.claims --tables         # writes the tables of docs/claims.md anew, and runs nothing
 
 A file of this folder declares a claim, or a few that share their runs; nothing else names it:

@@ -13,6 +13,7 @@ from benchmarks.claims._claim import Claim, Recipe, load, names
 from benchmarks.claims._runs import Failed, processor_seconds, run
 from benchmarks.claims._tables import DOCUMENT, RESULTS, declared, document, record, recorded, table
 from input_pipeline.whole_files import write_whole
+from vlp.methods import methods
 
 
 def main() -> int:
@@ -21,6 +22,8 @@ def main() -> int:
     if options.list:
         for name in names():
             print(f"{name:<20} {'results' if recorded(name) else 'not run':<8} {load(name).title}")
+        for method in unclaimed():
+            print(f"{'-':<20} {'no file':<8} {method}")
         return 0
     if not options.tables:
         return max(tried(name, options) for name in options.only or names())
@@ -58,6 +61,14 @@ def tried(name: str, options: argparse.Namespace) -> int:
     if options.record and not failures:
         record(RESULTS / f"{name}.json", results)
     return min(failures, 1)
+
+
+def unclaimed() -> list[str]:
+    """Returns the methods of which no file says anything, those aside that train nothing."""
+    said = " ".join(f"{load(name).arxiv} {load(name).says}" for name in names())
+    return [
+        one.paper for one in methods() if one.family != "evaluation" and (one.arxiv or one.paper) not in said
+    ]
 
 
 def figures(claim: Claim, folder: Path) -> dict[str, float | None]:

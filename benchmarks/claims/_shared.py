@@ -26,6 +26,14 @@ def nearest(folder: Path, clusters: Path, labels: int) -> None:
     pq.write_table(pa.table(own), folder / "clusters.parquet")
 
 
+# The pictures' 2,010 concepts as classes.
+ENTITIES = (
+    *on(
+        "discrimination", kernel="softmax", labels="entity_id", classes=2010, rate=1.0, scale=16.0, margin=0.0
+    ),
+    "--config.data.tables={'entity_id': {'path': 'data/quickstart/tables/entities.parquet'}}",
+)
+ENTITIES_ALONE = train("--config.objectives.contrastive.weight=0", *ENTITIES)
 CURATED = "--config.data.sources.quickstart.keep_ids={kept}/kept.txt"
 
 
