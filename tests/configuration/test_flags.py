@@ -60,6 +60,17 @@ def test_flags_may_stand_before_the_config_file_and_the_last_one_wins() -> None:
     assert line.options == {"config": "configs/clip.py:runlocal", "workdir": "w", "job": "train"}
 
 
+def test_the_last_one_of_a_tuple_wins_too() -> None:
+    sets = "--config.evaluators.zero_shot.sets"
+    for flags in (
+        (f"{sets}=val,test", f"{sets}=test"),
+        (f"{sets}=val", sets, "test"),
+        (sets, "val", f"{sets}=test"),
+    ):
+        line = parse(*flags, "--config.steps=5")
+        assert (line.config.evaluators.zero_shot.sets, line.config.steps) == (("test",), 5)
+
+
 def test_derived_values_follow_flags_until_set_themselves() -> None:
     resolved = configuration.resolve(parse("--config.steps=70").config)
     assert resolved.optimizer.schedule.warmup_steps == 7

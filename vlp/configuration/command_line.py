@@ -77,6 +77,7 @@ def parse(
     rest = apply_group_flags(config, rest)
     complete_entries(config)
     before = flatten(config)
+    rest = _last_of_tuples(rest, before)
     _check_names(rest, options, before)
     overrides = [match[1] for argument in rest if (match := OVERRIDE.match(argument))]
     for path in overrides:
@@ -173,6 +174,22 @@ def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> 
     near = ALIASES.get(path.rpartition(".")[2]) or nearest(path, leaves)
     hint = f"the nearest is --config.{near}" if near else "`--help` lists every key"
     raise ConfigError(f"--config.{path}: the config has no such key; {hint}")
+
+
+def _last_of_tuples(arguments: Sequence[str], leaves: Mapping[str, object]) -> list[str]:
+    """Leaves of the flags of each tuple the last one, as the last one of a number counts: they would add up."""
+    kept: list[list[str]] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        match = OVERRIDE.fullmatch(argument.partition("=")[0])
+        words = [argument]
+        if match and isinstance(leaves.get(match[1]), tuple):
+            words += (
+                [] if "=" in argument else [value for value in (next(remaining, None),) if value is not None]
+            )
+            kept = [other for other in kept if other[0].partition("=")[0].lstrip("-") != f"config.{match[1]}"]
+        kept.append(words)
+    return [word for words in kept for word in words]
 
 
 def _settle_tuples(overrides: Sequence[str], config: ConfigDict, before: Mapping[str, object]) -> None:
