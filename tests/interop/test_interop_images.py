@@ -188,6 +188,7 @@ def test_our_own_preprocessing_says_what_is_lost(tmp_path: Path, pictures: dict[
     ("settings", "message"),
     [
         ({"do_rescale": False}, "do_rescale=False"),
+        ({"do_rescale": None}, "do_rescale=False"),
         ({"rescale_factor": 1 / 127.5}, "rescale_factor"),
         ({"resample": 0}, "resample=0"),
         ({"do_center_crop": False}, "size="),

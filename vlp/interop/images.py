@@ -260,4 +260,6 @@ def _needed(folder: Path, resolution: int | None) -> int:
 
 
 def _said(content: Mapping[str, Any]) -> Spec:
-    return {key: value for key, value in content.items() if value is not None}
+    """What is not null; a step that is null is not taken, as transformers reads it."""
+    steps = {key: False for key, value in content.items() if value is None and key.startswith("do_")}
+    return {key: value for key, value in content.items() if value is not None} | steps
