@@ -38,6 +38,8 @@ def guess(path: str) -> Guess:
     place = find_path(path)
     if place is not None and not place.is_dir():
         FileVersion.of(place)  # refuses what is no regular file
+        if has_suffix(place.name, (".arrow",)):
+            _refuse_what_others_keep(place.parent, str(Path(path).parent))
         if has_suffix(place.name, (".json",)):
             return Guess("coco" if is_coco(place) else "jsonl", path)
         raise UserError(_unknown(str(place)))

@@ -140,8 +140,9 @@ def test_what_others_keep_is_said_in_one_line(tmp_path: Path) -> None:
     assert guess(str(tmp_path / "train")) == ("tfds", str(tmp_path / "train"))
     for name in ("state.json", "data-00000-of-00001.arrow"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"save_to_disk.*to_parquet"):
-        guess(str(tmp_path))
+    for place in (tmp_path, tmp_path / "data-00000-of-00001.arrow"):
+        with pytest.raises(ValueError, match=r"save_to_disk.*to_parquet"):
+            guess(str(place))
     with pytest.raises(ValueError, match="no folder at"):
         guess(str(tmp_path / "cat" / "nowhere"))
     (tmp_path / "a.doc").touch()
