@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -31,6 +32,7 @@ def check_examples(examples: Examples, seed: int) -> None:
     """
     tables = [field.table for field in examples.fields if isinstance(field, TableValue)]
     for table in tables:
+        _check_numbers(table, examples)
         if table.fill:
             _check_fits(table, examples)
         if not table.by_source and len(examples.sources) > 1:
@@ -95,6 +97,33 @@ def _check_fits(table: Table, examples: Examples) -> None:
         f"data.tables.{table.name} has no value for any of {looked} records looked at, such as {last}; it has some for "
         f"{table.example}: use the table that was made for these sources"
     )
+
+
+def _check_numbers(table: Table, examples: Examples) -> None:
+    """Records without ids are numbered from 0: a table that counts otherwise gives each another's value."""
+    if not table.by_source and len(examples.sources) > 1:
+        return  # whose numbers they are is for `_check_unique`
+    for name, source in examples.sources.items():
+        least, greatest = table.numbers.get(name if table.by_source else "", (0, 0))
+        if greatest < len(source) or not _is_numbered(source):
+            continue
+        words = (
+            f"data.tables.{table.name} has a value for record {greatest} of source '{name}', whose records have no ids "
+            f"of their own and are numbered from 0 to {len(source) - 1}"
+        )
+        if least:
+            raise UserError(
+                f"{words}, and none for record 0; its first is {least}: count from 0 and without the header, or give "
+                "the source ids"
+            )
+        logging.getLogger(__name__).warning("%s: was it made for other records?", words)
+
+
+def _is_numbered(source: Source) -> bool:
+    """Whether the ids of a source are the numbers of its rows, by the first and the last that can be read."""
+    ends = dict.fromkeys((0, 1, len(source) - 2, len(source) - 1))
+    read = list(_read(source, [number for number in ends if 0 <= number < len(source)]))
+    return bool(read) and all(record.id == str(number) for number, record in read)
 
 
 def _check_unique(table: Table, examples: Examples) -> None:

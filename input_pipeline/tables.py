@@ -46,6 +46,7 @@ class Table:
       fill: whether a record without a value gets -1 (integers) or 0 (floats); else it is bad.
       by_source: whether the source is part of the name.
       example: the name of one record, for errors.
+      numbers: the least and the greatest id by source ('' in a table without), where all ids are whole numbers.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Table:
     fill: bool
     by_source: bool
     example: str
+    numbers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     _claims: Shaped[np.ndarray, " n"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +144,19 @@ def load_table(name: str, config: Mapping[str, Any]) -> Table:
         advice = "" if sources else ", or say in a column `source` of which entry of data.sources each is"
         raise UserError(f"{where}: the id '{ids[row]}'{of} has two values: keep one row an id{advice}")
     example = f"'{ids[0]}'" + (f" of source '{sources[0]}'" if sources else "")
-    return Table(name, hashes, values[order], missing == "fill", bool(sources), example)
+    numbers = _numbers(sources or [""] * len(ids), ids)
+    return Table(name, hashes, values[order], missing == "fill", bool(sources), example, numbers)
+
+
+def _numbers(sources: Sequence[str], ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The least and the greatest id of each source, if every id is a whole number."""
+    if not all(identifier.isdecimal() and len(identifier) < 16 for identifier in ids):
+        return {}
+    found: dict[str, tuple[int, int]] = {}
+    for source, number in zip(sources, map(int, ids), strict=True):
+        least, greatest = found.get(source, (number, number))
+        found[source] = min(least, number), max(greatest, number)
+    return found
 
 
 def _key(source: str, identifier: str) -> str:

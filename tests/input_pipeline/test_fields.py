@@ -322,6 +322,31 @@ def test_a_table_that_fits_nothing_is_refused(draw: Draw, labelled: Path, tmp_pa
         draw("x", tables=tables)
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_table_that_counts_rows_otherwise_is_refused(
+    draw: Draw, labelled: Path, tmp_path: Path, first: int
+) -> None:
+    """Records without ids are numbered from 0; a table may count from 1, or the header too, or skip the last ones."""
+    pq.write_table(pq.read_table(labelled).drop_columns(["id"]), labelled)
+    tables = write_table(tmp_path / "t.parquet", id=[str(first + row) for row in range(9)], x=list(range(9)))
+    said = rf"data\.tables\.x has a value for record {first + 8} of source 'a'.* from 0 to 8.*its first is {first}"
+    for missing in ("skip", "fill"):
+        tables["x"]["missing"] = missing
+        with pytest.raises(ValueError, match=said):
+            draw("x", tables=tables)
+    tables = write_table(tmp_path / "t.parquet", id=list(range(2, 8)), x=list(range(6)))
+    tables["x"]["missing"] = "fill"
+    assert set(draw("x", tables=tables)["x"]) == {-1, *range(6)}
+
+
+def test_a_table_with_more_rows_than_there_are_is_said(
+    draw: Draw, labelled: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pq.write_table(pq.read_table(labelled).drop_columns(["id"]), labelled)
+    draw("x", tables=write_table(tmp_path / "t.parquet", id=list(range(12)), x=list(range(12))))
+    assert "a value for record 11 of source 'a'" in caplog.text and "made for other records?" in caplog.text
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_numbers_of_a_table_are_finite(draw: Draw, tmp_path: Path, bad: float) -> None:
     for values, row in (([[1.0, 2.0], [3.0, bad]], "b"), ([1.0, bad], "b"), ([bad, bad], "a")):
