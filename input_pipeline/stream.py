@@ -7,6 +7,7 @@ are the one-host batch. Where a run stands is therefore one integer, the number 
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from collections.abc import Generator, Mapping, Sequence
@@ -28,6 +29,7 @@ from input_pipeline.orphans import free_shared_memory
 from input_pipeline.records import BadRecord
 from input_pipeline.samplers import bag_of, make_mixture
 from input_pipeline.sources import open_named
+from input_pipeline.spawning import check_guarded
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.watchdog import Watchdog, worker_preparation
 
@@ -59,6 +61,12 @@ class Stream:
     def shares(self) -> dict[str, tuple[int, float]]:
         """Returns of each source how many records are used, and its share of the stream."""
         return self._examples.mixture.shares()
+
+    @functools.cached_property
+    def contents(self) -> dict[str, str]:
+        """A few letters for what each source holds now, of those whose format can tell."""
+        sources = self._examples.sources
+        return {name: source.digest() for name, source in sources.items() if hasattr(source, "digest")}
 
     def address(self, index: int) -> Address:
         """Tells which record a global index stands for (if that is bad, the index shows another)."""
@@ -95,7 +103,8 @@ class Stream:
           watchdog: what happens when no batch comes; without one, nothing but waiting.
 
         Raises:
-          ValueError: the batch does not divide over the hosts.
+          ValueError: the batch does not divide over the hosts, or a script that the workers would run again comes
+            here unguarded.
         """
         rows = self.host_batches(start, process_index, process_count)
         ahead = max(prefetch, threads) if threads else 0
@@ -103,6 +112,7 @@ class Stream:
         batches = grain.MapDataset.range(length).map(rows)
         batches = batches.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
         if workers:
+            check_guarded(f"data.workers={workers}")
             free_shared_memory()
             if not flags.FLAGS.is_parsed():  # grain reads absl flags, which only an absl app has parsed
                 flags.FLAGS.mark_as_parsed()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from input_pipeline.prepare.convert import Converted, Settings, convert
 from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources import Source
+from input_pipeline.spawning import check_guarded
 
 CHUNK = 32  # records that travel at once
 _AHEAD = 4  # chunks of each process that may wait for their turn
@@ -87,6 +88,7 @@ def converted(work: Work, start: int, processes: int) -> Iterator[Results]:
         for first in chunks:
             yield [work(position) for position in work.chunk(first)]
         return
+    check_guarded(f"prepare.processes={processes}")
     with contextlib.ExitStack() as stack:
         processes = min(processes, len(chunks))
         workers = [_Worker(work, chunks[number::processes]) for number in range(processes)]
