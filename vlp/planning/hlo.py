@@ -48,6 +48,7 @@ class Instruction:
             name.strip().lstrip("%")
             for found in _CALLED.findall(self.attributes)
             for name in found.split(",")
+            if name.strip()
         )
 
 
