@@ -194,3 +194,35 @@ def test_an_archive_and_a_folder_are_read(tmp_path: Path) -> None:
         read_weights(tmp_path)
     save_file(ONE, tmp_path / "model.safetensors")
     assert load_file(tmp_path / "model.safetensors").keys() == read_weights(tmp_path).keys()
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz"])
+def test_numbers_come_in_single_precision_where_that_holds_them(kind: str, tmp_path: Path) -> None:
+    tensors = {
+        "half": np.asarray([1.5], np.float16),
+        "double": np.asarray([0.5, np.nan]),
+        "whole": np.asarray([7], np.int64),
+        "flag": np.asarray([True]),
+    }
+    path = tmp_path / f"model.{kind}"
+    if kind == "npz":
+        np.savez(path, **tensors)
+    else:
+        save_file(tensors, path)
+    found = read_weights(path)
+    assert {name: x.dtype.name for name, x in found.items()} == {
+        "half": "float32", "double": "float32", "whole": "int64", "flag": "bool"
+    }  # fmt: skip
+    assert found["half"].tolist() == [1.5] and found["double"][0] == 0.5 and found["whole"].tolist() == [7]
+
+
+def test_an_open_clip_file_comes_before_others_and_one_index_before_its_shards(tmp_path: Path) -> None:
+    save_file(ONE, tmp_path / "model.safetensors")
+    save_file({"own": ONE["a"]}, tmp_path / "open_clip_model.safetensors")
+    assert list(read_weights(tmp_path)) == ["own"]
+    save_file(ONE, tmp_path / "open_clip_other.safetensors")
+    with pytest.raises(ValueError, match="several files of weights"):
+        read_weights(tmp_path)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(ValueError, match=r"notes.txt: weights are .safetensors or .npz files"):
+        read_weights(tmp_path / "notes.txt")

@@ -304,3 +304,20 @@ def test_siglip_s_folder_too(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "projection_size=24 is not vision_config.hidden_size=32" in refusal(
         folder, tmp_path / "ours", capsys
     )
+
+
+@pytest.mark.parametrize(("log_scale", "limit"), [(-12.0, 100.0), (4.6, 100.0), (4.7, 1000.0), (10.0, 1e5)])
+def test_the_limit_of_a_scale_is_the_next_power_of_ten_where_it_lies_above(
+    log_scale: float, limit: float
+) -> None:
+    from ml_collections import ConfigDict
+
+    from vlp.interop import imported as module
+
+    model = ConfigDict({"logit_scale": {"max": 100.0}})
+    module._set_limit(model, log_scale)
+    assert model.logit_scale.max == pytest.approx(limit)
+    for beyond in (module.LARGEST_LOG_SCALE, -module.LARGEST_LOG_SCALE):
+        module._set_limit(ConfigDict({"logit_scale": {"max": 100.0}}), float(beyond))
+        with pytest.raises(ValueError, match="is the logarithm of no scale"):
+            module._set_limit(model, beyond * 1.001)

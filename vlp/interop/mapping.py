@@ -76,6 +76,13 @@ def _patch_kernel(weights: Tensor) -> Tensor:
 PATCHES = _one(_patches, _patch_kernel)
 
 
+def _apart(ours: Tensor, heads: int, count: int, transposed: bool) -> list[Tensor]:
+    """Takes a projection that comes head by head apart into its `count` parts."""
+    split = ours.reshape(*ours.shape[:-1], heads, count, -1)
+    parts = [split[..., place, :].reshape(*ours.shape[:-1], -1) for place in range(count)]
+    return [x.T if transposed else x for x in parts]
+
+
 def interleaved(heads: int, *, transposed: bool = False) -> Form:
     """Joins separate projections to queries, keys and values into one whose outputs come head by head."""
 
@@ -84,24 +91,16 @@ def interleaved(heads: int, *, transposed: bool = False) -> Form:
         split = [x.reshape(*x.shape[:-1], heads, -1) for x in parts]
         return (np.stack(split, axis=-2).reshape(*parts[0].shape[:-1], -1),)
 
-    def write(ours: Tensor, count: int) -> tuple[Tensor, ...]:
-        split = ours.reshape(*ours.shape[:-1], heads, count, -1)
-        parts = [split[..., place, :].reshape(*ours.shape[:-1], -1) for place in range(count)]
-        return tuple(x.T if transposed else x for x in parts)
-
-    return Form(read, lambda ours: write(ours, 3))
+    return Form(read, lambda ours: tuple(_apart(ours, heads, 3, transposed)))
 
 
 def fused(heads: int, *, count: int = 3, transposed: bool = False) -> Form:
     """Projections one below the other in one tensor (PyTorch's `in_proj_weight`), as one that comes head by head."""
     parts = interleaved(heads, transposed=transposed)
-
-    def write(ours: Tensor) -> tuple[Tensor, ...]:
-        split = ours.reshape(*ours.shape[:-1], heads, count, -1)
-        pieces = [split[..., place, :].reshape(*ours.shape[:-1], -1) for place in range(count)]
-        return (np.concatenate([x.T if transposed else x for x in pieces]),)
-
-    return Form(lambda theirs: parts.read(*np.split(theirs, count)), write)
+    return Form(
+        lambda theirs: parts.read(*np.split(theirs, count)),
+        lambda ours: (np.concatenate(_apart(ours, heads, count, transposed)),),
+    )
 
 
 def pooling_projections(heads: int, *, transposed: bool = False) -> Form:
