@@ -64,6 +64,7 @@ def test_flags_set_stages():
         ({"until": (90, 60), "resolution": (112, 112)}, "stages.until=.90, 60. must be whole numbers .* that grow"),
         ({"until": (100,), "resolution": (112,)}, "below steps=100"),
         ({"until": (0,), "resolution": (112,)}, "from 1"),
+        ({"until": (60, 60), "resolution": (112, 112)}, "that grow"),
         ({"until": ("ten",), "resolution": (112,)}, "whole numbers"),
         ({"until": (60,)}, "nothing differs before the last stage; set stages.resolution or"),
         ({"resolution": (112,)}, r"stages.resolution=\(112,\) must have 0 value"),
@@ -87,3 +88,9 @@ def test_a_tower_without_patches_drops_none():
     config.model.image.update(kind="resnet", size="R50")
     with pytest.raises(ConfigError, match=r"in stage 1 of 2, .*\.patch_dropout=0.5 is for kind 'vit'"):
         configuration.validate(configuration.resolve(config), needs=())
+
+
+def test_a_stage_may_be_as_large_as_the_last_and_end_one_update_before_it():
+    config = config_of(until=(1, 99), resolution=(224, 224), text_length=(32, 32), patch_dropout=(0.9, 0))
+    config.model.image.patch_dropout = 0.5
+    configuration.validate(configuration.resolve(config), needs=())

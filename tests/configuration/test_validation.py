@@ -78,6 +78,13 @@ ALLOWED: list[dict[str, Any]] = [
     {"curation.where.within": ()},
     {"tokenizer.special_tokens": "end=</s>"},
     {"mesh.data": 1, "mesh.model": -1},
+    *[{"data.sources.quickstart.format": kind, "data.sources.quickstart.path": path}
+      for kind, path in (("", "nowhere/train"), ("", "nowhere/TEST"), ("", "s3://bucket/x"), ("", "x{0..3}.tar"),
+                         ("tfds", "nowhere"), ("known", "nowhere"), ("tests.configuration:Anything", "nowhere"))],
+    {"data.text.label_share": 0.5, "data.text.templates": ("a {}",)},
+    {"data.text.label_share": 0.5, "data.sources.quickstart.templates": ("a {}",)},
+    {"data.text_views": ConfigDict({"named": {"count": 1, "label_share": 0.5, "templates": ("a {}",)}})},
+    {"data.sources.quickstart.prefix_token": "web", "tokenizer.prefix_tokens": ("web",)},
 ]  # fmt: skip
 
 # (settings, what the error says)
@@ -280,6 +287,18 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         r"zero_shot.sets: 'vall' is not in data.evaluation, which has",
     ),
     ({"evaluators.zero_shot.sets": ()}, r"zero_shot.sets is empty"),
+    *[
+        (
+            {
+                "evaluators.features.final": True,
+                "evaluators.features.sets": ("val",),
+                f"evaluators.features.{sets}": ("no",),
+            },
+            r"evaluators.features.sets: 'no' is not in data.evaluation",
+        )
+        for sets in ("train_sets", "validation_sets")
+    ],
+    ({"tokenizer.path": "", "tokenizer.kind": "siglip"}, r"there is no file ''.* spiece.model of a SigLIP"),
     ({"evaluators.retrieval.k": (0, 1)}, r"retrieval.k=\(0, 1\)"),
     ({"mesh.data": 0}, r"mesh.data=0 must be at least 1, or -1"),
     ({"mesh.fsdp": -1}, r"only one axis may be -1"),

@@ -196,8 +196,8 @@ def _settle_tuples(overrides: Sequence[str], config: ConfigDict, before: Mapping
     """Gives the items of tuples set by flags the type they have in the config file."""
     after = flatten(config)
     for path in overrides:
-        value, default = after.get(path), before.get(path)
-        if isinstance(value, tuple) and isinstance(default, tuple):
+        value, default = after[path], before.get(path)
+        if isinstance(default, tuple):
             try:
                 config.update_from_flattened_dict({path: flag_types.like(value, default)})
             except ValueError as error:
