@@ -174,8 +174,9 @@ def test_half_precision_rows_are_summed_in_float32(kernel):
     dice = np.random.default_rng(6)
     rows, wanted = (jnp.asarray(dice.normal(size=(300, 7)), jnp.bfloat16) for _ in range(2))
     exact = kernel(rows.astype(jnp.float32), wanted.astype(jnp.float32))
-    assert kernel(rows, wanted).total.dtype == jnp.float32 and float(exact.weight) == 300
-    assert float(kernel(rows, wanted).total) == pytest.approx(float(exact.total), rel=1e-6)
+    loss = kernel(rows, wanted)
+    assert loss.total.dtype == loss.weight.dtype == jnp.float32 and float(exact.weight) == 300
+    assert float(loss.total) == pytest.approx(float(exact.total), rel=1e-6)
 
 
 def test_a_small_sigmoid_loss_keeps_its_digits_in_float32():

@@ -49,9 +49,9 @@ def test_a_teacher_gets_no_gradient():
 
 
 def test_cluster_means_and_their_soft_targets(x64):
-    features, labels = np.random.default_rng(0).normal(size=(6, 3)), np.array([0, 2, 0, 2, 2, -1])
+    features, labels = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 2, 0, 2, 2, -1, 4, 1])
     means = np.asarray(cluster_means(jnp.asarray(features), jnp.asarray(labels), 4))
-    expected = [features[[0, 2]].mean(axis=0), np.zeros(3), features[[1, 3, 4]].mean(axis=0), np.zeros(3)]
+    expected = [features[[0, 2]].mean(axis=0), features[7], features[[1, 3, 4]].mean(axis=0), np.zeros(3)]
     np.testing.assert_allclose(means, expected, atol=1e-15)
     chosen = np.array([2, 0])
     targets = prototype_targets(jnp.asarray(means), jnp.asarray(chosen), 0.1)

@@ -22,9 +22,8 @@ def cluster_means(
       labels: in [0, clusters); rows with another label are left out.
       clusters: how many there are.
     """
-    inside = jnp.where((labels >= 0) & (labels < clusters), labels, clusters)
-    sums = jax.ops.segment_sum(features, inside, num_segments=clusters)
-    sizes = jax.ops.segment_sum(jnp.ones(len(features), features.dtype), inside, num_segments=clusters)
+    sums = jax.ops.segment_sum(features, labels, num_segments=clusters)
+    sizes = jax.ops.segment_sum(jnp.ones(len(features), features.dtype), labels, num_segments=clusters)
     return sums / jnp.maximum(sizes, 1.0)[:, None]
 
 

@@ -31,7 +31,7 @@ def sample_columns(
     if not 0 < count <= columns:
         raise ValueError(f"cannot keep {count} of {columns} columns: keep between 1 and {columns}")
     inside = jnp.where((labels >= 0) & (labels < columns), labels, columns)
-    is_label = jnp.zeros(columns, bool).at[inside.ravel()].set(True)
+    is_label = jnp.zeros(columns).at[inside.ravel()].set(1.0)
     priority = jax.random.uniform(key, (columns,)) + is_label
     return jnp.sort(jax.lax.top_k(priority, count)[1])
 
