@@ -88,6 +88,19 @@ def quickstart_table(name: str) -> dict[str, Any]:
     return {"path": f"data/quickstart/tables/{name}.parquet"}
 
 
+def use_curated(config: ConfigDict, folder: str, kind: str) -> None:
+    """Trains on what --job=curate left of the only source: the records that it kept, with the captions that it wrote.
+
+    Args:
+      config: to change.
+      folder: the job's output.
+      kind: of those captions.
+    """
+    (source,) = config.data.sources.values()
+    source.update(keep_ids=f"{folder}/kept.txt", captions_by_id=f"{folder}/texts.jsonl")
+    config.data.text.kinds = f"{kind}=1"
+
+
 # The bundled drawings' own: small, so that a small model's vocabulary is.
 QUICKSTART_TOKENIZER = {"kind": "sentencepiece", "path": "data/quickstart/tokenizer.model"}
 CLIP_TOKENIZER = {"kind": "clip", "path": "data/tokenizers/clip"}

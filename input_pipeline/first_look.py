@@ -15,6 +15,7 @@ from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source
 from input_pipeline.subsets import spread
 from input_pipeline.tables import Table, ambiguous
+from input_pipeline.texts_by_id import WithTexts
 
 _RECORDS = 100  # of each source; the first that can be used ends the look
 # Ids of each source that has to be read for them: to find one that a table has, and one that two sources share.
@@ -23,7 +24,7 @@ _LISTED_IDS = 1 << 20  # of each source that lists its ids without its images
 
 
 def check_examples(examples: Examples, seed: int) -> None:
-    """Refuses sources of which no record can be used, and tables that do not belong to the sources.
+    """Refuses sources of which no record can be used, and tables and captions by id that do not belong to the sources.
 
     Reads one record of each source where all is well, and some ids where there are tables.
 
@@ -37,7 +38,9 @@ def check_examples(examples: Examples, seed: int) -> None:
             _check_fits(table, examples)
         if not table.by_source and len(examples.sources) > 1:
             _check_unique(table, examples)
-    for name in examples.sources:
+    for name, source in examples.sources.items():
+        if isinstance(source, WithTexts):
+            _check_texts(source, examples, name)
         _check_source(name, examples, Dice(seed), tables)
 
 
@@ -124,6 +127,13 @@ def _is_numbered(source: Source) -> bool:
     ends = dict.fromkeys((0, 1, len(source) - 2, len(source) - 1))
     read = list(_read(source, [number for number in ends if 0 <= number < len(source)]))
     return bool(read) and all(record.id == str(number) for number, record in read)
+
+
+def _check_texts(source: WithTexts, examples: Examples, name: str) -> None:
+    try:
+        source.texts.check_fits(_ids(examples, name, _FITTING))
+    except ValueError as error:
+        raise UserError(f"data.sources.{name}.captions_by_id: {error}") from None
 
 
 def _check_unique(table: Table, examples: Examples) -> None:

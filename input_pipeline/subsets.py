@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tables import hash64, read_parquet
 
+_LOOKED_AT = 64  # records, of which one has to be in a file that is about them
 _KEY = 0x5EED  # one order for all seeds: a share is a property of the data
 
 
@@ -68,6 +70,13 @@ def spread(count: int, wanted: int) -> list[int]:
     if not 0 < wanted < count:
         return list(range(count))
     return [place * count // wanted for place in range(wanted)]
+
+
+def some_ids(source: Source, numbers: Sequence[int]) -> Iterator[str]:
+    """Yields the ids of up to 64 of some records, evenly spread, without those that cannot be read."""
+    for place in spread(len(numbers), _LOOKED_AT):
+        with contextlib.suppress(BadRecord):
+            yield source[numbers[place]].id
 
 
 @dataclass(frozen=True)

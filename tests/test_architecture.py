@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "vlp.clustering",
             "vlp.neighbours",
             "vlp.embeddings",
+            "vlp.curation",
         ),
         *("vlp.interop", "vlp.planning"),
     ),
@@ -132,7 +133,9 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         under(importer, "main", "vlp")
         and under(imported, "input_pipeline")
         and not under(imported, *FOR_ALL)
-        and not under(importer, "vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.model", "vlp.interop")
+        and not under(
+            importer, "vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.curation", "vlp.model", "vlp.interop"
+        )
     ),
     "configs stand alone": lambda importer, imported: (
         under(importer, "configs")

@@ -18,6 +18,9 @@ SOURCE = {
         "",
         "where paths of images start, and what they may not leave; '' = the folder of the file with the paths",
     ),
+    "captions_by_id": Setting(
+        "", "texts.jsonl of {id, texts, kind, by, prompt}, shown before a record's own captions; '' = none"
+    ),
     "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
     "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
     "shots": natural(0, "records of each label, the first of a random order; 0 = all"),

@@ -12,7 +12,7 @@ deduplicate   Less is More: near-equal difference hashes within a group
 where, attribution         PASS: licences, tags and scores, and who is to be named
 """
 
-from input_pipeline.curation.step import Decision, Item, Step
+from input_pipeline.curation.step import Decision, Item, Step, Written
 from input_pipeline.curation.work import Request, StepEntry, WorkerFailed, curate
 
-__all__ = ["Decision", "Item", "Request", "Step", "StepEntry", "WorkerFailed", "curate"]
+__all__ = ["Decision", "Item", "Request", "Step", "StepEntry", "WorkerFailed", "Written", "curate"]

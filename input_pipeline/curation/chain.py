@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from input_pipeline.curation.step import Decision, Item, Step
+from input_pipeline.curation.step import Decision, Item, Step, Written
 from input_pipeline.records import BadRecord
 from input_pipeline.sources import Source
+from input_pipeline.texts_by_id import with_captions
 
 READING = "reading"  # what unreadable records are counted under, before all steps
 EXAMPLES = 5  # of each reason
@@ -22,6 +23,7 @@ class Row(NamedTuple):
       number: its place among all records.
       notes, scores: of the steps so far; scores by the names of their columns.
       step, reason: who dropped it and why; '' while it is kept.
+      written: what the steps so far wrote: texts, kind, by, prompt.
     """
 
     number: int
@@ -30,6 +32,7 @@ class Row(NamedTuple):
     scores: dict[str, Any]
     step: str = ""
     reason: str = ""
+    written: tuple[Sequence[Any], ...] = ()
 
 
 class Pass(NamedTuple):
@@ -126,6 +129,8 @@ def _items(
             tally.drop(reason, f"record {place} of source '{name}': {bad.detail}")
             done.rows.append(row._replace(step=READING, reason=reason))
             continue
+        for texts, *rest in row.written:
+            record = with_captions(record, Written(tuple(texts), *rest).captions)
         yield Item(row.number, name, record, row.notes), row._replace(id=record.id)
 
 
@@ -135,8 +140,12 @@ def _decide(step: Step, item: Item, row: Row, done: Slice) -> tuple[Row, Item]:
     tally.seen += 1
     scores = {f"{step.name}_{column}": value for column, value in decision.scores.items()}
     row = row._replace(notes={**row.notes, **decision.notes}, scores={**row.scores, **scores})
+    record = item.record
+    if decision.written and not decision.reason:
+        row = row._replace(written=(*row.written, dataclasses.astuple(decision.written)))
+        record = with_captions(record, decision.written.captions)
     if decision.reason:
         detail = f": {decision.detail}" if decision.detail else ""
         tally.drop(decision.reason, f"{item.record.id}{detail}")
-        row = row._replace(notes={}, step=step.name, reason=decision.reason)
-    return row, dataclasses.replace(item, notes=row.notes)
+        row = row._replace(notes={}, step=step.name, reason=decision.reason, written=())
+    return row, dataclasses.replace(item, record=record, notes=row.notes)

@@ -1,4 +1,4 @@
-"""Slices joined: the ids to keep, a side table of scores, and a report."""
+"""Slices joined: the ids to keep, a side table of scores, captions that steps wrote, and a report."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from input_pipeline.curation.chain import READING, Row, Slice, Tally
 from input_pipeline.curation.step import Step
 from input_pipeline.errors import UserError
 from input_pipeline.tables import hash64
+from input_pipeline.texts_by_id import line_of
 from input_pipeline.whole_files import writing_whole
 
+KEPT, TEXTS = "kept.txt", "texts.jsonl"
 _ROWS = 1 << 16  # of a row group
 
 
@@ -39,7 +41,13 @@ class Outcome:
         """
         with contextlib.ExitStack() as stack:
             scores = stack.enter_context(_Table(self.output / "scores.parquet", self.steps))
-            kept = {name: stack.enter_context(writing_whole(self.kept_file(name))) for name in self.counts}
+            kept = {
+                name: stack.enter_context(writing_whole(self.file_of(name, KEPT))) for name in self.counts
+            }
+            texts_of = {
+                name: stack.enter_context(writing_whole(self.file_of(name, TEXTS)))
+                for name in (self.counts if self.writes else ())
+            }
             lists = {
                 step: stack.enter_context(writing_whole(self.output / step.FILE))
                 for step in self.steps
@@ -55,14 +63,21 @@ class Outcome:
                     for step, file in lists.items():
                         own = {column: row.scores[f"{step.name}_{column}"] for column in step.COLUMNS}
                         file.write(f"{step.line(row.id, own)}\n".encode())
+                    for texts, *rest in row.written:
+                        texts_of[name].write(line_of(row.id, texts, *rest))
             if not sum(self.kept.values()):
                 raise UserError(f"none of {sum(self.counts.values())} records is kept: {self._losses()}")
         self._write_texts()
         return self._report()
 
-    def kept_file(self, name: str) -> Path:
-        """Returns where the ids of a source go: beside the report, of several sources in a folder each."""
-        return self.output / (name if len(self.counts) > 1 else "") / "kept.txt"
+    @property
+    def writes(self) -> bool:
+        """Tells whether there is a step that writes captions."""
+        return any(step.writes for step in self.steps)
+
+    def file_of(self, name: str, file: str) -> Path:
+        """Returns where what is about one source goes: beside the report, of several sources in a folder each."""
+        return self.output / (name if len(self.counts) > 1 else "") / file
 
     def _joined(self, name: str, made: Sequence[Slice]) -> list[Row]:
         """The rows of a slice in order, each as the last pass that saw it has it."""
@@ -74,6 +89,9 @@ class Outcome:
         ids = [hash64(row.id) for row in rows.values() if row.step != READING]
         self.hashes[name].append(np.array(ids, np.uint64))
         return [rows[number] for number in sorted(rows)]
+
+    def _shown(self, name: str, file: str) -> str:
+        return self.file_of(name, file).relative_to(self.output).as_posix()
 
     def _losses(self) -> str:
         return ", ".join(
@@ -99,7 +117,8 @@ class Outcome:
                 name: {
                     "records": count,
                     "kept": self.kept[name],
-                    "keep_ids": self.kept_file(name).relative_to(self.output).as_posix(),
+                    "keep_ids": self._shown(name, KEPT),
+                    **({"captions_by_id": self._shown(name, TEXTS)} if self.writes else {}),
                 }
                 for name, count in self.counts.items()
             },

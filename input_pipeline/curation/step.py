@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from input_pipeline.records import Record
+from input_pipeline.records import Caption, Record
 from input_pipeline.tables import hash64
 
 
@@ -33,6 +33,28 @@ class Item:
 
 
 @dataclasses.dataclass(frozen=True)
+class Written:
+    """Holds captions that a step wrote: a line of `texts.jsonl`.
+
+    Attributes:
+      texts: the best first; () = it wrote none, which later steps and training see as the record's own alone.
+      kind: tells them from other captions, for `data.text.kinds`.
+      by: what wrote them, such as a template or the name of a language model.
+      prompt: what it was asked, or the template.
+    """
+
+    texts: tuple[str, ...]
+    kind: str
+    by: str
+    prompt: str = ""
+
+    @property
+    def captions(self) -> tuple[Caption, ...]:
+        """Returns the texts as captions of a record."""
+        return tuple(Caption(text, self.kind) for text in self.texts)
+
+
+@dataclasses.dataclass(frozen=True)
 class Decision:
     """Says what becomes of a record, after a step.
 
@@ -41,12 +63,14 @@ class Decision:
       detail: of this record, for the examples in the report.
       scores: values for the step's COLUMNS, by name.
       notes: for later steps, as plain JSON.
+      written: captions for later steps, and for training.
     """
 
     reason: str = ""
     detail: str = ""
     scores: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    written: Written | None = None
 
 
 class Step:
@@ -63,6 +87,7 @@ class Step:
     FILE = ""  # a file with a line for every record that is kept in the end; '' = none
 
     surveys = False
+    writes = False  # captions: those of records that are kept in the end go into texts.jsonl
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Reads what the settings name.
@@ -75,6 +100,21 @@ class Step:
     def given(self) -> Any:
         """Returns, as JSON, what it read from files: a curation goes on only with the same."""
         return None
+
+    def texts(self) -> Sequence[str]:
+        """Returns texts of its own that it needs embeddings of: --job=embed encodes them."""
+        return ()
+
+    def check_fits(self, source: str, ids: Sequence[str]) -> None:
+        """Looks whether what it read from files belongs to a source.
+
+        Args:
+          source: its name.
+          ids: of some of its records in use.
+
+        Raises:
+          ValueError: nothing there is about any of them.
+        """
 
     def survey(self, items: Sequence[Item]) -> Any:
         """Returns what a slice of the records adds to the plan, as plain JSON."""

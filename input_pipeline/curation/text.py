@@ -10,6 +10,10 @@ from input_pipeline.records import Record
 
 _APART = re.compile(r"([,.;:?!`])")
 _PUNCTUATION = frozenset(",.;:?!`")
+_WORD = re.compile(r"\w+")
+_EMPTY = frozenset(
+    ("a", "an", "the", "of", "in", "on", "at", "by", "to", "for", "with", "and", "or", "is", "are")
+)
 _BREAKS = str.maketrans("\t\n\r", "   ")
 
 
@@ -46,3 +50,27 @@ def words_between_punctuation(text: str) -> list[list[str]]:
         else:
             runs[-1].append(word)
     return [run for run in runs if run]
+
+
+def content_words(text: str) -> set[str]:
+    """Returns the words of a text in small letters, without articles and such."""
+    return {*_WORD.findall(text.lower())} - _EMPTY
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Returns an enumeration: 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def mentions(text: str, names: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Returns where names stand in a text as words of their own, capitals or not: (first, end, name), in order.
+
+    Of names that overlap, the longest of those that begin first counts.
+    """
+    if not names:
+        return []
+    longest = sorted(names, key=lambda name: (-len(name), name))
+    lower = {name.lower(): name for name in reversed(longest)}
+    pattern = "|".join(map(re.escape, sorted(lower, key=lambda name: (-len(name), name))))
+    found = re.finditer(rf"(?<!\w)(?:{pattern})(?!\w)", text, re.IGNORECASE)
+    return [(match.start(), match.end(), lower.get(match[0].lower(), match[0])) for match in found]

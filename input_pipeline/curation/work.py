@@ -22,11 +22,21 @@ from input_pipeline.curation.outcome import Outcome
 from input_pipeline.curation.step import Step
 from input_pipeline.errors import UserError
 from input_pipeline.sources import Source, open_named
-from input_pipeline.subsets import entry_records
+from input_pipeline.subsets import entry_records, some_ids
 from input_pipeline.whole_files import write_whole
 
 _REQUEST, _REPORT = "request.json", "report.json"
-_ORIGIN = ("format", "path", "columns", "image_folder", "fraction", "keep_ids", "shots", "shots_seed")
+_ORIGIN = (
+    "format",
+    "path",
+    "columns",
+    "image_folder",
+    "captions_by_id",
+    "fraction",
+    "keep_ids",
+    "shots",
+    "shots_seed",
+)
 
 
 class WorkerFailed(RuntimeError):
@@ -83,6 +93,7 @@ def curate(request: Request, output: Path, processes: int) -> dict[str, Any]:
     asked = json.loads(json.dumps({**work.described(), "slice": request.slice}, default=str))
     _claim(output, asked)
     if not (output / _REPORT).is_file():
+        work.check_fits()
         with closing(_Workers(request, work, processes)) as workers:
             for number, this in enumerate(work.passes):
                 workers.run(number)
@@ -163,6 +174,17 @@ class _Work:
             surveys = self.steps[step].surveys
             self.steps[step].begin(json.loads(self._plan(step).read_bytes()) if surveys else None)
             self.begun.add(step)
+
+    def check_fits(self) -> None:
+        """Has the steps look whether their files belong to the sources, by the ids of some records.
+
+        Raises:
+          ValueError: those of a step do not.
+        """
+        for name, (source, numbers) in self.sources.items():
+            ids = list(some_ids(source, numbers))
+            for step in self.steps:
+                step.check_fits(name, ids)
 
     def join(self, output: Path) -> dict[str, Any]:
         """Writes what all slices come to, and returns the report."""

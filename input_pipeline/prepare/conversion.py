@@ -61,7 +61,7 @@ def prepare(name: str, entry: Mapping[str, Any], settings: Settings, output: Pat
     source = open_named(name, entry)
     work = Work(name, source, entry_records(source, name, entry), settings)
     described = {key: entry[key] for key in _ORIGIN if key in entry} | {"records": len(work)}
-    described |= {"image_folder": entry["image_folder"]} if entry.get("image_folder") else {}
+    described |= {key: entry[key] for key in ("image_folder", "captions_by_id") if entry.get(key)}
     conversion = {"source": described, **dataclasses.asdict(settings)}
     with closing(ShardWriter(output, conversion)) as shards:
         start = shards.progress["position"] if shards.progress else 0

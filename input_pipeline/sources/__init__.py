@@ -29,7 +29,7 @@ class Source(Protocol):
 
 
 def open_source(config: Mapping[str, Any]) -> Source:
-    """Opens {"format", "path", "columns", "image_folder"}; what else an entry says is about its records.
+    """Opens {"format", "path", "columns", "image_folder", "captions_by_id"}; the rest of an entry is about its records.
 
     Where there is no format, it is guessed from the path.
 
@@ -48,6 +48,10 @@ def open_source(config: Mapping[str, Any]) -> Source:
             raise UserError(f"image_folder is of {', '.join(WITH_IMAGE_FILES)}, not of format '{name}'")
         options["image_folder"] = folder
     opened: Source = source_class(path, dict(config.get("columns", {})), **options)
+    if captions := config.get("captions_by_id", ""):
+        from input_pipeline.texts_by_id import WithTexts
+
+        return WithTexts(opened, captions)
     return opened
 
 

@@ -6,6 +6,7 @@ of those before it are fetched: it never waits for the host, nor the host for it
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections import deque
@@ -81,7 +82,12 @@ class Records:
         self._parts: list[tuple[Source, TextView]] = [
             (self.sources[name], TextView.of_source(text, entry)) for name, entry in used.items()
         ]
-        self.paths = [str(entry["path"]) for entry in used.values()]
+        self.paths = [
+            "".join(
+                [str(entry["path"]), *(f" with {more}" for more in [entry.get("captions_by_id")] if more)]
+            )
+            for entry in used.values()
+        ]
         self._ends = list(itertools.accumulate(len(source) for source in self.sources.values()))
         self._view, self.feature, self._texts = (
             EvaluationView(preprocessing),
@@ -91,6 +97,11 @@ class Records:
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    @property
+    def described(self) -> list[Any]:
+        """Returns what tells these records from others, as plain values: their numbers, and where they lie."""
+        return [[len(source) for source in self.sources.values()], self.paths]
 
     def source_of(self, index: int) -> str:
         """Returns the name of the source of record `index`."""
@@ -135,6 +146,27 @@ class Records:
         if not texts:
             raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no text to show")
         return texts
+
+
+class GivenTexts(Records):
+    """Texts that no source holds, such as names of classes, as records without an image."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        """Takes the texts, each once."""
+        super().__init__({}, {}, {"resolution": 0, "resize": "squash"}, "text")
+        self._given = list(dict.fromkeys(texts))
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    @property
+    def described(self) -> list[Any]:
+        """Returns how many texts there are, and a digest of them."""
+        return [[len(self)], [hashlib.sha256("\n".join(self._given).encode()).hexdigest()]]
+
+    def __getitem__(self, index: int) -> Shown | Reason:
+        """Returns text `index`."""
+        return Shown(str(index), None, (self._given[index],), "", "", ())
 
 
 def check_same_start(folder: Path, begun_with: Mapping[str, Any]) -> None:

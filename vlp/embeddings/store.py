@@ -82,7 +82,8 @@ def _table(rows: Float32[np.ndarray, "n dim"], notes: Notes) -> pa.Table:
     return table.replace_schema_metadata({"skipped": json.dumps(notes.skipped)})
 
 
-def _read(path: Path) -> tuple[Float32[np.ndarray, "n dim"], Notes]:
+def read_shard(path: Path) -> tuple[Float32[np.ndarray, "n dim"], Notes]:
+    """Reads a shard: its rows, which stay on disk where it is .npy, and what is known of them."""
     if path.suffix == ".npy":
         notes = Notes(**json.loads(path.with_suffix(".json").read_text()))
         return np.load(path, mmap_mode="r"), dataclasses.replace(notes, skipped=Counter(notes.skipped))
@@ -101,7 +102,7 @@ class Embeddings:
         """Opens every finished shard."""
         paths = sorted(path for form in FORMATS for path in folder.glob(f"*.{form}"))
         self.files = [path.name for path in paths]
-        shards = [_read(path) for path in paths]
+        shards = [read_shard(path) for path in paths]
         self._arrays, self._notes = [rows for rows, _ in shards], [notes for _, notes in shards]
         self._ends = np.cumsum([len(array) for array in self._arrays])
 

@@ -1,14 +1,14 @@
-"""Choose which records to train on, by a chain of steps: ids to keep, scores, and a report."""
+"""Choose which records to train on, by a chain of steps: ids to keep, scores, captions, and a report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.curation import Request, StepEntry, WorkerFailed, curate
+from input_pipeline.curation import Request, WorkerFailed, curate
 from vlp.configuration import ConfigError
-from vlp.configuration.parts import find_part
 from vlp.jobs import JobOptions
+from vlp.jobs._curation import curation_steps
 from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring, usable_cores
 
@@ -26,7 +26,7 @@ def run(options: JobOptions) -> int:
         raise ConfigError("--job=curate needs --output=FOLDER: where the ids to keep go")
     if not settings.steps:
         raise ConfigError("curate.steps is empty: take a config such as --config=configs/curate/metaclip.py")
-    request = Request(asked_sources(options), _steps(options), settings.seed, settings.slice)
+    request = Request(asked_sources(options), curation_steps(options), settings.seed, settings.slice)
     try:
         with configuring():
             report = curate(request, output, settings.processes or usable_cores())
@@ -39,16 +39,13 @@ def run(options: JobOptions) -> int:
         return 130
     print(_table(report))
     for name, source in report["sources"].items():
-        print(f"to train on it: --config.data.sources.{name}.keep_ids={output / source['keep_ids']}")
+        flags = [
+            f"--config.data.sources.{name}.{key}={output / source[key]}"
+            for key in ("keep_ids", "captions_by_id")
+            if key in source
+        ]
+        print(f"to train on it: {' '.join(flags)}")
     return 0
-
-
-def _steps(options: JobOptions) -> list[StepEntry]:
-    entries = {name: options.config.curation[name].to_dict() for name in options.config.curate.steps}
-    return [
-        StepEntry(name, find_part("curation", entry["kind"], f"curation.{name}").target, entry)
-        for name, entry in entries.items()
-    ]
 
 
 def _table(report: dict[str, Any]) -> str:

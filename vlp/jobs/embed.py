@@ -15,9 +15,10 @@ import vlp
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError, to_dict
-from vlp.embeddings.encode import Records, check_same_start, embed
+from vlp.embeddings.encode import GivenTexts, Records, check_same_start, embed
 from vlp.embeddings.store import Embeddings, remove_unfinished, shard_path
 from vlp.jobs import JobOptions
+from vlp.jobs._curation import curation_steps
 from vlp.jobs._sources import asked_sources
 from vlp.model import Model
 from vlp.parallel.mesh import local_mesh
@@ -82,10 +83,17 @@ def _parts(options: JobOptions, model: Model) -> Iterator[Part]:
         for feature in ("image", "text") if settings.feature == "both" else (settings.feature,):
             records = Records({name: entry}, text, model.preprocessing, feature, every_text=True)
             yield Part(f"{name}/{feature}", records)
+    if texts := [text for entry in curation_steps(options) for text in entry.build(0).texts()]:
+        yield Part("curation/text", GivenTexts(texts))
 
 
 def _default_sets(options: JobOptions, data: Any) -> list[str]:
-    return ["source"] if options.source else list(data.evaluation)
+    """What a curation is of, where the config is one; else what is evaluated."""
+    if options.source:
+        return ["source"]
+    if options.config_argument and options.config.curate.steps:
+        return [name for name, source in data.sources.items() if source.weight > 0]
+    return list(data.evaluation)
 
 
 def _trained_on(data: Any) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -98,10 +106,7 @@ def _evaluated_on(data: Any) -> dict[str, tuple[Mapping[str, Any], Mapping[str, 
 
 
 def _begun_with(digest: str, parts: list[Part], settings: Any) -> dict[str, Any]:
-    data = {
-        part.folder: [[len(source) for source in part.records.sources.values()], part.records.paths]
-        for part in parts
-    }
+    data = {part.folder: part.records.described for part in parts}
     return {"checkpoint": digest, "data": data, "format": settings.format, "shards": settings.shard_records}
 
 

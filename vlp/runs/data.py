@@ -82,6 +82,8 @@ class EvaluationSets(Mapping[str, EvaluationSet]):
         kept = {key: entry[key] for key in ("format", "fraction", "keep_ids")}
         if entry.get("shots"):
             kept |= {key: entry[key] for key in ("shots", "shots_seed")}
+        if entry.get("captions_by_id"):
+            kept["captions_by_id"] = redacted(entry["captions_by_id"])
         return {**kept, "path": redacted(entry["path"]), "columns": dict(entry["columns"])}
 
     def __getitem__(self, name: str) -> EvaluationSet:

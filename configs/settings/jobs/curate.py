@@ -8,6 +8,9 @@ from configs.settings.setting import Setting, count, natural
 
 SETTINGS = {
     "steps": Setting((), "entries of `curation`, in order"),
+    "embeddings": Setting(
+        "", "folder of --job=embed with the same config, for steps that go by embeddings; '' = none"
+    ),
     "seed": natural(0, "of everything that is drawn"),
     "slice": count(4096, "records worked on, and kept in a file, at once"),
     "processes": natural(0, "0 = one for each core"),

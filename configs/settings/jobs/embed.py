@@ -5,7 +5,10 @@ from __future__ import annotations
 from configs.settings.setting import Setting, count
 
 SETTINGS = {
-    "sets": Setting((), "names in data.evaluation or data.sources; () = all of data.evaluation"),
+    "sets": Setting(
+        (),
+        "names in data.evaluation or data.sources; () = all of data.evaluation, or what `curate.steps` are for",
+    ),
     "feature": Setting(
         "image", "'both' = all captions of each record, beside its image", choices=("image", "text", "both")
     ),
