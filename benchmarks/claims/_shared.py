@@ -57,6 +57,11 @@ def subsets(name: str, curated: Step) -> dict[str, Step]:
     }
 
 
+def embedded_with(config: str, model: Step, *flags: str, **needs: Step) -> Step:
+    """Returns the embeddings that the steps of a curation go by, of a model's."""
+    return job("embed", "--checkpoint={model}", config, "--output={folder}", *flags, model=model, **needs)
+
+
 def mlcd(labels: int = 8, **settings: object) -> Step:
     """Returns CLIP with MLCD beside it, by the `labels` nearest clusters."""
     return train(

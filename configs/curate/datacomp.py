@@ -48,7 +48,13 @@ def get_config(argument: str = "") -> ConfigDict:
     config.embed.feature = "both"
     config.curate.steps = FILTERS[chosen]
     config.curation.basic_filter.latin = 0.9
-    config.curation.english = {"kind": "basic_filter", "latin": 0.9, "words_above": 0, "characters_above": 0}
-    config.curation.english.update(side_least=0, aspect_most=0.0)
+    config.curation.english = {
+        "kind": "basic_filter",
+        "latin": 0.9,
+        "words_above": 0,
+        "characters_above": 0,
+        "side_least": 0,
+        "aspect_most": 0.0,
+    }
     config.curation.clip_score.keep = 0.3 if chosen == "best" else 0.0
     return config

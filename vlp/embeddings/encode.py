@@ -151,9 +151,9 @@ class Records:
 class GivenTexts(Records):
     """Texts that no source holds, such as names of classes, as records without an image."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        """Takes the texts, each once."""
-        super().__init__({}, {}, {"resolution": 0, "resize": "squash"}, "text")
+    def __init__(self, texts: Sequence[str], preprocessing: Mapping[str, Any]) -> None:
+        """Takes the texts, each once, and the preprocessing of the model."""
+        super().__init__({}, {}, preprocessing, "text")
         self._given = list(dict.fromkeys(texts))
 
     def __len__(self) -> int:

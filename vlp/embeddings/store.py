@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 from collections import Counter
@@ -45,6 +46,11 @@ COLUMNS = {
     "tags": (pa.list_(pa.string()), "tags"),
     "text": (pa.string(), "texts"),
 }
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """Returns what tells a checkpoint's embeddings from another's: the SHA-256 of its manifest."""
+    return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
 
 
 def shard_path(folder: Path, number: int, form: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections import deque
@@ -24,7 +23,7 @@ from vlp.checkpoint import find_checkpoint
 from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
 from vlp.configuration import ConfigError, validate_devices
 from vlp.embeddings.encode import SHARD_RECORDS, Records, check_same_start, embed, require_rows
-from vlp.embeddings.store import Embeddings
+from vlp.embeddings.store import Embeddings, checkpoint_digest
 from vlp.jobs import JobOptions
 from vlp.jobs._place import place_of
 from vlp.parallel.mesh import local_mesh, make_mesh
@@ -80,7 +79,7 @@ def _embed(options: JobOptions, feature: str, output: Path) -> tuple[Embeddings,
     data = options.config.data if options.config_argument else model.config.data
     records = Records(data.sources, data.text, model.preprocessing, feature)
     begun_with = {
-        "checkpoint": hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest(),
+        "checkpoint": checkpoint_digest(folder),
         "feature": feature,
         "sources": {name: [data.sources[name].path, len(source)] for name, source in records.sources.items()},
         "choice of texts": json.loads(json.dumps(data.text.to_dict())) if feature != "image" else {},

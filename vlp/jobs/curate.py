@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.curation import Request, WorkerFailed, curate
+from input_pipeline.curation import Request, StepEntry, WorkerFailed, curate
 from vlp.configuration import ConfigError
+from vlp.curation.embedded import open_embedded
+from vlp.embeddings.store import checkpoint_digest
 from vlp.jobs import JobOptions
 from vlp.jobs._curation import curation_steps
 from vlp.jobs._sources import asked_sources
@@ -26,9 +29,11 @@ def run(options: JobOptions) -> int:
         raise ConfigError("--job=curate needs --output=FOLDER: where the ids to keep go")
     if not settings.steps:
         raise ConfigError("curate.steps is empty: take a config such as --config=configs/curate/metaclip.py")
-    request = Request(asked_sources(options), curation_steps(options), settings.seed, settings.slice)
+    steps = curation_steps(options)
+    request = Request(asked_sources(options), steps, settings.seed, settings.slice)
     try:
         with configuring():
+            _check_checkpoint(options.checkpoint, steps)
             report = curate(request, output, settings.processes or usable_cores())
     except (WorkerFailed, OSError) as error:
         raise ConfigError(
@@ -46,6 +51,22 @@ def run(options: JobOptions) -> int:
         ]
         print(f"to train on it: {' '.join(flags)}")
     return 0
+
+
+def _check_checkpoint(path: str, steps: Sequence[StepEntry]) -> None:
+    """Refuses embeddings that are not by the checkpoint that the user names, where one is named."""
+    if not path:
+        return
+    from vlp.checkpoint import find_checkpoint  # which loads jax, and most curations need none
+
+    for entry in steps:
+        if folder := entry.settings.get("embeddings"):
+            digest = checkpoint_digest(find_checkpoint(path))
+            if open_embedded(folder).checkpoint != digest:
+                raise ConfigError(
+                    f"{folder} holds embeddings of another checkpoint than --checkpoint={path}: run --job=embed with "
+                    "that one, into another folder"
+                )
 
 
 def _table(report: dict[str, Any]) -> str:

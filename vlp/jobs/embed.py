@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError, to_dict
 from vlp.embeddings.encode import GivenTexts, Records, check_same_start, embed
-from vlp.embeddings.store import Embeddings, remove_unfinished, shard_path
+from vlp.embeddings.store import Embeddings, checkpoint_digest, remove_unfinished, shard_path
 from vlp.jobs import JobOptions
 from vlp.jobs._curation import curation_steps
 from vlp.jobs._sources import asked_sources
@@ -52,7 +51,7 @@ def run(options: JobOptions) -> int:
         folder = find_checkpoint(options.checkpoint)
         model = vlp.load(folder, mesh=local_mesh())
         parts = list(_parts(options, model))
-        digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+        digest = checkpoint_digest(folder)
         check_same_start(output, _begun_with(digest, parts, settings))
         if not jax.process_index():
             remove_unfinished(output, lambda name: name == "index.json")
@@ -84,7 +83,7 @@ def _parts(options: JobOptions, model: Model) -> Iterator[Part]:
             records = Records({name: entry}, text, model.preprocessing, feature, every_text=True)
             yield Part(f"{name}/{feature}", records)
     if texts := [text for entry in curation_steps(options) for text in entry.build(0).texts()]:
-        yield Part("curation/text", GivenTexts(texts))
+        yield Part("curation/text", GivenTexts(texts, model.preprocessing))
 
 
 def _default_sets(options: JobOptions, data: Any) -> list[str]:
