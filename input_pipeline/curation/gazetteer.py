@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.curation.entries import Matcher
-from input_pipeline.curation.text import spaced
+from input_pipeline.curation.text import plain
 from input_pipeline.errors import UserError
 from input_pipeline.records import clean_text
 from input_pipeline.sources.paths import find_files
@@ -73,13 +73,13 @@ def read_gazetteer(path: str) -> Gazetteer:
 
 
 class Candidates:
-    """Finds the entities of which a text has the name or an alias between spaces and punctuation, capitals or not."""
+    """Finds the entities of which a text has the name or an alias as words, whatever capitals and punctuation."""
 
     def __init__(self, entities: Sequence[Entity]) -> None:
         """Builds the search; an alias may be of several entities."""
         self._of: dict[str, dict[int, None]] = {}
         for number, entity in enumerate(entities):
-            for alias in filter(None, map(_plain, (entity.name, *entity.aliases))):
+            for alias in filter(None, map(plain, (entity.name, *entity.aliases))):
                 self._of.setdefault(alias, {})[number] = None
         self._aliases = list(self._of)
         self._matcher = Matcher(self._aliases)
@@ -87,13 +87,9 @@ class Candidates:
     def __call__(self, text: str) -> list[int]:
         """Returns the numbers of the entities, the longest alias first; those of one alias in their order."""
         found = sorted(
-            (self._aliases[place] for place in self._matcher(_plain(text))), key=lambda alias: -len(alias)
+            (self._aliases[place] for place in self._matcher(plain(text))), key=lambda alias: -len(alias)
         )
         return list(dict.fromkeys(number for alias in found for number in self._of[alias]))
-
-
-def _plain(text: str) -> str:
-    return " ".join(spaced(text.lower()).split())
 
 
 def _of_line(line: str, number: int, file: Path) -> Entity:

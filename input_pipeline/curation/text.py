@@ -52,6 +52,11 @@ def words_between_punctuation(text: str) -> list[list[str]]:
     return [run for run in runs if run]
 
 
+def plain(text: str) -> str:
+    """Returns the words of a text in small letters with a space between, without punctuation."""
+    return " ".join(_WORD.findall(text.lower()))
+
+
 def content_words(text: str) -> set[str]:
     """Returns the words of a text in small letters, without articles and such."""
     return {*_WORD.findall(text.lower())} - _EMPTY

@@ -7,13 +7,13 @@ enough to the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from input_pipeline.curation import Decision, Item, Written
 from input_pipeline.curation.add_regions import Regions
 from input_pipeline.curation.entries import Matcher
-from input_pipeline.curation.text import mentions, spaced, texts_of
+from input_pipeline.curation.text import mentions, plain, texts_of
 from input_pipeline.labels import read_labels
 from vlp.curation.embedded import NO_IMAGE, EmbeddedStep
 
@@ -53,8 +53,8 @@ class VerifyNouns(EmbeddedStep):
             self._regions.check_fits(ids)
 
     def begin(self, plan: Any) -> None:
-        """Builds the search for the nouns, as they stand between spaces and punctuation."""
-        self._matcher = Matcher([" ".join(spaced(noun).split()) for noun in self._nouns])
+        """Builds the search for the nouns."""
+        self._matcher = Matcher([plain(noun) for noun in self._nouns])
 
     def __call__(self, item: Item) -> Decision:
         """Cuts the mentions that neither a region nor the image supports."""
@@ -67,7 +67,7 @@ class VerifyNouns(EmbeddedStep):
         found = {noun for text in captions for noun in self._found(text)}
         scores = self._scores(item, image, sorted(found))
         false = {noun for noun, score in scores.items() if score < self.config["threshold"]}
-        texts = tuple(dict.fromkeys(filter(None, (without(text, false) for text in captions))))
+        texts = tuple(dict.fromkeys(filter(None, (without(text, false, found) for text in captions))))
         figures = {
             "mentions": len(found),
             "removed": len(false),
@@ -90,8 +90,7 @@ class VerifyNouns(EmbeddedStep):
     def _found(self, text: str) -> list[str]:
         """The nouns that a text mentions, without those that are part of a longer one wherever they stand."""
         assert self._matcher is not None, "begin comes first"
-        lower = " ".join(spaced(text.lower()).split())
-        some = [self._nouns[number] for number in self._matcher(lower)]
+        some = [self._nouns[number] for number in self._matcher(plain(text))]
         return list(dict.fromkeys(noun for _, _, noun in mentions(text.lower(), some)))
 
     def _scores(self, item: Item, image: Any, nouns: Sequence[str]) -> dict[str, float]:
@@ -104,25 +103,30 @@ class VerifyNouns(EmbeddedStep):
         }
 
 
-def without(text: str, nouns: set[str]) -> str:
+def without(text: str, false: set[str], known: Collection[str]) -> str:
     """Returns a text without mentions of some nouns, without what led to them, and without parts that say nothing more.
 
     Parts stand between commas, semicolons and colons. A text that mentions none stays as it is.
+
+    Args:
+      text: of a caption.
+      false: nouns that go.
+      known: all nouns that the text may mention: within a longer one, a noun is not meant.
     """
-    if not mentions(text, sorted(nouns)):
+    names = sorted({*false, *known})
+    if not any(noun in false for _, _, noun in mentions(text, names)):
         return text
     pieces = _PARTS.split(text)
     kept: list[str] = []
     for separator, part in zip(["", *pieces[1::2]], pieces[::2], strict=True):
-        left = _cut(part, sorted(nouns))
+        left = _cut(part, [one for one in mentions(part, names) if one[2] in false])
         if left:
             kept += [separator if kept else "", " " if kept else "", left]
     return "".join(kept)
 
 
-def _cut(part: str, nouns: Sequence[str]) -> str:
+def _cut(part: str, found: Sequence[tuple[int, int, str]]) -> str:
     """A part without mentions; as it is, without white space around it, where there is none."""
-    found = mentions(part, nouns)
     for first, end, _ in reversed(found):
         part = f"{_BEFORE.sub('', part[:first])} {part[end:]}"
     part = " ".join(part.split())
