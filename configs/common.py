@@ -96,8 +96,9 @@ def use_curated(config: ConfigDict, folder: str, kind: str) -> None:
       folder: the job's output.
       kind: of those captions.
     """
-    (source,) = config.data.sources.values()
-    source.update(keep_ids=f"{folder}/kept.txt", captions_by_id=f"{folder}/texts.jsonl")
+    ((name, source),) = config.data.sources.items()
+    files = {"keep_ids": f"{folder}/kept.txt", "captions_by_id": f"{folder}/texts.jsonl"}
+    config.data.sources = {name: {**source.to_dict(), **files}}
     config.data.text.kinds = f"{kind}=1"
 
 

@@ -65,7 +65,9 @@ def get_config(argument: str = "") -> ConfigDict:
         config.data.tables = {
             "entity_id": {"path": f"{arg.curated}/scores.parquet", "column": "entities_entity_id"}
         }
-        config.objectives.discrimination.classes = _count(Path(arg.curated, "entities.json"))
+        entities = Path(arg.curated, "entities.json")
+        if entities.is_file():  # else there is no table either, which the run says
+            config.objectives.discrimination.classes = len(json.loads(entities.read_text(encoding="utf-8")))
         return config
     config.data.text.update(label_share=1.0, templates=("{}",))
     config.data.sources.quickstart.columns.label = "concept"
@@ -73,12 +75,3 @@ def get_config(argument: str = "") -> ConfigDict:
     if arg.runlocal:
         config.objectives.discrimination.classes = 2010
     return config
-
-
-def _count(file: Path) -> int:
-    """How many entities --job=curate found."""
-    if not file.is_file():
-        raise ValueError(
-            f"curated: there is no {file}: --job=curate --config=configs/curate/mofi.py writes it"
-        )
-    return len(json.loads(file.read_text(encoding="utf-8")))
