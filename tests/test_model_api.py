@@ -12,37 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from flax import nnx
 from PIL import Image
+from saved_models import saved_model
 
 import vlp
-from configs import quickstart as quickstart_config
 from input_pipeline.evaluation_set import load_evaluation_set
-from input_pipeline.tokenizers import load_tokenizer
-from vlp.checkpoint import Checkpointer, Description
 from vlp.checkpoint.manifest import write_manifest
-from vlp.configuration import to_dict
-from vlp.models.compute import Compute
 from vlp.parallel.mesh import data_mesh
-from vlp.pretrainer import Pretrainer
-from vlp.training.state import split
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """An untrained quickstart model, saved by the checkpointer."""
-    config = quickstart_config.get_config("runlocal")
-    config.model.image.depth = config.model.text.depth = 1
-    config.tokenizer.prefix_tokens = ("caption", "label")
-    tokenizer = load_tokenizer(config.tokenizer)
-    make = lambda: split(  # noqa: E731
-        Pretrainer(config, vocabulary_size=tokenizer.vocabulary_size, compute=Compute(unroll=True))
-    )[1]
-    directory = tmp_path_factory.mktemp("run")
-    checkpointer = Checkpointer(directory / "checkpoints")
-    spec = {"resolution": 64, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
-    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 1})
-    checkpointer.save(1, {"params": jax.jit(make)()}, {"step": np.int32(1)}, description)
-    checkpointer.close()
-    return directory
+    return saved_model(tmp_path_factory.mktemp("run"), prefix_tokens=("caption", "label"))
 
 
 @pytest.fixture(scope="module")

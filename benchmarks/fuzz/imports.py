@@ -25,6 +25,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 from benchmarks.fuzz import harness
 from benchmarks.fuzz.mutations import corrupt, mutated_arrays, mutated_json
 from benchmarks.fuzz.peers import rows_of_peer
+from benchmarks.models import saved
 
 ROOT = Path(__file__).resolve().parents[2]
 Files = dict[str, bytes]
@@ -35,38 +36,18 @@ TEXTS = ["a red square", "", "two blue circles on a white ground " * 3]
 
 def checkpoint(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> Path:
     """A tiny model of our own, its weights at random."""
-    from flax import nnx
-    from ml_collections import FrozenConfigDict
 
-    from configs import quickstart
-    from input_pipeline.tokenizers import load_tokenizer
-    from vlp.checkpoint import Checkpointer, Description
-    from vlp.configuration import resolve, to_dict
-    from vlp.models.compute import Compute
-    from vlp.models.dual_encoder import DualEncoder
+    def configure(config: Any) -> None:
+        config.model.embed_dim = 32
+        for tower in ("image", "text"):
+            config.model[tower].update(
+                size="", width=32, depth=1, heads=2, mlp_dim=48, **changes.get(tower, {})
+            )
+        config.model.image.update(resolution=32, patch_size=16)
+        config.data.image.resize = "squash"
+        config.tokenizer.update(length=12, path=str(ROOT / "data" / "quickstart" / "tokenizer.model"))
 
-    config = quickstart.get_config("runlocal")
-    config.model.embed_dim = 32
-    for tower in ("image", "text"):
-        config.model[tower].update(size="", width=32, depth=1, heads=2, mlp_dim=48, **changes.get(tower, {}))
-    config.model.image.update(resolution=32, patch_size=16)
-    config.tokenizer.update(length=12, path=str(ROOT / "data" / "quickstart" / "tokenizer.model"))
-    config = resolve(config)
-    tokenizer = load_tokenizer(config.tokenizer)
-    model = DualEncoder(
-        FrozenConfigDict(config).model,
-        vocabulary_size=tokenizer.vocabulary_size,
-        length=tokenizer.length,
-        compute=Compute(),
-        rngs=nnx.Rngs(0),
-    )
-    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    spec = {"resolution": 32, "resize": "squash", "mean": [0.5] * 3, "std": [0.5] * 3}
-    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 0})
-    checkpointer = Checkpointer(folder / "checkpoints")
-    checkpointer.save(0, {"params": {"model": params}}, {}, description)
-    checkpointer.close()
-    return folder
+    return saved(folder, configure)
 
 
 def _exported(folder: Path, changes: Mapping[str, Mapping[str, Any]], form: str) -> Files:

@@ -7,26 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from flax import nnx
-from ml_collections import FrozenConfigDict
 from PIL import Image
 from test_import_and_export import ROOT, exported, imported, open_clip_rows, pairs, peers_rows
 
 import vlp
-from configs import quickstart
-from input_pipeline.tokenizers import load_tokenizer
+from benchmarks import models
 from main import main
-from vlp.checkpoint import Checkpointer, Description
-from vlp.configuration import resolve, to_dict
 from vlp.evaluation.retrieval.captions import retrieval_figures
 from vlp.evaluation.retrieval.galleries import gallery
-from vlp.models.compute import Compute
-from vlp.models.dual_encoder import DualEncoder
-from vlp.runs.data import preprocessing_spec
 
 __all__ = ["pairs"]
 
@@ -42,31 +33,13 @@ RESNET |= {"image.heads": 0, "image.mlp_dim": 0, "image.patch_size": 16, "image.
 
 def saved(workdir: Path, changes: dict[str, Any]) -> Path:
     """A checkpoint of the quickstart's model with other settings, its weights at random."""
-    config = quickstart.get_config("runlocal")
-    for path, value in changes.items():
-        tower, name = path.split(".")
-        config.model[tower][name] = value
-    config = resolve(config)
-    tokenizer = load_tokenizer(config.tokenizer)
-    model = DualEncoder(
-        FrozenConfigDict(config).model,
-        vocabulary_size=tokenizer.vocabulary_size,
-        length=tokenizer.length,
-        compute=Compute(),
-        rngs=nnx.Rngs(0),
-    )
-    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    dice = np.random.default_rng(0)
-    noise = jax.tree.map(
-        lambda x: np.asarray(x + 0.02 * dice.normal(size=x.shape).astype(np.float32)), params
-    )
-    checkpointer = Checkpointer(workdir / "checkpoints")
-    description = Description(
-        to_dict(config), preprocessing_spec(config), tokenizer.spec, tokenizer.to_bytes(), {"step": 0}
-    )
-    checkpointer.save(0, {"params": {"model": noise}}, {}, description)
-    checkpointer.close()
-    return workdir
+
+    def configure(config: Any) -> None:
+        for path, value in changes.items():
+            tower, name = path.split(".")
+            config.model[tower][name] = value
+
+    return models.saved(workdir, configure, noise=0.02)
 
 
 def square(model: vlp.Model, images: list[Image.Image]) -> list[Image.Image]:

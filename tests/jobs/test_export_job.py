@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from ml_collections import FrozenConfigDict
 
+from benchmarks.models import saved
 from configs import quickstart as quickstart_config
 from input_pipeline.tokenizers import load_tokenizer
 from main import main
-from vlp.checkpoint import Checkpointer, Description
-from vlp.configuration import resolve, to_dict
 from vlp.interop import exported
 
 
 @pytest.fixture(scope="module")
 def clip_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that transformers can hold."""
-    from flax import nnx
 
-    from vlp.models.compute import Compute
-    from vlp.models.dual_encoder import DualEncoder
+    def configure(config: Any) -> None:
+        config.model.image.update(pool="class", pre_norm=True, depth=1)
+        config.model.text.update(causal=True, pool="end", depth=1)
 
-    config = quickstart_config.get_config("runlocal")
-    config.model.image.update(pool="class", pre_norm=True, depth=1)
-    config.model.text.update(causal=True, pool="end", depth=1)
-    config = resolve(config)
-    tokenizer = load_tokenizer(config.tokenizer)
-    model = DualEncoder(
-        FrozenConfigDict(config).model,
-        vocabulary_size=tokenizer.vocabulary_size,
-        length=tokenizer.length,
-        compute=Compute(),
-        rngs=nnx.Rngs(0),
-    )
-    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    spec = {"resolution": config.model.image.resolution, "resize": "pad", "mean": [0.5] * 3, "std": [0.5] * 3}
-    workdir = tmp_path_factory.mktemp("ours")
-    checkpointer = Checkpointer(workdir / "checkpoints")
-    description = Description(to_dict(config), spec, tokenizer.spec, tokenizer.to_bytes(), {"step": 0})
-    checkpointer.save(0, {"params": {"model": params}}, {}, description)
-    checkpointer.close()
-    return workdir
+    return saved(tmp_path_factory.mktemp("ours"), configure)
 
 
 def run(workdir: Path, output: Path, form: str = "huggingface") -> int:
