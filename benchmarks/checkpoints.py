@@ -21,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.harness import alternated
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,12 +75,7 @@ def train(arguments: list[str], workdir: str) -> dict[str, float]:
 
 def copying(source) -> float:
     """Seconds of a copy into fresh memory, median of five."""
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        source.copy()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return alternated({"copy": source.copy}, 5)["copy"].seconds
 
 
 def measured(name: str, saves: int, rest: list[str]) -> dict[str, float | list[float]]:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.harness import Times
 
 WIDTH, SCALE = 512, 1 / 0.07
 NAMES = ("chunked", "dense", "open_clip")
@@ -96,10 +96,10 @@ def work(options: argparse.Namespace) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = memory("VmRSS")
     for _ in sys.stdin:
-        wall, processor = time.perf_counter(), time.process_time()
-        loss = step()
-        taken = time.perf_counter() - wall, time.process_time() - processor
-        print(json.dumps([loss, *taken, memory("VmHWM") - before]), flush=True)
+        times = Times()
+        times.run(step)
+        answer = [times.result, *times.wall, *times.processor, memory("VmHWM") - before]
+        print(json.dumps(answer), flush=True)
 
 
 def start(name: str, options: argparse.Namespace) -> subprocess.Popen:
@@ -140,18 +140,15 @@ def main() -> None:
     print(
         f"batch {options.batch}, width {WIDTH}, float32, {options.chunk}-row chunks, {options.rounds} rounds"
     )
-    reference = rounds[list(rounds)[-1]]
-    for name, answers in rounds.items():
-        loss, walls, processor, peaks = zip(*answers, strict=True)
-        ratio, processor_ratio = (
-            statistics.median(one[i] / other[i] for one, other in zip(answers, reference, strict=True))
-            for i in (1, 2)
-        )
+    taken = {name: [*zip(*answers, strict=True)] for name, answers in rounds.items()}
+    *_, (last, (_, *reference, most)) = taken.items()
+    for name, (loss, *seconds, peaks) in taken.items():
+        wall, processor = (Times(list(own)) for own in seconds)
+        ratios = [one.to(Times(list(other))) for one, other in zip((wall, processor), reference, strict=True)]
         print(
-            f"{name:<10} loss {loss[0]:.6f}  wall median {statistics.median(walls):7.3f} s  min {min(walls):7.3f} s  "
-            f"processor {statistics.median(processor):7.3f} s  peak {max(peaks) / 2**30:6.3f} GiB  "
-            f"to {list(rounds)[-1]}: wall {ratio:.2f}  processor {processor_ratio:.2f}  "
-            f"memory 1/{max(r[3] for r in reference) / max(peaks):.1f}"
+            f"{name:<10} loss {loss[0]:.6f}  wall median {wall.seconds:7.3f} s  min {min(wall.wall):7.3f} s  "
+            f"processor {processor.seconds:7.3f} s  peak {max(peaks) / 2**30:6.3f} GiB  "
+            f"to {last}: wall {ratios[0]:.2f}  processor {ratios[1]:.2f}  memory 1/{max(most) / max(peaks):.1f}"
         )
     for process in processes.values():
         process.terminate()

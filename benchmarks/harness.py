@@ -38,9 +38,13 @@ class Times(Generic[Result]):
         """The median of the wall times."""
         return statistics.median(self.wall)
 
+    def ratios(self, other: Times[Result]) -> list[float]:
+        """Returns the ratios to another's wall times, round by round."""
+        return [a / b for a, b in zip(self.wall, other.wall, strict=True)]
+
     def to(self, other: Times[Result]) -> float:
-        """Returns the median of the ratios to another's times, round by round."""
-        return statistics.median(a / b for a, b in zip(self.wall, other.wall, strict=True))
+        """Returns the median of the ratios."""
+        return statistics.median(self.ratios(other))
 
 
 def alternated(contestants: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, Times[Result]]:

@@ -18,6 +18,7 @@ import jax
 from absl import flags
 
 import main as door
+from benchmarks.harness import Times
 from vlp.parallel.sharding import global_batch
 from vlp.runs.run import Run
 from vlp.training.hooks import Advance, Log
@@ -97,18 +98,18 @@ def main() -> None:
         first = next(batches)
         batch = global_batch({name: first[name] for name in training.fields}, run.mesh)
         state, _ = bare(run, state, batch, 2)
-        looped, stripped, waits = [], [], []
+        looped, stripped, waits = Times(), Times(), []
         for _ in range(options.rounds):
             state, seconds = bare(run, state, batch, options.steps)
-            stripped.append(seconds)
+            stripped.wall.append(seconds)
             state, seconds, waited = loop(run, state, batches, options.steps, workdir)
-            looped.append(seconds)
+            looped.wall.append(seconds)
             waits.append(waited)
-    ratios = [one / other for one, other in zip(looped, stripped, strict=True)]
-    print(f"bare step  {1e3 * statistics.median(stripped):8.1f} ms (median of {options.rounds} rounds)")
-    print(f"loop step  {1e3 * statistics.median(looped):8.1f} ms")
+    ratios = looped.ratios(stripped)
+    print(f"bare step  {1e3 * stripped.seconds:8.1f} ms (median of {options.rounds} rounds)")
+    print(f"loop step  {1e3 * looped.seconds:8.1f} ms")
     print(
-        f"overhead   {100 * (statistics.median(ratios) - 1):8.2f} % "
+        f"overhead   {100 * (looped.to(stripped) - 1):8.2f} % "
         f"(pair by pair {min(ratios):.3f} to {max(ratios):.3f})"
     )
     print(f"data wait  {100 * statistics.median(waits):8.2f} % of the loop's time")

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
-import time
 
+from benchmarks.harness import Times, peak_gib
 from benchmarks.peers import contestants
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
@@ -31,7 +30,7 @@ class Contestant:
     """A process that makes a step whenever it is asked to."""
 
     def __init__(self, name: str, arguments: list[str]):
-        self.name, self.seconds, self.peak_gib = name, [], 0.0
+        self.name, self.times, self.peak_gib = name, Times(), 0.0
         command = [sys.executable, "-m", "benchmarks.train_step", f"--contestant={name}", *arguments]
         # What main.py gives itself; the peers start as theirs do.
         environment = {**os.environ, **({TUNABLES: HUGE_PAGES} if name.startswith("vlp") else {})}
@@ -45,7 +44,7 @@ class Contestant:
         seconds, peak_gib = map(float, self._answer().split())
         self.peak_gib = peak_gib
         if counted:
-            self.seconds.append(seconds)
+            self.times.wall.append(seconds)
 
     def _ask(self, word: str) -> None:
         assert self.process.stdin is not None
@@ -72,11 +71,9 @@ def serve(options: argparse.Namespace) -> None:
         return
     print("ready", file=answers, flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        step()
-        seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(seconds, peak, file=answers, flush=True)
+        times = Times()
+        times.run(step)
+        print(times.seconds, peak_gib(), file=answers, flush=True)
 
 
 def main() -> None:
@@ -116,13 +113,13 @@ def report(field: list[Contestant], options: argparse.Namespace) -> None:
     flops = contestants.step_flops(options.batch)
     peak = contestants.matmul_peak()
     print(f"batch {options.batch}, {options.rounds} rounds, float32 matmul peak {peak / 1e9:.0f} GFLOP/s")
-    references = [one.seconds for one in field if one.name == REFERENCE]
+    references = [one.times for one in field if one.name == REFERENCE]
     print(f"{'':14} {'median ms':>9} {'min ms':>7} {'of peak':>7} {'GiB':>5}  to {REFERENCE}")
     for one in field:
-        ratios = [a / b for reference in references for a, b in zip(one.seconds, reference, strict=True)]
+        ratios = [ratio for reference in references for ratio in one.times.ratios(reference)]
         ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "-"
-        median, best = statistics.median(one.seconds), min(one.seconds)
-        times = f"{1e3 * median:9.0f} {1e3 * best:7.0f} {flops / best / peak:7.2f}"
+        best = min(one.times.wall)
+        times = f"{1e3 * one.times.seconds:9.0f} {1e3 * best:7.0f} {flops / best / peak:7.2f}"
         print(f"{one.name:<14} {times} {one.peak_gib:5.2f}  {ratio}")
 
 
