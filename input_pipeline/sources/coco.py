@@ -15,6 +15,7 @@ from typing import Any
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_text
 from input_pipeline.sources.columns import plain_name
+from input_pipeline.sources.digest import digest
 from input_pipeline.sources.paths import find_files, find_folder, find_path, read_beside
 
 FORMATS = {"coco": "CocoSource"}
@@ -50,6 +51,11 @@ class CocoSource:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def digest(self) -> str:
+        """Returns a few letters for the captions, and for what some images hold."""
+        names = [image["file_name"] for image in self._images]
+        return digest((names, self._captions), [self._folder / name for name in names])
 
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self):

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ from input_pipeline.sources.columns import (
     plain_name,
     resolve_columns,
 )
+from input_pipeline.sources.digest import digest
 from input_pipeline.sources.parquet import ParquetSource
 from input_pipeline.sources.paths import check_one_split, find_folder, read_beside, split_of
 from input_pipeline.sources.table import CsvSource, JsonlSource
@@ -134,6 +136,11 @@ class FolderSource:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def digest(self) -> str:
+        """Returns a few letters for the names of all files, and for what some hold."""
+        names = list(filter(None, itertools.chain(*self._entries)))
+        return digest(names, [self._folder / name for name in names])
 
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self._entries):

@@ -56,6 +56,10 @@ class Hdf5Source:
     def __len__(self) -> int:
         return len(self._shards)
 
+    def digest(self) -> str:
+        """Returns a few letters for what the files hold."""
+        return self._shards.digest()
+
     def __getitem__(self, index: int) -> Record:
         fields = pick(self._sample(index), self._columns)
         image = image_bytes(fields.get("image"))

@@ -124,6 +124,10 @@ class ParquetSource:
     def __len__(self) -> int:
         return len(self._shards)
 
+    def digest(self) -> str:
+        """Returns a few letters for what the files hold."""
+        return self._shards.digest()
+
     def __getitem__(self, index: int) -> Record:
         file, place = self._shards.locate(index)
         footer = self._footers[file.path]

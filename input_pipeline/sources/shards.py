@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason
+from input_pipeline.sources.digest import digest
 
 # How many files each format keeps open in a process: a quarter of what the system allows.
 OPEN_FILES = max(16, min(2048, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
@@ -92,6 +93,10 @@ class Shards:
 
     def __len__(self) -> int:
         return self._ends[-1]
+
+    def digest(self) -> str:
+        """Returns a few letters for what the files hold, as `digest` does."""
+        return digest((file.size for file in self._files), [file.path for file in self._files])
 
     def spans(self) -> Iterator[tuple[int, FileVersion]]:
         """Yields (the number of its first record, file) of each file."""

@@ -79,6 +79,10 @@ class _Table(abc.ABC):
     def __len__(self) -> int:
         return len(self._shards)
 
+    def digest(self) -> str:
+        """Returns a few letters for what the files hold."""
+        return self._shards.digest()
+
     def __getitem__(self, index: int) -> Record:
         sample = self._sample(index)
         values = pick(sample, self._columns)

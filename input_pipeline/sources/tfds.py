@@ -24,6 +24,7 @@ from input_pipeline.sources.columns import (
     pick,
     resolve_columns,
 )
+from input_pipeline.sources.digest import digest
 from input_pipeline.sources.shards import FileVersion
 
 FORMATS = {"tfds": "TfdsSource"}
@@ -76,6 +77,10 @@ class TfdsSource:
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def digest(self) -> str:
+        """Returns a few letters for what the files hold."""
+        return digest((file.size for file in self._files), [file.path for file in self._files])
 
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self):

@@ -79,6 +79,10 @@ class WebDatasetSource:
     def __len__(self) -> int:
         return len(self._shards)
 
+    def digest(self) -> str:
+        """Returns a few letters for what the files hold."""
+        return self._shards.digest()
+
     def __getitem__(self, index: int) -> Record:
         key, sample = self._sample(index)
         values = pick(sample, self._columns)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import vlp
 from vlp.checkpoint import complete_steps
+from vlp.runs.same_inputs import changed_sources
 
 pytestmark = pytest.mark.slow
 
@@ -61,12 +62,26 @@ def test_data_and_tokenizers_that_change_between_two_starts_are_named(
     )
     vlp.train(config, workdir)
     config.steps = 3
-    write_pairs(tmp_path, 64)
+    data.write_text(data.read_text().replace("number 7", "number 8"))
     with caplog.at_level(logging.WARNING):
         vlp.train(config, workdir, allow_config_change=("steps",))
-    assert "source 'mine' had 40 records when the checkpoint was saved and has 64 now" in caplog.text
+    assert "source 'mine' holds something else in its 40 records" in caplog.text
 
     tokenizer.write_bytes(other_tokenizer([f"thing number {row} of many" for row in range(400)]))
     with pytest.raises(vlp.ConfigError, match="holds another tokenizer than the run's checkpoints"):
         vlp.train(config, workdir)
     assert complete_steps(workdir / "checkpoints") == [2, 3]
+
+
+def test_other_numbers_of_records_are_said_and_what_nobody_knows_is_not() -> None:
+    now = {"records": {"mine": 64, "new": 3}, "contents": {"mine": "b"}}
+    (words,) = changed_sources({"records": {"mine": 40, "gone": 2}, "contents": {"mine": "a"}}, now)
+    assert "source 'mine' had 40 records when the checkpoint was saved and has 64 now" in words
+    same = {"records": {"mine": 64}}
+    assert not list(changed_sources(same, now)), "of a checkpoint from before contents were kept"
+    assert not list(changed_sources({**same, "contents": {"mine": "b"}}, now)) and not list(
+        changed_sources({}, now)
+    )
+    assert "holds something else in its 64 records" in "".join(
+        changed_sources({**same, "contents": {"mine": "a"}}, now)
+    )

@@ -31,7 +31,7 @@ from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.runs.beside import pinned
 from vlp.runs.first_words import first_line, warnings
-from vlp.runs.same_inputs import changed_sources, check_tokenizer, records_of
+from vlp.runs.same_inputs import changed_sources, check_tokenizer, inputs_of
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
@@ -231,7 +231,7 @@ class Run:
         check_tokenizer(
             saved.tokenizer_spec, tokenizer.spec, self.config.tokenizer.path, self.allowed_changes
         )
-        for words in changed_sources(saved.progress.get("records", {}), records_of(self.stage.stream)):
+        for words in changed_sources(saved.progress, inputs_of(self.stage.stream)):
             logging.warning("%s", words)
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
@@ -383,7 +383,7 @@ class Run:
             "step": step,
             "samples_seen": step * self.config.batch_size,
             "data": self.counters.to_dict(),
-            "records": records_of(self.stage.stream),
+            **inputs_of(self.stage.stream),
             "faults": self.faults.to_dict(),
             "rollbacks": [rollback.to_dict() for rollback in self.rollbacks],
             "results": self.results,

@@ -9,9 +9,12 @@ from input_pipeline.stream import Stream
 from vlp.configuration import ConfigError
 
 
-def records_of(stream: Stream) -> dict[str, int]:
-    """Returns how many records of each source a run uses, as a checkpoint remembers it."""
-    return {name: records for name, (records, _) in stream.shares().items()}
+def inputs_of(stream: Stream) -> dict[str, dict[str, Any]]:
+    """Returns how many records of each source a run uses and what they are, as a checkpoint remembers it."""
+    return {
+        "records": {name: records for name, (records, _) in stream.shares().items()},
+        "contents": stream.contents,
+    }
 
 
 def check_tokenizer(
@@ -37,11 +40,21 @@ def check_tokenizer(
         )
 
 
-def changed_sources(saved: Mapping[str, int], now: Mapping[str, int]) -> Iterator[str]:
-    """Yields a sentence for each source that has another number of records than when the checkpoint was saved."""
-    for name in saved.keys() & now.keys():
-        if saved[name] != now[name]:
-            yield (
-                f"source '{name}' had {saved[name]:,} records when the checkpoint was saved and has {now[name]:,} now: "
-                "from here on the run shows other records than it would have shown"
+def changed_sources(saved: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yields a sentence for each source that is another one than when the checkpoint was saved.
+
+    Args:
+      saved: `inputs_of` then, or what checkpoints from before had of it.
+      now: `inputs_of` the run's stream.
+    """
+    records, contents = saved.get("records", {}), saved.get("contents", {})
+    for name in sorted(records.keys() & now["records"].keys()):
+        change = ""
+        if records[name] != now["records"][name]:
+            change = f"had {records[name]:,} records when the checkpoint was saved and has {now['records'][name]:,} now"
+        elif contents.get(name) != now["contents"].get(name) and name in contents:
+            change = (
+                f"holds something else in its {records[name]:,} records than when the checkpoint was saved"
             )
+        if change:
+            yield f"source '{name}' {change}: from here on the run shows other records than it would have shown"
