@@ -101,6 +101,29 @@ def test_sizes_have_as_many_numbers_as_published():
         assert count + classifier == pytest.approx(number, rel=0.01)
 
 
+def test_stochastic_depth_drops_branches_of_examples_and_sleeps_in_evaluation():
+    def tower(share, **compute):
+        built = ConvNeXt(settings(drop_path=share, depth=1), compute=Compute(**compute), rngs=nnx.Rngs(0))
+        for stage in built.stages:
+            stage.layer_scale[...] = jnp.ones_like(stage.layer_scale[...])
+        return jax.jit(lambda pixels, key=None: built(pixels, key).pooled), jax.jit(built._encode)
+
+    pixels = jnp.asarray(np.random.default_rng(0).normal(size=(4, 32, 32, 3)), jnp.float32)
+    (dropping, with_branches), (few, _), (plain, _) = tower(0.8), tower(0.8, micro_batch=2), tower(0.0)
+    expected = plain(pixels)
+    np.testing.assert_allclose(dropping(pixels), expected, atol=1e-5)
+    np.testing.assert_array_equal(plain(pixels, jax.random.key(0)), expected)
+    first, again, other = (dropping(pixels, jax.random.key(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+    np.testing.assert_allclose(few(pixels, jax.random.key(0)), first, atol=1e-5)
+    kept = np.ones((4, 4), np.float32)
+    np.testing.assert_allclose(with_branches(pixels, kept).pooled, expected, atol=1e-5)
+    kept[1, -1] = 0  # the last block adds nothing to the second image, and is as before to the others
+    apart = np.abs(with_branches(pixels, kept).pooled - expected).max(axis=1)
+    assert (apart < 1e-4).tolist() == [True, False, True, True]
+
+
 def test_remat_and_unrolling_change_nothing():
     pixels = jnp.asarray(np.random.default_rng(0).normal(size=(2, 32, 32, 3)), jnp.float32)
     outputs = [

@@ -15,7 +15,7 @@ from vlp.models.positions import rotary2d
 from vlp.models.sizes import TowerSize
 from vlp.models.text import SoftTokens, TextTransformer
 from vlp.models.transformer import Block, Transformer
-from vlp.models.vision import Masked, VisionTransformer
+from vlp.models.vision import Masked, VisionTransformer, drawn_branches
 
 TINY = {"size": "", "width": 16, "depth": 3, "heads": 2, "mlp_dim": 32}
 IMAGE = {
@@ -148,7 +148,7 @@ def test_stochastic_depth_drops_branches_of_examples_keeps_the_mean_and_sleeps_i
     first, again, other = (tower(PIXELS, jax.random.key(seed)).pooled for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
-    drawn = tower._branches(jax.random.key(0), 20_000)
+    drawn = drawn_branches(jax.random.key(0), 0.8, (20_000, 3, 2))
     np.testing.assert_allclose(drawn.mean(axis=0), 1.0, atol=0.05)
     np.testing.assert_allclose((drawn == 0).mean(axis=(0, 2)), [0.0, 0.4, 0.8], atol=0.02)
     nothing = tower.transformer(tower._embed(PIXELS), branches=jnp.zeros((4, 3, 2)))[0]

@@ -14,7 +14,7 @@ from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import convolution_size
-from vlp.models.vision import TowerOutput
+from vlp.models.vision import TowerOutput, drawn_branches
 
 STD = 0.02  # of all initial weights
 LAYER_SCALE = 1e-6  # at first
@@ -42,7 +42,7 @@ class Patches(nnx.Module):
 
 
 class ConvNeXtBlock(nnx.Module):
-    """x + scale * mlp(norm(depthwise(x))) (figure 4)."""
+    """x + scale * mlp(norm(depthwise(x))) (figure 4); stochastic depth drops the branch of some examples."""
 
     def __init__(self, width: int, *, compute: Compute, rngs: nnx.Rngs):
         self.compute = compute
@@ -54,8 +54,9 @@ class ConvNeXtBlock(nnx.Module):
         self.layer_scale = nnx.Param(jnp.full((width,), LAYER_SCALE, jnp.float32))
 
     def __call__(
-        self, x: Float[Array, "batch rows columns width"]
+        self, x: Float[Array, "batch rows columns width"], branch: Float[Array, " batch"] | None = None
     ) -> Float[Array, "batch rows columns width"]:
+        """Runs the block; `branch` multiplies what it adds to each example."""
         mixed = jax.lax.conv_general_dilated(
             x,
             self.kernel[...].astype(x.dtype),
@@ -66,7 +67,8 @@ class ConvNeXtBlock(nnx.Module):
         )
         mixed = self.norm(mixed + self.bias[...].astype(x.dtype))
         mixed = self.down(nnx.gelu(self.up(mixed), approximate=False))
-        return x + self.layer_scale[...].astype(x.dtype) * mixed
+        mixed = self.layer_scale[...].astype(x.dtype) * mixed
+        return x + (mixed if branch is None else branch[:, None, None, None].astype(x.dtype) * mixed)
 
 
 class ConvNeXt(nnx.Module):
@@ -83,6 +85,7 @@ class ConvNeXt(nnx.Module):
         size = convolution_size(config)
         options: dict[str, Any] = {"compute": compute, "rngs": rngs}
         self.compute, self.width, self.depths = compute, size.channels[-1], size.blocks
+        self.drop_path = config.get("drop_path", 0.0)
         inputs = (3, *size.channels[:-1])
         sides = (4, 2, 2, 2)
         self.patches_in = nnx.List(
@@ -98,32 +101,47 @@ class ConvNeXt(nnx.Module):
     def __call__(
         self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
     ) -> TowerOutput:
-        """Encodes normalised pixels; the tokens are the last grid, row by row. Nothing is random, so no key is used."""
-        return micro_batched(self._encode, self.compute.micro_batch, pixels)
+        """Encodes normalised pixels; the tokens are the last grid, row by row. The key is of stochastic depth; without
+        one nothing is dropped, as in evaluation."""
+        branches = drawn_branches(key, self.drop_path, (len(pixels), sum(self.depths)))
+        given = (pixels,) if branches is None else (pixels, branches)
+        return micro_batched(self._encode, self.compute.micro_batch, *given)
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
         """Returns the cells of the last grid, each normalised as their mean is in `pooled`."""
         return self.norm(self(pixels).tokens)
 
-    def _encode(self, pixels: Float[Array, "batch height width 3"]) -> TowerOutput:
-        x = pixels
+    def _encode(
+        self,
+        pixels: Float[Array, "batch height width 3"],
+        branches: Float[Array, "batch depth"] | None = None,
+    ) -> TowerOutput:
+        x, first = pixels, 0
         for number, (enter, rescale, blocks) in enumerate(
             zip(self.patches_in, self.norms, self.stages, strict=True)
         ):
             x = constrain_batch(rescale(enter(x)) if number == 0 else enter(rescale(x)))
-            x = self._run(x, blocks, self.depths[number])
+            depth = self.depths[number]
+            x = self._run(
+                x, blocks, depth, None if branches is None else branches[:, first : first + depth].T
+            )
+            first += depth
         tokens = x.reshape(x.shape[0], -1, self.width)
         return TowerOutput(self.norm(tokens.astype(jnp.float32).mean(axis=1)), tokens)
 
     def _run(
-        self, x: Float[Array, "batch rows columns width"], blocks: ConvNeXtBlock, depth: int
+        self,
+        x: Float[Array, "batch rows columns width"],
+        blocks: ConvNeXtBlock,
+        depth: int,
+        branches: Float[Array, "depth batch"] | None,
     ) -> Float[Array, "batch rows columns width"]:
-        def run_block(x: Array, block: ConvNeXtBlock) -> tuple[Array, None]:
-            return constrain_batch(block(x)), None
+        def run_block(x: Array, inputs: tuple[ConvNeXtBlock, Array | None]) -> tuple[Array, None]:
+            return constrain_batch(inputs[0](x, inputs[1])), None
 
         if self.compute.remat != "none":
             run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
-        x, _ = jax.lax.scan(run_block, x, blocks, unroll=depth if self.compute.unroll else 1)
+        x, _ = jax.lax.scan(run_block, x, (blocks, branches), unroll=depth if self.compute.unroll else 1)
         return x
 
 

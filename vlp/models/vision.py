@@ -139,7 +139,7 @@ class VisionTransformer(nnx.Module):
             kept = kept_patches(key, batch, patches, self.patch_dropout)
         given: dict[str, Array | None] = {
             "kept": kept,
-            "branches": self._branches(key, batch),
+            "branches": drawn_branches(key, self.drop_path, (batch, self.depth, 2)),
             "hidden": None if masked is None else masked.where,
             "prompts": None if prompts is None else jnp.broadcast_to(prompts, (batch, *prompts.shape[-3:])),
         }
@@ -150,14 +150,6 @@ class VisionTransformer(nnx.Module):
             return self._encode(pixels, token=token, watch=watch, **dict(zip(arrays, parts, strict=True)))
 
         return micro_batched(encode, self.compute.micro_batch, pixels, *arrays.values())
-
-    def _branches(self, key: PRNGKeyArray | None, batch: int) -> Float[Array, "batch depth 2"] | None:
-        """Draws what multiplies the branches of each block: 0, or what keeps the mean (arXiv 1603.09382)."""
-        if key is None or not self.drop_path:
-            return None
-        keep = 1.0 - jnp.linspace(0.0, self.drop_path, self.depth)[:, None]
-        drawn = jax.random.bernoulli(fold_in_name(key, "drop_path"), keep, (batch, self.depth, 2))
-        return drawn / keep
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
         """Returns what each patch says in the space of `pooled`, row by row, for the same projection to read.
@@ -246,3 +238,19 @@ class VisionTransformer(nnx.Module):
             return TowerOutput(pooling.first(x), tokens, watched)
         pooled = self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens)
         return TowerOutput(pooled, tokens, watched)
+
+
+def drawn_branches(
+    key: PRNGKeyArray | None, drop_path: float, shape: tuple[int, ...]
+) -> Float[Array, "batch depth *branches"] | None:
+    """Draws what multiplies the branches of each block: 0, or what keeps the mean (arXiv 1603.09382).
+
+    Args:
+      key: None drops nothing.
+      drop_path: share of the last block's branches that is dropped, growing from 0 at the first.
+      shape: examples, blocks, and perhaps branches of a block.
+    """
+    if key is None or not drop_path:
+        return None
+    keep = 1.0 - jnp.linspace(0.0, drop_path, shape[1]).reshape(-1, *(1 for _ in shape[2:]))
+    return jax.random.bernoulli(fold_in_name(key, "drop_path"), keep, shape) / keep

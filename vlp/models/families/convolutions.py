@@ -87,6 +87,7 @@ class ConvNeXtFamily(ConvolutionFamily):
     """Kind 'convnext': blocks of a depthwise convolution and an MLP."""
 
     tower = "vlp.models.convnext:ConvNeXt"
+    optional = ("drop_path",)
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = convolution_size(settings)
