@@ -29,7 +29,12 @@ def test_every_view_that_is_encoded_counts_at_its_resolution():
 def training_of(rules="", **weights):
     config = base.get_config()
     shrink(config)
-    config.data.image_views = {"strong": {"count": 2}}
+    config.data.image_views = {
+        "strong": {"count": 2},
+        "global_crops": {"count": 2},
+        "local_crops": {"count": 4, "resolution": 16},
+    }
+    config.objectives.self_distillation.update(hidden_width=16, bottleneck_width=8, prototypes=32)
     for name, weight in weights.items():
         config.objectives[name].weight = weight
     config.objectives.discrimination.update(classes=1000, rate=0.5, feature_rate=0.25)
@@ -58,6 +63,13 @@ def test_an_objective_says_what_it_costs_beside_the_towers(name, beside):
     assert training_of(**{name: 1.0})[1].other_flops == pytest.approx(beside)
 
 
+def test_self_distillation_counts_its_head_for_every_crop_and_its_teacher_a_third():
+    config, training = training_of(self_distillation=1.0)
+    head = 2 * (WIDTH * 16 + 16 * 16 + 16 * 8 + 8 * 32)
+    teacher = forward_flops(config, ["global_crops"])
+    assert training.other_flops == pytest.approx((2 + 4) * head + (teacher + 2 * head) / 3)
+
+
 def test_a_held_tower_costs_a_third():
     config, training = training_of("^model/image = 0", contrastive=1.0)
     assert training.held_towers == ("image",)
@@ -75,7 +87,9 @@ def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_thi
     )
 
     def beside(own=0.0, fields=(), constants=()):
-        objective = types.SimpleNamespace(flops=lambda: own, fields=fields, constants=constants)
+        objective = types.SimpleNamespace(
+            flops=lambda: own, view_flops=dict, copied=(), fields=fields, constants=constants
+        )
         return other_flops(config, types.SimpleNamespace(objectives={"one": objective}), given)
 
     assert beside(7.0, ("image",)) == 7.0

@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+# Forward, gradient of the inputs, gradient of the weights: three matmuls for each one of the forward pass.
+FORWARDS_PER_STEP = 3
+
 
 def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int) -> int:
     """Counts a stack of blocks for one example.

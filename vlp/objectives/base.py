@@ -69,6 +69,7 @@ class Objective(nnx.Module):
         with another number than -1 (none) and those below it ends the run.
       raw: those of its fields that it reads as they are: no tower goes through them, such as a caption's tokens.
       reads: towers it reads, of 'image' and 'text', beside those that its fields go through.
+      copied: those of its fields that a copy of their tower encodes, too, without a backward pass.
       parts: names of its attributes that outlive training: modules that another run starts from, with the towers.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
         `vlp.training.episodes`.
@@ -79,6 +80,7 @@ class Objective(nnx.Module):
     limits: Mapping[str, tuple[str, int]] = types.MappingProxyType({})
     raw: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     episode: Episode | None = None
 
@@ -98,6 +100,10 @@ class Objective(nnx.Module):
     def flops(self) -> float:
         """Returns forward FLOPs of one example in what it learns beside the towers, for MFU; 0 = not worth counting."""
         return 0.0
+
+    def view_flops(self) -> Mapping[str, float]:
+        """Returns the same by field, for each of its views: what depends on how many of them the data deliver."""
+        return {}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Computes the loss of one batch."""

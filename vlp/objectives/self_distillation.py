@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ from vlp.encodings import Encodings
 from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
 from vlp.models.distillation_head import DistillationHead
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.teacher import follow, teacher_of
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
 
@@ -34,7 +37,12 @@ class SelfDistillation(Objective):
           rngs: initial values of the head.
         """
         tower = model.image
-        widths = (tower.width, config.hidden_width, config.hidden_width, config.bottleneck_width)
+        self.widths = widths = (
+            tower.width,
+            config.hidden_width,
+            config.hidden_width,
+            config.bottleneck_width,
+        )
         self.head = DistillationHead(widths, config.prototypes, compute=tower.compute, rngs=rngs)
         self.teacher_tower, self.teacher_head = teacher_of(tower), teacher_of(self.head)
         self.centre = Remembered(jnp.zeros((config.prototypes,), jnp.float32))
@@ -45,7 +53,13 @@ class SelfDistillation(Objective):
             config.first_temperature,
         )
         self.temperature_steps, self.frozen_steps = config.temperature_steps, config.frozen_steps
+        self.copied = (config.global_view,)
         self.global_view, self.local_view = self.fields = (config.global_view, config.local_view)
+
+    def view_flops(self) -> Mapping[str, float]:
+        """Counts the head of each crop, and of a global one the teacher's too, which has no backward pass."""
+        head = mlp_flops(self.widths) + 2 * math.prod(self.head.prototypes.shape)
+        return {self.global_view: head * (1 + 1 / FORWARDS_PER_STEP), self.local_view: head}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over images and over all pairs of a crop and another, global one; moves the teacher on

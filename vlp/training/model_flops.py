@@ -7,8 +7,8 @@ from typing import Any
 
 from vlp.given import Given
 from vlp.models.families import family
+from vlp.models.flops import FORWARDS_PER_STEP
 from vlp.pretrainer import Pretrainer
-from vlp.training.throughput import FORWARDS_PER_STEP
 
 
 def forward_flops(
@@ -38,16 +38,20 @@ def tower_of(config: Any, field: str) -> str:
 
 def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
     """Returns forward FLOPs of one example outside the run's towers: what objectives say of themselves
-    (`Objective.flops`), the texts that are encoded once a step, and frozen models, which count a third, as they have no
-    backward pass.
+    (`Objective.flops`), the texts that are encoded once a step, and copies of towers and frozen models, which count a
+    third, as they have no backward pass.
 
     Args:
       config: the whole resolved config.
       pretrainer: towers and active objectives; shapes are enough.
       given: what stands beside the batches.
     """
-    flops = sum(float(one.flops()) for one in pretrainer.objectives.values())
-    asked = {name for one in pretrainer.objectives.values() for name in (*one.constants, *one.fields)}
+    objectives = pretrainer.objectives.values()
+    flops = sum(float(one.flops()) for one in objectives)
+    for one in objectives:
+        flops += sum(cost * _views(config, name) for name, cost in one.view_flops().items())
+        flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP
+    asked = {name for one in objectives for name in (*one.constants, *one.fields)}
     for name in sorted(asked):
         model, slash, plain = name.rpartition("/")
         own = given.frozen[model].config if slash else config
@@ -58,6 +62,12 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
         elif slash:
             flops += share * forward_flops(own, (plain,))
     return flops
+
+
+def _views(config: Any, field: str) -> int:
+    """Counts the views of a field, of one example."""
+    views = {**config.data.image_views, **config.data.text_views}.get(field, {})
+    return int(views.get("count", 1))
 
 
 def _field_flops(config: Any, name: str) -> int:

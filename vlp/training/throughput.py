@@ -10,8 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# Forward, gradient of the inputs, gradient of the weights: three matmuls for each one of the forward pass.
-FORWARDS_PER_STEP = 3
+from vlp.models.flops import FORWARDS_PER_STEP
 
 
 def train_step_flops(forward_flops: float, batch_size: int) -> float:
