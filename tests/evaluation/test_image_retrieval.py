@@ -5,7 +5,9 @@ import pytest
 from made import made
 from retrieval_sets import NamedSet, unit
 
-from vlp.evaluation.retrieval.images import ImageRetrieval, precisions
+from vlp.evaluation.retrieval.images import ImageRetrieval
+from vlp.neighbours.precisions import precisions
+from vlp.neighbours.ranks import best_ranks
 
 
 def grouped(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -24,6 +26,17 @@ def test_average_precision_is_that_of_scikit_learn() -> None:
         assert average[query] == pytest.approx(metrics.average_precision_score(right, scores))
         assert first[query] == right[np.argmax(scores)]
     assert 0 < first.mean() < 1
+
+
+def test_first_is_the_rank_one_of_the_one_computation_of_ranks() -> None:
+    rows, classes = grouped(np.random.default_rng(1))
+    rows[3] = rows[7] = rows[11]  # equal scores
+    everyone = np.arange(len(rows))
+    same = np.argwhere((classes[:, None] == classes) & (everyone[:, None] != everyone))
+    ranks = best_ranks(rows, rows, same, ignored=np.stack([everyone, everyone], 1))
+    average, first = precisions(rows, classes, everyone, block_size=7)
+    assert np.array_equal(first, ranks == 1) and 0 < first.sum() < len(rows)
+    assert np.array_equal(average, precisions(rows, classes, everyone)[0])
 
 
 def test_equal_scores_and_nan_count_against_the_model() -> None:
