@@ -6,9 +6,9 @@
 The weight 0.75, the temperature 0.1 and the batch of 32 are the paper's, as are the augmentations: crops of 0.6 to 1
 of the image, affine maps, brightness and contrast, a blur of 0.1 to 3 pixels. How often the blur comes, and the 200
 epochs of 217 thousand reports, are recalled and not verified. Its learning rate falls by half when the loss on
-held-out data stands still: a rate that depends on more than the step could not be resumed to the bit, so that it is
-constant here. Its image tower is a ResNet-50, its text tower a pretrained clinical BERT, whose outputs it pools by
-their maximum, as here.
+held-out data stands still. Here a rate is a function of the step alone, which a resumed run and a replayed step find
+again without an evaluation, and evaluators give figures, not losses: it is constant. Its image tower is a ResNet-50,
+its text tower a pretrained clinical BERT, whose outputs it pools by their maximum, as here.
 """
 
 from __future__ import annotations
