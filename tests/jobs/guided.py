@@ -55,3 +55,17 @@ class Imitation(Objective):
     def __call__(self, encodings):
         cosines = (encodings.image() * encodings.frozen("teacher").image()).sum(axis=1)
         return ObjectiveOutput(Loss(-cosines.sum(), jnp.float32(len(cosines))), {})
+
+
+class Reading(Objective):
+    """Texts should lie where a frozen model, which may have no other tower, has them."""
+
+    fields = ("text", "text_mask", "teacher/text", "teacher/text_mask")
+
+    def __init__(self, config, *, model, rngs):
+        del config, model, rngs
+
+    def __call__(self, encodings):
+        rows, teacher = encodings.text(), encodings.frozen("teacher").text()
+        cosines = (rows[:, :16] * teacher[:, :16]).sum(axis=1)
+        return ObjectiveOutput(Loss(-cosines.sum(), jnp.float32(len(cosines))), {})

@@ -17,9 +17,11 @@ from ml_collections import FrozenConfigDict
 
 import main
 import vlp
+from benchmarks.models import saved
 from vlp import cli, configuration
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 from vlp.configuration import stages
+from vlp.interop.exported import export_model
 from vlp.parallel.sharding import global_batch
 from vlp.runs.beside import open_frozen
 from vlp.runs.stage import Stage
@@ -257,6 +259,54 @@ def test_a_model_of_one_tower_reads_in_half_precision_what_it_shares(tmp_path):
     )
     exact = vlp.load(tmp_path).encode_image_array(batch["image"])
     assert 1e-5 < np.abs(found - exact).max() < 0.05
+
+
+def tiny(config):
+    config.model.embed_dim = 16
+    config.model.image.update(resolution=32, patch_size=16, depth=1, width=32, pool="class", pre_norm=True)
+    config.model.text.update(depth=1, width=32, causal=True, pool="end")
+    config.data.image.resize = "squash"
+    config.tokenizer.length = 12
+
+
+@pytest.mark.parametrize(
+    ("form", "towers", "objective"),
+    [
+        ("", ("text",), "Reading"),
+        ("", ("image",), "Imitation"),
+        ("huggingface", ("image", "text"), "Imitation"),
+        ("open_clip", ("image", "text"), "Reading"),
+    ],
+)
+def test_models_of_one_tower_and_of_other_projects_teach(tmp_path, form, towers, objective):
+    folder = saved(tmp_path / "ours", tiny, towers=towers)
+    if form:
+        export_model(folder, form, tmp_path / "theirs")
+        folder = tmp_path / "imported"
+        assert main.main(["--job=import", f"--source={tmp_path / 'theirs'}", f"--workdir={folder}"]) == 0
+    given = (
+        "--config.objectives.contrastive.weight=0",
+        f"--config.objectives.learning={{'kind': 'guided:{objective}', 'weight': 1.0}}",
+        f"--config.frozen.teacher={{'checkpoint': '{folder}'}}",
+    )
+    make, mesh = opened((*SMALL, *given), (2, 2, 1))
+    field = {"Reading": "text", "Imitation": "image"}[objective]
+    with jax.set_mesh(mesh):
+        stage = make()
+        state = stage.training.initial_state()
+        batch, rows = first_rows(stage, mesh)
+        see = jax.jit(
+            lambda state, rows: getattr(encodings_of(stage, state, rows).frozen("teacher"), field)()
+        )
+        found = jax.device_get(see(state, rows))
+        _, metrics = stage.training.train_step(state, rows)
+        assert np.isfinite(float(metrics["learning/loss"]))
+    model = vlp.load(folder)
+    if field == "text":
+        expected = model._encode("text", batch["teacher/text"], batch["teacher/text_mask"])
+    else:
+        expected = model.encode_image_array(batch["teacher/image"])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_step_is_replayed_with_what_stood_beside_it(run, capsys):

@@ -12,23 +12,12 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
+from small_runs import SMALL
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = (
-    "--config=configs/quickstart.py:runlocal",
-    "--config.steps=3",
-    "--config.batch_size=32",
-    "--config.log.every=1",
-    "--config.log.tensorboard=false",
-    "--config.model.image.depth=1",
-    "--config.model.text.depth=1",
-    "--config.evaluators.zero_shot.every=0",
-    "--config.evaluators.zero_shot.final=false",
-    "--config.evaluators.retrieval.every=0",
-    "--config.evaluators.retrieval.sets=val",
-)
+RUN = (*SMALL, "--config.steps=3")
 
 
 def losses(workdir):

@@ -12,25 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+from small_runs import SMALL
+
+from benchmarks.models import saved
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = (
-    "--config=configs/quickstart.py:runlocal",
-    "--config.steps=24",
-    "--config.batch_size=32",
-    "--config.log.every=1",
-    "--config.log.tensorboard=false",
-    "--config.checkpoint.every=4",
-    "--config.model.image.depth=1",
-    "--config.model.text.depth=1",
-    "--config.evaluators.zero_shot.every=0",
-    "--config.evaluators.zero_shot.final=false",
-    "--config.evaluators.retrieval.every=0",
-    "--config.evaluators.retrieval.sets=val",
-    "--config.distributed.heartbeat_seconds=8",
-)
+RUN = (*SMALL, "--config.steps=24", "--config.checkpoint.every=4", "--config.distributed.heartbeat_seconds=8")
 
 
 def environment(devices):
@@ -139,6 +128,19 @@ def test_all_processes_go_back_from_the_same_spikes(tmp_path):
     assert losses(tmp_path / "two") == pytest.approx(alone(tmp_path / "one", *flags), rel=1e-3)
     undone = [(tmp_path / "two" / "logs" / f"{one}.log").read_text().count("is a spike") for one in (0, 1)]
     assert undone[0] == undone[1] > 0
+
+
+def test_a_frozen_model_teaches_all_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "jobs"), prepend=os.pathsep)
+    flags = [
+        "--config.steps=3",
+        "--config.objectives.imitation={'kind': 'guided:Imitation', 'weight': 1.0}",
+        f"--config.frozen.teacher={{'checkpoint': '{saved(tmp_path / 'teacher', lambda config: None)}'}}",
+        "--config.evaluators={}",
+    ]
+    status, output, _ = Processes(tmp_path / "two", *flags).end()
+    assert status == 0, output
+    assert losses(tmp_path / "two") == pytest.approx(alone(tmp_path / "one", *flags), rel=1e-4)
 
 
 def test_a_mistake_is_one_line_of_every_process(tmp_path):
