@@ -42,6 +42,17 @@ def same_ids(ours: Tokenizer, theirs: np.ndarray, captions: list[str]) -> None:
     assert (ids[~mask] == copy.special.pad).all()
 
 
+def same_when_written(
+    ours: Any, kind: str, folder: Path, transformers: Any, captions: list[str], ids: Any
+) -> None:
+    """What we write is read by transformers as what we read was."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    assert write_tokenizer(ours, folder, f"huggingface_{kind}") == []
+    again = transformers.AutoTokenizer.from_pretrained(folder)
+    np.testing.assert_array_equal(again(captions, **PADDED)["input_ids"], ids)
+
+
 def clip_folder(folder: Path, newer: bool, transformers: Any) -> Path:
     """CLIP's tokenizer as Hugging Face keeps it: in two files of old, in tokenizer.json since."""
     tokenizer: Any = load_tokenizer(CLIP)
@@ -128,12 +139,7 @@ def test_siglip_of_transformers(
     ours = tokenizer_of(tmp_path, "huggingface_siglip")
     assert ours.special == (1, None, 1) and ours.length == 64
     same_ids(ours, theirs, captions)
-    back = tmp_path / "back"
-    back.mkdir()
-    (back / "config.json").write_text(json.dumps({"model_type": "siglip"}))
-    assert write_tokenizer(ours, back, "huggingface_siglip") == []
-    again = transformers.AutoTokenizer.from_pretrained(back)
-    np.testing.assert_array_equal(again(captions, **PADDED)["input_ids"], theirs)
+    same_when_written(ours, "siglip", tmp_path / "back", transformers, captions, theirs)
 
 
 def gemma(captions: list[str], transformers: Any) -> Any:
@@ -173,12 +179,7 @@ def test_siglip2_of_transformers(
     ours = tokenizer_of(tmp_path, "huggingface_siglip2")
     assert ours.special == (0, None, 1) and ours.length == 64
     same_ids(ours, theirs, captions)
-    back = tmp_path / "back"
-    back.mkdir()
-    (back / "config.json").write_text(json.dumps({"model_type": "siglip2"}))
-    assert write_tokenizer(ours, back, "huggingface_siglip2") == []
-    again = transformers.AutoTokenizer.from_pretrained(back)
-    np.testing.assert_array_equal(again(captions, **PADDED)["input_ids"], theirs)
+    same_when_written(ours, "siglip2", tmp_path / "back", transformers, captions, theirs)
 
 
 def open_clip_folder(folder: Path, **text: Any) -> Path:
