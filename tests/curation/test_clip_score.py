@@ -10,6 +10,7 @@ import pytest
 from chosen_embeddings import decided, item, step_of, write_folder
 
 from vlp.curation.clip_score import ClipScore
+from vlp.curation.embedded import open_embedded
 
 ANGLES = {f"r{number}": number / 10 for number in range(8)}  # from the text, in radians
 
@@ -56,6 +57,17 @@ def test_what_has_no_score_is_dropped_under_its_reason(some: str) -> None:
         "no text embedding",
         "no text embedding",
     ]
+
+
+def test_an_id_of_two_images_is_nobody_s_unless_they_are_alike(some: str) -> None:
+    shard = Path(some) / "web" / "image"
+    for name, other in (("r0", "r1"), ("r2", "r3")):  # r2 and r3 have the same embedding
+        for file in shard.glob("*.json"):
+            file.write_text(file.read_text().replace(f'"{other}"', f'"{name}"'))
+    open_embedded.cache_clear()
+    step = step_of(ClipScore, embeddings=some, threshold=-1.0)
+    assert step(item("r0", "a dog")).reason == "id of several images"
+    assert step(item("r2", "a dog")).reason == "" and step(item("r1", "a dog")).reason == "no image embedding"
 
 
 def test_embeddings_of_something_else_are_refused_in_a_line(some: str, tmp_path: Path) -> None:

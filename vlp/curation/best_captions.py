@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from input_pipeline.curation import Decision, Item, Written
 from input_pipeline.curation.text import texts_of
-from vlp.curation.embedded import NO_IMAGE, NO_TEXT, EmbeddedStep, ranked
+from vlp.curation.embedded import NO_TEXT, EmbeddedStep, ranked
 
 
 class BestCaptions(EmbeddedStep):
@@ -20,7 +20,7 @@ class BestCaptions(EmbeddedStep):
         """Ranks the candidates."""
         image = self.image_of(item)
         if image is None:
-            return Decision(NO_IMAGE)
+            return self.without_image(item)
         scores = self.scored(image, texts_of(item.record, self.config["kinds"]))
         if not scores:
             return Decision(NO_TEXT)

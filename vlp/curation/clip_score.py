@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from input_pipeline.curation import Decision, Item
 from input_pipeline.curation.text import texts_of
 from input_pipeline.errors import UserError
-from vlp.curation.embedded import NO_IMAGE, NO_TEXT, EmbeddedStep
+from vlp.curation.embedded import NO_TEXT, EmbeddedStep
 
 _QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
@@ -65,7 +65,7 @@ class ClipScore(EmbeddedStep):
         """The score of the first or best text, or why there is none."""
         image = self.image_of(item)
         if image is None:
-            return NO_IMAGE
+            return self.without_image(item).reason
         scores = list(self.scored(image, texts_of(item.record, self.config["kinds"])).values())
         if not scores:
             return NO_TEXT

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from input_pipeline.curation import Item, Step
+from input_pipeline.curation import Decision, Item, Step
 from input_pipeline.errors import UserError
 from input_pipeline.sources.paths import find_folder
 from input_pipeline.tables import hash64
 from vlp.embeddings.store import FORMATS, read_shard
 
 # What records are dropped for that cannot be scored.
-NO_IMAGE, NO_TEXT = "no image embedding", "no text embedding"
+NO_IMAGE, NO_TEXT, REPEATED = "no image embedding", "no text embedding", "id of several images"
+_SAME = 1e-3  # of embeddings of one image in two batches
 
 
 class Lookup:
@@ -30,7 +31,8 @@ class Lookup:
 
         Args:
           folders: of shards.
-          field: of `Notes` that names a row: 'ids' or 'texts'. Of several rows of a name the first counts.
+          field: of `Notes` that names a row: 'ids' or 'texts'. Of rows of one name that are alike the first counts; of
+            others none does.
         """
         self._shards: list[Float32[np.ndarray, "n dim"]] = []
         hashes, places = [np.zeros(0, np.uint64)], [np.zeros((0, 2), np.int32)]
@@ -41,8 +43,9 @@ class Lookup:
             places.append(np.stack([np.full(len(names), len(self._shards)), np.arange(len(names))], 1))
             self._shards.append(rows)
         every = np.concatenate(hashes)
-        self._hashes, first = np.unique(every, return_index=True)
-        self._places = np.concatenate(places).astype(np.int32)[first]
+        order = np.argsort(every, kind="stable")
+        self._hashes, self._places = every[order], np.concatenate(places).astype(np.int32)[order]
+        self.ambiguous = self._unlike()
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -51,10 +54,22 @@ class Lookup:
         """Returns the row of a name; None where there is none."""
         wanted = np.uint64(hash64(name))
         place = int(self._hashes.searchsorted(wanted))
-        if place == len(self._hashes) or self._hashes[place] != wanted:
+        if place == len(self._hashes) or self._hashes[place] != wanted or int(wanted) in self.ambiguous:
             return None
+        return self._row(place)
+
+    def _row(self, place: int) -> Float32[np.ndarray, " dim"]:
         shard, row = self._places[place].tolist()
         return np.asarray(self._shards[shard][row])
+
+    def _unlike(self) -> frozenset[int]:
+        """The hashes of names whose rows are not alike: which of them is meant, nobody can say."""
+        again = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
+        return frozenset(
+            int(self._hashes[place])
+            for place in again.tolist()
+            if not np.allclose(self._row(place), self._row(place + 1), atol=_SAME)
+        )
 
     def chunks(self, size: int) -> Iterator[Float32[np.ndarray, "n dim"]]:
         """Yields all rows, so many at a time or fewer."""
@@ -177,6 +192,11 @@ class EmbeddedStep(Step):
     def image_of(self, item: Item) -> Float32[np.ndarray, " dim"] | None:
         """Returns the row of a record's image; None where it has none."""
         return self.embedded.images(item.source).get(item.record.id)
+
+    def without_image(self, item: Item) -> Decision:
+        """Returns why a record has no row."""
+        known = self.embedded.images(item.source).ambiguous
+        return Decision(REPEATED if hash64(item.record.id) in known else NO_IMAGE)
 
     def scored(self, image: Float32[np.ndarray, " dim"], texts: Iterable[str]) -> Mapping[str, float]:
         """Returns the cosine of an image and each of those texts that have an embedding."""

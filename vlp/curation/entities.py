@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from input_pipeline.curation import Decision, Item, Written
 from input_pipeline.curation.gazetteer import Candidates, read_gazetteer
 from input_pipeline.curation.text import texts_of
-from vlp.curation.embedded import NO_IMAGE, EmbeddedStep, ranked
+from vlp.curation.embedded import EmbeddedStep, ranked
 
 
 class Entities(EmbeddedStep):
@@ -104,7 +104,7 @@ class Entities(EmbeddedStep):
         if not found:
             return "no entity"
         if image is None:
-            return NO_IMAGE
+            return self.without_image(item).reason
         scores = self.scored(image, [self._texts[number] for number in found])
         best = ranked(scores)[0] if self.config["choice"] == "nearest" else self._texts[found[0]]
         entity = next(number for number in found if self._texts[number] == best)

@@ -12,7 +12,7 @@ from input_pipeline.curation import Decision, Item, Written
 from input_pipeline.dice import Dice
 from input_pipeline.labels import read_labels
 from input_pipeline.views.class_names import label_name
-from vlp.curation.embedded import NO_IMAGE, EmbeddedStep, ranked
+from vlp.curation.embedded import EmbeddedStep, ranked
 
 
 class MatchCaptions(EmbeddedStep):
@@ -38,7 +38,7 @@ class MatchCaptions(EmbeddedStep):
         if not own:
             return Decision("no description of its label" if label else "no label", label)
         if image is None:
-            return Decision(NO_IMAGE)
+            return self.without_image(item)
         scores = self.scored(image, own)
         order = ranked(scores)
         if self.config["choice"] == "random":

@@ -15,7 +15,7 @@ from input_pipeline.curation.add_regions import Regions
 from input_pipeline.curation.entries import Matcher
 from input_pipeline.curation.text import mentions, plain, texts_of
 from input_pipeline.labels import read_labels
-from vlp.curation.embedded import NO_IMAGE, EmbeddedStep
+from vlp.curation.embedded import EmbeddedStep
 
 _PARTS = re.compile(r"([,;:])")
 # Cut with a mention: what leads to it. Cut from the ends of what is left: what leads nowhere.
@@ -63,7 +63,7 @@ class VerifyNouns(EmbeddedStep):
         if not captions:
             return Decision("no text")
         if image is None:
-            return Decision(NO_IMAGE)
+            return self.without_image(item)
         found = {noun for text in captions for noun in self._found(text)}
         scores = self._scores(item, image, sorted(found))
         false = {noun for noun, score in scores.items() if score < self.config["threshold"]}
