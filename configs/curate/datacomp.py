@@ -3,6 +3,8 @@
     python main.py --job=curate --config=configs/curate/datacomp.py:filter=basic --output=runs/curated/basic
     python main.py --job=curate --config=configs/curate/datacomp.py:filter=text --output=runs/curated/text \
         --config.curation.match.entries=imagenet_names.txt
+    python main.py --job=cluster --checkpoint=CLIP --config=configs/curate/datacomp.py --output=runs/clusters
+    python main.py --job=embed --checkpoint=CLIP --config=configs/curate/datacomp.py:filter=image --output=runs/embedded
     python main.py --job=curate --config=configs/curate/datacomp.py:filter=image --output=runs/curated/image \
         --config.curate.embeddings=runs/embedded --config.curation.near_classes.clusters=runs/clusters
 
@@ -47,6 +49,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.name = f"datacomp_{chosen}"
     config.embed.feature = "both"
     config.curate.steps = FILTERS[chosen]
+    if "near_classes" in FILTERS[chosen]:
+        config.embed.sets = ("quickstart", config.curation.near_classes.classes)
     config.curation.basic_filter.latin = 0.9
     config.curation.english = {
         "kind": "basic_filter",

@@ -24,7 +24,7 @@ _SAME = 1e-3  # of embeddings of one image in two batches
 
 
 class Lookup:
-    """Rows found by 64-bit hashes of their names: 20 bytes a row in memory, and those of .npy shards stay on disk."""
+    """Rows found by 64-bit hashes of their names: 16 bytes a row in memory, and those of .npy shards stay on disk."""
 
     def __init__(self, folders: Sequence[Path], field: str) -> None:
         """Reads the names, a shard at a time.
