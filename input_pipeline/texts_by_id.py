@@ -18,6 +18,7 @@ from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_tex
 from input_pipeline.sources import rows
 from input_pipeline.sources.cache import Index, cached_index
 from input_pipeline.sources.columns import plain_name
+from input_pipeline.sources.digest import digest
 from input_pipeline.sources.files import open_file
 from input_pipeline.sources.paths import find_files
 from input_pipeline.sources.shards import FileVersion
@@ -86,8 +87,8 @@ class LinesById:
         return plain_name(_parsed(file, index[int(index[:, 1].argmin())]).get("id"))
 
     def digest(self) -> str:
-        """Returns a digest of all lines' ids and places, by which other files are told from these."""
-        return f"{hash64(b''.join(_index(file).tobytes() for file in self.files)):016x}"
+        """Returns a few letters for what the files hold."""
+        return digest((file.size for file in self.files), [file.path for file in self.files])
 
 
 class TextsById(LinesById):
@@ -126,6 +127,11 @@ class WithTexts:
     def __getitem__(self, index: int) -> Record:
         record: Record = self.source[index]
         return with_captions(record, self.texts.of(record.id))
+
+    def digest(self) -> str:
+        """Returns a few letters for what the source and the files of captions hold."""
+        own = getattr(self.source, "digest", lambda: "")
+        return f"{own()}+{self.texts.digest()}"
 
     def __getattr__(self, name: str) -> Any:
         """What some sources can do beyond records: listing `ids`, and `values` of one field."""

@@ -37,6 +37,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def written(path: Path, *lines: Any, encoding: str = "utf-8") -> str:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(
         "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines),
         encoding=encoding,
@@ -70,6 +71,14 @@ def test_captions_of_a_file_come_before_a_record_s_own(source: Path, tmp_path: P
         [],
         ["a boat"],
     ]
+
+
+def test_other_captions_make_another_source(source: Path, tmp_path: Path) -> None:
+    digests = []
+    for name, text in (("one", "a cat"), ("same", "a cat"), ("other", "a dog")):
+        texts = written(tmp_path / name / "texts.jsonl", {"id": "r1", "texts": [text]})
+        digests.append(open_source(entry(source, texts)).digest())  # type: ignore[attr-defined]
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,10 @@ def test_a_source_shows_what_was_written_for_records_that_are_kept(whole: Path, 
     report = json.loads((whole / "report.json").read_text(encoding="utf-8"))
     assert report["sources"]["quickstart"]["captions_by_id"] == "texts.jsonl"
     source = open_source({"path": str(data), "captions_by_id": str(whole / "texts.jsonl")})
-    assert [caption.kind for caption in source[list(rows).index(kept[0])].captions[:3]][:2] == [
-        "gist",
-        "gist",
-    ]
+    first = source[[row["id"] for row in rows].index(kept[0])].captions
+    assert [caption.kind for caption in first[:2]] == ["gist"] * 2 and first[2].kind != "gist"
+    dropped = next(step["dropped"] for step in report["steps"] if step["name"] == "match_captions")
+    assert dropped["id of several images"] == 2 == report["repeated_ids"]
 
 
 def test_slices_do_not_change_a_byte(
