@@ -13,6 +13,7 @@ from flax import nnx
 
 import vlp
 from vlp.given import TEXTS
+from vlp.interop.exported import export_model
 from vlp.models.compute import Compute
 from vlp.pretrainer import Pretrainer
 from vlp.training.towers import towers_of
@@ -78,7 +79,7 @@ def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, run_ma
         for one in ("retrieval", "zero_shot")
         for flag in ("every=0", "final=0")
     ]
-    flags = ("--config.steps=2", "--config.tokenizer.length=8", *off)
+    flags = ("--config.steps=2", "--config.tokenizer.length=8", "--config.model.image.pre_norm=true", *off)
     done = run_main("--config=configs/coca.py:runlocal", f"--workdir={tmp_path}", *flags)
     assert done.returncode == 0, done.stderr
     model = vlp.load(tmp_path)
@@ -89,5 +90,8 @@ def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, run_ma
     assert model.caption(images[1]) == [texts[1]], "an image is captioned alike, alone or with others"
     scorer = model.scorer("writer")
     assert scorer.score(np.stack([np.zeros((64, 64, 3), np.uint8)]), ["a cat", "two dogs"]).shape == (1, 2)
+    assert "has no place for captioning/writer" in "".join(
+        export_model(tmp_path, "huggingface", tmp_path / "theirs")
+    )
     with pytest.raises(ValueError, match="no part 'painter'; the model has captioning/writer"):
         model.caption(images, part="painter")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from input_pipeline.errors import UserError
-from input_pipeline.tokenizers import tokenizer_from_bytes
-from vlp.checkpoint import find_checkpoint, load_model_arrays, read_description
+from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
+from vlp.checkpoint import Description, find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
+from vlp.given import Context
 from vlp.interop import huggingface, open_clip
 from vlp.interop.files import write_weights
 from vlp.interop.images import preprocessing_of, write_preprocessing
@@ -54,7 +55,8 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
     if absent := [tower for tower in TOWERS if tower not in tree]:
         raise UserError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
     leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
-    model = stage_config(ConfigDict(completed(description.config)), description.progress["step"]).model
+    staged = stage_config(ConfigDict(completed(description.config)), description.progress["step"])
+    model = staged.model
     _refuse(_our_own(model, FORMATS[form]), form, "models")
     if tokenizer.prefix_tokens:
         raise UserError(
@@ -79,7 +81,23 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
         write_weights(tensors, aside / weights_name)
         notes = write_tokenizer(tokenizer, aside, family)
         different = write_preprocessing(dict(description.preprocessing), aside, family)
-        return [*notes, *different, *(_measured(folder, aside, family) if different else [])]
+        measured = _measured(folder, aside, family) if different else []
+    return [*notes, *different, *measured, *_left_out(description, staged, arrays, tokenizer, form)]
+
+
+def _left_out(
+    description: Description, config: ConfigDict, arrays: dict[str, Any], tokenizer: Tokenizer, form: str
+) -> list[str]:
+    """What objectives learned for later: no format has a place for it."""
+    if not arrays["params"].get("objectives"):
+        return []
+    from vlp.parts import abstract_parts  # loads jax and the towers
+
+    context = Context.from_dict(description.progress.get("context", {}))
+    names = ", ".join(abstract_parts(FrozenConfigDict(config), tokenizer.vocabulary_size, context))
+    return (
+        [f"{form} has no place for {names}: `vlp.load(PATH).parts` of the checkpoint has it"] if names else []
+    )
 
 
 def _measured(checkpoint: Path, written: Path, family: str) -> list[str]:
