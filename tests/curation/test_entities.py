@@ -83,6 +83,13 @@ def test_rare_entities_have_no_number(embedded: Callable[..., str], tmp_path: Pa
     assert step.facts()["entities"] == 1
 
 
+def test_records_that_are_far_from_their_entity_do_not_count_for_it(
+    embedded: Callable[..., str], tmp_path: Path
+) -> None:
+    _, made = made_of(embedded, tmp_path, threshold=0.6, least=2)
+    assert [one.reason for one in made] == [*["rare entity"] * 4, "no entity near enough", "no entity"]
+
+
 def test_the_first_match_is_what_it_is_compared_with(embedded: Callable[..., str], tmp_path: Path) -> None:
     _, made = made_of(embedded, tmp_path, threshold=-1.0, choice="first")
     assert [one.scores["entity"] for one in made[:5]] == ["Paris", "Paris", "Jaguar", "Jaguar", "Paris"]

@@ -33,7 +33,7 @@ def written(path: Path, *lines: dict[str, Any]) -> str:
 
 def test_every_content_word_survives_and_something_is_new() -> None:
     step = step_of(FuseCaptions, most=2)
-    caption, tags = "A red car on the road.", ("road", "red car", "wheel", "street light", "Wheel", "sky")
+    caption, tags = "A red car on the road.", ("road", "red car", "wheel", "Wheel", "street light", "sky")
     made = step(item("r0", caption, "another", tags=tags))
     assert made.written.texts == ("A red car on the road., with wheel and street light",)
     assert content_words(caption) < content_words(made.written.texts[0])
