@@ -135,7 +135,10 @@ def _items(
 
 
 def _decide(step: Step, item: Item, row: Row, done: Slice) -> tuple[Row, Item]:
-    decision: Decision = step(item)
+    try:
+        decision: Decision = step(item)
+    except BadRecord as bad:  # in a file that the step reads beside it
+        decision = Decision(bad.reason.name.lower(), bad.detail)
     tally = done.tallies[step.name]
     tally.seen += 1
     scores = {f"{step.name}_{column}": value for column, value in decision.scores.items()}

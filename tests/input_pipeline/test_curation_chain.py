@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from input_pipeline.curation import Decision, Item, Step
+from input_pipeline.curation import Decision, Item, Step, Written
 from input_pipeline.curation.chain import EXAMPLES, Pass, Row, Slice, Tally, passes, run_pass
 from input_pipeline.records import BadRecord, Reason, Record
 
@@ -88,3 +89,28 @@ def test_tallies_keep_the_first_examples() -> None:
             part.drop("end", f"r{number}")
         whole.add(part)
     assert whole.dropped == {"end": 9} and whole.examples == {"end": [f"r{k}" for k in range(EXAMPLES)]}
+
+
+class Writing(Plain):
+    """Writes how many captions it saw, and cannot read what it needs for one record."""
+
+    writes = True
+
+    def __call__(self, item: Item) -> Decision:
+        if item.record.id == "r5":
+            raise BadRecord(Reason.UNREADABLE, "a file of its own has changed")
+        seen = [caption.text for caption in item.record.captions]
+        return Decision(written=Written((f"{self.name} saw {len(seen)}", *seen[:1]), self.name, "a test"))
+
+
+def test_later_steps_see_what_was_written_also_in_another_reading_of_the_data() -> None:
+    steps, source = chain(Writing, Counting, Writing), ("web", Records())
+    rows = [(place, Row(place, "", {}, {})) for place in range(8)]
+    first = Slice.from_json(json.loads(json.dumps(run_pass(steps, Pass((0,), 1), source, rows).to_json())))
+    assert first.tallies["s0"].dropped == {"unreadable": 1}
+    assert first.tallies["s0"].examples == {"unreadable": ["r5: a file of its own has changed"]}
+    left = [(row.number, row) for row in first.rows if not row.reason]
+    second = run_pass(steps, Pass((1, 2), None), source, left)
+    written = {row.id: [texts for texts, *_ in row.written] for row in second.rows if not row.reason}
+    assert [*written] == ["r0", "r2", "r4", "r6"]  # r1 is what the counting step drops
+    assert {tuple(map(tuple, own)) for own in written.values()} == {(("s0 saw 0",), ("s2 saw 1", "s0 saw 0"))}
