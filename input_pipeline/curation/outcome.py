@@ -130,8 +130,14 @@ class Outcome:
 
 
 def _figures(tally: Tally) -> dict[str, Any]:
-    kept = tally.seen - sum(tally.dropped.values())
-    return {"seen": tally.seen, "kept": kept, "dropped": tally.dropped, "examples": tally.examples}
+    dropped = sum(tally.dropped.values())
+    return {
+        "seen": tally.seen,
+        "kept": tally.seen - dropped,
+        "removed": round(dropped / tally.seen, 6) if tally.seen else 0.0,  # share of what it saw
+        "dropped": tally.dropped,
+        "examples": tally.examples,
+    }
 
 
 def _repeated(hashes: Sequence[np.ndarray]) -> int:

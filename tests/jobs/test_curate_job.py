@@ -98,6 +98,9 @@ def test_a_source_reads_the_ids_that_are_kept(
     steps = {step["name"]: step for step in report["steps"]}
     assert steps["balance"]["seen"] == steps["match"]["kept"] and steps["balance"]["facts"]["t"] == 1
     dropped = sum(count for step in steps.values() for count in step["dropped"].values())
+    assert all(
+        step["removed"] == pytest.approx(1 - step["kept"] / step["seen"], abs=1e-6) for step in steps.values()
+    )
     assert dropped == 120 - len(ids) and steps["balance"]["examples"]["balanced away"]
     assert run(some, whole) == 0
     assert "keep_ids=" in capsys.readouterr().out
