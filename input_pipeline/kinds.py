@@ -2,7 +2,7 @@
 
 A file of `sources` or `tokenizers` says itself what it brings: `FORMATS` or `KINDS`, names to classes or functions; a
 source the endings of its files, too: `SUFFIXES`, endings to formats. What may lie beside other data, as the table that
-was written when shards were made, says `ALSO_BESIDE = True`.
+was written when shards were made, says `ALSO_BESIDE = True`; what reads its path in a way of its own, `NAMED = True`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 
-_SAID = re.compile(r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE) = (\{[^}]*\}|True)$", re.MULTILINE)
+_SAID = re.compile(r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE|NAMED) = (\{[^}]*\}|True)$", re.MULTILINE)
 
 
 @functools.cache
@@ -37,6 +37,13 @@ def suffixes() -> Mapping[str, str]:
     """Returns the format of files by their endings; in a folder with several kinds of them the first is meant."""
     said = sorted((file for _, file in _said("sources")), key=lambda file: "ALSO_BESIDE" in file)
     return {suffix: form for file in said for suffix, form in file.get("SUFFIXES", {}).items()}
+
+
+@functools.cache
+def named() -> frozenset[str]:
+    """Returns the formats whose path need be no place on disk: what it means is theirs to say."""
+    said = (*_said("sources"), *_said("known"))
+    return frozenset(form for _, file in said if "NAMED" in file for form in file.get("FORMATS", {}))
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
 
 FORMATS = {"known": "known_set"}
+NAMED = True
 
 
 @dataclass(frozen=True)

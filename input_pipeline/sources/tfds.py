@@ -28,6 +28,7 @@ from input_pipeline.sources.digest import digest
 from input_pipeline.sources.shards import FileVersion
 
 FORMATS = {"tfds": "TfdsSource"}
+NAMED = True
 
 COLUMNS = Columns(
     id="id|image/id|image_id|file_name|image/filename",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from input_pipeline.kinds import check_kind, sources, tokenizers
+from input_pipeline.kinds import check_kind, named, sources, tokenizers
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.paths import find, looked_in
 
@@ -103,8 +103,8 @@ def _check_entry(entry: Any, where: str) -> None:
     if not entry.path:
         raise ConfigError(f"{where}.path is empty: say where the data is")
     # Addresses, ranges, splits and data sets by name: only opening them shows whether they are there.
-    named = entry.format in ("tfds", "known") or ":" in entry.format  # what a path means is theirs to say
-    elsewhere = named or any(sign in entry.path for sign in ("://", "{"))
+    own = entry.format in named() or ":" in entry.format  # what a path means is theirs to say
+    elsewhere = own or any(sign in entry.path for sign in ("://", "{"))
     elsewhere |= entry.path.rsplit("/", 1)[-1].lower() in SPLITS
     if not elsewhere and not find(entry.path):
         raise ConfigError(
