@@ -13,18 +13,19 @@ from jax.sharding import PartitionSpec as P
 
 from vlp.kernels.margins import additive_cosine
 from vlp.kernels.separated import separated
+from vlp.kernels.sigmoid import sigmoid
 from vlp.kernels.softmax import softmax
 from vlp.parallel.class_table import class_loss
 
 BATCH, DIM, CLASSES, LABELS = 16, 6, 40, 3
 
 
-def separated_scores(cosines, targets, axis_name):
-    return separated(8.0 * cosines, targets, axis_name=axis_name)
+def separated_scores(cosines, targets, mask, axis_name):
+    return separated(8.0 * cosines, targets, mask=mask, axis_name=axis_name)
 
 
-def margin_softmax(cosines, targets, axis_name):
-    return softmax(8.0 * additive_cosine(cosines, targets, 0.3), targets, axis_name=axis_name)
+def margin_softmax(cosines, targets, mask, axis_name):
+    return softmax(8.0 * additive_cosine(cosines, targets, 0.3), targets, mask=mask, axis_name=axis_name)
 
 
 def inputs(dtype):
@@ -42,7 +43,7 @@ def dense(score_loss, labels, columns=slice(None), dims=slice(None)):
         rows, table = (x[:, dims] for x in (embeddings, centres[columns]))
         rows, table = (x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (rows, table))
         targets = (labels[:, :, None] == jnp.arange(CLASSES)[columns]).any(axis=1)
-        return score_loss(rows @ table.T, targets.astype(rows.dtype), None).mean()
+        return score_loss(rows @ table.T, targets.astype(rows.dtype), None, None).mean()
 
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
 
@@ -84,6 +85,32 @@ def test_sampled_classes_hold_all_positives_and_are_the_same_everywhere(shape, o
         assert len(sampled) == 32 and set(np.unique(labels)) <= set(sampled) and float(kept) == 1.0
         expected = dense(separated_scores, labels, columns=sampled)(embeddings, centres)
         close((loss, gradients), expected, 1e-12)
+
+
+def masked_sigmoid(scores, targets, mask, axis_name):
+    return sigmoid(scores, targets, mask=mask, axis_name=axis_name)
+
+
+@pytest.mark.parametrize("shape", [None, (2, 2, 2)])
+def test_states_and_weights_of_classes_lie_where_the_table_does(shape, on_mesh, close):
+    """Plain inner products, unknown cells, and weighted targets: as the whole matrix on one device."""
+    with jax.enable_x64(True):
+        embeddings, centres, _ = inputs("float64")
+        dice = np.random.default_rng(1)
+        states = jnp.asarray(dice.integers(-1, 2, (BATCH, CLASSES - 3), dtype=np.int8))
+        weights = jnp.asarray(dice.random(CLASSES))
+
+        def plain(embeddings, centres):
+            known = jnp.pad(states, ((0, 0), (0, 3)), constant_values=-1)  # of three classes nobody speaks
+            scores = embeddings @ centres.T
+            return masked_sigmoid(scores, (known > 0) * weights, known >= 0, None).mean()
+
+        expected = jax.jit(jax.value_and_grad(plain, argnums=(0, 1)))(embeddings, centres)
+        with on_mesh(shape):
+            found = sharded(masked_sigmoid, states, chunk=3, cosines=False, weights=weights)
+            (loss, kept), gradients = found(embeddings, centres)
+        close((loss, gradients), expected, 1e-12)
+        assert float(kept) == 1.0 and not np.asarray(gradients[1])[-3:].any()
 
 
 def test_sampled_dimensions_are_the_same_for_both_sides_and_all_devices(on_mesh, close):
@@ -163,5 +190,7 @@ def test_what_cannot_be_split_or_sampled_is_refused(on_mesh):
         class_loss(embeddings, centres, labels, separated_scores, chunk=4, rate=0.5)
     with pytest.raises(ValueError, match=r"rate=1.0 and feature_rate=0.5 need a key"):
         class_loss(embeddings, centres, labels, separated_scores, chunk=4, feature_rate=0.5)
+    with pytest.raises(ValueError, match=r"states of 3 classes, for a table of 40 and rate=0\.5"):
+        class_loss(embeddings, centres, labels.astype(jnp.int8), separated_scores, chunk=4, rate=0.5)
     with on_mesh((1, 1, 8)), pytest.raises(ValueError, match="39 classes do not split evenly"):
         class_loss(embeddings, centres[1:], labels, separated_scores, chunk=4)

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from vlp.encodings import Encodings
 from vlp.kernels.loss import Loss
@@ -33,11 +33,11 @@ class Discrimination(Objective):
         """Makes the table.
 
         Args:
-          config: `objectives.discrimination`: `labels` (the field of class numbers, several a row or one, -1 = none),
-            `classes`, `image_view`, `kernel` and `margin_kind` (names), what `configured_kernel` reads, `scale`,
-            `margin`, `drop_above` (cosine from which on a negative counts as an unlabelled positive), `rate` and
-            `feature_rate` (shares of the table's rows and columns that take part in a step), `chunk` (rows scored at
-            a time).
+          config: `objectives.discrimination`: `labels` (the field of class numbers, several a row or one, -1 = none,
+            or of states of all classes, -1 = unknown), `classes`, `image_view`, `kernel` and `margin_kind` (names),
+            what `configured_kernel` reads, `scale`, `margin`, `drop_above` (cosine from which on a negative counts as
+            an unlabelled positive), `rate` and `feature_rate` (shares of the table's rows and columns that take part
+            in a step), `chunk` (rows scored at a time).
           model: for the width of its embeddings.
           rngs: of the centres' initial values.
 
@@ -79,8 +79,11 @@ class Discrimination(Objective):
         self,
         cosines: Float[Array, "rows columns"],
         targets: Float[Array, "rows columns"],
+        known: Bool[Array, "rows columns"] | None,
         axis_name: str | None,
     ) -> Loss:
         if self.drop_above:
             cosines = drop_similar_negatives(cosines, targets, self.drop_above)
-        return self.kernel(self.scale * self.margin(cosines, targets), targets, axis_name=axis_name)
+        return self.kernel(
+            self.scale * self.margin(cosines, targets), targets, mask=known, axis_name=axis_name
+        )

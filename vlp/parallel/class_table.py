@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
 
 from input_pipeline.errors import UserError
 from vlp.kernels.loss import Loss
@@ -26,9 +26,19 @@ from vlp.randomness import fold_in_name
 
 TABLE_AXIS = "model"
 
-# (cosines [rows, columns], targets [rows, columns], axis name) -> Loss: margin, scale and kernel of a method. The axis
-# is the one over which devices share out the columns, for the kernel to reduce over; None on one device.
-ScoreLoss = Callable[[Float[Array, "rows columns"], Float[Array, "rows columns"], str | None], Loss]
+# (cosines [rows, columns], targets, mask, axis name) -> Loss: margin, scale and kernel of a method. The mask says which
+# cells are known, None = all. The axis is the one over which devices share out the columns, for the kernel to reduce
+# over; None on one device.
+ScoreLoss = Callable[
+    [
+        Float[Array, "rows columns"],
+        Float[Array, "rows columns"],
+        Bool[Array, "rows columns"] | None,
+        str | None,
+    ],
+    Loss,
+]
+Labels = Int[Array, "batch labels"] | Int8[Array, "batch classes"]
 
 
 class ClassLoss(NamedTuple):
@@ -37,8 +47,8 @@ class ClassLoss(NamedTuple):
     Attributes:
       loss: over the global batch.
       metrics: without gradient: `accuracy`, the share of examples one of whose labels is the nearest class; mean
-        `positive_cosine` and `negative_cosine`; `kept`, the share of the labels whose class takes part: one, unless
-        labels are numbers beyond the table.
+        `positive_cosine` and `negative_cosine` of what is known; `kept`, the share of the labels whose class takes
+        part: one, unless labels are numbers beyond the table.
     """
 
     loss: Loss
@@ -57,13 +67,15 @@ class _Sums(NamedTuple):
 def class_loss(
     embeddings: Float[Array, "batch dim"],
     centres: Float[Array, "classes dim"],
-    labels: Int[Array, "batch labels"],
+    labels: Labels,
     score_loss: ScoreLoss,
     *,
     chunk: int,
     rate: float = 1.0,
     feature_rate: float = 1.0,
     key: PRNGKeyArray | None = None,
+    cosines: bool = True,
+    weights: Float[Array, " classes"] | None = None,
 ) -> ClassLoss:
     """Returns a kernel over the cosines of examples and class centres.
 
@@ -73,7 +85,8 @@ def class_loss(
     Args:
       embeddings: of any length; normalised here.
       centres: of any length; normalised here.
-      labels: global class numbers, -1 = none. Equal labels of an example count once.
+      labels: global class numbers, -1 = none, of which equal ones of an example count once; or as int8 the state of
+        every class: 1 = it is a label, 0 = it is none, -1 = nobody knows, as of classes that they leave out.
       score_loss: see `ScoreLoss`.
       chunk: examples scored at a time on each device.
       rate: share of each shard's centres that take part in the step: all classes the global batch has labels of, then
@@ -82,23 +95,46 @@ def class_loss(
       feature_rate: share of the dimensions that take part, the same for all examples and centres (UNICOM,
         arXiv 2304.05884).
       key: this step's randomness; needed for rates below one, and the same on all devices.
+      cosines: False = plain inner products of embeddings and centres as they are.
+      weights: of the classes as targets; None = 1.
 
     Raises:
-      ValueError: there is a rate below one and no key, or the shards would not be of equal size.
+      ValueError: there is a rate below one and no key or no class numbers, there are states of more classes, or the
+        shards would not be of equal size.
     """
+    states = labels.dtype == jnp.int8
+    if states:
+        if rate < 1 or labels.shape[1] > len(centres):
+            raise UserError(
+                f"labels are states of {labels.shape[1]} classes, for a table of {len(centres)} and rate={rate}: give "
+                "it as many, and rate=1; a share of the classes takes the numbers of labels, as NAME_ids has them"
+            )
+        labels = jnp.pad(labels, ((0, 0), (0, len(centres) - labels.shape[1])), constant_values=-1)
     if key is None and min(rate, feature_rate) < 1:
         raise UserError(f"rate={rate} and feature_rate={feature_rate} need a key to sample with")
     check_split(len(centres))
     mesh = jax.sharding.get_abstract_mesh()
     on_device = functools.partial(
-        _on_device, score_loss=score_loss, chunk=chunk, rate=rate, feature_rate=feature_rate
+        _on_device,
+        score_loss=score_loss,
+        chunk=chunk,
+        rate=rate,
+        feature_rate=feature_rate,
+        scaled=unit if cosines else lambda rows: rows,
     )
-    arguments = (embeddings, centres, labels, jax.random.key(0) if key is None else key)
+    key = jax.random.key(0) if key is None else key
+    arguments = (embeddings, centres, labels, weights, key)
     if mesh.empty:
         return on_device((), *arguments)
     return jax.shard_map(
         functools.partial(on_device, BATCH_AXES),
-        in_specs=(SPLIT, PartitionSpec(TABLE_AXIS), SPLIT, WHOLE),
+        in_specs=(
+            SPLIT,
+            PartitionSpec(TABLE_AXIS),
+            PartitionSpec(BATCH_AXES, TABLE_AXIS) if states else SPLIT,
+            PartitionSpec(TABLE_AXIS),
+            WHOLE,
+        ),
         out_specs=WHOLE,
     )(*arguments)
 
@@ -107,41 +143,49 @@ def _on_device(
     batch_axes: tuple[str, ...],
     embeddings: Float[Array, "batch dim"],
     centres: Float[Array, "columns dim"],
-    labels: Int[Array, "batch labels"],
+    labels: Labels,
+    weights: Float[Array, " columns"] | None,
     key: PRNGKeyArray,
     *,
     score_loss: ScoreLoss,
     chunk: int,
     rate: float,
     feature_rate: float,
+    scaled: Callable[[Float[Array, "rows dim"]], Float[Array, "rows dim"]],
 ) -> ClassLoss:
     table_axis = TABLE_AXIS if batch_axes else None
     shard = jax.lax.axis_index(TABLE_AXIS) if table_axis else 0
-    columns = _columns(labels - shard * len(centres), len(centres))
+    states = labels.dtype == jnp.int8
+    columns = labels if states else _columns(labels - shard * len(centres), len(centres))
     everyones = labels.size * (jax.lax.axis_size(batch_axes) if batch_axes else 1)
-    if (count := columns_to_keep(len(centres), rate, everyones)) < len(centres):
+    if rate < 1 and (count := columns_to_keep(len(centres), rate, everyones)) < len(centres):
         draw = jax.random.fold_in(fold_in_name(key, "classes"), shard)
         sampled = sample_columns(draw, _same_on_all(columns, batch_axes), len(centres), count)
         centres, columns = centres[sampled], _renumber(columns, sampled, len(centres))
+        weights = None if weights is None else weights[sampled]
     if feature_rate < 1:
         dims = embeddings.shape[1]
         chosen = sample_dimensions(fold_in_name(key, "features"), dims, max(1, int(feature_rate * dims)))
         embeddings, centres = embeddings[:, chosen], centres[:, chosen]
-    table, rows = unit(centres), unit(embeddings)
+    table, rows = scaled(centres), scaled(embeddings)
 
     @jax.checkpoint
     def visit(rows: tuple[Array, Array], _: None, table: Array, sums: _Sums) -> tuple[None, _Sums]:
         vectors, columns = rows
-        cosines, targets = vectors @ table.T, _is_label(columns, len(table)).astype(table.dtype)
-        loss = score_loss(cosines, targets, table_axis)
-        return None, jax.tree.map(operator.add, sums, _Sums(loss, *_watch(cosines, targets, table_axis)))
+        cosines, known = vectors @ table.T, columns >= 0 if states else None
+        targets = (columns > 0 if states else _is_label(columns, len(table))).astype(table.dtype)
+        loss = score_loss(cosines, targets if weights is None else targets * weights, known, table_axis)
+        return None, jax.tree.map(
+            operator.add, sums, _Sums(loss, *_watch(cosines, targets, known, table_axis))
+        )
 
     zero = jax.lax.pcast(jnp.zeros((), table.dtype), batch_axes, to="varying")
     start = _Sums(*[Loss(zero, zero)] * len(_Sums._fields))
     _, sums = over_chunks(visit, (rows, columns), None, table, start, chunk)
     sums = jax.lax.psum(sums, batch_axes)
-    found = jax.lax.psum((columns < len(table)).sum(), (*batch_axes, TABLE_AXIS) if batch_axes else ())
-    wanted = jax.lax.psum((labels >= 0).sum(), batch_axes)
+    everywhere = (*batch_axes, TABLE_AXIS) if batch_axes else ()
+    found = jax.lax.psum((columns > 0 if states else columns < len(table)).sum(), everywhere)
+    wanted = found if states else jax.lax.psum((labels >= 0).sum(), batch_axes)
     others = Loss(sums.cells.total - sums.positives.total, sums.cells.weight - sums.positives.weight)
     metrics = {
         "accuracy": sums.hits.mean(),
@@ -153,17 +197,21 @@ def _on_device(
 
 
 def _watch(
-    cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], axis_name: str | None
+    cosines: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    known: Bool[Array, "rows columns"] | None,
+    axis_name: str | None,
 ) -> tuple[Loss, Loss, Loss]:
-    """Sum and number of the matching cells, of all cells, and of rows whose highest cell matches, over all shards."""
+    """Sum and number of the matching cells, of all that are known, and of rows whose highest of these matches, over all
+    shards."""
     cosines = jax.lax.stop_gradient(cosines)
+    counts = jnp.ones_like(cosines) if known is None else known.astype(cosines.dtype)
     axes = (axis_name,) if axis_name else ()
-    highest = jax.lax.pmax(cosines.max(axis=1), axes)
+    highest = jax.lax.pmax(jnp.where(counts > 0, cosines, -jnp.inf).max(axis=1), axes)
     matching = jax.lax.pmax(jnp.where(targets > 0, cosines, -jnp.inf).max(axis=1), axes)
-    sums = (cosines * targets).sum(), targets.sum(), cosines.sum()
-    positive, number, everything = jax.lax.psum(sums, axes)
-    size = jax.lax.psum(jnp.ones_like(cosines).sum(), axes)
-    hits = (matching >= highest).astype(cosines.dtype)
+    sums = (cosines * targets).sum(), targets.sum(), (cosines * counts).sum(), counts.sum()
+    positive, number, everything, size = jax.lax.psum(sums, axes)
+    hits = ((matching >= highest) & (matching > -jnp.inf)).astype(cosines.dtype)
     return Loss(positive, number), Loss(everything, size), Loss(hits.sum(), jnp.ones_like(hits).sum())
 
 
