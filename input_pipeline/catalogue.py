@@ -146,7 +146,7 @@ class Catalogue:
 
     def _labels(self, name: str) -> list[Offer]:
         def build(kind: Callable[[Vocabulary], Field]) -> Field:
-            return kind(load_vocabulary(name, self._named("labels")[name]))
+            return kind(load_vocabulary(name, self._named("labels")[name], self.data["sources"]))
 
         return [((name,), partial(build, LabelStates)), ((f"{name}_ids",), partial(build, LabelNumbers))]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from input_pipeline.errors import UserError
-from input_pipeline.labels import labels_of, read_labels
-from input_pipeline.sources import open_named
+from input_pipeline.labels import read_labels, source_labels
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.class_names import naming_rule
 from input_pipeline.views.text_templates import fill, load_templates
@@ -65,7 +64,9 @@ def load_constants(data: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, C
 
 def _load(entry: Mapping[str, Any], sources: Mapping[str, Any], tokenizer: Tokenizer) -> ConstantTexts:
     path = entry["path"]
-    sentences = read_labels(path, entry["column"]) if path else _labels_of_source(entry["source"], sources)
+    sentences = (
+        read_labels(path, entry["column"]) if path else source_labels(entry["source"], sources, "label")
+    )
     templates, names = load_templates(entry["templates"]), naming_rule(entry["labels"])(list(sentences))
     texts: list[str] = []
     label: list[int] = []
@@ -79,21 +80,3 @@ def _load(entry: Mapping[str, Any], sources: Mapping[str, Any], tokenizer: Token
     return ConstantTexts(
         tuple(sentences), tuple(texts), np.array(label, np.int32), ids, mask, int(truncated.sum())
     )
-
-
-def _labels_of_source(name: str, sources: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The labels of a source, sorted; its records are read once."""
-    used = [one for one, entry in sources.items() if entry["weight"] > 0]
-    if not name and len(used) != 1:
-        raise UserError(f"set `path` to a file of labels, or `source` to one of {', '.join(sources)}")
-    name = name or used[0]
-    if name not in sources:
-        raise UserError(f"source='{name}' is not in data.sources, which has {', '.join(sources)}")
-    return {label: [] for label in _some(labels_of(open_named(name, sources[name]), "label"), name)}
-
-
-def _some(labels: Iterable[Iterable[str]], name: str) -> list[str]:
-    distinct = sorted({label for own in labels for label in own})
-    if not distinct:
-        raise UserError(f"no record of source '{name}' has a label: name the column in its columns")
-    return distinct

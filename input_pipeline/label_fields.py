@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from jaxtyping import Int8, Int32
 
 from input_pipeline.errors import UserError
 from input_pipeline.fields import Batch, Shapes
-from input_pipeline.labels import OF, read_labels
+from input_pipeline.labels import OF, read_labels, source_labels
 from input_pipeline.records import Record
+from input_pipeline.tables import hash64
 from input_pipeline.verified_labels import Hierarchy, read_hierarchy, read_verified, yes_and_no
 from input_pipeline.visits import Visit
 
@@ -28,6 +30,8 @@ class Vocabulary:
       most: labels of a record that have a number in the batch.
       verified: confidences of labels by record id; None = what is no label of a record is not there.
       hierarchy: what is a kind of what.
+      noise: share of a record's labels that are others instead, any of the vocabulary's; of a record always the same.
+      noise_seed: of these.
     """
 
     name: str
@@ -36,13 +40,15 @@ class Vocabulary:
     most: int
     verified: Mapping[str, Mapping[str, float]] | None
     hierarchy: Hierarchy
+    noise: float = 0.0
+    noise_seed: int = 0
 
     def numbers(self, record: Record) -> Int32[np.ndarray, " most"]:
         """Returns the numbers of the record's labels in its own order, -1 behind them; others have no number.
 
         With a hierarchy or a verified table, those behind the record's own are what follows from them, sorted.
         """
-        own = OF[self.of](record)
+        own = self._own(record)
         there = self._known(record)[0] - {*own}
         known = [self.places[label] for label in own if label in self.places]
         known += sorted(self.places[label] for label in there if label in self.places)
@@ -61,23 +67,50 @@ class Vocabulary:
         return states
 
     def _known(self, record: Record) -> tuple[set[str], set[str]]:
-        return yes_and_no(OF[self.of](record), (self.verified or {}).get(record.id, {}), self.hierarchy)
+        return yes_and_no(self._own(record), (self.verified or {}).get(record.id, {}), self.hierarchy)
+
+    def _own(self, record: Record) -> Sequence[str]:
+        own = OF[self.of](record)
+        return self._mistaken(record.id, own) if self.noise else own
+
+    def _mistaken(self, identifier: str, own: Sequence[str]) -> Sequence[str]:
+        """Of each label, itself or with probability `noise` another: planted mistakes, as those of a classifier."""
+        key = np.array([self.noise_seed, hash64(identifier)], np.uint64)
+        dice = np.random.Generator(np.random.Philox(key=key))
+        wrong = dice.random(len(own)) < self.noise
+        others = dice.integers(len(self._labels), size=len(own))
+        said = (
+            self._labels[other] if is_wrong else label
+            for label, is_wrong, other in zip(own, wrong, others.tolist(), strict=True)
+        )
+        return tuple(dict.fromkeys(said))
+
+    @functools.cached_property
+    def _labels(self) -> tuple[str, ...]:
+        return tuple(self.places)
 
 
-def load_vocabulary(name: str, entry: Mapping[str, Any]) -> Vocabulary:
+def load_vocabulary(name: str, entry: Mapping[str, Any], sources: Mapping[str, Any]) -> Vocabulary:
     """Reads an entry of `data.labels`, as configs/settings/data.py describes it.
+
+    Args:
+      name: of the entry.
+      entry: its settings.
+      sources: `data.sources`, whose labels they may be.
 
     Raises:
       ValueError: a file is missing or of another form; names the entry.
     """
+    path, of = entry["path"], entry["of"]
     try:
-        labels = read_labels(entry["path"], entry["column"])
+        labels = read_labels(path, entry["column"]) if path else source_labels(entry["source"], sources, of)
         verified = read_verified(entry["verified"]) if entry["verified"] else None
         hierarchy = read_hierarchy(entry["hierarchy"]) if entry["hierarchy"] else Hierarchy()
     except ValueError as error:
         raise UserError(f"data.labels.{name}: {error}") from None
     places = {label: place for place, label in enumerate(labels)}
-    return Vocabulary(name, entry["of"], places, entry["most"], verified, hierarchy)
+    noise, seed = entry["noise"], entry["noise_seed"]
+    return Vocabulary(name, of, places, entry["most"], verified, hierarchy, noise, seed)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,19 +11,30 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Record
-from input_pipeline.sources import Source
+from input_pipeline.sources import Source, open_named
 from input_pipeline.sources.columns import make_record
 from input_pipeline.sources.paths import find_files
 from input_pipeline.tables import read_parquet
 
 _LISTING = {"labels", "counts", "of"}  # what a file of `write_labels` says
 
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+def words_of(record: Record) -> tuple[str, ...]:
+    """Returns the words of a record's captions in lower case, each once; those of one or two letters are none."""
+    text = " ".join(caption.text for caption in record.captions if caption.kind != "translation")
+    return tuple(dict.fromkeys(_WORD.findall(text.lower())))
+
+
 # What a record may be asked for, by name: none, one or several labels.
 OF: Mapping[str, Callable[[Record], Sequence[str]]] = {
     "label": lambda record: (record.label,) if record.label else (),
     "tags": lambda record: record.tags,
     "group": lambda record: (record.group,) if record.group else (),
+    "words": words_of,
 }
+_FIELDS = {"words": "captions"}  # of a record, that hold them, where it is not the name itself
 
 
 def labels_of(source: Source, of: str) -> Iterator[Sequence[str]]:
@@ -34,10 +46,10 @@ def labels_of(source: Source, of: str) -> Iterator[Sequence[str]]:
       source: of the records.
       of: a name in OF.
     """
-    read = OF[of]
+    read, field = OF[of], _FIELDS.get(of, of)
     if values := getattr(source, "values", None):
-        for value in values(of):
-            yield read(make_record({of: value}, language="", default_id="", image=None))
+        for value in values(field):
+            yield read(make_record({field: value}, language="", default_id="", image=None))
         return
     for index in range(len(source)):
         try:
@@ -53,6 +65,29 @@ def count_labels(sources: Sequence[Source], of: str) -> Counter[str]:
         for labels in labels_of(source, of):
             counts.update(set(labels))
     return counts
+
+
+def source_labels(name: str, sources: Mapping[str, Mapping[str, Any]], of: str) -> dict[str, list[str]]:
+    """Returns the labels of a source, sorted, as `read_labels` returns those of a file; its records are read once.
+
+    Args:
+      name: in `sources`; '' = the only one with a weight.
+      sources: `data.sources` of the config.
+      of: a name in OF.
+
+    Raises:
+      ValueError: there is no such source, several are meant, or no record has a label.
+    """
+    used = [one for one, entry in sources.items() if entry["weight"] > 0]
+    if not name and len(used) != 1:
+        raise UserError(f"set `path` to a file of labels, or `source` to one of {', '.join(sources)}")
+    name = name or used[0]
+    if name not in sources:
+        raise UserError(f"source='{name}' is not in data.sources, which has {', '.join(sources)}")
+    distinct = sorted({label for own in labels_of(open_named(name, sources[name]), of) for label in own})
+    if not distinct:
+        raise UserError(f"no record of source '{name}' has `{of}`: name their column in its columns")
+    return {label: [] for label in distinct}
 
 
 def labels_text(counts: Mapping[str, int], of: str, least: int = 1) -> str:

@@ -17,6 +17,8 @@ from input_pipeline.sources.paths import find_files
 from input_pipeline.tables import hash64, read_parquet
 
 _LOOKED_AT = 64  # records, of which one has to be in a file that is about them
+_OWN = ("source", "label", "group")  # of a record, beside its extras
+_KEYS = ("fraction", "keep_ids", "only", "shots", "shots_seed")
 _KEY = 0x5EED  # one order for all seeds: a share is a property of the data
 
 
@@ -26,6 +28,7 @@ def chosen_records(
     *,
     fraction: float = 1.0,
     keep_ids: str = "",
+    only: str = "",
     shots: int = 0,
     shots_seed: int = 0,
 ) -> Sequence[int]:
@@ -38,12 +41,14 @@ def chosen_records(
         seed; choosing reads nothing.
       keep_ids: a file of the ids to keep, one a line or the parquet column `id`; '' keeps all. Choosing reads
         every record of the source once, unless the source can list its `ids()`.
+      only: NAME=VALUE, or NAME=VALUE|VALUE: the records that say so, where the name is source, label, group or one of
+        `columns.extras`; '' keeps all. Choosing reads every record of the source once.
       shots: records of each label, the first of a random order of its own, so that fewer shots lie within more; 0 =
         all. Choosing reads the labels of all records; a record without one is left out.
       shots_seed: of these orders.
 
     Raises:
-      ValueError: a fraction out of its range, or no record has one of the ids, or a label.
+      ValueError: a fraction out of its range, or no record has one of the ids, what it should say, or a label.
     """
     if not 0 < fraction <= 1:
         raise UserError(f"source '{name}': fraction {fraction} must be above 0 and at most 1")
@@ -52,6 +57,8 @@ def chosen_records(
         kept = _with_ids(source, read_ids(keep_ids))
         if not kept:
             raise UserError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
+    if only:
+        kept = _that_say(source, name, kept, only)
     if shots:
         kept = _few_of_each(source, kept, shots, shots_seed)
         if not kept:
@@ -61,7 +68,7 @@ def chosen_records(
 
 def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequence[int]:
     """Returns `chosen_records` as an entry of `data.sources` says."""
-    settings = {key: entry[key] for key in ("fraction", "keep_ids", "shots", "shots_seed") if key in entry}
+    settings = {key: entry[key] for key in _KEYS if key in entry}
     return chosen_records(source, name, **settings)
 
 
@@ -103,6 +110,26 @@ def read_ids(path: str) -> frozenset[str]:
     if file.suffix != ".parquet":
         return frozenset(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines())))
     return frozenset(filter(None, map(plain_name, read_parquet(path, "id").column("id").to_pylist())))
+
+
+def _that_say(source: Source, name: str, kept: Sequence[int], only: str) -> Sequence[int]:
+    """The records among those kept that have one of some values under a name."""
+    of, equals, values = only.partition("=")
+    wanted, said = frozenset(values.split("|")), dict[int, str]()
+    for number in kept:
+        try:
+            record = source[number]
+        except BadRecord:
+            continue
+        said[number] = getattr(record, of) if of in _OWN else plain_name(record.extras.get(of))
+    chosen = tuple(number for number, value in said.items() if value in wanted)
+    if not equals or not chosen:
+        some = ", ".join(sorted({value for value in said.values() if value})[:8]) or "nothing"
+        raise UserError(
+            f"source '{name}': no record has {only!r}: only is NAME=VALUE, with a name of {', '.join(_OWN)} or of "
+            f"columns.extras; under '{of}' they say {some}"
+        )
+    return chosen
 
 
 def _few_of_each(source: Source, kept: Sequence[int], shots: int, seed: int) -> Sequence[int]:

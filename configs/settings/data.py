@@ -23,6 +23,10 @@ SOURCE = {
     ),
     "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
     "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
+    "only": Setting(
+        "",
+        "NAME=VALUE|VALUE: records that say so, by source, label, group or one of columns.extras; '' = all",
+    ),
     "shots": natural(0, "records of each label, the first of a random order; 0 = all"),
     "shots_seed": natural(0, "of that order, the same for every run's seed"),
     "templates": Setting((), "of texts for its labels; () = those of data.text"),
@@ -47,12 +51,22 @@ TEXTS = {
 
 # An entry of `data.labels`: numbers of a record's labels, and which of all there are.
 LABELS = {
-    "path": Setting("", "file of the labels, as --job=labels writes it: a label's place is its number"),
+    "path": Setting(
+        "",
+        "file of the labels, as --job=labels writes it: a label's place is its number; '' = those of a source, sorted",
+    ),
+    "source": Setting("", "whose labels; '' = the only one with a weight"),
     "column": Setting("", "of labels in parquet; '' = `label`"),
-    "of": Setting("tags", "what of a record is looked up", choices=("tags", "label", "group")),
+    "of": Setting(
+        "tags",
+        "what of a record is looked up; words = those of its captions",
+        choices=("tags", "label", "group", "words"),
+    ),
     "most": count(16, "labels of a record as numbers, NAME_ids"),
     "verified": Setting("", "table of id, label, confidence; '' = what is no label of a record is not there"),
     "hierarchy": Setting("", "JSON tree of LabelName and Subcategory; '' = none"),
+    "noise": share(0.0, "of a record's labels that are others instead, any of the file's: planted mistakes"),
+    "noise_seed": natural(0, "of these mistakes, the same for every run's seed"),
 }
 
 IMAGE = {

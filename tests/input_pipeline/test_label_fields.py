@@ -12,13 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from configs.settings.data import LABELS as SETTINGS
+from configs.settings.setting import defaults
+from input_pipeline.label_fields import Vocabulary
+from input_pipeline.labels import OF, count_labels
+from input_pipeline.records import Caption, Record
 from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.verified_labels import Hierarchy
 
 TREE = {"LabelName": "thing", "Subcategory": [{"LabelName": "animal", "Subcategory": [{"LabelName": "dog"}]}]}
 TAGS = [["dog", "red"], [], ["animal"], ["unlisted", "red", "animal"]]
 LABELS = ["animal", "dog", "red", "thing"]
-ENTRY = {"of": "tags", "column": "", "most": 3, "verified": "", "hierarchy": ""}
+ENTRY = {**defaults(SETTINGS), "most": 3}
 
 
 @pytest.fixture
@@ -80,6 +86,46 @@ def test_a_single_label_that_is_missing_leaves_all_unknown(batch: Callable[..., 
     states, ids = batch(of="label", most=1)
     assert states.tolist() == [[0, 1, 0, 0], [-1] * 4, [0] * 4, [0, 1, 0, 0]]
     assert ids.tolist() == [[1], [-1], [-1], [1]]
+
+
+def test_planted_mistakes_are_as_many_as_asked_for_and_the_same_every_time() -> None:
+    labels = [f"l{number}" for number in range(50)]
+
+    def numbers(noise: float, seed: int = 0) -> np.ndarray:
+        places = {label: place for place, label in enumerate(labels)}
+        vocabulary = Vocabulary("known", "tags", places, 2, None, Hierarchy(), noise, seed)
+        records = (Record(str(row), None, tags=(labels[row % 50], labels[7])) for row in range(2000))
+        return np.array([vocabulary.numbers(record) for record in records])
+
+    clean, noisy = numbers(0.0), numbers(0.2)
+    assert (noisy[:, 0] != clean[:, 0]).mean() == pytest.approx(0.2 * 49 / 50, abs=0.03)
+    np.testing.assert_array_equal(noisy, numbers(0.2))
+    assert (noisy != numbers(0.2, seed=1)).any()
+
+
+def test_the_words_of_captions_are_labels_too() -> None:
+    captions = (Caption("A red Fox, 2 foxes"), Caption("Ein Fuchs", "translation", "de"), Caption("the fox"))
+    record = Record("a", None, captions)
+    assert OF["words"](record) == ("red", "fox", "foxes", "the")
+    rows = Listed([["A dog"], ["dog 7", "dogs"]])
+    assert count_labels([rows], "words") == {"dog": 2, "dogs": 1}
+
+
+class Listed:
+    """A source that lists its captions without records."""
+
+    def __init__(self, captions: list[list[str]]) -> None:
+        self._captions = captions
+
+    def __len__(self) -> int:
+        return len(self._captions)
+
+    def __getitem__(self, index: int) -> Record:
+        raise AssertionError("no record has to be read")
+
+    def values(self, field: str) -> list[list[str]]:
+        assert field == "captions"
+        return self._captions
 
 
 def test_a_missing_file_names_the_entry(batch: Callable[..., Any]) -> None:

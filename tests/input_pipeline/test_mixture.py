@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import chisquare
 
 from input_pipeline.dice import Dice
 from input_pipeline.mixture import Address, Mixture, turn
@@ -45,6 +46,17 @@ def test_shares_hold_and_epochs_are_whole(single_source: int) -> None:
         )
 
 
+@pytest.mark.parametrize("single_source", [0, 8])
+def test_realised_shares_are_those_of_the_weights(single_source: int) -> None:
+    """By a chi-square test; of shares drawn at random, one of a hundred would be further off."""
+    mixed, count = mixture(single_source=single_source), 40_000
+    drawn = Counter(mixed.address(index * max(single_source, 1)).source for index in range(count))
+    found, expected = zip(*((drawn[name], count * share) for name, share in WEIGHTS.items()), strict=True)
+    assert chisquare(found, expected).pvalue > 0.01
+    off = [share * (1.1 if name == "c" else 1) for name, share in WEIGHTS.items()]
+    assert chisquare(found, np.array(off) / sum(off) * count).pvalue < 0.01  # it would be seen
+
+
 def test_small_weights_are_not_rounded_to_something_else() -> None:
     mixed = mixture({"a": 1.0, "b": 0.00173})
     count = sum(mixed.address(index).source == "b" for index in range(100_000))
@@ -65,7 +77,7 @@ def test_a_batch_of_one_source_is_whole_and_its_source_random() -> None:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Record i has the id 'i'; every tenth cannot be read."""
+    """Record i has the id 'i'; every tenth cannot be read. Of three in a row each has another vendor."""
 
     length: int
 
@@ -75,7 +87,7 @@ class Numbers:
     def __getitem__(self, index: int) -> Record:
         if index % 10 == 9:
             raise BadRecord(Reason.UNREADABLE, f"record {index}")
-        return Record(str(index), None)
+        return Record(str(index), None, source="s", extras={"vendor": "abc"[index % 3]})
 
 
 @pytest.mark.parametrize("length", [1, 999, 100_000])
@@ -99,12 +111,21 @@ def test_records_are_kept_by_id(tmp_path: Path, kind: str) -> None:
     assert set(chosen_records(Numbers(50), "a", keep_ids=str(path), fraction=0.5)) < {3, 25, 40}
 
 
+def test_records_are_kept_by_what_they_say() -> None:
+    kept = chosen_records(Numbers(30), "a", only="vendor=a|c")
+    assert list(kept) == [number for number in range(30) if number % 3 != 1 and number % 10 != 9]
+    assert len(chosen_records(Numbers(30), "a", only="source=s", fraction=0.5)) == 14
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"fraction": 0.0}, "source 'a': fraction 0.0 must be above 0"),
         ({"fraction": 1.5}, "fraction 1.5"),
         ({"keep_ids": "nowhere.txt"}, "no file"),
+        ({"only": "vendor=x"}, "no record has 'vendor=x'.*under 'vendor' they say a, b, c"),
+        ({"only": "licence=cc0"}, "under 'licence' they say nothing"),
+        ({"only": "vendor"}, "only is NAME=VALUE, with a name of source, label, group"),
     ],
 )
 def test_odd_parts_are_refused(options: dict[str, object], message: str) -> None:

@@ -145,7 +145,8 @@ def vocabularies(config: Any) -> dict[str, Vocabulary]:
     Raises:
       ValueError: a file is missing or of another form.
     """
-    return {name: load_vocabulary(name, entry) for name, entry in config.data.labels.items()}
+    labels, sources = config.data.labels, config.data.sources
+    return {name: load_vocabulary(name, entry, sources) for name, entry in labels.items()}
 
 
 def _without_prefixes(texts: Mapping[str, Any]) -> dict[str, Any]:
