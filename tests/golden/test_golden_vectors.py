@@ -7,11 +7,17 @@ import fnmatch
 import class_table_checks
 import contrastive_checks
 import jax
+import label_checks
 import pytest
 import teacher_checks
 from golden_vectors import TOLERANCES, Golden
 
-CHECKS = {**contrastive_checks.CHECKS, **class_table_checks.CHECKS, **teacher_checks.CHECKS}
+CHECKS = {
+    **contrastive_checks.CHECKS,
+    **class_table_checks.CHECKS,
+    **teacher_checks.CHECKS,
+    **label_checks.CHECKS,
+}
 
 # Files without a check here, and where else they are held to or why they are not.
 ELSEWHERE = {
