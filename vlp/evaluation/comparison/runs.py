@@ -32,6 +32,7 @@ class Run:
       figures: by flat name.
       outcomes: of every query, for figures that are means over queries.
       curves: of every logged value, its steps and what it was there.
+      folder: its workdir.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Run:
     figures: Mapping[str, float] = field(default_factory=dict)
     outcomes: Mapping[str, Float[np.ndarray, " queries"]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    folder: Path = Path()
 
     @property
     def seed(self) -> int | None:
@@ -75,6 +77,7 @@ def read_run(path: str) -> Run:
         figures=read_figures(file) if file.exists() else {},
         outcomes=read_outcomes(file.with_suffix(".npz")),
         curves=curves,
+        folder=folder,
     )
 
 
