@@ -6,15 +6,19 @@ import csv
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from array_record.python.array_record_module import ArrayRecordWriter
 
 from input_pipeline.evaluation_set import load_evaluation_set
 from input_pipeline.sources import open_source
+from input_pipeline.sources.array_record import encode_record
+from input_pipeline.sources.example_proto import encode_example
 
 LICENCES = ["cc0", "", "by", "by"]
 COLUMNS = {"extras": "licence, width"}
@@ -67,7 +71,74 @@ def as_webdataset(path: Path, folder: Path) -> Path:
     return folder / "data.tar"
 
 
-@pytest.mark.parametrize("form", [as_parquet, as_jsonl, as_csv, as_webdataset])
+def as_folder(path: Path, folder: Path) -> Path:
+    """Pictures with a .json of the same name beside each."""
+    (folder / "pictures").mkdir()
+    for row in rows(path):
+        place = folder / "pictures" / row["id"]
+        place.with_suffix(".png").write_bytes(row["image"])
+        kept = {"caption": "a thing", "licence": row["licence"], "width": row["width"]}
+        place.with_suffix(".json").write_text(json.dumps(kept))
+    return folder / "pictures"
+
+
+def as_folder_with_table(path: Path, folder: Path) -> Path:
+    table = as_csv(path, folder)
+    table.rename(folder / "metadata.csv")
+    path.unlink()
+    return folder
+
+
+def as_array_record(path: Path, folder: Path) -> Path:
+    """Features of anybody's own, as another writer leaves them."""
+    return array_record(
+        folder,
+        (
+            encode_example(
+                {
+                    "id": [row["id"].encode()],
+                    "image": [row["image"]],
+                    "captions": [b"a thing"],
+                    "licence": [row["licence"].encode()],
+                    "width": [row["width"]],
+                }
+            )
+            for row in rows(path)
+        ),
+    )
+
+
+def as_prepared(path: Path, folder: Path) -> Path:
+    """Shards that --job=prepare wrote of records with extras."""
+    source = open_source({"path": str(path), "columns": COLUMNS})
+    return array_record(folder, (encode_record(source[number]) for number in range(4)))
+
+
+def array_record(folder: Path, records: Iterable[bytes]) -> Path:
+    writer = ArrayRecordWriter(str(folder / "data.array_record"), "group_size:1")
+    for record in records:
+        writer.write(record)
+    writer.close()
+    return folder / "data.array_record"
+
+
+def as_hdf5(path: Path, folder: Path) -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "data.h5", "w") as file:
+        images = file.create_dataset("image", (4,), h5py.vlen_dtype(np.uint8))
+        for number, row in enumerate(rows(path)):
+            images[number] = np.frombuffer(row["image"], np.uint8)
+        for name in ("id", "licence", "width"):
+            file[name] = [row[name] for row in rows(path)]
+        file["captions"] = ["a thing"] * 4
+    return folder / "data.h5"
+
+
+TABLES = [as_parquet, as_jsonl, as_csv, as_folder_with_table]
+SHARDS = [as_webdataset, as_array_record, as_prepared, as_hdf5, as_folder]
+
+
+@pytest.mark.parametrize("form", [*TABLES, *SHARDS])
 def test_extras_reach_records_and_evaluation_sets(
     form: Callable[[Path, Path], Path], parquet: Path, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ class Cats(tfds.core.GeneratorBasedBuilder):
             "image/id": np.int64,
             "captions": tfds.features.Sequence({"text": tfds.features.Text(), "id": np.int64}),
             "label": tfds.features.ClassLabel(names=["cat", "dog"]),
+            "licence": tfds.features.Text(),
         }
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
@@ -43,6 +44,7 @@ class Cats(tfds.core.GeneratorBasedBuilder):
             captions = [{"text": f"{word} {number}", "id": 1} for word in ("ein Tier é", "two")[: number + 1]]
             yield number, {
                 "image": io.BytesIO(picture), "image/id": 100 + number, "captions": captions, "label": number % 2,
+                "licence": ("cc0", "by")[number % 2],
             }  # fmt: skip
 
 
@@ -64,11 +66,15 @@ def test_features_become_fields_by_name_and_by_folder(
         records = {record.id: record for record in map(source.__getitem__, range(len(source)))}
         assert records.keys() <= {"100", "101", "102"}
         for record in records.values():
+            assert not record.extras
             number = int(record.id) - 100
             assert record.image == Cats.pictures[number] and record.label == ("cat", "dog")[number % 2]
             words = [f"ein Tier é {number}", f"two {number}"][: number + 1]
             assert record.captions == tuple(Caption(word, "", "en") for word in words)
     assert "tensorflow" not in sys.modules
+    source = open_source({"format": "tfds", "path": path, "columns": {"extras": "licence"}})
+    licences = {record.id: record.extras for record in map(source.__getitem__, range(2))}
+    assert all(extras == {"licence": ("cc0", "by")[int(name) % 2]} for name, extras in licences.items())
 
 
 @pytest.mark.parametrize(
