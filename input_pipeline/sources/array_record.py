@@ -7,7 +7,7 @@ a record can be read without its neighbours.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -51,7 +51,7 @@ class ArrayRecordSource:
         self._shards = Shards(examine(files, lambda file: int(_reader(file).num_records())))
         check_columns(
             path,
-            lambda index: dict(decode_example(self._read(index))),
+            lambda index: dict(_plain_names(decode_example(self._read(index)))),
             len(self),
             self._columns,
             columns or {},
@@ -128,6 +128,14 @@ def decode_record(data: bytes, columns: Columns = COLUMNS, default_id: str = "")
             fields[name] = own[0] if own else None
     image = image_bytes(fields.get("image"))
     return make_record(fields, language=columns.language, default_id=default_id, image=image, extras=extras)
+
+
+def _plain_names(features: Iterable[tuple[str, Values]]) -> Iterator[tuple[str, Values]]:
+    """Features by their names, extras by those that they had before they were kept."""
+    for name, values in features:
+        yield name, values
+        if name.startswith((_NUMBER, _NUMBERS)):
+            yield name.partition("/")[2], values
 
 
 # Fields of one value: an Example holds lists only.

@@ -109,6 +109,8 @@ def test_an_evaluation_gives_its_figures(name, model, images, tmp_path, capsys):
             # Fitting probes takes minutes, and tests/evaluation/test_probes.py does it.
             "--config.evaluators.features.parts=knn,few_shot",
         ]
+    elif name == "lgs":
+        more = ["--config.evaluators.transfer.parts=knn"]
     elif name == "class_means":
         more += ["--config.data.evaluation.train.fraction=0.1"]
     elif name in ("dense", "vocabulary_free_regions"):

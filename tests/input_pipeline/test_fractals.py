@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs.settings.data import LABELS as SETTINGS
+from configs.settings.data import IMAGE, LABELS
 from configs.settings.setting import defaults
 from input_pipeline.iterated_functions import affine_maps, chaos_game, density
 from input_pipeline.sources import open_source
 from input_pipeline.stream import make_stream
 
 PATH = "classes=12,images=40,side=32"
-ENTRY = {**defaults(SETTINGS), "most": 5}
+ENTRY = {**defaults(LABELS), "most": 5}
 
 
 def opened(path=PATH, **more):
@@ -70,7 +70,7 @@ def test_labels_of_a_source_reach_the_batch_without_a_file(tokenizer):
         stream = make_stream(
             {
                 "sources": {"drawn": {"format": "fractals", "path": PATH, "weight": 1.0}},
-                "image": {},
+                "image": defaults(IMAGE),
                 "text": {},
                 "labels": {"fractals": ENTRY},
             },

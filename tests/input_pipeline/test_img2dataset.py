@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from configs.settings.data import IMAGE
+from configs.settings.setting import defaults
 from input_pipeline.sources import open_source
 from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer
@@ -55,7 +57,7 @@ def shown(tokenizer: Tokenizer, sources: dict[str, str], table: Path) -> list[tu
     stream = make_stream(
         {
             "sources": {name: {"format": "", "path": path, "weight": 1.0} for name, path in sources.items()},
-            "image": {},
+            "image": defaults(IMAGE),
             "text": {},
             "tables": {"number": {"path": str(table)}},
         },

@@ -21,11 +21,11 @@ def build(config, batch):
     config.objectives.contrastive.weight = 0.0
     config.model.image.patch_dropout = 0.0
 
-    def made(labels, **settings):
+    def made(given, **settings):
         settings = {"weight": 1.0, "labels": "known", "chunk": 3, **settings}
         config.objectives.classification.update(settings)
         pretrainer = Pretrainer(config, vocabulary_size=56, compute=Compute())
-        return pretrainer, {"image": batch["image"], settings["labels"]: jnp.asarray(labels)}
+        return pretrainer, {"image": batch["image"], settings["labels"]: jnp.asarray(given)}
 
     return made
 

@@ -39,7 +39,7 @@ class Classifier(nnx.Module):
 
 
 class TokenFrequency(nnx.Module):
-    """How many of the captions so far have each token: the sum over batches of the share that does."""
+    """Counts how many of the captions so far have each token: the sum over batches of the share that does."""
 
     def __init__(self, classes: int):
         """Starts at nothing.

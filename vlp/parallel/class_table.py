@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,8 +83,7 @@ def class_loss(
     those of one device. The sample depends on the number of shards, for every shard draws its own.
 
     Args:
-      embeddings: of any length; normalised here.
-      centres: of any length; normalised here.
+      embeddings, centres: of any length; normalised here.
       labels: global class numbers, -1 = none, of which equal ones of an example count once; or as int8 the state of
         every class: 1 = it is a label, 0 = it is none, -1 = nobody knows, as of classes that they leave out.
       score_loss: see `ScoreLoss`.
@@ -103,38 +102,22 @@ def class_loss(
         shards would not be of equal size.
     """
     states = labels.dtype == jnp.int8
-    if states:
-        if rate < 1 or labels.shape[1] > len(centres):
-            raise UserError(
-                f"labels are states of {labels.shape[1]} classes, for a table of {len(centres)} and rate={rate}: give "
-                "it as many, and rate=1; a share of the classes takes the numbers of labels, as NAME_ids has them"
-            )
-        labels = jnp.pad(labels, ((0, 0), (0, len(centres) - labels.shape[1])), constant_values=-1)
+    labels = _whole_states(labels, len(centres), rate) if states else labels
     if key is None and min(rate, feature_rate) < 1:
         raise UserError(f"rate={rate} and feature_rate={feature_rate} need a key to sample with")
     check_split(len(centres))
     mesh = jax.sharding.get_abstract_mesh()
-    on_device = functools.partial(
-        _on_device,
-        score_loss=score_loss,
-        chunk=chunk,
-        rate=rate,
-        feature_rate=feature_rate,
-        scaled=unit if cosines else lambda rows: rows,
-    )
-    key = jax.random.key(0) if key is None else key
-    arguments = (embeddings, centres, labels, weights, key)
+    scaled = unit if cosines else lambda rows: rows
+    options: dict[str, Any] = {"scaled": scaled, "chunk": chunk, "rate": rate, "feature_rate": feature_rate}
+    on_device: Callable[..., ClassLoss] = functools.partial(_on_device, score_loss=score_loss, **options)
+    arguments = (embeddings, centres, labels, weights, jax.random.key(0) if key is None else key)
     if mesh.empty:
         return on_device((), *arguments)
+    table = PartitionSpec(TABLE_AXIS)
+    cells = PartitionSpec(BATCH_AXES, TABLE_AXIS) if states else SPLIT
     return jax.shard_map(
         functools.partial(on_device, BATCH_AXES),
-        in_specs=(
-            SPLIT,
-            PartitionSpec(TABLE_AXIS),
-            PartitionSpec(BATCH_AXES, TABLE_AXIS) if states else SPLIT,
-            PartitionSpec(TABLE_AXIS),
-            WHOLE,
-        ),
+        in_specs=(SPLIT, table, cells, table, WHOLE),
         out_specs=WHOLE,
     )(*arguments)
 
@@ -227,6 +210,18 @@ def check_split(classes: int) -> None:
         raise UserError(
             f"{classes} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table"
         )
+
+
+def _whole_states(
+    states: Int8[Array, "batch some"], classes: int, rate: float
+) -> Int8[Array, "batch classes"]:
+    """States of all classes: of those that are left out nobody knows."""
+    if rate < 1 or states.shape[1] > classes:
+        raise UserError(
+            f"labels are states of {states.shape[1]} classes, for a table of {classes} and rate={rate}: give it as "
+            "many, and rate=1; a share of the classes takes the numbers of labels, as NAME_ids has them"
+        )
+    return jnp.pad(states, ((0, 0), (0, classes - states.shape[1])), constant_values=-1)
 
 
 def _columns(local: Int[Array, "batch labels"], size: int) -> Int[Array, "batch labels"]:

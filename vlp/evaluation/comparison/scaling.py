@@ -26,7 +26,7 @@ Coefficients = Float[np.ndarray, "resamples coefficients"]
 
 
 class Point(NamedTuple):
-    """What one run reached."""
+    """Holds what one run reached."""
 
     run: str
     size: float
@@ -34,7 +34,7 @@ class Point(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A number and the ends of its interval."""
+    """Holds a number and the ends of its interval."""
 
     value: float
     low: float
@@ -42,7 +42,7 @@ class Estimate(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """One form, fitted.
+    """Holds one form, fitted.
 
     Attributes:
       form: as a formula.
