@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("vlp.interop", "vlp.planning"),
     ),
     ("vlp.pretrainer", "vlp.checkpoint", "vlp.parts"),
-    ("vlp.objectives",),
+    ("vlp.objectives", "vlp.selection"),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
     ("vlp.given",),
     ("vlp.configuration",),

@@ -16,7 +16,9 @@ from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.objectives import active_objectives
-from vlp.randomness import named_rngs
+from vlp.randomness import fold_in_name, named_rngs
+from vlp.selection import active_selector
+from vlp.selection.base import taken
 
 
 class Pretrainer(nnx.Module):
@@ -57,13 +59,14 @@ class Pretrainer(nnx.Module):
         context = (context or Context()).with_tokens(vocabulary_size, config.tokenizer.length)
         self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key, context))
         self.weights = {name: config.objectives[name].weight for name in self.objectives}
-        fields, constants = (
-            [name for one in self.objectives.values() for name in getattr(one, kind)]
-            for kind in ("fields", "constants")
-        )
+        self.selector = active_selector(config)
+        fields = [name for one in self.objectives.values() for name in one.fields]
+        fields += self.selector.fields if self.selector else ()
+        constants = [name for one in self.objectives.values() for name in one.constants]
         self.fields, self.constants, used = asked(fields, constants, frozen or {})
         raw = {name for one in self.objectives.values() for name in one.raw}
         through = {name for one in self.objectives.values() for name in set(one.fields) - set(one.raw)}
+        through |= set(self.selector.fields) if self.selector else set()
         self.encoded = tuple(name for name in self.fields if name not in raw or name in through)
         self.frozen = tuple((frozen or {})[name] for name in used)
         self.limits = {
@@ -91,12 +94,27 @@ class Pretrainer(nnx.Module):
           key: this step's randomness.
           step: updates made before this one.
         """
+        metrics: dict[str, Float[Array, ""]] = {}
+        if self.selector is not None:
+            batch, metrics = self._selected(batch, key, step)
         encodings = self.encodings(batch, key=key, step=step)
         total = jnp.zeros((), jnp.float32)
-        metrics: dict[str, Float[Array, ""]] = {}
         for name, objective in self.objectives.items():
             output = objective(encodings)
             mean = output.loss.mean()
             total += self.weights[name] * mean
             metrics |= {f"{name}/{part}": value for part, value in {"loss": mean, **output.metrics}.items()}
         return total, metrics
+
+    def _selected(
+        self, batch: dict[str, Shaped[Array, "batch ..."]], key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[dict[str, Shaped[Array, "kept ..."]], dict[str, Float[Array, ""]]]:
+        """The rows that are trained on; the towers are looked through, and nothing of them is differentiated."""
+        assert self.selector is not None
+        graphdef, state = nnx.split(self.model)
+        watched = nnx.merge(graphdef, jax.lax.stop_gradient(state))
+        encodings = Encodings(
+            watched, batch, key=None, step=step, mean=self.mean, std=self.std, frozen=self.frozen
+        )
+        rows, metrics = self.selector(encodings, fold_in_name(key, "selection"))
+        return taken(batch, rows), {f"selection/{name}": value for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""The kinds of objectives, evaluators, hooks and steps of a curation that there are, each with all of its settings."""
+"""The kinds of objectives, evaluators, hooks, curation steps and selectors that there are, each with its settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from configs.settings.setting import Setting, Settings, defaults
 
-GROUPS = ("objectives", "evaluators", "hooks", "curation")
+GROUPS = ("objectives", "evaluators", "hooks", "curation", "selection")
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
+from configs.settings.selection import trained_rows
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.parts import find_part
 from vlp.models.families import TOWERS, family
@@ -44,6 +45,12 @@ def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
         raise ConfigError(
             f"batch_size={batch_size} is not a multiple of {shards} (mesh.data * mesh.fsdp): use {lower or shards} or "
             f"{lower + shards}"
+        )
+    rows = trained_rows(config)
+    if rows % shards:
+        raise ConfigError(
+            f"selection leaves {rows} rows of batch_size={batch_size}, which is not a multiple of {shards} "
+            "(mesh.data * mesh.fsdp): choose another ratio or batch_size"
         )
     check_model_axis(config, axes["model"])
     return axes

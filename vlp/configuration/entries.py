@@ -31,6 +31,7 @@ EXAMPLES = {
     "evaluators": "{'kind': 'zero_shot', 'final': True, 'sets': ('val',)}",
     "hooks": "{'kind': 'package.module:Class', 'every': 100}",
     "curation": "{'kind': 'where', 'of': 'tags', 'none_of': ('person',)}",
+    "selection": "{'kind': 'learnable', 'ratio': 0.8, 'reference': 'teacher'}",
     "data.sources": "{'path': '/data/cc12m', 'format': 'webdataset'}",
     "data.evaluation": "{'path': '/data/val.parquet', 'format': 'parquet'}",
     "data.image_views": "{'count': 2}",

@@ -44,7 +44,7 @@ def find_part(group: str, kind: str, where: str) -> Part:
     """Finds a kind of a group; of a registered one, nothing but its settings is imported.
 
     Args:
-      group: 'objectives', 'evaluators', 'hooks' or 'curation'.
+      group: 'objectives', 'evaluators', 'hooks', 'curation' or 'selection'.
       kind: a registered one, or `package.module:Class`, whose attribute SETTINGS says what it can be told, and whose
         `check_settings(entry, config, where)`, if it has one, what contradicts itself.
       where: the entry's path, for errors.

@@ -15,8 +15,8 @@ def forward_flops(
     config: Any, fields: Collection[str] = ("image", "text"), *, held: Collection[str] = ()
 ) -> float:
     """Returns analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the
-    patches that training keeps, of all records of a row where a row of the batch is a bag. What else there is counts
-    `other_flops`.
+    patches that training keeps, of all records of a row where a row of the batch is a bag, and of the share of rows
+    that are trained on. What else there is counts `other_flops`.
 
     Args:
       config: the whole resolved config.
@@ -26,7 +26,16 @@ def forward_flops(
     sampler = config.data.get("sampler", {})
     records = sampler.each if sampler and sampler.kind == "bags" else 1
     shares = {name: 1 / FORWARDS_PER_STEP if tower_of(config, name) in held else 1 for name in fields}
-    return records * sum(share * _field_flops(config, name) for name, share in shares.items())
+    return (
+        trained_share(config)
+        * records
+        * sum(share * _field_flops(config, name) for name, share in shares.items())
+    )
+
+
+def trained_share(config: Any) -> float:
+    """Returns which share of a batch's rows is trained on; 1 where none is left out (see `vlp.selection`)."""
+    return 1.0 - sum(entry.ratio for entry in config.get("selection", {}).values())
 
 
 def tower_of(config: Any, field: str) -> str:
@@ -46,19 +55,25 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
       pretrainer: towers and active objectives; shapes are enough.
       given: what stands beside the batches.
     """
-    objectives = pretrainer.objectives.values()
-    flops = sum(float(one.flops()) for one in objectives)
+    objectives, trained = pretrainer.objectives.values(), trained_share(config)
+    flops = trained * sum(float(one.flops()) for one in objectives)
     for one in objectives:
-        flops += sum(cost * _views(config, name) for name, cost in one.view_flops().items())
+        flops += trained * sum(cost * _views(config, name) for name, cost in one.view_flops().items())
         flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP
     asked = {name for one in objectives for name in (*one.constants, *one.fields)}
+    if selector := pretrainer.selector:
+        # Before anything is trained on, all rows are looked at, without a backward pass.
+        seen = [name for name in selector.fields if "/" not in name]
+        flops += (forward_flops(config, seen) / trained + selector.flops()) / FORWARDS_PER_STEP
+        asked |= {name for name in selector.fields if "/" in name}
     for name in sorted(asked):
         model, slash, plain = name.rpartition("/")
         own = given.frozen[model].config if slash else config
         share = 1 / FORWARDS_PER_STEP if slash else 1.0
         if plain in given.texts:
             texts = len(given.texts[plain]["ids"])
-            flops += share * texts * forward_flops(own, ("text",)) / config.batch_size
+            whole = forward_flops(own, ("text",)) / trained_share(own)
+            flops += share * texts * whole / config.batch_size
         elif slash:
             flops += share * forward_flops(own, (plain,))
     return flops
