@@ -6,6 +6,7 @@ All of it is closed form: the address of any index costs a few microseconds, how
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from jaxtyping import Int64
 
 from input_pipeline.errors import UserError
 from input_pipeline.shuffle import Epochs
+from input_pipeline.thinned import Thinned
 
 _PARTS = 1 << 20  # weights are kept to a millionth of their sum
 _WINDOW = 1024  # batches whose sources are shuffled together
@@ -40,6 +42,7 @@ class Mixture:
         weights: Mapping[str, float],
         seed: int,
         single_source: int = 0,
+        orders: Mapping[str, Epochs | Thinned] = types.MappingProxyType({}),
     ) -> None:
         """Describes the mixture.
 
@@ -49,6 +52,7 @@ class Mixture:
           seed: of all orders.
           single_source: 0 mixes record by record; else this many records in a row, a global batch, are of one
             source, and the batches of the sources follow each other in random order.
+          orders: by source, in which its records are visited; where there is none, in epochs of all of them.
 
         Raises:
           ValueError: a source without records, or no source.
@@ -61,7 +65,7 @@ class Mixture:
         self.names = tuple(sorted(records))
         self.places = {name: place for place, name in enumerate(self.names)}
         self._records = {name: records[name] for name in self.names}
-        self._orders = [Epochs(len(records[name]), seed, name) for name in self.names]
+        self._orders = [orders.get(name) or Epochs(len(records[name]), seed, name) for name in self.names]
         total = sum(weights[name] for name in self.names)
         self._parts = tuple(max(1, round(_PARTS * weights[name] / total)) for name in self.names)
         self._seed, self._single_source = seed, single_source
@@ -80,11 +84,11 @@ class Mixture:
         return Address(name, self._records[name][self._orders[source][visit]])
 
     def shares(self) -> dict[str, tuple[int, float]]:
-        """Returns of each source how many records are used, and its share of all indices."""
+        """Returns of each source how many records an epoch of it has, and its share of all indices."""
         total = sum(self._parts)
         return {
-            name: (len(self._records[name]), part / total)
-            for name, part in zip(self.names, self._parts, strict=True)
+            name: (order.length, part / total)
+            for name, order, part in zip(self.names, self._orders, self._parts, strict=True)
         }
 
     def records(self, source: str) -> Sequence[int]:
@@ -93,8 +97,8 @@ class Mixture:
 
     def another(self, address: Address, dice: np.random.Generator) -> Address:
         """Returns a random record of the same source."""
-        records = self._records[address.source]
-        return Address(address.source, records[int(dice.integers(len(records)))])
+        order = self._orders[self.places[address.source]]
+        return Address(address.source, self._records[address.source][order.any(dice)])
 
 
 def turn(index: int, parts: Sequence[int]) -> tuple[int, int]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from input_pipeline.errors import UserError
 from input_pipeline.grouped import Grouped
 from input_pipeline.labels import labels_of
 from input_pipeline.mixture import Mixture
 from input_pipeline.sources import Source
 from input_pipeline.subsets import entry_records
+from input_pipeline.thinned import order_of
 
 
 def make_mixture(
@@ -36,7 +38,17 @@ def make_mixture(
     sampler = data.get("sampler", {})
     if not sampler.get("kind"):
         weights = {name: entry["weight"] for name, entry in entries.items()}
-        return Mixture(records, weights, seed, batch_size if data.get("single_source_batches", False) else 0)
+        single = batch_size if data.get("single_source_batches", False) else 0
+        orders = {
+            name: order_of(sources[name], name, entry, records[name], seed) for name, entry in entries.items()
+        }
+        return Mixture(records, weights, seed, single, orders)
+    for name, entry in entries.items():
+        if entry.get("keep_probability"):
+            raise UserError(
+                f"data.sources.{name}.keep_probability says nothing to data.sampler.kind='{sampler['kind']}', which "
+                "draws by labels: use keep_ids there"
+            )
     labels = {name: _labels(sources[name], chosen, sampler["of"]) for name, chosen in records.items()}
     each = sampler["each"]
     batch = batch_size if sampler["kind"] == "bags" else batch_size // each

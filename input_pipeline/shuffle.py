@@ -23,15 +23,19 @@ class Epochs:
     length: int
     seed: int
     name: str
-    _key: int = field(init=False, repr=False)
+    key: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(f"{self.seed}/{self.name}".encode()).digest()
-        object.__setattr__(self, "_key", int.from_bytes(digest[:4], "little"))
+        object.__setattr__(self, "key", int.from_bytes(digest[:4], "little"))
 
     def __getitem__(self, visit: int) -> int:
         epoch, place = divmod(visit, self.length)
-        return shuffled(place, self.length, self._key, epoch)
+        return shuffled(place, self.length, self.key, epoch)
+
+    def any(self, dice: np.random.Generator) -> int:
+        """Returns a random record."""
+        return int(dice.integers(self.length))
 
 
 def shuffled(place: int, length: int, key: int, epoch: int = 0) -> int:

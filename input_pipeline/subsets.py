@@ -144,10 +144,14 @@ def _few_of_each(source: Source, kept: Sequence[int], shots: int, seed: int) -> 
     return tuple(sorted(chosen))
 
 
-def _with_ids(source: Source, wanted: frozenset[str]) -> Sequence[int]:
+def ids_of(source: Source) -> Iterator[str]:
+    """Returns the id of every record, '' of one that cannot be read; a source that lists its `ids()` reads no other."""
     listed = getattr(source, "ids", None)
-    ids = listed() if listed else (_id(source, index) for index in range(len(source)))
-    return tuple(index for index, name in enumerate(ids) if name in wanted)
+    return iter(listed()) if listed else (_id(source, index) for index in range(len(source)))
+
+
+def _with_ids(source: Source, wanted: frozenset[str]) -> Sequence[int]:
+    return tuple(index for index, name in enumerate(ids_of(source)) if name in wanted)
 
 
 def _id(source: Source, index: int) -> str:

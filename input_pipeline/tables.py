@@ -111,18 +111,19 @@ def ambiguous(table: str, identifier: str) -> UserError:
     )
 
 
-def load_table(name: str, config: Mapping[str, Any]) -> Table:
+def load_table(name: str, config: Mapping[str, Any], *, where: str = "") -> Table:
     """Reads a table whole, about a microsecond an id.
 
     Args:
       name: of the batch field, and of the value column unless `column` names another.
       config: {"path", "column", "missing"}: parquet files with the column `id` and one of numbers, or of lists
         of numbers of one length, and perhaps `source`; `missing` is 'skip' (default) or 'fill'.
+      where: it is asked for, for errors; '' = data.tables.NAME.
 
     Raises:
       ValueError: the files or the values are not like this, a number is not finite, or an id stands there twice.
     """
-    where = f"data.tables.{name}"
+    where = where or f"data.tables.{name}"
     unknown = set(config) - {"path", "column", "missing"}
     if unknown:
         raise UserError(f"{where}: '{min(unknown)}' is not one of path, column, missing")
