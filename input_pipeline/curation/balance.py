@@ -1,7 +1,9 @@
 """MetaCLIP's second step (Xu et al., 2023, arXiv 2309.16671, algorithm 1): no entry more often than t, about.
 
 An entry of `count` texts keeps each of them with probability min(1, t / count), and a text stays if any of its entries
-keeps it. So what few texts are about stays whole, and the head is cut down to t texts an entry.
+keeps it. So what few texts are about stays whole, and the head is cut down to t texts an entry. Of several languages
+each has its own counts, and a t that leaves it the tail that `t` leaves the reference (MetaCLIP 2, Chuang et al., 2025,
+arXiv 2507.22062).
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from input_pipeline.curation.match import MATCHED
+from input_pipeline.curation.match import LANGUAGES, MATCHED
 from input_pipeline.curation.step import Decision, Item, Step
 from input_pipeline.dice import Dice
+from input_pipeline.errors import UserError
 
 _SHOWN = 20  # of the most frequent entries, in the report
 
@@ -48,45 +51,85 @@ class Balance(Step):
     COLUMNS: ClassVar[Mapping[str, str]] = {"probability": "float32"}
 
     surveys = True
+    reads_records = False
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Keeps dice that depend on the seed and a record alone."""
         super().__init__(config, name=name, seed=seed)
         self._dice = Dice(seed)
-        self._counts: dict[int, int] = {}
-        self._t = 0
+        self._counts: dict[str, dict[int, int]] = {}
+        self._t: dict[str, int] = {}
+        self._probabilities: dict[str, Float[np.ndarray, " entries"]] = {}
 
     def survey(self, items: Sequence[Item]) -> Any:
-        """Counts the texts of each entry."""
-        counts = Counter(entry for item in items for own in item.notes[MATCHED] for entry in own)
-        return sorted(counts.items())
+        """Counts the texts of each entry, language by language."""
+        counts: dict[str, Counter[int]] = {}
+        for item in items:
+            for language, own in _matched(item):
+                counts.setdefault(language, Counter()).update(own)
+        return {language: sorted(own.items()) for language, own in sorted(counts.items())}
 
     def settle(self, surveys: Iterator[Any]) -> Any:
         """Adds the counts up, and finds t where a share of the matches is asked for."""
-        counts = Counter[int]()
+        counts: dict[str, Counter[int]] = {}
         for survey in surveys:
-            counts.update(dict(survey))
-        share, t = self.config["tail"], self.config["t"]
-        if share and counts:
-            t = t_of_tail_share(np.array(list(counts.values())), share)
-        return {"t": t, "counts": sorted(counts.items())}
+            for language, own in survey.items():
+                counts.setdefault(language, Counter()).update(dict(own))
+        found = {language: np.array(list(own.values())) for language, own in counts.items() if own}
+        return {
+            "t": self._settled(found),
+            "counts": {name: sorted(own.items()) for name, own in counts.items()},
+        }
 
     def begin(self, plan: Any) -> None:
         """Takes counts and t."""
-        self._counts, self._t = dict(plan["counts"]), plan["t"]
+        self._t = plan["t"]
+        self._counts = {language: dict(own) for language, own in plan["counts"].items()}
+        for language, own in self._counts.items():
+            counts = np.ones(1 + max(own, default=0), np.int64)
+            counts[list(own)] = list(own.values())
+            self._probabilities[language] = entry_probabilities(counts, self._t.get(language, 1))
 
     def __call__(self, item: Item) -> Decision:
         """Rolls for each entry of each text."""
-        counts = [self._counts[entry] for own in item.notes[MATCHED] for entry in own]
-        probabilities = entry_probabilities(np.array(counts), self._t)
-        draws = self._dice.roll(item.key, f"curation/{self.name}").random(len(counts))
+        probabilities = np.concatenate(
+            [self._probabilities[language][own] for language, own in _matched(item)]
+        )
+        draws = self._dice.roll(item.key, f"curation/{self.name}").random(len(probabilities))
         scores = {"probability": keep_probability(probabilities)}
         if (draws < probabilities).any():
             return Decision(scores=scores)
         return Decision("balanced away", f"kept with probability {scores['probability']:.3f}", scores)
 
     def facts(self) -> Mapping[str, Any]:
-        """Returns t, what share of the matches is of the tail, and the head."""
-        counts = np.array(list(self._counts.values()) or [1])
-        head = sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_SHOWN]
-        return {"t": self._t, "tail_share": tail_share(counts, self._t), "head": head}
+        """Returns t, what share of the matches is of the tail, and the head; by language where there are several."""
+        found = {language: self._facts(language) for language in self._counts}
+        return found.get("", {"t": self.config["t"]}) if {*found} <= {""} else found
+
+    def _facts(self, language: str) -> dict[str, Any]:
+        own = self._counts[language]
+        head = sorted(own.items(), key=lambda pair: (-pair[1], pair[0]))[:_SHOWN]
+        counts, t = np.array(list(own.values()) or [1]), self._t.get(language, 1)
+        return {"t": t, "tail_share": tail_share(counts, t), "head": head}
+
+    def _settled(self, counts: Mapping[str, Int[np.ndarray, " entries"]]) -> dict[str, int]:
+        """The t of each language: as said, by a share of its matches, or by the tail that t leaves in the reference."""
+        reference, share, t = (self.config[name] for name in ("reference", "tail", "t"))
+        if reference and reference not in counts:
+            raise UserError(
+                f"{self.name}.reference='{reference}' is none of the languages in which texts matched: "
+                f"{', '.join(map(repr, counts)) or 'none'}"
+            )
+        if not reference:
+            return {name: t_of_tail_share(own, share) if share else t for name, own in counts.items()}
+        t = t_of_tail_share(counts[reference], share) if share else t
+        tail = tail_share(counts[reference], t)
+        of_tail = {name: t_of_tail_share(own, tail) for name, own in counts.items()}
+        return {**of_tail, reference: t}
+
+
+def _matched(item: Item) -> Iterator[tuple[str, list[int]]]:
+    """The language and the entries of each text that has some."""
+    every = item.notes[MATCHED]
+    languages = item.notes.get(LANGUAGES) or [""] * len(every)
+    return ((language, own) for language, own in zip(languages, every, strict=True) if own)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from input_pipeline.curation.step import Decision, Item, Step, Written
-from input_pipeline.records import BadRecord
+from input_pipeline.records import BadRecord, Record
 from input_pipeline.sources import Source
 from input_pipeline.texts_by_id import with_captions
 
@@ -102,7 +102,8 @@ def run_pass(
       rows: the records to look at, each with its place in the source.
     """
     done, left = Slice([], {steps[place].name: Tally() for place in this.deciding}), []
-    for item, row in _items(source, rows, done):
+    at_work = [steps[place] for place in (*this.deciding, this.surveying) if place is not None]
+    for item, row in _items(source, rows, done, read=any(step.reads_records for step in at_work)):
         for place in this.deciding:
             row, item = _decide(steps[place], item, row, done)
             if row.reason:
@@ -116,12 +117,15 @@ def run_pass(
 
 
 def _items(
-    source: tuple[str, Source], rows: Sequence[tuple[int, Row]], done: Slice
+    source: tuple[str, Source], rows: Sequence[tuple[int, Row]], done: Slice, *, read: bool
 ) -> Iterator[tuple[Item, Row]]:
-    """Reads the records; what cannot be read is dropped."""
+    """Reads the records, unless an earlier pass knows all that is needed; what cannot be read is dropped."""
     name, records = source
     tally = done.tallies.setdefault(READING, Tally())
     for place, row in rows:
+        if not read and row.id:
+            yield Item(row.number, name, Record(row.id, None), row.notes), row
+            continue
         try:
             record = records[place]
         except BadRecord as bad:

@@ -5,30 +5,40 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from input_pipeline.curation.text import pairs, spaced, words_between_punctuation
+from input_pipeline.curation.text import (
+    between_spaces,
+    pairs,
+    spaced,
+    spaced_by_script,
+    words_between_punctuation,
+)
 from input_pipeline.errors import UserError
 from input_pipeline.sources.paths import find_files
+
+SPACINGS: Mapping[str, Callable[[str], str]] = {"all": between_spaces, "scripts": spaced_by_script}
 
 
 @dataclasses.dataclass(frozen=True)
 class Entries:
     """Holds the entries in order, and what was left out of the file.
 
+    Some of them may be unreachable: no text can hold what has punctuation inside, around which texts get spaces
+    ("U.S.").
+
     Attributes:
       blank, repeated: lines that are no entry of their own.
-      unreachable: entries, kept, that no text can hold, for they have punctuation inside, around which texts get
-        spaces ("U.S.").
     """
 
     texts: tuple[str, ...]
     blank: int = 0
     repeated: int = 0
 
-    @property
-    def unreachable(self) -> int:
-        return sum(f" {text} " not in spaced(text) for text in self.texts)
+    def unreachable(self, spacing: str) -> int:
+        """Counts them, for one of `SPACINGS`."""
+        return sum(SPACINGS[spacing](text) not in spaced(text) for text in self.texts)
 
 
 def read_entries(path: str) -> Entries:
@@ -37,7 +47,24 @@ def read_entries(path: str) -> Entries:
     Raises:
       ValueError: there is no such file, it is not UTF-8, or holds no entry.
     """
-    file = find_files(path, ".txt")[0]
+    return _read(find_files(path, ".txt")[0])
+
+
+def read_entries_by_language(path: str) -> dict[str, Entries]:
+    """Reads LANGUAGE.txt of a folder for each language that has one.
+
+    Raises:
+      ValueError: it is no folder with such files, or as by `read_entries`.
+    """
+    files = find_files(path, ".txt")
+    if not Path(path).is_dir():
+        raise UserError(
+            f"{path} must be a folder with a file LANGUAGE.txt for each language, as en.txt, and other.txt"
+        )
+    return {file.stem: _read(file) for file in files}
+
+
+def _read(file: Path) -> Entries:
     data = file.read_bytes()
     try:
         lines = [line.strip() for line in data.decode("utf-8-sig").split("\n")]
@@ -88,14 +115,19 @@ def entries_of_counts(
 class Matcher:
     """Finds the entries that a text contains, by one pass over it (Aho and Corasick 1975).
 
-    An entry is contained where it stands between spaces in the `spaced` text, capitals as they are.
+    An entry is contained where it stands, with its spaces, in the `spaced` text, capitals as they are.
     """
 
-    def __init__(self, entries: Sequence[str]) -> None:
-        """Builds the automaton."""
+    def __init__(self, entries: Sequence[str], spacing: str = "all") -> None:
+        """Builds the automaton.
+
+        Args:
+          entries: in order of their numbers.
+          spacing: of `SPACINGS`, what has to stand beside one.
+        """
         import ahocorasick_rs
 
-        self._automaton = ahocorasick_rs.AhoCorasick([f" {entry} " for entry in entries])
+        self._automaton = ahocorasick_rs.AhoCorasick(list(map(SPACINGS[spacing], entries)))
 
     def __call__(self, text: str) -> list[int]:
         """Returns the numbers of the entries, each once, ascending."""

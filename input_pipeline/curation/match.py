@@ -1,4 +1,7 @@
-"""MetaCLIP's first step (Xu et al., 2023, arXiv 2309.16671, section 3.2): the entries that each text contains."""
+"""MetaCLIP's first step (Xu et al., 2023, arXiv 2309.16671, section 3.2): the entries that each text contains.
+
+Of several languages each has its own entries (MetaCLIP 2, Chuang et al., 2025, arXiv 2507.22062).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,18 @@ from input_pipeline.curation.entries import (
     count_words,
     entries_of_counts,
     read_entries,
+    read_entries_by_language,
 )
 from input_pipeline.curation.step import Decision, Item, Step
-from input_pipeline.curation.text import texts_of
+from input_pipeline.curation.where import values_of
 from input_pipeline.errors import UserError
 from input_pipeline.tables import hash64
 
-MATCHED = "matched"  # the note: for each text that was read, the numbers of its entries
+MATCHED = (
+    "matched"  # the note: for each text that was read, the numbers of its entries among those of its language
+)
+LANGUAGES = "languages"  # the note: the language of each of these texts; not there where all are one
+OTHER = "other"  # texts of no language, and of those that have no entries
 
 
 class Match(Step):
@@ -30,57 +38,102 @@ class Match(Step):
         """Reads the entries, where a file has them."""
         super().__init__(config, name=name, seed=seed)
         self.surveys = not config["entries"]
-        self.entries = read_entries(config["entries"]) if config["entries"] else Entries(())
-        self._matcher: Matcher | None = None
+        self.entries: dict[str, Entries] = {}
+        if config["entries"] and config["language"]:
+            self.entries = read_entries_by_language(config["entries"])
+        elif config["entries"]:
+            self.entries = {"": read_entries(config["entries"])}
+        self._matchers: dict[str, Matcher] = {}
 
     def given(self) -> Any:
         """Returns a digest of the entries."""
-        return f"{hash64(chr(10).join(self.entries.texts)):016x}"
+        said = [f"{language}\n" + "\n".join(one.texts) for language, one in sorted(self.entries.items())]
+        return f"{hash64(chr(0).join(said)):016x}"
 
     def survey(self, items: Sequence[Item]) -> Any:
-        """Counts words and pairs of words."""
-        return count_words([text for item in items for text in texts_of(item.record, self.config["kinds"])])
+        """Counts words and pairs of words, language by language."""
+        texts: dict[str, list[str]] = {}
+        for item in items:
+            for language, text in self._texts(item):
+                texts.setdefault(language, []).append(text)
+        return {language: count_words(own) for language, own in sorted(texts.items())}
 
     def settle(self, surveys: Iterator[Any]) -> Any:
         """Makes entries of them."""
-        words, pairs = Counter[str](), Counter[str]()
+        counts: dict[str, dict[str, Counter[str]]] = {}
         for survey in surveys:
-            words.update(survey["words"])
-            pairs.update(survey["pairs"])
-        found = entries_of_counts(words, pairs, self.config["least"], self.config["information"])
-        if not found.texts:
+            for language, own in survey.items():
+                there = counts.setdefault(language, {"words": Counter(), "pairs": Counter()})
+                for name, some in own.items():
+                    there[name].update(some)
+        least, information = self.config["least"], self.config["information"]
+        found = {
+            language: entries_of_counts(**own, least=least, information=information).texts
+            for language, own in sorted(counts.items())
+        }
+        if not any(found.values()):
             raise UserError(
-                f"{self.name}: no word occurs {self.config['least']} times in the captions: make least smaller, "
-                "or name a file of entries"
+                f"{self.name}: no word occurs {least} times in the captions: make least smaller, or name a file of "
+                "entries"
             )
-        return found.texts
+        return {language: texts for language, texts in found.items() if texts}
 
     def begin(self, plan: Any) -> None:
         """Takes the entries that were found."""
         if plan is not None:
-            self.entries = Entries(tuple(plan))
-        self._matcher = Matcher(self.entries.texts)
+            self.entries = {language: Entries(tuple(texts)) for language, texts in plan.items()}
+        self._matchers = {
+            language: Matcher(one.texts, self.config["spacing"]) for language, one in self.entries.items()
+        }
 
     def __call__(self, item: Item) -> Decision:
         """Notes the entries of each text."""
-        assert self._matcher is not None, "begin comes first"
-        texts = texts_of(item.record, self.config["kinds"])
-        matched = [self._matcher(text) for text in texts]
-        count = len({entry for own in matched for entry in own})
+        texts = [(self._listed(language), text) for language, text in self._texts(item)]
+        matched = [self._matchers[own](text) if own in self._matchers else [] for own, text in texts]
+        count = len({(own, entry) for (own, _), some in zip(texts, matched, strict=True) for entry in some})
         if not count:
-            return Decision("no entry" if texts else "no text", "; ".join(texts), {"entries": 0})
-        return Decision(scores={"entries": count}, notes={MATCHED: matched})
+            said = "; ".join(text for _, text in texts)
+            return Decision("no entry" if texts else "no text", said, {"entries": 0})
+        notes: dict[str, Any] = {MATCHED: matched}
+        if self.config["language"]:
+            notes[LANGUAGES] = [language for language, _ in texts]
+        return Decision(scores={"entries": count}, notes=notes)
 
     def facts(self) -> Mapping[str, Any]:
-        """Returns how many entries there are, and what was left out of their file."""
-        entries = self.entries
-        return {
-            "entries": len(entries.texts),
-            "blank_lines": entries.blank,
-            "repeated_lines": entries.repeated,
-            "unreachable": entries.unreachable,
-        }
+        """Returns how many entries there are, and what was left out of their files."""
+        found, spacing = {}, self.config["spacing"]
+        for language, entries in self.entries.items():
+            found[language] = {
+                "entries": len(entries.texts),
+                "blank_lines": entries.blank,
+                "repeated_lines": entries.repeated,
+                "unreachable": entries.unreachable(spacing),
+            }
+        return found if self.config["language"] else found.get("", {})
 
     def files(self) -> Mapping[str, str]:
-        """Returns the entries that were found, to use again."""
-        return {f"{self.name}_entries.txt": "\n".join([*self.entries.texts, ""])} if self.surveys else {}
+        """Returns the entries that were found, to use again: a file, or a folder with one for each language."""
+        if not self.surveys:
+            return {}
+        texts = {language: "\n".join([*one.texts, ""]) for language, one in self.entries.items()}
+        if not self.config["language"]:
+            return {f"{self.name}_entries.txt": texts[""]}
+        return {f"{self.name}_entries/{language}.txt": text for language, text in texts.items()}
+
+    def _listed(self, language: str) -> str:
+        return language if language in self.entries else OTHER
+
+    def _texts(self, item: Item) -> list[tuple[str, str]]:
+        """The texts that are read, with their languages."""
+        kinds, of = self.config["kinds"], self.config["language"]
+        own = "-".join(map(str, values_of(item, of))) if of not in ("", "caption") else ""
+        return [
+            (_language(caption.language if of == "caption" else own) if of else "", caption.text)
+            for caption in item.record.captions
+            if not kinds or caption.kind in kinds
+        ]
+
+
+def _language(said: str) -> str:
+    """A language as the name of a file."""
+    return "".join(letter if letter.isalnum() else "-" for letter in said) or OTHER

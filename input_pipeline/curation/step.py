@@ -87,6 +87,9 @@ class Step:
     FILE = ""  # a file with a line for every record that is kept in the end; '' = none
 
     surveys = False
+    reads_records = (
+        True  # False = ids and earlier notes are enough: a pass without another step reads nothing
+    )
     writes = False  # captions: those of records that are kept in the end go into texts.jsonl
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections.abc import Sequence
 
 from input_pipeline.records import Record
 
-_APART = re.compile(r"([,.;:?!`])")
 _PUNCTUATION = frozenset(",.;:?!`")
 _WORD = re.compile(r"\w+")
 _EMPTY = frozenset(
     ("a", "an", "the", "of", "in", "on", "at", "by", "to", "for", "with", "and", "or", "is", "are")
 )
-_BREAKS = str.maketrans("\t\n\r", "   ")
+_APART = str.maketrans({**{mark: f" {mark} " for mark in _PUNCTUATION}, **dict.fromkeys("\t\n\r", " ")})
+# Where MetaCLIP 2 wants no space beside an entry: Thai, Lao, Tibetan, Burmese, Khmer and Chinese characters (kana are
+# none of them, as in the authors' code), and punctuation.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u2ff0-\u2fff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0002a6df\U0002a700-\U0002ebef"
+    f"{re.escape(string.punctuation)}，。、；：？！“”‘’（）【】《》〈〉「」『』～—]"  # noqa: RUF001
+)
 
 
 def texts_of(record: Record, kinds: Sequence[str]) -> list[str]:
@@ -27,8 +34,18 @@ def spaced(text: str) -> str:
 
     Nothing else changes: no capital becomes a small letter, no run of spaces one space.
     """
-    apart = _APART.sub(r" \1 ", text)
-    return f" {apart.translate(_BREAKS)} "
+    return f" {text.translate(_APART)} "
+
+
+def between_spaces(entry: str) -> str:
+    """Returns an entry between spaces (MetaCLIP)."""
+    return f" {entry} "
+
+
+def spaced_by_script(entry: str) -> str:
+    """Returns an entry with a space on each side that ends in a script which is written with spaces (MetaCLIP 2)."""
+    before, after = ("" if _UNSPACED.match(end) else " " for end in (entry[0], entry[-1]))
+    return f"{before}{entry}{after}"
 
 
 def words(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from input_pipeline.curation.balance import (
     tail_share,
 )
 from input_pipeline.curation.entries import Matcher, count_words, entries_of_counts, read_entries
-from input_pipeline.curation.match import MATCHED, Match
+from input_pipeline.curation.match import LANGUAGES, MATCHED, Match
 from input_pipeline.records import Caption, Record
 
 # facebookresearch/MetaCLIP, substr_matching.py and balancing.py, on texts full of punctuation and capitals.
@@ -44,6 +44,46 @@ def item(number: int, *texts: str, matched: Any = None) -> Item:
 def test_texts_match_the_entries_that_the_authors_find() -> None:
     matcher = Matcher(GOLDEN["metadata"])
     assert [matcher(text) for text in GOLDEN["texts"]] == GOLDEN["matched_ids_v1"]
+
+
+def test_scripts_without_spaces_match_the_entries_that_the_authors_find() -> None:
+    matcher = Matcher(GOLDEN["metadata"], "scripts")
+    assert [matcher(text) for text in GOLDEN["texts"]] == GOLDEN["matched_ids_v2"]
+
+
+def test_each_language_has_its_entries_and_the_tail_of_the_reference(tmp_path: Path) -> None:
+    for language, entries in {"en": "dog\ncat\n", "zh": "\u72d7\n", "other": "dog\n"}.items():
+        (tmp_path / f"{language}.txt").write_text(entries, encoding="utf-8")
+    step = match(entries=str(tmp_path), language="caption", spacing="scripts")
+    step.begin(None)
+    texts = (
+        Caption("a dog, a cat", language="en"),
+        Caption("\u4e00\u53ea\u72d7", language="zh"),
+        Caption("dog"),
+    )
+    record = Record("r", None, (*texts, Caption("\u72d7", language="de")))
+    said = step(Item(0, "web", record))
+    assert said.notes == {MATCHED: [[0, 1], [0], [0], []], LANGUAGES: ["en", "zh", "other", "other"]}
+    assert said.scores == {"entries": 4} and step.facts()["en"]["entries"] == 2
+
+    def matched(language: str, *counts: int) -> list[Item]:
+        own = [entry for entry, count in enumerate(counts) for _ in range(count)]
+        notes = {MATCHED: [[entry] for entry in own], LANGUAGES: [language] * len(own)}
+        return [Item(0, "web", Record("r", None), notes)]
+
+    step = balance(t=40, reference="en")
+    plan = step.settle(iter([step.survey(matched("en", 20, 20, 60)), step.survey(matched("zh", 1, 3, 2, 4))]))
+    assert plan["t"] == {
+        "en": 40,
+        "zh": 2,
+    }  # 0.4 of the matches are below 40; up to 2, 0.3 are, and up to 3, 0.6
+    step.begin(plan)
+    assert step.facts()["zh"]["head"][0] == (3, 4)
+    with pytest.raises(
+        ValueError, match="reference='fr' is none of the languages in which texts matched: 'en'"
+    ):
+        step = balance(reference="fr")
+        step.settle(iter([step.survey(matched("en", 1))]))
 
 
 def test_the_same_draws_keep_the_texts_that_the_authors_keep() -> None:
@@ -86,13 +126,13 @@ def test_an_entry_keeps_as_many_texts_as_it_has_or_t() -> None:
 def test_a_tail_share_sets_t() -> None:
     step = balance(tail=0.1)
     counts = [(entry, count) for entry, count in enumerate(GOLDEN["count_table"])]
-    plan = step.settle(iter([counts[:20], counts[20:]]))
-    assert plan["t"] == t_of_tail_share(np.array(GOLDEN["count_table"]), 0.1)
+    plan = step.settle(iter([{"": counts[:20]}, {"": counts[20:]}]))
+    assert plan["t"][""] == t_of_tail_share(np.array(GOLDEN["count_table"]), 0.1)
 
 
 def test_a_record_without_an_entry_is_dropped_and_each_text_has_its_own() -> None:
     step = match(entries="")
-    step.begin(["dog", "red car"])
+    step.begin({"": ["dog", "red car"]})
     said = step(item(0, "a dog, a dog", "red car"))
     assert not said.reason and said.notes == {MATCHED: [[0], [1]]} and said.scores == {"entries": 2}
     assert step(item(1, "hotdog")).reason == "no entry"
@@ -121,7 +161,7 @@ def test_a_file_of_entries_is_cleaned_with_counts(tmp_path: Path) -> None:
     file.write_text("dog\r\n\r\ncat\ndog\nU.S.\n\n new york \n", encoding="utf-8-sig")
     entries = read_entries(str(file))
     assert entries.texts == ("dog", "cat", "U.S.", "new york")
-    assert (entries.blank, entries.repeated, entries.unreachable) == (2, 1, 1)
+    assert (entries.blank, entries.repeated, entries.unreachable("all")) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from configs.settings.setting import count, share_below_one
+from configs.settings.setting import Setting, count, share_below_one
 
 CLASS = "input_pipeline.curation.balance:Balance"
 
@@ -12,6 +12,9 @@ SETTINGS = {
     "t": count(20_000, "texts of an entry that stay, about"),
     "tail": share_below_one(
         0.0, "of all matches that entries below t have, from which t follows; 0 = t as said"
+    ),
+    "reference": Setting(
+        "", "language that t is of: its tail's share sets every other's t (MetaCLIP 2: en); '' = all alike"
     ),
 }
 
