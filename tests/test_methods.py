@@ -42,6 +42,16 @@ def test_no_method_is_there_twice_and_every_config_has_one() -> None:
     assert not without, "say in each which published methods it is: METHODS, see vlp/methods.py"
 
 
+def test_every_family_that_trains_has_a_recipe() -> None:
+    """Which tests/configs/test_every_config.py trains: losses are finite, and parameters move."""
+    recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").glob("[!_]*.py")}
+    there = {method.family for method in FOUND} - {"evaluation", "data"}
+    trained = {method.family for method in FOUND if method.config in recipes}
+    assert (
+        there <= trained and {"contrastive", "clustering", "distillation", "hybrid", "supervised"} <= trained
+    )
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/methods.md"])
 def test_tables_in_the_docs_are_those_of_the_files(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

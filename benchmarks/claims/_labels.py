@@ -8,7 +8,11 @@ from benchmarks.claims import FIGURES, Figure, Step, on, train
 
 TAGS = "data/quickstart/tables/tags.json"
 PROBED: Mapping[str, Figure] = {"tag mAP": FIGURES["tag mAP"]}
-ALONE = "--config.objectives.contrastive.weight=0"
+# No text is read then, by an objective or an evaluator.
+ALONE = (
+    "--config.objectives.contrastive.weight=0",
+    *(f"--config.evaluators.{name}.final=false" for name in ("zero_shot", "retrieval")),
+)
 WORDS = "--config.data.labels={'words': {'of': 'words', 'most': 32}}"
 
 
@@ -17,7 +21,7 @@ def classified(
 ) -> Step:
     """Returns a run of the classifier alone."""
     own = on("classification", labels=labels, classes=classes, **settings)
-    return train(ALONE, *own, *flags, **(needs or {}))
+    return train(*ALONE, *own, *flags, **(needs or {}))
 
 
 def tagged(*flags: str, needs: Mapping[str, Step] | None = None, **entry: object) -> Step:

@@ -4,7 +4,7 @@ from benchmarks.claims import SET, Claim, Figure, Step, on, train
 from benchmarks.claims._labels import ALONE, PROBED, TAGS
 
 IDENTITIES = train(
-    ALONE,
+    *ALONE,
     *on("discrimination", labels="identity_ids", classes=2010, kernel="softmax", rate=1.0, scale=16.0),
     "--config.objectives.discrimination.margin_kind=cosine",
     "--config.data.labels={'identity': {'of': 'group', 'most': 1}}",
@@ -17,7 +17,7 @@ def attributes(*flags: str, **needs: Step) -> Step:
     entry = {"tags": {"path": TAGS, "of": "tags"}}
     texts = {"tags": {"path": TAGS, "labels": "verbatim", "templates": ("{}", "a picture of {}")}}
     return train(
-        *(ALONE, *on("tagging"), f"--config.data.labels={entry!r}", f"--config.data.texts={texts!r}"),
+        *(*ALONE, *on("tagging"), f"--config.data.labels={entry!r}", f"--config.data.texts={texts!r}"),
         *("--config.evaluators.dense.final=true", f"--config.evaluators.dense.sets={SET}"),
         *flags,
         **needs,

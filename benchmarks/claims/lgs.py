@@ -35,11 +35,11 @@ CLAIM = Claim(
     says="classifiers of one domain are worth little in another, features learned without its labels more",
     arms={
         "labels": measured(
-            ALONE, LABELS, *on("classification", labels="label_ids", classes=200, kernel="softmax")
+            *ALONE, LABELS, *on("classification", labels="label_ids", classes=200, kernel="softmax")
         ),
         "CLIP": measured(),
         "SimCLR": measured(
-            ALONE,
+            *ALONE,
             f"--config.data.image_views={VIEWS!r}",
             *on("view_contrast", hidden_width=256, output_width=64),
         ),

@@ -61,6 +61,8 @@ def test_a_recipe_trains_and_is_evaluated(name, tmp_path, capsys):
     assert sorted(losses) == list(range(1, steps + 1))
     assert all(math.isfinite(loss) and loss > 0 for loss in losses.values())
     assert all(line.get("skipped", 0) == 0 for line in lines(workdir))
+    moved = [line["update_norm"] for line in lines(workdir) if "update_norm" in line]
+    assert len(moved) == steps and all(0 < norm < math.inf for norm in moved[1:])  # warm-up begins at nothing
     kept = {value for line in lines(workdir) for key, value in line.items() if key.endswith("/kept")}
     assert kept <= {1.0}
     assert read_description(find_checkpoint(workdir)).progress["step"] == steps
