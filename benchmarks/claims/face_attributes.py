@@ -8,7 +8,6 @@ IDENTITIES = train(
     *on("discrimination", labels="identity_ids", classes=2010, kernel="softmax", rate=1.0, scale=16.0),
     "--config.objectives.discrimination.margin_kind=cosine",
     "--config.data.labels={'identity': {'of': 'group', 'most': 1}}",
-    "--config.evaluators={}",
 )
 
 

@@ -7,7 +7,6 @@ FEW = "--config.data.sources.quickstart.fraction=0.1"
 DRAWN = classified(
     "--config.data.sources={'fractals': {'format': 'fractals', 'path': 'classes=100,images=20000'}}",
     "--config.data.labels={'fractals': {'most': 5}}",
-    "--config.evaluators={}",
     labels="fractals_ids",
     classes=100,
     bias=-3.0,

@@ -21,7 +21,7 @@ def measured(*flags: str) -> Step:
     asked = ("final=true", "sets=same,other", "train_sets=train", "parts=linear_probe")
     return train(
         f"--config.data.evaluation={SETS!r}",
-        *(f"--config.evaluators.{name}.final=false" for name in ("zero_shot", "retrieval")),
+        *ALONE[1:],
         *(f"--config.evaluators.transfer.{one}" for one in asked),
         *flags,
     )
@@ -35,11 +35,11 @@ CLAIM = Claim(
     says="classifiers of one domain are worth little in another, features learned without its labels more",
     arms={
         "labels": measured(
-            *ALONE, LABELS, *on("classification", labels="label_ids", classes=200, kernel="softmax")
+            ALONE[0], LABELS, *on("classification", labels="label_ids", classes=200, kernel="softmax")
         ),
         "CLIP": measured(),
         "SimCLR": measured(
-            *ALONE,
+            ALONE[0],
             f"--config.data.image_views={VIEWS!r}",
             *on("view_contrast", hidden_width=256, output_width=64),
         ),
