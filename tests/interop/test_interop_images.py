@@ -199,3 +199,66 @@ def test_what_no_view_does_is_refused(settings: dict[str, Any], message: str, tm
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({**CLIP, **settings}))
     with pytest.raises(ValueError, match=message):
         preprocessing_of(tmp_path, "huggingface_clip")
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("huggingface_clip", {"resize": "crop", "mean": MEAN, "std": STD, "convention": "transformers"}),
+        (
+            "huggingface_siglip",
+            {"resize": "squash", "mean": [0.5] * 3, "std": [0.5] * 3, "convention": "transformers"},
+        ),
+        ("open_clip", {"resize": "crop", "mean": MEAN, "std": STD, "convention": "torchvision"}),
+    ],
+)
+def test_what_a_file_leaves_out_is_what_its_project_has(
+    family: str, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in ("preprocessor_config.json", "open_clip_config.json"):
+        (tmp_path / name).write_text("{}")
+    spec = preprocessing_of(tmp_path, family)
+    assert spec == {"resolution": 224, "interpolation": "bicubic", **expected}
+
+
+def test_values_of_open_clip_are_read_as_they_are_and_checked(tmp_path: Path) -> None:
+    def read(preprocess: dict[str, Any], resolution: int | None = None, **model: Any) -> dict[str, Any]:
+        content = {"model_cfg": {"vision_cfg": model}, "preprocess_cfg": preprocess}
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(content))
+        return preprocessing_of(tmp_path, "open_clip", resolution=resolution)
+
+    assert (
+        read({"size": 48})["resolution"] == 48 and read({"size": 48}, image_size=[64, 64])["resolution"] == 64
+    )
+    assert read({"size": 48}, 32, image_size=64)["resolution"] == 32
+    assert read({"interpolation": "random"})["interpolation"] == "bicubic"
+    assert read({"mean": [0.0, -0.5, 1.0], "std": 2})["std"] == [2.0] * 3
+    assert read({"resize_mode": "longest"})["fill"] == 0 and "fill" not in read({"fill_color": 9})
+    for preprocess in (
+        {"mode": "L"},
+        {"std": 0.0},
+        {"resize_mode": "longest", "fill_color": 256},
+        {"size": [8, 9]},
+    ):
+        with pytest.raises(ValueError, match="is not supported, only"):
+            read(preprocess)
+
+
+@pytest.mark.parametrize(
+    ("spec", "family", "notes"),
+    [
+        ({"resize": "squash", "convention": "transformers"}, "huggingface_siglip", 0),
+        ({"resize": "squash", "convention": "torchvision"}, "huggingface_siglip", 1),
+        ({"resize": "pad"}, "huggingface_clip", 2),
+        ({"resize": "crop", "convention": "torchvision"}, "open_clip", 0),
+        ({"resize": "crop", "convention": "torchvision", "shorter_side": 60}, "open_clip", 1),
+        ({"resize": "crop"}, "open_clip", 1),
+    ],
+)
+def test_what_is_lost_in_writing_is_said_once_each(
+    spec: dict[str, Any], family: str, notes: int, tmp_path: Path
+) -> None:
+    whole = {"resolution": 48, "mean": [0.5] * 3, "std": [0.5] * 3, **spec}
+    assert len(write_preprocessing(whole, tmp_path, family)) == notes
+    with pytest.raises(ValueError, match="no preprocessing is written for 'openai'"):
+        write_preprocessing(whole, tmp_path, "openai")

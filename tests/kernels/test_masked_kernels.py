@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vlp.kernels import REGRESSIONS
+from vlp.kernels.loss import Loss
 from vlp.kernels.ranking import ranking
 from vlp.kernels.separated import joint, separated, separated_sides
 from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
@@ -213,3 +214,11 @@ def test_negatives_below_the_clip_have_slope_zero_whatever_the_focus():
             lambda s, focus=focus: asymmetric_sigmoid(s, jnp.zeros((1, 2)), negative_focus=focus).total
         )(jnp.asarray([[-9.0, 1.0]]))
         assert np.isfinite(loss) and float(gradient[0, 0]) == 0 and np.isfinite(gradient[0, 1])
+
+
+def test_a_mean_is_for_one_unit_of_weight_and_zero_where_there_is_none():
+    for total, weight, mean in ((6.0, 3.0, 2.0), (2.0, 0.5, 4.0), (0.0, 0.0, 0.0)):
+        value, slope = jax.value_and_grad(lambda t, w=weight: Loss(t, jnp.float32(w)).mean())(
+            jnp.float32(total)
+        )
+        assert float(value) == mean and np.isfinite(slope)
