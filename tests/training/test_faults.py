@@ -114,3 +114,11 @@ def test_norms_are_of_gradient_update_and_what_the_parameters_have_become(step):
     moved = np.asarray(state.params["w"]) - np.asarray(before.params["w"])
     assert float(metrics["update_norm"]) == pytest.approx(np.linalg.norm(moved), rel=1e-5)
     assert float(metrics["parameter_norm"]) == pytest.approx(np.linalg.norm(state.params["w"]), rel=1e-6)
+
+
+def test_the_first_steps_count_like_all_others():
+    faults = Faults(most=1)
+    watch(faults, [1])
+    assert faults.to_dict() == {"skipped": 1, "in_a_row": 1} and faults.every == 1 and not faults.at_end
+    with pytest.raises(ValueError, match="2 steps in a row"):
+        watch(faults, [1, 0])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vlp.configuration import ConfigError
-from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
+from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log, _of_objectives
 from vlp.training.loop import StepInfo
 
 REASONS = {1: "undecodable", 2: "no_caption"}
@@ -130,3 +130,8 @@ def test_checkpoints_pause_the_clock_and_the_first_step_starts_it():
     for step in (1, 2):
         advance(info(step, loss=1.0))
     assert watched.told == [("advance", 1), ("restart",), ("advance", 2)]
+
+
+def test_of_several_objectives_the_first_by_name_is_shown():
+    values = {"b/loss": 1.0, "a/accuracy": 0.5, "a/loss": 2.0, "loss": 3.0, "a/unknown": 4.0, "c/mfu": 0.1}
+    assert _of_objectives(values) == {"loss": 2.0, "accuracy": 0.5, "mfu": 0.1}

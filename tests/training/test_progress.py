@@ -78,6 +78,10 @@ def test_on_a_terminal_there_is_one_bar_that_moves_between_periods() -> None:
         progress.write("retrieval done")
     frames = stream.getvalue().replace("\n", "\r").split("\r")
     assert any(frame.startswith("step 2/6") for frame in frames)
+    steps = [
+        int(frame.removeprefix("step ").partition("/")[0]) for frame in frames if frame.startswith("step ")
+    ]
+    assert steps == sorted(steps) and steps[-1] == 6
     last = [frame for frame in frames if frame.startswith("step ")][-1]
     assert last.startswith("step 6/6  loss 3.214  scale 21.3") and "eta 00:00" in last
     assert not any("eta 1:42" in frame for frame in frames)  # the bar's own estimate only

@@ -87,6 +87,10 @@ def test_a_tower_that_is_not_built_is_not_asked_for_and_one_that_is_not_there_is
     assert first(alone.params) == {"image": 5.0, "image_projection": 5.0, "logit_scale": 5.0}
     with pytest.raises(ValueError, match=r"differ in model/text/w, model/text_projection/w; start from"):
         started(state(1.0), start=images)
+    bare = state(7.0, towers=TOWERS[2:])
+    bare.rest["model"] = {}
+    with pytest.raises(ValueError, match=r"start_image=.* differ in model/image/w, model/image_projection/w"):
+        started(dataclasses.replace(state(1.0), rest={}), start_image=saved(bare, "d"))
     lit = started(state(1.0), start=images, start_new="^model/text")
     assert first(lit.params)["text"] == 1.0 and first(lit.params)["image"] == 6.0
 

@@ -84,6 +84,14 @@ def test_each_window_starts_afresh_and_an_empty_one_says_nothing() -> None:
     assert timer.report() == {}
 
 
+@pytest.mark.parametrize("known", [{"step_flops": 1e9}, {"peak_flops": 1e9}])
+def test_a_share_of_the_peak_needs_both(known: dict[str, float]) -> None:
+    clock = FakeClock()
+    timer = StepTimer(32, clock=clock, **known)
+    spend(timer, clock, data=0.0, host=0.0, compute=1.0)
+    assert "mfu" not in timer.report()
+
+
 def test_time_is_counted_when_the_body_fails() -> None:
     clock = FakeClock()
     timer = StepTimer(1, clock=clock)
