@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from input_pipeline.curation import Decision, Item, Step, Written
-from input_pipeline.curation.chain import EXAMPLES, Pass, Row, Slice, Tally, passes, run_pass
+from input_pipeline.curation.chain import Pass, Row, Slice, Tally, passes, run_pass
 from input_pipeline.records import BadRecord, Reason, Record
 
 
@@ -18,7 +18,10 @@ class Plain(Step):
 
     def __call__(self, item: Item) -> Decision:
         dropped = item.record.id.endswith(self.config["end"])
-        return Decision("end" if dropped else "", scores={"seen": 1}, notes={self.name: [*item.notes]})
+        detail = "ended" if self.name == "s0" else ""
+        return Decision(
+            "end" if dropped else "", detail, scores={"seen": 1}, notes={self.name: [*item.notes]}
+        )
 
 
 class Counting(Plain):
@@ -77,6 +80,8 @@ def test_a_pass_hands_on_notes_surveys_what_is_left_and_counts_what_is_not() -> 
     assert kept == Row(14, "r4", {"s0": [], "s1": ["s0"]}, {"s0_seen": 1, "s1_seen": 1})
     counts = {name: (tally.seen, tally.dropped) for name, tally in done.tallies.items()}
     assert counts == {"reading": (0, {"unreadable": 2}), "s0": (6, {"end": 1}), "s1": (5, {"end": 1})}
+    assert done.tallies["s0"].examples == {"end": ["r0: ended"]}
+    assert done.tallies["s1"].examples == {"end": ["r1"]}
     assert done.tallies["reading"].examples["unreadable"][0] == "record 3 of source 'web': damaged"
     assert Slice.from_json(done.to_json()) == done
 
@@ -88,7 +93,7 @@ def test_tallies_keep_the_first_examples() -> None:
         for number in range(first, first + 3):
             part.drop("end", f"r{number}")
         whole.add(part)
-    assert whole.dropped == {"end": 9} and whole.examples == {"end": [f"r{k}" for k in range(EXAMPLES)]}
+    assert whole.dropped == {"end": 9} and whole.examples == {"end": [f"r{k}" for k in range(5)]}
 
 
 class Writing(Plain):

@@ -173,3 +173,21 @@ def test_a_file_that_holds_no_entries_says_so(tmp_path: Path, content: bytes, sa
     file.write_bytes(content)
     with pytest.raises(ValueError, match=said):
         read_entries(str(file))
+
+
+def test_entries_of_a_file_are_not_looked_for_and_kinds_say_which_captions_are_read(tmp_path: Path) -> None:
+    (tmp_path / "entries.txt").write_text("dog\n")
+    given = match(entries=str(tmp_path / "entries.txt"), kinds=("title",))
+    assert not given.surveys and given.files() == {} and given.facts()["entries"] == 1
+    given.begin(None)
+    captions = (Caption("a cat", "title", ""), Caption("a dog", "body", ""))
+    assert given(Item(0, "web", Record("r", None, captions), {})).reason == "no entry"
+    assert not given(Item(0, "web", Record("r", None, captions[1:]), {})).notes
+    found = match(entries="", kinds=("body",), least=1, information=99.0)
+    assert found.surveys
+    survey = found.survey([Item(0, "web", Record("r", None, captions), {})])
+    assert survey["words"] == {"a": 1, "dog": 1} and survey["pairs"] == {"a dog": 1}
+    found.begin(found.settle(iter([survey])))
+    assert found.files() == {"match_entries.txt": "a\ndog\n"}
+    with pytest.raises(ValueError, match="no word occurs 5 times"):
+        match(entries="", least=5).settle(iter([survey]))

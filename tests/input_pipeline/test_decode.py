@@ -150,7 +150,8 @@ def test_grey_of_floats_is_a_picture_from_0_to_1_or_none() -> None:
         shown = decode_image(encoded(Image.fromarray(values), "TIFF"))
         np.testing.assert_allclose(shown[..., 0], 255 * ramp, atol=2)
     nan = np.where(ramp > 0.9, np.float32(np.nan), ramp)
-    for strange in (nan, 2 * ramp - 1, 8848 * ramp - 430, (2e9 * ramp).astype(np.int32)):
+    high, low = np.full((4, 4), 80_000, np.int32), 1.05 * ramp - np.float32(0.05)
+    for strange in (nan, 2 * ramp - 1, 8848 * ramp - 430, (2e9 * ramp).astype(np.int32), high, low):
         with pytest.raises(BadRecord, match=r"grey values, from .* are on no known scale") as bad:
             decode_image(encoded(Image.fromarray(strange), "TIFF"))
         assert bad.value.reason is Reason.UNDECODABLE
