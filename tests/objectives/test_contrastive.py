@@ -10,7 +10,7 @@ from flax import nnx
 
 from configs import base
 from vlp.models.compute import Compute
-from vlp.objectives.contrastive import Contrastive, match_metrics
+from vlp.objectives.contrastive import CHUNKED, Contrastive, match_metrics
 from vlp.objectives.scorers import Scores
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
@@ -151,6 +151,33 @@ class GivenPairs:
 
     def logit_bias(self):
         return jnp.float32(0.0)
+
+
+@pytest.mark.parametrize("kernel", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("chunk", [0, 2])
+def test_the_matrix_is_formed_in_tiles_where_that_is_asked_for(kernel, chunk, monkeypatch):
+    asked, tiled = [], CHUNKED[kernel]
+    spy = lambda *sides, **options: asked.append(options["chunk"]) or tiled(*sides, **options)  # noqa: E731
+    monkeypatch.setitem(CHUNKED, kernel, spy)
+    of_pairs(kernel, chunk=chunk)
+    assert asked == ([chunk] if chunk else [])
+
+
+def test_what_is_watched_of_several_captions_is_the_mean_over_them():
+    config = base.get_config().objectives.contrastive
+    objective = Contrastive(config, model=None, rngs=None)
+    dice = np.random.default_rng(5)
+    images, texts = dice.normal(size=(4, 6)), dice.normal(size=(4, 2, 6))
+    images, texts = (
+        jnp.asarray(x / np.linalg.norm(x, axis=-1, keepdims=True), jnp.float32) for x in (images, texts)
+    )
+    both = objective(GivenPairs(images, texts))
+    alone = [objective(GivenPairs(images, texts[:, place])) for place in range(2)]
+    assert float(both.loss.weight) == 4
+    assert float(both.loss.total) == pytest.approx(sum(float(one.loss.total) for one in alone) / 2, rel=1e-6)
+    for name in ("accuracy", "positive_cosine", "negative_cosine", "logit_scale"):
+        mean = sum(float(one.metrics[name]) for one in alone) / 2
+        assert float(both.metrics[name]) == pytest.approx(mean, abs=1e-6), name
 
 
 def of_pairs(kernel, **settings):

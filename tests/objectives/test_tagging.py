@@ -74,6 +74,17 @@ def test_what_nobody_knows_changes_nothing(config, batch):
     assert any(np.asarray(leaf).any() for leaf in jax.tree.leaves(gradients(one)))
 
 
+def test_images_are_those_of_the_view_that_is_asked_for(config, batch):
+    pretrainer = build(config, image_view="strong")
+    assert pretrainer.objectives["tagging"].fields == ("strong", "tags")
+    states = np.ones((8, 3), np.int8)
+    losses = [
+        float(scored(pretrainer, {"image": batch["image"][::-1], "strong": images}, states)[1].loss.mean())
+        for images in (batch["image"], batch["image"][:1].repeat(8, axis=0))
+    ]
+    assert losses[0] != losses[1]
+
+
 def test_labels_and_texts_of_other_numbers_are_refused(config):
     with pytest.raises(ValueError, match=r"data.texts.tags has 3 labels and data.labels.more has 4"):
         build(config, labels="more")

@@ -29,7 +29,7 @@ class Writer(nnx.Module):
         *,
         memory_width: int,
         context: Context,
-        image_view: str = "image",
+        image_view: str,
         compute: Compute,
         rngs: nnx.Rngs,
     ):

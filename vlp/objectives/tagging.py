@@ -23,7 +23,7 @@ class TextQueries(nnx.Module):
     Any text can be asked, whether training knew it or not.
     """
 
-    def __init__(self, *, scale: float, bias: float, image_view: str = "image"):
+    def __init__(self, *, scale: float, bias: float, image_view: str):
         """Starts at a scale and a bias.
 
         Args:
