@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from input_pipeline.curation.chain import READING, Row, Slice, Tally
-from input_pipeline.curation.outcome import Outcome
+from input_pipeline.curation.outcome import KEPT, Outcome
 
 
 class Step:
     """Has a score, and a list of its own."""
 
-    name, COLUMNS, FILE = "s", {"x": "float32"}, "list.tsv"
+    name, COLUMNS, FILE, writes = "s", {"x": "float32"}, "list.tsv", False
 
     def line(self, identifier, scores):
         return f"{identifier}\t{scores['x']}"
@@ -63,7 +63,7 @@ def test_files_and_report_say_what_became_of_every_record(tmp_path: Path) -> Non
 
 def test_a_single_source_has_its_list_beside_the_report(tmp_path: Path) -> None:
     outcome = Outcome([Step()], {"a": 2}, tmp_path)
-    assert outcome.kept_file("a") == tmp_path / "kept.txt"
+    assert outcome.file_of("a", KEPT) == tmp_path / "kept.txt"
     assert outcome.write(slices()[:1])["sources"]["a"]["keep_ids"] == "kept.txt"
 
 
