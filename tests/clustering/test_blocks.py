@@ -155,3 +155,10 @@ def test_rows_of_zeros_have_no_direction_and_sizes_are_rounded_up():
     np.testing.assert_allclose(sharded.unit_rows(np.asarray([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0, 0]])
     assert [sharded.round_up(number, 8) for number in (1, 8, 9)] == [8, 8, 16]
     assert math.isinf(blocks.NO_CENTRE) and blocks.NO_CENTRE > 0
+
+
+def test_what_is_not_asked_for_is_as_documented():
+    asked = KMeans(
+        k=3, iterations=20, init="kmeans++", spherical=False, seed=0, chunk_points=65_536, chunk_centres=2048
+    )
+    assert KMeans(k=3) == asked

@@ -12,6 +12,7 @@ from PIL import Image
 
 from input_pipeline.inspect.advice import advice
 from input_pipeline.inspect.contact_sheet import TILE, contact_sheet
+from input_pipeline.inspect.report import survey_table
 from input_pipeline.inspect.stages import STAGES, delivered_per_second, stage_seconds
 from input_pipeline.inspect.survey import survey
 from input_pipeline.inspect.visits import visits
@@ -154,3 +155,96 @@ def test_the_advice_fits_the_figures(
     text = "\n".join(advice(delivered, needed, STAGE_TIMES, data, cores=cores, resolution=224))
     for part in expected:
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "cores", "sentence"),
+    [
+        (0, 2, 16, "6 of 16 cores can help: --config.data.workers=3 --config.data.threads=2"),
+        (2, 2, 16, "6 of 16 cores can help"),
+        (3, 2, 16, ""),
+        (0, 6, 16, ""),
+        (0, 1, 4, "4 of 4 cores can help: --config.data.workers=0 --config.data.threads=4"),
+    ],
+)
+def test_more_cores_are_asked_for_where_fewer_are_used(
+    workers: int, threads: int, cores: int, sentence: str
+) -> None:
+    data = {"workers": workers, "threads": threads}
+    said = advice(100, 500, STAGE_TIMES, data, cores=cores, resolution=224)
+    assert any(sentence in one for one in said) if sentence else not any("can help" in one for one in said)
+    assert any("at most about" in one for one in said) == (cores < 6)
+    slow = {**STAGE_TIMES, "augment": 9e-3}
+    assert not any("max_side" in one for one in advice(100, 500, slow, data, cores=cores, resolution=224))
+    assert len(advice(600, 500, STAGE_TIMES, data, cores=cores, resolution=224)) == 1  # 1.2 times is enough
+
+
+def test_a_survey_is_a_paragraph_of_aligned_lines() -> None:
+    spread_out = {"min": 1.0, "median": 2.4, "max": 3000.0, "mean": 2.25}
+    figures = {
+        "records": 3000,
+        "in_use": 1200,
+        "looked_at": 100,
+        "usable": 90,
+        "bad": {"no_caption": 10},
+        "bad_examples": {"no_caption": ["record 3: none"]},
+        "near_duplicates": 5,
+        "images": {
+            "formats": {"PNG": 60, "JPEG": 40},
+            "width": spread_out,
+            "height": spread_out,
+            "bytes": spread_out,
+        },
+        "tags": {"distinct": 9, "top": {f"t{place}": 9 - place for place in range(9)}},
+        "labels": {"distinct": 0, "top": {}},
+        "captions": {
+            "per_record": spread_out,
+            "usable_per_record": spread_out,
+            "tokens": spread_out,
+            "truncated_share": 0.125,
+            "length": 77,
+            "kinds": {"": 8},
+            "languages": {f"l{place}": 1 for place in range(8)},
+        },
+    }
+    lines = survey_table("mine", figures).split("\n")
+    assert lines[0] == "source 'mine'" and lines[-1] == ""
+    found = {line[2:22].strip() or "example": line[23:] for line in lines[1:-1]}
+    said = "1 to 3,000{}, median 2, mean 2.2"
+    tags = ", ".join(f"t{place} {9 - place}" for place in range(8))
+    assert found == {
+        "records": "1,200 of 3,000 in use; looked at: a sample of 100, evenly spread",
+        "usable": "90 (90.0%)",
+        "bad: no caption": "10 (10.0%)",
+        "example": "record 3: none",
+        "near-duplicates": "5 (5.0%)",
+        "formats": "PNG 60, JPEG 40",
+        "width": said.format(" px"),
+        "height": said.format(" px"),
+        "bytes an image": said.format(""),
+        "tags": f"9 distinct; {tags}, ...",
+        "labels": "0 distinct; none",
+        "captions a record": said.format(""),
+        "of these usable": said.format(""),
+        "tokens a caption": f"{said.format('')}; 12.5% are cut at 77",
+        "kinds": "(none) 8",
+        "languages": ", ".join(f"l{place} 1" for place in range(8)),
+    }
+    whole = {"records": 5, "in_use": 5, "looked_at": 5, "usable": 0, "bad": {}, "bad_examples": {}}
+    assert survey_table("a", whole).split("\n")[1].endswith("5; looked at: all")
+
+
+def test_a_text_as_long_as_a_row_is_not_cut(encode: Callable[..., bytes], tokenizer: Tokenizer) -> None:
+    class Two:
+        def __init__(self, words: int) -> None:
+            self.image, self.text = encode(np.zeros((8, 8, 3), np.uint8), "PNG"), "red " * words
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> Record:
+            return Record("a", self.image, (Caption(self.text),))
+
+    for words, share in ((14, 0.0), (15, 1.0)):  # beside begin and end, in a row of sixteen
+        figures = survey(Two(words), range(1), TextView(), tokenizer, records=0, threads=1).figures
+        assert figures["captions"]["truncated_share"] == share
