@@ -262,7 +262,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         r"start_new='\^text' has no meaning in a run that starts from nothing",
     ),
     ({"cluster.nearest": 9, "cluster.k": 8}, r"cluster.nearest=9 is more than cluster.k=8"),
-    ({"curate.steps": ("nothing",)}, r"curate.steps: 'nothing' is not in curation, which has alt_text"),
+    ({"curate.steps": ("nothing",)}, r"curate.steps: 'nothing' is not in curation, which has"),
     ({"curate.steps": ("match", "match")}, r"curate.steps=.* names one twice"),
     ({"curate.steps": ("balance", "match")}, r"curation.balance balances what was matched"),
     ({"curation.where.within": (1.0, 0.5)}, r"where.within=\(1.0, 0.5\) must be two numbers"),

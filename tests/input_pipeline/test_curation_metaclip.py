@@ -186,7 +186,7 @@ def test_entries_of_a_file_are_not_looked_for_and_kinds_say_which_captions_are_r
     found = match(entries="", kinds=("body",), least=1, information=99.0)
     assert found.surveys
     survey = found.survey([Item(0, "web", Record("r", None, captions), {})])
-    assert survey["words"] == {"a": 1, "dog": 1} and survey["pairs"] == {"a dog": 1}
+    assert list(survey.values()) == [{"words": {"a": 1, "dog": 1}, "pairs": {"a dog": 1}}]
     found.begin(found.settle(iter([survey])))
     assert found.files() == {"match_entries.txt": "a\ndog\n"}
     with pytest.raises(ValueError, match="no word occurs 5 times"):
