@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib.metadata
 import os
+import resource
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,15 +23,26 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 
 # Nearly all of the suite's time is XLA compiling small programs. Machine code of the plainest kind computes the same
-# and is there six times sooner. An XLA that does not know a flag refuses to start, so other versions go without; the
-# short run in .ci/run compiles as users do, and so do all tests under VLP_TESTS_OPTIMIZED=1.
-QUICK_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# and is there six times sooner, in one piece sooner than in 32. An XLA that does not know a flag refuses to start, so
+# others go without; the short run in .ci/run compiles as users do, and so do all tests under VLP_TESTS_OPTIMIZED=1.
+QUICK_TO_COMPILE = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1"
+)
 if importlib.metadata.version("jax").startswith("0.10.") and not os.environ.get("VLP_TESTS_OPTIMIZED"):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_TO_COMPILE}".strip()
+
+# What one process has compiled, none of the others compiles again: xdist's, and those that tests start.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    COMPILED = tempfile.TemporaryDirectory(prefix="vlp-tests-compiled-")  # as long as this process
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # grain reads absl flags of its own, which main.py marks as parsed.
 flags.FLAGS.mark_as_parsed()
 
+MEMORY = 10**9  # more than that, and a process lets go of the programs it compiled
 ROOT = Path(__file__).resolve().parents[1]
 
 # Shapes and types that kernels say are checked as they are called: VLP_CHECK_SHAPES=1 python -m pytest tests/kernels
@@ -42,6 +58,23 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def held() -> int:
+    """How many bytes of memory this process holds; 0 where /proc does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else 0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Drops compiled programs, a megabyte and more each, after a file that leaves many; the disk still has them."""
+    yield
+    if "jax" in sys.modules and held() > MEMORY:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed
 
 
 def mesh_put_back() -> Iterator[None]:
@@ -78,3 +111,26 @@ def run_main() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
 
     return run
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Gives all tests, where no path and no number of processes is named, two: compiling keeps one core busy."""
+    option = config.option
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    alone = not config.pluginmanager.hasplugin("xdist") or option.usepdb or option.collectonly
+    if (
+        everything
+        and not alone
+        and option.numprocesses is None
+        and option.dist == "no"
+        and os.cpu_count() != 1
+    ):
+        option.numprocesses, option.dist = 2, "loadfile"
+        option.loadscopereorder = False  # pytest_collection_modifyitems does it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that have the most slow tests: the last of them would keep one process waiting."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # stable: within a file, and among equals, nothing moves

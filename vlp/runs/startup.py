@@ -59,8 +59,12 @@ def usable_cores() -> int:
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled programs between runs: in JAX_COMPILATION_CACHE_DIR, else under the user's cache folder."""
+    """Keeps compiled programs between runs: in JAX_COMPILATION_CACHE_DIR, else under the user's cache folder.
+
+    What took less than 0.2 s is not kept, unless JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS says otherwise.
+    """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         root = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(root / "vlp" / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
