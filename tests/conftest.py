@@ -118,14 +118,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Gives all tests, where no path and no number of processes is named, two: compiling keeps one core busy."""
     option = config.option
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    alone = not config.pluginmanager.hasplugin("xdist") or option.usepdb or option.collectonly
-    if (
-        everything
-        and not alone
-        and option.numprocesses is None
-        and option.dist == "no"
-        and os.cpu_count() != 1
-    ):
+    able = config.pluginmanager.hasplugin("xdist") and not option.usepdb and os.cpu_count() != 1
+    if "PYTEST_XDIST_WORKER" in os.environ:  # which comes by here, too, and must not start two of its own
+        return
+    if everything and able and not option.collectonly and option.numprocesses is None and option.dist == "no":
         option.numprocesses, option.dist = 2, "loadfile"
         option.loadscopereorder = False  # pytest_collection_modifyitems does it
 
@@ -134,3 +130,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the files that have the most slow tests: the last of them would keep one process waiting."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])  # stable: within a file, and among equals, nothing moves
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says after `--durations=N` how long each package's tests took, with what was set up for them."""
+    if terminalreporter.config.option.durations is None:
+        return
+    spent: Counter[str] = Counter()
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        if isinstance(report, pytest.TestReport):
+            spent["/".join(report.nodeid.partition("::")[0].split("/")[:2])] += report.duration
+    terminalreporter.section("seconds by package")
+    for package, seconds in spent.most_common():
+        terminalreporter.write_line(f"{seconds:8.1f}  {package}")

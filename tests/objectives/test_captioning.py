@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import main
 import vlp
 from vlp.given import TEXTS
 from vlp.interop.exported import export_model
@@ -18,6 +19,11 @@ from vlp.models.compute import Compute
 from vlp.pretrainer import Pretrainer
 from vlp.training.towers import towers_of
 
+SMALL = [
+    f"--config.model.{tower}.{size}"
+    for tower in ("image", "text")
+    for size in ("width=16", "depth=1", "heads=2", "mlp_dim=32")
+]
 CASE = runpy.run_path(str(Path(__file__).parent / "cases" / "captioning.py"))
 
 
@@ -73,15 +79,15 @@ def test_scores_are_mean_log_likelihoods_of_texts(pretrainer, batch):
 
 
 @pytest.mark.slow
-def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, run_main):
+def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, capsys):
     off = [
         f"--config.evaluators.{one}.{flag}"
         for one in ("retrieval", "zero_shot")
         for flag in ("every=0", "final=0")
     ]
     flags = ("--config.steps=2", "--config.tokenizer.length=8", "--config.model.image.pre_norm=true", *off)
-    done = run_main("--config=configs/coca.py:runlocal", f"--workdir={tmp_path}", *flags)
-    assert done.returncode == 0, done.stderr
+    run = ["--config=configs/coca.py:runlocal", f"--workdir={tmp_path}", *SMALL, *flags]
+    assert main.main(run) == 0, capsys.readouterr().err
     model = vlp.load(tmp_path)
     assert list(model.parts) == ["captioning/writer"]
     images = [np.full((32, 32, 3), colour, np.uint8) for colour in (0, 120, 250)]

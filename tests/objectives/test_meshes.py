@@ -1,4 +1,5 @@
-"""Every objective on one device and on eight: the same loss, metrics, gradients and state afterwards.
+"""Every objective on one device and on eight: the same loss, metrics, gradients and state afterwards; saved and
+restored it goes on to the same bits; with weight zero it is not there.
 
 An objective has a file of its kind's name in `cases`: SETTINGS make it small; `fields(dice, count)` has the batch
 fields that `examples` lacks, CONTEXT what stands beside batches and GIVEN its arrays; `before(objective)` makes an
@@ -18,6 +19,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from configs.settings.kinds import kinds
+from vlp.checkpoint import Checkpointer, Description
 from vlp.models.compute import Compute
 from vlp.parallel.sharding import global_batch, state_shardings, variable_splits
 from vlp.pretrainer import Pretrainer
@@ -56,46 +58,102 @@ def examples():
     }
 
 
-def outcome(config, shape, case):
-    """Loss, metrics, state afterwards and gradients on a mesh of the given shape."""
-    devices = jax.devices()[: int(np.prod(shape))]
-    mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
-    with jax.set_mesh(mesh):
-        context = case.get("CONTEXT")
-        pretrainer = Pretrainer(config, vocabulary_size=50, compute=Compute(), context=context)
-        for objective in pretrainer.objectives.values():
-            case.get("before", lambda objective: None)(objective)
-        graphdef, params, rest = split(pretrainer)
-        params, rest = jax.device_put(
-            (params, rest), state_shardings((params, rest), mesh, variable_splits(pretrainer))
-        )
-        own = case.get("fields", lambda dice, count: {})(np.random.default_rng(2), BATCH)
-        batch = {name: rows for name, rows in (examples() | own).items() if name in pretrainer.fields}
-        assert set(batch) == set(pretrainer.fields), "a field is missing in `examples`"
+class Step:
+    """An objective's gradients and the state after them, compiled once for a mesh of the given shape."""
+
+    def __init__(self, config, shape, case):
+        devices = jax.devices()[: int(np.prod(shape))]
+        self.mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
+        with jax.set_mesh(self.mesh):
+            pretrainer = Pretrainer(
+                config, vocabulary_size=50, compute=Compute(), context=case.get("CONTEXT")
+            )
+            for objective in pretrainer.objectives.values():
+                case.get("before", lambda objective: None)(objective)
+            graphdef, *state = split(pretrainer)
+            self.shardings = state_shardings(tuple(state), self.mesh, variable_splits(pretrainer))
+            self.state = jax.device_put(tuple(state), self.shardings)
+            own = case.get("fields", lambda dice, count: {})(np.random.default_rng(2), BATCH)
+            batch = {name: rows for name, rows in (examples() | own).items() if name in pretrainer.fields}
+            assert set(batch) == set(pretrainer.fields), "a field is missing in `examples`"
+            beside = jax.device_put(case.get("GIVEN", {}), NamedSharding(self.mesh, PartitionSpec()))
+            self.batch = global_batch(batch, self.mesh) | beside
 
         def loss(params, rest, batch):
             module = nnx.merge(graphdef, params, rest, copy=True)
             value, metrics = module(batch, jax.random.key(7), jnp.int32(3))
             return value, (metrics, split(module)[2])
 
-        function = jax.jit(jax.value_and_grad(loss, has_aux=True))
-        beside = jax.device_put(case.get("GIVEN", {}), NamedSharding(mesh, PartitionSpec()))
-        return jax.device_get(function(params, rest, global_batch(batch, mesh) | beside))
+        there = ((None, (None, self.shardings[1])), self.shardings[0])
+        self.function = jax.jit(jax.value_and_grad(loss, has_aux=True), out_shardings=there)
+
+    def __call__(self, state):
+        """((loss, (metrics, other state afterwards)), gradients) of the parameters and the other state."""
+        with jax.set_mesh(self.mesh):
+            return self.function(*state, self.batch)
+
+
+def moved(step, state, outcome):
+    """The state after an update down the gradients, where it was."""
+    (_, (_, rest)), gradients = outcome
+    params = jax.tree.map(lambda old, slope: np.asarray(old) - np.float32(0.1) * slope, state[0], gradients)
+    return jax.device_put(params, step.shardings[0]), rest
+
+
+def restored(state, folder):
+    """A state that was on the disk in between."""
+    checkpointer, beside = Checkpointer(folder), {"step": jnp.int32(1)}
+    checkpointer.save(1, named(state), beside, Description({}, {}, {}, b"", {"step": 1}))
+    wanted = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state
+    )
+    model, _, _ = checkpointer.restore(checkpointer.newest(), named(wanted), beside)
+    checkpointer.close()
+    return model["params"], model["rest"]
+
+
+def named(state):
+    return dict(zip(("params", "rest"), state, strict=True))
+
+
+def alone(config, name):
+    """The config of a case."""
+    config.objectives.contrastive.weight = 0.0
+    config.objectives[name].weight = 1.0
+    config.objectives[name].update(CASES[name]["SETTINGS"])
+    return config
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_one_device_equals_eight(config, name):
-    config.objectives.contrastive.weight = 0.0
-    config.objectives[name].weight = 1.0
-    config.objectives[name].update(CASES[name]["SETTINGS"])
-    (expected, expected_aux), expected_gradients = outcome(config, (1, 1, 1), CASES[name])
-    (value, aux), gradients = outcome(config, (2, 2, 2), CASES[name])
+def test_one_device_equals_eight_and_what_was_saved_goes_on_to_the_same_bits(config, name, tmp_path):
+    config = alone(config, name)
+    one, eight = (Step(config, shape, CASES[name]) for shape in ((1, 1, 1), (2, 2, 2)))
+    first = eight(eight.state)
+    (expected, expected_aux), expected_gradients = jax.device_get(one(one.state))
+    (value, aux), gradients = jax.device_get(first)
     assert np.isfinite(expected) and expected > 0
     np.testing.assert_allclose(value, expected, rtol=1e-5)
-    for one, other in zip(jax.tree.leaves(expected_aux), jax.tree.leaves(aux), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+    for leaf, other in zip(jax.tree.leaves(expected_aux), jax.tree.leaves(aux), strict=True):
+        np.testing.assert_allclose(other, leaf, rtol=1e-4, atol=1e-5)
     largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected_gradients))
     assert largest > 0
-    for one, other in zip(jax.tree.leaves(expected_gradients), jax.tree.leaves(gradients), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5 * largest)
+    for leaf, other in zip(jax.tree.leaves(expected_gradients), jax.tree.leaves(gradients), strict=True):
+        np.testing.assert_allclose(other, leaf, rtol=1e-3, atol=1e-5 * largest)
+    after = moved(eight, eight.state, first)
+    outcomes = [jax.device_get(eight(state)) for state in (after, restored(after, tmp_path))]
+    assert eight.function._cache_size() == 1, "the state afterwards is of another type than before"
+    for leaf, other in zip(*map(jax.tree.leaves, outcomes), strict=True):
+        assert np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_with_weight_zero_nothing_of_it_is_built_or_read(config, name):
+    def built(config):
+        made = nnx.eval_shape(lambda: Pretrainer(config, vocabulary_size=50, compute=Compute()))
+        return made.fields, made.encoded, jax.tree.map(str, split(made)[1:])
+
+    plain = built(config)
+    if name != "contrastive":
+        config.objectives[name].update(CASES[name]["SETTINGS"], weight=0.0)
+        assert built(config) == plain
