@@ -90,7 +90,7 @@ def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_thi
         objective = types.SimpleNamespace(
             flops=lambda: own, view_flops=dict, copied=(), fields=fields, constants=constants
         )
-        return other_flops(config, types.SimpleNamespace(objectives={"one": objective}), given)
+        return other_flops(config, types.SimpleNamespace(objectives={"one": objective}, selector=None), given)
 
     assert beside(7.0, ("image",)) == 7.0
     assert beside(0.0, (), ("tags",)) == pytest.approx(40 * text / config.batch_size)
