@@ -91,6 +91,17 @@ def test_a_well_trained_batch_keeps_its_digits():
     assert float(loss(12.0)) == pytest.approx(np.log1p((BATCH - 1) * np.exp(-12.0)), rel=5e-3)
 
 
+@pytest.mark.parametrize("kernel", ["softmax", "sigmoid"])
+def test_a_batch_may_have_more_cells_than_32_bits_count(kernel):
+    losses = {
+        "softmax": lambda rows, scale, bias: chunked_softmax(rows, rows, scale, chunk=1024),
+        "sigmoid": lambda rows, scale, bias: chunked_sigmoid(rows, rows, scale, bias, chunk=1024),
+    }
+    rows, number = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((2**16, 8), ()))
+    found = jax.eval_shape(losses[kernel], rows, number, number)
+    assert found.metrics["negative_cosine"].shape == ()
+
+
 def test_collapsed_embeddings_do_not_look_accurate():
     same = jnp.ones((BATCH, 4)) / 2
     assert float(

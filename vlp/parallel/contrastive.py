@@ -94,7 +94,8 @@ def _metrics(
     """Figures of the matrix from its factors: the sum of all cosines is one dot product of two sums."""
     total, count = positives.total.sum(), positives.number.sum()
     everything = jnp.vdot(*(side.vectors.astype(total.dtype).sum(axis=0) for side in (rows, columns)))
-    negatives = len(rows.places) * len(columns.places) - count
+    # As floats: from 46,341 pairs on, the cells are more than 32 bits count.
+    negatives = float(len(rows.places) * len(columns.places)) - count
     metrics = {
         "accuracy": hits.mean(dtype=jnp.float32),
         "positive_cosine": total / jnp.maximum(count, 1.0),
