@@ -16,6 +16,7 @@ from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.objectives import active_objectives
+from vlp.objectives.weights import Weight
 from vlp.randomness import fold_in_name, named_rngs
 from vlp.selection import active_selector
 from vlp.selection.base import taken
@@ -58,7 +59,7 @@ class Pretrainer(nnx.Module):
         )
         context = (context or Context()).with_tokens(vocabulary_size, config.tokenizer.length)
         self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key, context))
-        self.weights = {name: config.objectives[name].weight for name in self.objectives}
+        self.weights = {name: Weight.of(config.objectives[name], config.steps) for name in self.objectives}
         self.selector = active_selector(config)
         fields = [name for one in self.objectives.values() for name in one.fields]
         fields += self.selector.fields if self.selector else ()
@@ -101,9 +102,14 @@ class Pretrainer(nnx.Module):
         total = jnp.zeros((), jnp.float32)
         for name, objective in self.objectives.items():
             output = objective(encodings)
-            mean = output.loss.mean()
-            total += self.weights[name] * mean
-            metrics |= {f"{name}/{part}": value for part, value in {"loss": mean, **output.metrics}.items()}
+            mean, weight = output.loss.mean(), self.weights[name]
+            shown = {"loss": mean, **output.metrics}
+            if weight.constant:
+                total += weight.whole * mean
+            else:
+                shown["weight"] = weight.at(step)
+                total += shown["weight"] * mean
+            metrics |= {f"{name}/{part}": value for part, value in shown.items()}
         return total, metrics
 
     def _selected(

@@ -9,7 +9,7 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
-from configs.settings.setting import Setting, Settings, defaults
+from configs.settings.setting import Check, Setting, Settings, defaults
 
 GROUPS = ("objectives", "evaluators", "hooks", "curation", "selection")
 
@@ -43,6 +43,11 @@ def entries(group: str) -> dict[str, dict[str, Any]]:
     return {
         kind: defaults(with_common(group, kind, kind_file(group, kind).SETTINGS)) for kind in kinds(group)
     }
+
+
+def common_check(group: str) -> Check | None:
+    """Returns what checks the settings that every entry of a group has, if anything does."""
+    return getattr(_package(group), "check", None)
 
 
 def _package(group: str) -> ModuleType:

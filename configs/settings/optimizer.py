@@ -8,10 +8,11 @@ from configs.settings.setting import Setting, natural, not_negative, positive, s
 
 SETTINGS = {
     # adafactor: second moments as rows and columns. muon: orthogonalised momentum for the matrices of blocks, Adam for
-    # the rest.
-    "name": Setting("adamw", "which optimiser", choices=("adamw", "adafactor", "muon")),
+    # the rest. lamb: AdamW whose update is as long as the layer's parameters. sgd: the gradient itself, or a momentum.
+    "name": Setting("adamw", "which optimiser", choices=("adamw", "adafactor", "muon", "lamb", "sgd")),
     "learning_rate": positive(1e-3, "at its peak"),
-    "b1": share_below_one(0.9, "of the momentum"),
+    "b1": share_below_one(0.9, "of the momentum; of sgd, 0 is none"),
+    "nesterov": Setting(False, "sgd looks ahead by its momentum"),
     "b2": share_below_one(0.98, "of second moments; adafactor starts below it"),
     "momentum_dtype": Setting("float32", "bfloat16 halves its memory", choices=("float32", "bfloat16")),
     "eps": positive(1e-6, "added to the root of second moments"),
@@ -37,6 +38,11 @@ SETTINGS = {
 
 def check(optimizer: Any, config: Any, where: str) -> None:
     """Checks that the schedule fits into the run."""
+    if optimizer.nesterov and (optimizer.name != "sgd" or not optimizer.b1):
+        raise ValueError(
+            f"{where}.nesterov=True looks ahead by the momentum of name='sgd', not by {optimizer.name!r} with "
+            f"b1={optimizer.b1:g}: set nesterov=False, or name='sgd' and b1=0.9"
+        )
     schedule, where = optimizer.schedule, f"{where}.schedule"
     if schedule.warmup_steps + schedule.cooldown_steps > config.steps:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import jax
@@ -221,7 +222,48 @@ def test_muon_orthogonalises_the_matrices_of_blocks_and_leaves_the_rest_to_adam(
         np.testing.assert_allclose(flat(result)[path], flat(adam)[path], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_is_pytorchs_in_numpy(nesterov: bool) -> None:
+    params, gradients = blocks(0), [blocks(seed) for seed in (1, 2, 3)]
+    result, _ = run_steps(plain("sgd", nesterov=nesterov), gradients, params)
+    expected, velocity = flat(params), dict.fromkeys(flat(params), 0.0)
+    for gradient in map(flat, gradients):
+        for path, g in gradient.items():
+            velocity[path] = B1 * velocity[path] + g
+            expected[path] = expected[path] - RATE * (g + B1 * velocity[path] if nesterov else velocity[path])
+    assert_same(result, expected)
+
+
+def test_sgd_without_momentum_is_the_gradient_and_keeps_no_state() -> None:
+    params, gradient = blocks(0), blocks(1)
+    result, state = run_steps(plain("sgd", b1=0.0), [gradient], params)
+    assert_same(result, {path: value - RATE * flat(gradient)[path] for path, value in flat(params).items()})
+    assert not [leaf for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.float32]
+
+
+def test_lamb_is_optax_for_every_layer_of_a_stack_by_itself() -> None:
+    params, gradients = blocks(0), [blocks(1), blocks(2)]
+    result, _ = run_steps(config_with(name="lamb", clip_norm=0.0, weight_decay_rules=""), gradients, params)
+
+    def layers(tree: Any) -> dict[str, Any]:
+        stack = tree["model"]["text"]["blocks"]
+        apart = {str(layer): jax.tree.map(operator.itemgetter(layer), stack) for layer in range(2)}
+        return {**apart, "embedding": tree["model"]["text"]["embedding"]}
+
+    optimizer, expected = optax.lamb(RATE, B1, B2, eps=EPS, weight_decay=DECAY), layers(params)
+    state = optimizer.init(expected)
+    for gradient in gradients:
+        updates, state = optimizer.update(layers(gradient), state, expected)
+        expected = optax.apply_updates(expected, updates)
+    assert_same(layers(result), flat(expected))
+    alone = config_with(name="lamb", learning_rate_rules="embedding = 1; .* = 0", weight_decay_rules="")
+    assert (
+        flat(run_steps(alone, gradients, params)[0])["model/text/embedding/embedding"]
+        != flat(params)["model/text/embedding/embedding"]
+    ).all()
+
+
+@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon", "lamb", "sgd"])
 def test_a_momentum_in_bfloat16_takes_nearly_the_same_steps(name: str) -> None:
     params, gradients = blocks(0), [blocks(seed) for seed in (1, 2, 3)]
     result, state = run_steps(plain(name, momentum_dtype="bfloat16"), gradients, params)
@@ -232,7 +274,7 @@ def test_a_momentum_in_bfloat16_takes_nearly_the_same_steps(name: str) -> None:
         np.testing.assert_allclose(value, flat(expected)[path], atol=0.05 * RATE, err_msg=path)
 
 
-@pytest.mark.parametrize("name", ["adafactor", "muon"])
+@pytest.mark.parametrize("name", ["adafactor", "muon", "lamb"])
 def test_states_are_split_like_parameters_and_steps_stay_the_same(name: str) -> None:
     params, gradients = blocks(0), [blocks(1), blocks(2)]
     expected, whole = run_steps(plain(name), gradients, params)

@@ -6,7 +6,7 @@ from typing import Any
 
 from configs.base import PARTS, SETTINGS
 from configs.settings import run
-from configs.settings.kinds import GROUPS
+from configs.settings.kinds import GROUPS, common_check
 from configs.settings.setting import Setting, leaves
 from vlp.configuration.entries import groups, settings_of_entry
 from vlp.configuration.errors import ConfigError
@@ -41,8 +41,8 @@ def check_parts(config: Any) -> None:
                 part.check(config[name], config, name)
         for group in GROUPS:
             for name, entry in config[group].items():
-                check = find_part(group, entry.kind, f"{group}.{name}").check
-                if check is not None:
-                    check(entry, config, f"{group}.{name}")
+                for check in (common_check(group), find_part(group, entry.kind, f"{group}.{name}").check):
+                    if check is not None:
+                        check(entry, config, f"{group}.{name}")
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -1,4 +1,4 @@
-"""AdamW, Adafactor or Muon from optax's parts, with decay, learning-rate multipliers and freezing by path rules."""
+"""AdamW, LAMB, Adafactor, Muon or SGD from optax's parts, with decay, rate multipliers and freezing by path rules."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from input_pipeline.errors import UserError
+from vlp.parallel.sharding import STACKED
 from vlp.training.path_rules import match_paths, tree_paths
 from vlp.training.schedules import make_schedule
 
@@ -24,7 +25,8 @@ def make_optimizer(
     """Clips by the global norm, scales by moments, and decays apart from them (AdamW, Loshchilov and Hutter 2019).
 
     A parameter with learning-rate multiplier m and decay multiplier d moves by
-    `-lr(n) * m * (scaled(gradient) + weight_decay * d * parameter)`, `scaled` being one of SCALINGS. Multiplier
+    `-lr(n) * m * (scaled(gradient) + weight_decay * d * parameter)`, `scaled` being one of SCALINGS; LAMB gives the sum
+    the parameter's length (`ADAPTED`). Multiplier
     m = 0 freezes it: a zero update, no decay, no moments, no part in the global norm. The step does not even ask for
     its gradient (`held_paths`).
 
@@ -56,6 +58,7 @@ def make_optimizer(
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         SCALINGS[config.name](config, params),
         *(optax.add_decayed_weights(decay, mask) for decay, mask in _groups(decays) if decay),
+        *([_trust_ratios(params)] if config.name in ADAPTED else []),
         *(_scaled(rate, schedule, config, mask) for rate, mask in _groups(rates) if rate != Rate()),
         optax.scale_by_learning_rate(schedule),
     ]
@@ -161,12 +164,41 @@ def _muon(config: Any, params: Any) -> optax.GradientTransformation:
     return optax.partition({"muon": orthogonal, "adam": _adam(config, params)}, labels)
 
 
+def _sgd(config: Any, _: Any) -> optax.GradientTransformation:
+    """Momentum as PyTorch has it, v = b1 v + g (Sutskever et al. 2013 without the rate within v); b1 = 0 has none."""
+    if not config.b1:
+        return optax.identity()
+    dtype = jnp.dtype(config.momentum_dtype)
+    return optax.trace(config.b1, nesterov=config.get("nesterov", False), accumulator_dtype=dtype)
+
+
+def _trust_ratios(params: Any) -> optax.GradientTransformation:
+    """Gives each layer's update the length of its parameters (LAMB, arXiv 1904.00962, algorithm 2).
+
+    Of a stack of blocks every block is a layer of its own.
+    """
+    labels = _by_path({path: "stack" if STACKED.search(path) else "one" for path in tree_paths(params)})
+    one = optax.scale_by_trust_ratio()
+
+    def each(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        def layer(own: Any, values: Any) -> Any:
+            return one.update(own, state, values)[0]
+
+        # Where no stack is trained there is nothing to map over.
+        return jax.vmap(layer)(updates, params) if jax.tree.leaves(updates) else updates, state
+
+    return optax.partition({"stack": optax.GradientTransformation(one.init, each), "one": one}, labels)
+
+
 # (optimizer branch of the config, parameters) -> what makes of gradients steps of about length 1 a number.
 SCALINGS: dict[str, Callable[[Any, Any], optax.GradientTransformation]] = {
     "adamw": _adam,
     "adafactor": _adafactor,
     "muon": _muon,
+    "lamb": _adam,
+    "sgd": _sgd,
 }
+ADAPTED = ("lamb",)  # of which a layer's update, decay and all, is as long as its parameters
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -1,0 +1,66 @@
+"""Weights of objectives over a run: given as data, part of the one compiled step, and logged."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from vlp.configuration import ConfigError
+from vlp.configuration.schema import check_parts
+from vlp.models.compute import Compute
+from vlp.objectives.weights import Weight
+from vlp.pretrainer import Pretrainer
+
+
+def settings(**schedule):
+    return {"schedule": {"begin": 0.0, "warmup_steps": 0, "end": 1.0} | schedule}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({}, [2.0] * 10),
+        ({"warmup_steps": 4}, [0.0, 0.5, 1.0, 1.5, *[2.0] * 6]),
+        ({"begin": 0.8}, [*[0.0] * 8, 2.0, 2.0]),
+        ({"begin": 0.4, "warmup_steps": 2, "end": 0.8}, [*[0.0] * 5, 1.0, 2.0, 2.0, 0.0, 0.0]),
+    ],
+)
+def test_the_weight_of_every_step(config, schedule, expected):
+    config.objectives.contrastive.update(weight=2.0, **settings(**schedule))
+    weight = Weight.of(config.objectives.contrastive, 10)
+    np.testing.assert_allclose([weight.at(jnp.int32(step)) for step in range(10)], expected)
+    assert weight.constant is (not schedule)
+
+
+def test_one_compiled_step_sees_its_weight_and_says_it(config, batch):
+    config.steps = 10
+    config.objectives.contrastive.update(weight=2.0, **settings(begin=0.5, warmup_steps=2))
+    graphdef, state = nnx.split(Pretrainer(config, vocabulary_size=50, compute=Compute()))
+
+    @jax.jit
+    def loss(step):
+        return nnx.merge(graphdef, state, copy=True)(batch, jax.random.key(0), step)
+
+    for step, expected in ((3, 0.0), (6, 1.0), (9, 2.0)):
+        total, metrics = loss(jnp.int32(step))
+        assert float(metrics["contrastive/weight"]) == expected
+        assert float(total) == pytest.approx(expected * float(metrics["contrastive/loss"]))
+    assert loss._cache_size() == 1
+    config.objectives.contrastive.update(settings())
+    assert "contrastive/weight" not in jax.eval_shape(
+        Pretrainer(config, vocabulary_size=50, compute=Compute()), batch, jax.random.key(0), jnp.int32(0)
+    )[1]  # fmt: skip
+
+
+@pytest.mark.parametrize("schedule", [{"begin": 0.9, "warmup_steps": 5}, {"begin": 0.5, "end": 0.5}])
+def test_a_weight_that_is_never_whole_is_refused(config, schedule):
+    config.steps, config.optimizer.schedule.warmup_steps = 20, 0
+    del config.objectives["distraction"]
+    config.objectives.contrastive.update(settings(**schedule))
+    with pytest.raises(
+        ConfigError, match=r"objectives\.contrastive\.schedule: of 20 steps the weight grows from"
+    ):
+        check_parts(config)
