@@ -1,4 +1,4 @@
-"""Part of a source: a fixed share of its records, or those whose ids a file lists."""
+"""Part of a source: a fixed share of its records, or those whose ids or labels a file lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from input_pipeline.errors import UserError
-from input_pipeline.labels import labels_of
+from input_pipeline.labels import labels_of, read_labels
 from input_pipeline.records import BadRecord
 from input_pipeline.shuffle import shuffled
 from input_pipeline.sources import Source
@@ -18,7 +18,8 @@ from input_pipeline.tables import hash64, read_parquet
 
 _LOOKED_AT = 64  # records, of which one has to be in a file that is about them
 _OWN = ("source", "label", "group")  # of a record, beside its extras
-_KEYS = ("fraction", "keep_ids", "only", "shots", "shots_seed")
+# Settings of an entry that say which records are in use.
+PARTS = ("fraction", "keep_ids", "only", "keep_labels", "shots", "shots_seed")
 _KEY = 0x5EED  # one order for all seeds: a share is a property of the data
 
 
@@ -29,6 +30,7 @@ def chosen_records(
     fraction: float = 1.0,
     keep_ids: str = "",
     only: str = "",
+    keep_labels: str = "",
     shots: int = 0,
     shots_seed: int = 0,
 ) -> Sequence[int]:
@@ -43,12 +45,15 @@ def chosen_records(
         every record of the source once, unless the source can list its `ids()`.
       only: NAME=VALUE, or NAME=VALUE|VALUE: the records that say so, where the name is source, label, group or one of
         `columns.extras`; '' keeps all. Choosing reads every record of the source once.
+      keep_labels: a file of the labels to keep, as `read_labels` reads it; '' keeps all. Choosing reads the labels of
+        all records.
       shots: records of each label, the first of a random order of its own, so that fewer shots lie within more; 0 =
         all. Choosing reads the labels of all records; a record without one is left out.
       shots_seed: of these orders.
 
     Raises:
-      ValueError: a fraction out of its range, or no record has one of the ids, what it should say, or a label.
+      ValueError: a fraction out of its range, no record has one of the ids, what it should say, or one of the labels, or
+        a label has fewer records than shots.
     """
     if not 0 < fraction <= 1:
         raise UserError(f"source '{name}': fraction {fraction} must be above 0 and at most 1")
@@ -59,17 +64,17 @@ def chosen_records(
             raise UserError(f"source '{name}': none of its {len(source)} records has an id of {keep_ids}")
     if only:
         kept = _that_say(source, name, kept, only)
-    if shots:
-        kept = _few_of_each(source, kept, shots, shots_seed)
-        if not kept:
-            raise UserError(f"source '{name}': shots={shots} needs labels, and no record has one")
+    if keep_labels or shots:
+        groups = _by_label(source, kept)
+        if keep_labels:
+            groups = _of_labels(groups, keep_labels, name)
+        kept = _few_of_each(groups, shots, shots_seed, name)
     return kept if fraction == 1 or not kept else Share(kept, max(1, round(fraction * len(kept))))
 
 
 def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequence[int]:
     """Returns `chosen_records` as an entry of `data.sources` says."""
-    settings = {key: entry[key] for key in _KEYS if key in entry}
-    return chosen_records(source, name, **settings)
+    return chosen_records(source, name, **{key: entry[key] for key in PARTS if key in entry})
 
 
 def spread(count: int, wanted: int) -> list[int]:
@@ -132,15 +137,40 @@ def _that_say(source: Source, name: str, kept: Sequence[int], only: str) -> Sequ
     return chosen
 
 
-def _few_of_each(source: Source, kept: Sequence[int], shots: int, seed: int) -> Sequence[int]:
+def _by_label(source: Source, kept: Sequence[int]) -> dict[str, list[int]]:
+    """The records of each label."""
     wanted, groups = {*kept}, dict[str, list[int]]()
     for number, labels in enumerate(labels_of(source, "label")):
         if labels and number in wanted:
             groups.setdefault(labels[0], []).append(number)
+    return groups
+
+
+def _of_labels(groups: Mapping[str, list[int]], path: str, name: str) -> dict[str, list[int]]:
+    listed = read_labels(path)
+    if missing := [label for label in listed if label not in groups]:
+        raise UserError(
+            f"source '{name}': no record has the label '{missing[0]}' of keep_labels='{path}'"
+            + (f", nor {len(missing) - 1} others" if len(missing) > 1 else "")
+            + ": leave out of the file what is not there"
+        )
+    return {label: groups[label] for label in listed}
+
+
+def _few_of_each(groups: Mapping[str, list[int]], shots: int, seed: int, name: str) -> Sequence[int]:
+    if not groups:
+        raise UserError(f"source '{name}': shots={shots} needs labels, and no record has one")
+    fewest = min(groups, key=lambda label: len(groups[label]))
+    if len(groups[fewest]) < shots:
+        raise UserError(
+            f"source '{name}': shots={shots}, but the label '{fewest}' has {len(groups[fewest])} records: take fewer "
+            f"shots, or name in keep_labels a file of labels with enough, as --job=labels writes it with "
+            f"--config.labels.least={shots}"
+        )
     chosen = []
     for label, own in groups.items():
         key = hash64(f"{seed}/{label}") % 2**32
-        chosen += [own[shuffled(place, len(own), key)] for place in range(min(shots, len(own)))]
+        chosen += [own[shuffled(place, len(own), key)] for place in range(shots or len(own))]
     return tuple(sorted(chosen))
 
 

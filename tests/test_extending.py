@@ -42,7 +42,11 @@ def test_parts_of_a_users_own_folder_are_trained_with(folder: Path) -> None:
     results = json.loads((folder / "run/results.json").read_text())
     assert 0 < results["gap/stripes/distance"] < 2 and "retrieval/stripes/text_to_image/recall@1" in results
     config = json.loads((folder / "run/config.json").read_text())
-    assert config["objectives"]["spread"] == {"kind": "spread:Spread", "weight": 0.1, "sharpness": 2.5}
+    assert {
+        "kind": "spread:Spread",
+        "weight": 0.1,
+        "sharpness": 2.5,
+    }.items() <= config["objectives"]["spread"].items()
     # A model of it is read where none of these files is.
     code = f"import vlp; print(vlp.load({str(folder / 'run')!r}).encode_text(['red and blue stripes']).shape)"
     elsewhere = subprocess.run(

@@ -32,6 +32,7 @@ SOURCE = {
         "parquet of `id` and how likely a record is to be in an epoch, as --job=curate writes; '' = all are",
     ),
     "keep_column": Setting("balance_probability", "of that table"),
+    "keep_labels": Setting("", "file of the labels to keep, as --job=labels writes it; '' = all"),
     "shots": natural(0, "records of each label, the first of a random order; 0 = all"),
     "shots_seed": natural(0, "of that order, the same for every run's seed"),
     "templates": Setting((), "of texts for its labels; () = those of data.text"),

@@ -22,21 +22,11 @@ from input_pipeline.curation.outcome import Outcome
 from input_pipeline.curation.step import Step
 from input_pipeline.errors import UserError
 from input_pipeline.sources import Source, open_named
-from input_pipeline.subsets import entry_records, some_ids
+from input_pipeline.subsets import PARTS, entry_records, some_ids
 from input_pipeline.whole_files import write_whole
 
 _REQUEST, _REPORT = "request.json", "report.json"
-_ORIGIN = (
-    "format",
-    "path",
-    "columns",
-    "image_folder",
-    "captions_by_id",
-    "fraction",
-    "keep_ids",
-    "shots",
-    "shots_seed",
-)
+_ORIGIN = ("format", "path", "columns", "image_folder", "captions_by_id", *PARTS)
 
 
 class WorkerFailed(RuntimeError):

@@ -124,13 +124,33 @@ def test_few_shots_are_of_every_label_and_lie_within_more(stream: Callable[..., 
     source = stream()._examples.sources["a"]
     chosen = {
         (shots, seed): set(chosen_records(source, "a", shots=shots, shots_seed=seed))
-        for shots in (1, 2, 9)
+        for shots in (1, 2, 4)
         for seed in (0, 1)
     }
     for (shots, _), records in chosen.items():
-        assert Counter(record % 6 for record in records) == dict.fromkeys(range(6), min(shots, 4))
-    assert chosen[1, 0] < chosen[2, 0] < chosen[9, 0] and chosen[1, 0] != chosen[1, 1]
+        assert Counter(record % 6 for record in records) == dict.fromkeys(range(6), shots)
+    assert chosen[1, 0] < chosen[2, 0] < chosen[4, 0] and chosen[1, 0] != chosen[1, 1]
     assert stream(shots=2).shares() == {"a": (12, 1.0)}
+    with pytest.raises(
+        ValueError, match="shots=5, but the label 'c0' has 4 records: take fewer shots, or name in"
+    ):
+        chosen_records(source, "a", shots=5)
+
+
+def test_labels_of_a_file_are_kept_and_those_of_no_record_refused(
+    stream: Callable[..., Stream], tmp_path: Path
+) -> None:
+    source, file = stream()._examples.sources["a"], tmp_path / "labels.txt"
+    file.write_text("c4\nc1\n")
+    kept = chosen_records(source, "a", keep_labels=str(file))
+    assert {number % 6 for number in kept} == {1, 4} and len(kept) == 8
+    few = chosen_records(source, "a", keep_labels=str(file), shots=2)
+    assert {*few} == {*chosen_records(source, "a", shots=2)} & {*kept}
+    file.write_text("c1\nno\n")
+    with pytest.raises(
+        ValueError, match=r"source 'a': no record has the label 'no' of keep_labels='.*labels.txt': "
+    ):
+        chosen_records(source, "a", keep_labels=str(file))
 
 
 def test_the_order_of_records_is_that_of_earlier_versions() -> None:

@@ -84,6 +84,8 @@ class EvaluationSets(Mapping[str, EvaluationSet]):
             kept |= {key: entry[key] for key in ("shots", "shots_seed")}
         if entry.get("captions_by_id"):
             kept["captions_by_id"] = redacted(entry["captions_by_id"])
+        if entry.get("keep_labels"):
+            kept["keep_labels"] = entry["keep_labels"]
         return {**kept, "path": redacted(entry["path"]), "columns": dict(entry["columns"])}
 
     def __getitem__(self, name: str) -> EvaluationSet:
