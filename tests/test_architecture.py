@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *(
             "vlp.model",
             "vlp.scoring",
+            "vlp.prompting",
             "vlp.training",
             "vlp.evaluation",
             "vlp.clustering",

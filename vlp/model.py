@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -24,11 +23,13 @@ from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, rea
 from vlp.configuration import completed, stage_config
 from vlp.given import Context
 from vlp.models.compute import resolve_compute
+from vlp.models.context import unknown_text
 from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
 from vlp.parts import Parts, abstract_parts, parts_of
+from vlp.prompting import class_probabilities, class_prompts, no_context, strings
 from vlp.scoring import Cosines, PartScorer, Scorer, scoring, writing
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
@@ -163,6 +164,11 @@ class Model:
         return "logit_bias" in self._variables
 
     @property
+    def has_context(self) -> bool:
+        """Tells whether every text is read with learned tokens around it: a text is a name then, as in '{}.'."""
+        return "context" in self._variables.get("text", {})
+
+    @property
     def logit_bias(self) -> float:
         """Returns what is added to scaled cosines before a sigmoid; 0 where the model has none."""
         return float(jax.device_get(self._variables["logit_bias"])) if self.has_bias else 0.0
@@ -211,9 +217,10 @@ class Model:
           prefix: the name of a prefix token, put before every text; '' is none.
 
         Raises:
-          ValueError: a text is no string, or the model's tokenizer has no such prefix token.
+          ValueError: a text is no string, the model's tokenizer has no such prefix token, or every class has learned a
+            context of its own and the text is none of theirs.
         """
-        rows = _strings(texts, "texts")
+        rows = strings(texts, "texts")
         ids, mask = self.tokenizer.encode(rows, [prefix] * len(rows) if prefix else None)
         return self._encode("text", ids, mask)
 
@@ -221,7 +228,7 @@ class Model:
         self,
         images: Image | Sequence[Image],
         class_names: str | Sequence[str],
-        templates: str | Sequence[str] = ("a photo of a {}.",),
+        templates: str | Sequence[str] | None = None,
     ) -> Float32[np.ndarray, "n classes"]:
         """Gives probabilities of classes known by their names alone.
 
@@ -232,24 +239,20 @@ class Model:
           images: as in `encode_image`.
           class_names: put into every template; a class is the normalised mean of its templates' unit vectors. A string
             is one class.
-          templates: strings with a `{}`; a string is one template.
+          templates: strings with a `{}`; a string is one template. None = "a photo of a {}.", or "{}." in a model that
+            has learned what stands around names.
 
         Raises:
           ValueError: there is no class or no template, one is no string, or a template has no `{}`.
         """
-        names, prompts = _strings(class_names, "class_names"), _strings(templates, "templates")
-        if not names or not prompts:
-            raise UserError(f"{'templates' if names else 'class_names'} is empty: give one or more")
-        if bad := [template for template in prompts if "{}" not in template]:
-            raise UserError(f"the template {bad[0]!r} has no {{}} to put a class name into")
-        texts = [template.replace("{}", name) for name in names for template in prompts]
-        rows = self.encode_text(texts).reshape(len(names), len(prompts), -1).mean(axis=1)
+        names = strings(class_names, "class_names")
+        plain = "{}." if self.has_context else "a photo of a {}."
+        prompts = class_prompts(names, plain if templates is None else templates)
+        rows = self.encode_text([text for own in prompts for text in own])
+        rows = rows.reshape(len(names), len(prompts[0]), -1).mean(axis=1)
         classes = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         logits = self.logit_scale * self.encode_image(images) @ classes.T + self.logit_bias
-        if self.has_bias:
-            return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return class_probabilities(logits, each_by_itself=self.has_bias)
 
     def _encode(
         self, kind: str, *inputs: Shaped[np.ndarray, "n ..."]
@@ -285,6 +288,8 @@ class Model:
             batch where that is less. A mesh may ask for more: for a multiple of its devices.
         """
         self.require(["text" if kind == "text" else "image"])
+        if kind == "text" and (at := unknown_text(self._variables, inputs[0])) >= 0:
+            raise UserError(no_context(self.tokenizer.decode(inputs[0][at]), self.config.model.text))
         return self._encoders[kind](self._variables, *(self._padded(rows, size) for rows in inputs))
 
     def _padded(self, rows: Shaped[np.ndarray, "n ..."], size: int) -> Shaped[Array, "padded ..."]:
@@ -299,20 +304,6 @@ class Model:
             if self._mesh is not None
             else jax.device_put(rows)
         )
-
-
-def _strings(given: Any, what: str) -> list[str]:
-    """One string or several as a list."""
-    if isinstance(given, str):
-        return [given]
-    if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray):
-        raise UserError(f"{what} is {reprlib.repr(given)}: give a string or a list of strings")
-    rows = list(given)
-    if bad := [place for place, text in enumerate(rows) if not isinstance(text, str)]:
-        raise UserError(
-            f"{what}[{bad[0]}] is {reprlib.repr(rows[bad[0]])}, not a string: give a list of strings"
-        )
-    return rows
 
 
 def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray, "count ..."]:

@@ -49,6 +49,8 @@ IMAGE = {
         0.0, "share of the last block's branches that training drops, growing from 0 at the first"
     ),
     "last_heads": natural(0, "of the last block's attention; 0 = as many as the others have"),
+    "prompts": natural(0, "learned tokens beside the patches, put into each layer anew (VPT); 0 = none"),
+    "prompt_layers": natural(0, "first layers that have them; 0 = all"),
     "norm": Setting(
         "group", "of a resnet; batch = CLIP's own, with constant statistics", choices=("group", "batch")
     ),
@@ -78,6 +80,20 @@ TEXT = {
         False, "of attention pooling: a linear layer between what is learned and the query"
     ),
     "projection": Setting("", "'' = model.projection", choices=OWN_PROJECTIONS),
+    # A context that is learned instead of written (CoOp); texts are names then, as in '{}.'.
+    "context": natural(0, "learned tokens in every text; 0 = none"),
+    "context_place": Setting(
+        "end",
+        "of the names: behind the context, in its middle or before it",
+        choices=("end", "middle", "front"),
+    ),
+    "context_words": Setting("", "that it begins as, as 'a photo of a'; '' = random vectors"),
+    "context_texts": Setting(
+        "", "an entry of data.texts, of which each has its own; '' = all texts share one"
+    ),
+    "context_classes": natural(0, "texts of that entry"),
+    "context_head": natural(1, "tokens before context and name: the one that begins a text"),
+    "context_tail": count(2, "tokens behind both: the full stop, and the one that ends a text"),
 }
 
 SETTINGS = {
@@ -110,8 +126,22 @@ SETTINGS = {
 
 
 def check(model: Any, config: Any, where: str) -> None:
-    """Checks that the scale begins within its bounds."""
+    """Checks that the scale begins within its bounds, and that a learned context is whole."""
     check_logit_scale(model.logit_scale, where)
+    _check_context(model.text, f"{where}.text")
+
+
+def _check_context(text: Any, where: str) -> None:
+    for name in ("context_words", "context_texts"):
+        if text[name] and not text.context:
+            raise ValueError(
+                f"{where}.{name}={text[name]!r} is of a learned context: set {where}.context, too"
+            )
+    if bool(text.context_texts) != bool(text.context_classes):
+        raise ValueError(
+            f"{where}.context_texts={text.context_texts!r} and context_classes={text.context_classes} belong together: "
+            "name an entry of data.texts and how many texts it has, or leave both"
+        )
 
 
 def check_logit_scale(scale: Any, where: str) -> None:

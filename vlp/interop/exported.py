@@ -128,7 +128,7 @@ def _written_aside(output: Path) -> Iterator[Path]:
 def _merged(arrays: dict[str, Any]) -> dict[str, Any]:
     """Constant statistics beside the parameters they belong to; only a resnet with batch norm has any."""
     rest = arrays.get("rest", {}).get("model", {})
-    if not rest:
+    if "image" not in rest:
         return {}
     image = arrays.get("ema", arrays["params"])["model"]["image"]
     return {"image": _deep(image, rest["image"])}
@@ -173,6 +173,8 @@ def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
         (image.position != "rotary2d", "model.image.position is 'rotary2d'"),
         (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
         (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
+        (not image.prompts, f"model.image.prompts={image.prompts} are learned tokens of its layers"),
+        (not text.context, f"model.text.context={text.context} are learned vectors in its texts"),
         (text.kind == "transformer", f"model.text.kind='{text.kind}' is not 'transformer'"),
         (not text.layer_scale, f"model.text.layer_scale={text.layer_scale} is not 0"),
         (not text.post_norm, "model.text.post_norm is True"),

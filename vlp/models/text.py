@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
+from vlp.models.context import LearnedContext
 from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition
 from vlp.models.sizes import tower_size
@@ -59,6 +60,8 @@ class TextTransformer(nnx.Module):
             self.attention_pool = pooling.AttentionPool(
                 size, compute=compute, rngs=rngs, project_query=config.get("project_query", False)
             )
+        learned = config.get("context", 0)
+        self.context = LearnedContext(config, width=size.width, length=length, rngs=rngs) if learned else None
 
     def __call__(
         self,
@@ -68,7 +71,7 @@ class TextTransformer(nnx.Module):
         soft: SoftTokens | None = None,
         watch: Sequence[str] = (),
     ) -> TowerOutput:
-        """Encodes token ids whose real tokens (mask true) come first.
+        """Encodes token ids whose real tokens (mask true) come first, with the learned context if there is one.
 
         Args:
           ids: tokens.
@@ -92,6 +95,8 @@ class TextTransformer(nnx.Module):
         x = self.embedding(ids)
         if values is not None:
             x = x.at[jnp.arange(len(ids))[:, None], places].set(values.astype(x.dtype), mode="drop")
+        if self.context is not None:
+            x, lengths = self.context(x, ids, lengths)
         x = x + self.position().astype(self.compute.dtype)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)

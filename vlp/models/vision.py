@@ -112,6 +112,9 @@ class VisionTransformer(nnx.Module):
         self.class_position = nnx.Param(jnp.zeros((extra, size.width))) if positioned else None
         pre_norm = config.get("pre_norm", False)
         self.pre_norm = layer_norm(size, compute=compute, rngs=rngs) if pre_norm else None
+        own = config.get("prompts", 0)
+        shape = (config.get("prompt_layers", 0) or size.depth, own, size.width)
+        self.prompts = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), shape)) if own else None
 
     def __call__(
         self,
@@ -131,7 +134,7 @@ class VisionTransformer(nnx.Module):
           masked: patches that a mask token hides.
           kept: which patches each image keeps, by number, in the place of patch dropout (MAE, arXiv 2111.06377).
           prompts: tokens behind class token and registers, put into each of the first layers anew (VPT, arXiv
-            2203.12119); the same for all images, or some for each.
+            2203.12119); the same for all images, or some for each. They stand in the place of the tower's own.
           watch: names of what to look at within, as '-2/tokens' or '11/attention'; see `Transformer`.
         """
         batch, patches = pixels.shape[0], (pixels.shape[1] // self.patch_size) ** 2
@@ -141,7 +144,7 @@ class VisionTransformer(nnx.Module):
             "kept": kept,
             "branches": drawn_branches(key, self.drop_path, (batch, self.depth, 2)),
             "hidden": None if masked is None else masked.where,
-            "prompts": None if prompts is None else jnp.broadcast_to(prompts, (batch, *prompts.shape[-3:])),
+            "prompts": self._prompts(prompts, batch),
         }
         arrays = {name: array for name, array in given.items() if array is not None}
 
@@ -151,6 +154,11 @@ class VisionTransformer(nnx.Module):
 
         return micro_batched(encode, self.compute.micro_batch, pixels, *arrays.values())
 
+    def _prompts(self, given: Array | None, batch: int) -> Float[Array, "batch layers count width"] | None:
+        """What is given, else the tower's own, for each image."""
+        prompts = self.prompts[...] if given is None and self.prompts is not None else given
+        return None if prompts is None else jnp.broadcast_to(prompts, (batch, *prompts.shape[-3:]))
+
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
         """Returns what each patch says in the space of `pooled`, row by row, for the same projection to read.
 
@@ -158,9 +166,16 @@ class VisionTransformer(nnx.Module):
         the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071).
         """
         if self.pool == "class":
-            x = self._embed(pixels)
-            rotation = self._rotation(pixels, self.prefix_length)
-            return self.transformer(x, last_alone=True, rotation=rotation)[0][:, self.prefix_length :]
+            prompts = self._prompts(None, len(pixels))
+            slots = 0 if prompts is None else prompts.shape[2]
+            before = self.prefix_length + slots
+            rows, _ = self.transformer(
+                self._embed(pixels, slots=slots),
+                last_alone=True,
+                rotation=self._rotation(pixels, before),
+                prompts=None if prompts is None else Prompts(prompts, self.prefix_length),
+            )
+            return rows[:, before:]
         tokens = self(pixels).tokens
         if self.pool == "mean":
             return tokens

@@ -31,6 +31,7 @@ from vlp.processes.heartbeat import Heartbeat
 from vlp.processes.log import logging_to
 from vlp.runs.beside import pinned
 from vlp.runs.first_words import first_line, warnings
+from vlp.runs.fresh import fresh_state
 from vlp.runs.same_inputs import changed_sources, check_tokenizer, inputs_of
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
@@ -42,10 +43,8 @@ from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
 from vlp.training.rollback import Rollback
 from vlp.training.signals import StopSignal
-from vlp.training.start import ORIGINS, check_bounds, start_from
 from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak
-from vlp.training.towers import check_started
 from vlp.training.writers import MetricsWriter, steps_with, write_results
 
 ELSEWHERE = ("mesh", "distributed")  # settings of the machines: a run may go on on others
@@ -214,17 +213,8 @@ class Run:
                     f"another --workdir, or steps={step} or more"
                 )
             return state, step
-        settings = self.config.checkpoint
-        origins = [f"checkpoint.{name}={settings[name]}" for name in ORIGINS if settings[name]]
         with configuring():
-            check_started(self.stages[0].training.towers, self.config)
-        if not origins:
-            return self.stages[0].training.initial_state(), 0
-        with configuring():  # what is given is a whole model
-            training = self.stages[-1].training
-            state = start_from(settings, training.initial_state(), parts=training.parts)
-            check_bounds(state.params, training.bounds, origins[0])
-            return state, 0
+            return fresh_state(self.config, self.stages), 0
 
     def _check_inputs(self, saved: Description) -> None:
         tokenizer = self.stage.tokenizer

@@ -57,6 +57,7 @@ class VisionTransformerFamily(TransformerFamily):
         "layer_scale",
         "drop_path",
         "last_heads",
+        "prompts",
     )
 
     def check(self, settings: Any, where: str) -> None:
@@ -72,6 +73,12 @@ class VisionTransformerFamily(TransformerFamily):
             raise UserError(
                 f"{where}.patch_dropout={settings.patch_dropout} keeps none of {patches} patches: "
                 f"use at most {1 - 1 / patches:.3f}"
+            )
+        layers = settings.get("prompt_layers", 0)
+        if layers > size.depth or (layers and not settings.prompts):
+            raise UserError(
+                f"{where}.prompt_layers={layers} are the first of {size.depth} layers that have prompts, and there are "
+                f"prompts={settings.prompts} in each: use at most {size.depth}, and 0 without prompts"
             )
         if settings.position == "sincos2d" and size.width % 4:
             raise UserError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
@@ -94,7 +101,7 @@ class VisionTransformerFamily(TransformerFamily):
         return image_tower_flops(
             patches=kept,
             patch_dim=3 * settings.patch_size**2,
-            tokens=kept + settings.registers + (settings.pool == "class"),
+            tokens=kept + settings.registers + (settings.pool == "class") + settings.get("prompts", 0),
             width=size.width,
             depth=size.depth,
             mlp_dim=size.mlp_dim,
@@ -116,6 +123,7 @@ class TextTransformerFamily(TransformerFamily):
         "project_query",
         "layer_scale",
         "post_norm",
+        "context",
     )
 
     def check(self, settings: Any, where: str) -> None:
