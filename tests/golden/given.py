@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from configs import base
+from vlp.given import Context
 from vlp.models.compute import Compute
 from vlp.objectives.base import Objective
 
@@ -30,6 +31,7 @@ class Given:
         return self.views[view]
 
     image_features, text_features = image, text
+    label_texts = text
 
     def image_tower(self, view: str) -> Any:
         return SimpleNamespace(pooled=self.views[view])
@@ -56,11 +58,14 @@ class Same(nnx.Module):
         return x
 
 
-def made(objective: type[Objective], kind: str, *, width: int = 4, **settings: Any) -> Any:
+def made(
+    objective: type[Objective], kind: str, *, width: int = 4, context: Context | None = None, **settings: Any
+) -> Any:
     """An objective of its default settings and these; towers and joint space are of one width."""
     config = base.get_config().objectives[kind].copy_and_resolve_references()
     config.unlock()
     config.update(settings)
     tower = nnx.Dict(width=width, compute=Compute())
     model = SimpleNamespace(embed_dim=width, compute=Compute(), image=tower)
-    return objective(config, model=model, rngs=nnx.Rngs(0))
+    known = {} if context is None else {"context": context}
+    return objective(config, model=model, rngs=nnx.Rngs(0), **known)

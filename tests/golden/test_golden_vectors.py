@@ -8,6 +8,7 @@ import class_table_checks
 import contrastive_checks
 import jax
 import label_checks
+import prompt_checks
 import pytest
 import teacher_checks
 from golden_vectors import TOLERANCES, Golden
@@ -17,6 +18,7 @@ CHECKS = {
     **class_table_checks.CHECKS,
     **teacher_checks.CHECKS,
     **label_checks.CHECKS,
+    **prompt_checks.CHECKS,
 }
 
 # Files without a check here, and where else they are held to or why they are not.

@@ -16,16 +16,16 @@ from vlp.pretrainer import Pretrainer
 
 
 def settings(**schedule):
-    return {"schedule": {"begin": 0.0, "warmup_steps": 0, "end": 1.0} | schedule}
+    return {"schedule": {"begin": 0.0, "warmup": 0, "end": 1.0} | schedule}
 
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
         ({}, [2.0] * 10),
-        ({"warmup_steps": 4}, [0.0, 0.5, 1.0, 1.5, *[2.0] * 6]),
+        ({"warmup": 4}, [0.0, 0.5, 1.0, 1.5, *[2.0] * 6]),
         ({"begin": 0.8}, [*[0.0] * 8, 2.0, 2.0]),
-        ({"begin": 0.4, "warmup_steps": 2, "end": 0.8}, [*[0.0] * 5, 1.0, 2.0, 2.0, 0.0, 0.0]),
+        ({"begin": 0.4, "warmup": 2, "end": 0.8}, [*[0.0] * 5, 1.0, 2.0, 2.0, 0.0, 0.0]),
     ],
 )
 def test_the_weight_of_every_step(config, schedule, expected):
@@ -37,7 +37,7 @@ def test_the_weight_of_every_step(config, schedule, expected):
 
 def test_one_compiled_step_sees_its_weight_and_says_it(config, batch):
     config.steps = 10
-    config.objectives.contrastive.update(weight=2.0, **settings(begin=0.5, warmup_steps=2))
+    config.objectives.contrastive.update(weight=2.0, **settings(begin=0.5, warmup=2))
     graphdef, state = nnx.split(Pretrainer(config, vocabulary_size=50, compute=Compute()))
 
     @jax.jit
@@ -55,7 +55,7 @@ def test_one_compiled_step_sees_its_weight_and_says_it(config, batch):
     )[1]  # fmt: skip
 
 
-@pytest.mark.parametrize("schedule", [{"begin": 0.9, "warmup_steps": 5}, {"begin": 0.5, "end": 0.5}])
+@pytest.mark.parametrize("schedule", [{"begin": 0.9, "warmup": 5}, {"begin": 0.5, "end": 0.5}])
 def test_a_weight_that_is_never_whole_is_refused(config, schedule):
     config.steps, config.optimizer.schedule.warmup_steps = 20, 0
     del config.objectives["distraction"]

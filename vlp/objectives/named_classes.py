@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -16,7 +17,6 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.contrastive import match_metrics
 from vlp.objectives.scorers import Scores
-from vlp.objectives.targets import any_id
 
 
 class NamedClasses(Objective):
@@ -57,7 +57,7 @@ class NamedClasses(Objective):
         columns, numbers = encodings.label_texts(self.texts), encodings.batch[self.field]
         images = encodings.image(self.image_view)
         scores = Scores(images, columns, encodings.logit_scale(), jnp.float32(0.0))
-        targets = any_id(numbers, jnp.arange(len(columns)))
+        targets = jax.nn.one_hot(numbers, len(columns)).max(axis=1)  # -1 is no label
         labelled = (numbers >= 0).any(axis=1)
         loss = self.kernel(scores.logits(), targets, mask=labelled[:, None])
         metrics = match_metrics(scores, targets, jnp.broadcast_to(labelled[:, None], targets.shape))

@@ -33,9 +33,9 @@ class Weight:
           settings: of the objective.
           steps: updates of the run.
         """
-        schedule = settings.get("schedule", {"begin": 0.0, "warmup_steps": 0, "end": 1.0})
+        schedule = settings.get("schedule", {"begin": 0.0, "warmup": 0, "end": 1.0})
         begin, end = (round(schedule[name] * steps) for name in ("begin", "end"))
-        return cls(settings.weight, begin, schedule["warmup_steps"], end if schedule["end"] < 1 else -1)
+        return cls(settings.weight, begin, schedule["warmup"], end if schedule["end"] < 1 else -1)
 
     @property
     def constant(self) -> bool:
