@@ -82,6 +82,12 @@ def quickstart_labels(split: str, weight: float = 1.0) -> dict[str, Any]:
     return {**source, "columns": columns, "templates": ("a picture of a {}", "clip art of a {}", "a {}")}
 
 
+def evaluate_labels(config: ConfigDict, labels: str) -> None:
+    """Measures on the bundled images of the labels of a file alone."""
+    sets = {name: {**quickstart_source(name), "keep_labels": labels} for name in config.data.evaluation}
+    config.data.evaluation = sets
+
+
 def quickstart_table(name: str) -> dict[str, Any]:
     """Returns what comes with the pairs by id: "clusters" (8 of 256 `cluster_ids`) or "entities" (one of 2,010
     `entity_id`)."""

@@ -148,13 +148,13 @@ def _by_label(source: Source, kept: Sequence[int]) -> dict[str, list[int]]:
 
 def _of_labels(groups: Mapping[str, list[int]], path: str, name: str) -> dict[str, list[int]]:
     listed = read_labels(path)
-    if missing := [label for label in listed if label not in groups]:
+    kept = {label: groups[label] for label in listed if label in groups}
+    if not kept:
         raise UserError(
-            f"source '{name}': no record has the label '{missing[0]}' of keep_labels='{path}'"
-            + (f", nor {len(missing) - 1} others" if len(missing) > 1 else "")
-            + ": leave out of the file what is not there"
+            f"source '{name}': no record has a label of keep_labels='{path}', such as '{next(iter(listed))}'; "
+            f"they have {', '.join(sorted(groups)[:3]) or 'none'}"
         )
-    return {label: groups[label] for label in listed}
+    return kept
 
 
 def _few_of_each(groups: Mapping[str, list[int]], shots: int, seed: int, name: str) -> Sequence[int]:

@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "vlp.model",
             "vlp.scoring",
             "vlp.prompting",
+            "vlp.active",
             "vlp.training",
             "vlp.evaluation",
             "vlp.clustering",

@@ -105,6 +105,10 @@ TEXT = {
     "labels": Setting(
         "category", "rule from labels to names: category, verbatim, a table such as imagenet, or a .json file"
     ),
+    "descriptions": Setting(
+        "", "JSON of sentences by label, one of which follows a template; '' = none; see --job=describe"
+    ),
+    "skip_words": natural(0, "of a sentence, that say the label's name again"),
 }
 
 # What a view may say in the place of `data.image` or `data.text`, and beside it.

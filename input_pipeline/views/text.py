@@ -12,7 +12,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.views.class_names import label_name, naming_rule
 from input_pipeline.views.text_sentences import split_sentences
-from input_pipeline.views.text_templates import fill, load_templates
+from input_pipeline.views.text_templates import fill, load_templates, read_sentences
 from input_pipeline.views.text_weights import draw_group, parse_weights, weight_of
 
 LANGUAGES = ("", "en")  # English, and captions of which no language is known
@@ -55,6 +55,9 @@ class TextView:
       label_share: how often a record with a label shows that instead of a caption; 0 = if it has no caption.
       templates: of sentences about labels, or .json files with such; () = labels are not shown.
       labels: the rule from a label to the name in its sentence, of `class_names`.
+      descriptions: a file of sentences by label, as --job=describe writes it, of which one follows the template; '' =
+        none. A label without any is not shown (AdaptCLIPZS, arXiv:2401.02460).
+      skip_words: of each sentence, those it begins with that say the name again.
       prefix: a text to put before, with a space.
     """
 
@@ -67,6 +70,8 @@ class TextView:
     templates: tuple[str, ...] = ()
     labels: str = "category"
     prefix: str = ""
+    descriptions: str = ""
+    skip_words: int = 0
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
@@ -76,6 +81,8 @@ class TextView:
             parse_weights(self.language_choice)
         object.__setattr__(self, "templates", load_templates(self.templates))
         naming_rule(self.labels)
+        if self.descriptions:
+            read_sentences(self.descriptions)
 
     @classmethod
     def of_source(cls, settings: Mapping[str, Any], entry: Mapping[str, Any]) -> TextView:
@@ -119,8 +126,9 @@ class TextView:
         if not captions:
             wanted = f" in the languages {self.languages}" if self.languages else ""
             wanted += f" of the kinds {self.kinds}" if self.kinds else ""
-            if self.templates and record.label:
+            if (self.templates or self.descriptions) and record.label:
                 wanted += f", and its label '{record.label}' has no name by the rule labels='{self.labels}'"
+                wanted += f", or no sentence in {self.descriptions}" if self.descriptions else ""
             raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no caption{wanted}")
         return captions
 
@@ -152,7 +160,12 @@ class TextView:
 
     def _label_texts(self, record: Record) -> list[str]:
         name = label_name(self.labels, record.label) if record.label else ""
-        return [fill(template, name) for template in self.templates] if name else []
+        shown = [fill(template, name) for template in self.templates] if name else []
+        if not self.descriptions or not name:
+            return shown
+        own = read_sentences(self.descriptions).get(record.label, ())
+        said = [" ".join(sentence.split()[self.skip_words :]) for sentence in own]
+        return [f"{start} {end}".strip() for start in shown or [""] for end in said]
 
     def means_label(self, record: Record, dice: np.random.Generator) -> bool:
         """Tells whether what a visit with these dice shows stands for the record's label, not for its own caption.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from input_pipeline.errors import UserError
@@ -29,6 +30,26 @@ def load_templates(templates: Iterable[str]) -> tuple[str, ...]:
 
 def fill(template: str, label: str) -> str:
     return template.replace("{}", label)
+
+
+@functools.cache
+def read_sentences(path: str) -> Mapping[str, list[str]]:
+    """Reads sentences by label, {label: [sentence, ...]}, as --job=describe writes them.
+
+    Raises:
+      ValueError: there is no such file, or it has another form.
+    """
+    file: Path = find_files(path, ".json")[0]
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"descriptions: {file} is no JSON: {error}") from None
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"descriptions: {file} is no object from labels to lists of sentences")
+    for label, own in content.items():
+        if not isinstance(own, list) or not own or not all(isinstance(one, str) and one for one in own):
+            raise UserError(f"descriptions: {file}: label '{label}' must have a list of sentences")
+    return content
 
 
 def _read(path: str) -> list[str]:

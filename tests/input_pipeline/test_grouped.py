@@ -146,9 +146,9 @@ def test_labels_of_a_file_are_kept_and_those_of_no_record_refused(
     assert {number % 6 for number in kept} == {1, 4} and len(kept) == 8
     few = chosen_records(source, "a", keep_labels=str(file), shots=2)
     assert {*few} == {*chosen_records(source, "a", shots=2)} & {*kept}
-    file.write_text("c1\nno\n")
+    file.write_text("no\n")
     with pytest.raises(
-        ValueError, match=r"source 'a': no record has the label 'no' of keep_labels='.*labels.txt': "
+        ValueError, match=r"no record has a label of keep_labels='.*labels.txt', such as 'no'; they"
     ):
         chosen_records(source, "a", keep_labels=str(file))
 

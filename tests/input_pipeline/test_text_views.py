@@ -225,3 +225,24 @@ def test_options_roll_dice_that_know_nothing_of_each_other() -> None:
     for text in ("title en", "title de", "body en", "body de"):
         assert abs(shares[text] - 1 / 8) < 0.02
     assert abs(shares["a cat"] - 1 / 4) < 0.03 and abs(shares["b cat"] - 1 / 4) < 0.03
+
+
+def test_a_sentence_of_the_label_follows_its_template(tmp_path: Path) -> None:
+    file = tmp_path / "sentences.json"
+    file.write_text(
+        json.dumps({"dog": ["A dog which barks.", "A dog that has a tail."], "cow": ["It is large."]})
+    )
+    view = TextView(templates=("a photo of a {}",), descriptions=str(file), skip_words=2)
+    barks, tail = "a photo of a dog which barks.", "a photo of a dog that has a tail."
+    assert shares(view, LABELLED) == pytest.approx({barks: 0.5, tail: 0.5}, abs=0.05)
+    assert set(TextView(descriptions=str(file)).every_text(LABELLED)) == {
+        "A dog which barks.",
+        "A dog that has a tail.",
+    }
+    with pytest.raises(
+        BadRecord, match=r"its label 'cat' has no name by the rule .*, or no sentence in .*\.json"
+    ):
+        view(Record("4", None, (), label="cat"), dice())
+    file.with_name("other.json").write_text('{"dog": "barks"}')
+    with pytest.raises(ValueError, match="label 'dog' must have a list of sentences"):
+        TextView(descriptions=str(file.with_name("other.json")))

@@ -47,9 +47,8 @@ class LearnedContext(nnx.Module):
         classes = config.context_classes
         shape = (classes, self.count, width) if classes else (self.count, width)
         self.embedding = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), shape))
-        self.names: Names | None = None
-        if classes:
-            self.names = Names(jnp.full((classes, length), -1, jnp.int32), split=(None, None))
+        names = Names(jnp.full((classes, length), -1, jnp.int32), split=(None, None)) if classes else None
+        self.names: Names | None = names
 
     def __call__(
         self,

@@ -44,10 +44,12 @@ class Contrastive(Objective):
         Args:
           config: `objectives.contrastive`: `kernel` and `targets` (names), what `configured_kernel` reads, `direction`
             (share of image-to-text in the loss), the fields `image_view` and `text_view`, and `chunk`.
-          model: unused, as is `rngs`: it learns nothing of its own.
+          model: unused, as is `rngs`: it learns nothing of its own, but a temperature.
           rngs: unused.
         """
         del model, rngs
+        # A second scale: AdaptCLIPZS (arXiv 2401.02460) divides CLIP's scores by it, in training alone.
+        self.temperature = nnx.Param(jnp.float32(config.temperature)) if config.temperature else None
         self.kernel, self.chunk, self.direction = config.kernel, config.chunk, config.direction
         self.smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
         self.loss = REGRESSIONS.get(config.kernel) or configured_kernel(config)
@@ -61,13 +63,16 @@ class Contrastive(Objective):
         images, texts = encodings.image(self.image_view), encodings.text(self.text_view)
         ids = encodings.batch[self.field] if self.field else None
         scale, bias = encodings.logit_scale(), encodings.logit_bias()
+        shown = {"logit_scale": scale}
+        if self.temperature is not None:
+            shown["temperature"] = self.temperature[...]
+            scale = scale / self.temperature[...]
         pairs = itertools.product(_one_by_one(images), _one_by_one(texts))
         contrasts = [self._contrast(Scores(image, text, scale, bias), ids) for image, text in pairs]
         mean: Contrast = jax.tree.map(lambda *parts: sum(parts) / len(parts), *contrasts)
         loss = mix(mean.rows, mean.columns, self.direction)
-        shown = (
-            {"logit_scale": scale, "logit_bias": bias} if self.kernel == "sigmoid" else {"logit_scale": scale}
-        )
+        if self.kernel == "sigmoid":
+            shown["logit_bias"] = bias
         return ObjectiveOutput(loss, {**shown, **mean.metrics})
 
     def _contrast(self, scores: Scores, ids: Int[Array, "batch words"] | None) -> Contrast:

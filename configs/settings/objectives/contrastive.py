@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from configs.settings.kernels import ASYMMETRIC, KERNELS, check_smoothing
-from configs.settings.setting import Setting, natural, share, share_below_one
+from configs.settings.setting import Setting, natural, not_negative, share, share_below_one
 
 CLASS = "vlp.objectives.contrastive:Contrastive"
 REGRESSIONS = ("cosine_distance", "squared_error", "absolute_error")  # an image and its own text alone
@@ -24,6 +24,9 @@ SETTINGS = {
     "asymmetric": ASYMMETRIC,
     "image_view": Setting("image", "batch field of images: `image`, or a name of data.image_views"),
     "text_view": Setting("text", "batch field of texts: `text`, or a name of data.text_views"),
+    "temperature": not_negative(
+        0.0, "learned, that scaled cosines are divided by in training, at first; 0 = none (AdaptCLIPZS)"
+    ),
     "chunk": natural(0, "rows of the score matrix that exist at a time on each device; 0 = all"),
 }
 
