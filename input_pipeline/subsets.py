@@ -52,7 +52,7 @@ def chosen_records(
       shots_seed: of these orders.
 
     Raises:
-      ValueError: a fraction out of its range, no record has one of the ids, what it should say, or one of the labels, or
+      ValueError: a fraction out of its range, no record has one of the ids, the labels or what it should say, or
         a label has fewer records than shots.
     """
     if not 0 < fraction <= 1:

@@ -18,8 +18,8 @@ from vlp.evaluation.texts.class_texts import pooled
 from vlp.given import Context
 from vlp.models.compute import Compute
 from vlp.models.text import TextTransformer
-from vlp.objectives.named_classes import NamedClasses
 from vlp.objectives.contrastive import Contrastive
+from vlp.objectives.named_classes import NamedClasses
 from vlp.objectives.semantic_proxies import SemanticProxies
 
 
