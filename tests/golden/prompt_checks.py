@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from given import Given, made
-from golden_vectors import Golden, unit
+from golden_vectors import TOLERANCES, Golden, unit
 from ml_collections import ConfigDict
 
 from configs.settings.model import TEXT
@@ -72,6 +72,9 @@ def _heads_first(parameter: np.ndarray, heads: int) -> np.ndarray:
 
 def coop(golden: Golden) -> None:
     """Through the tower that puts the context in, and the objective that reads it."""
+    golden.tolerances = TOLERANCES[
+        "float32"
+    ]  # in which jax's attention computes its softmax, whatever it is given
     prompts, count = golden["prompt_ids"], golden["n_context"].item()
     names = np.concatenate([prompts[:, :1], prompts[:, 1 + count :], np.zeros_like(prompts[:, :count])], 1)
     ends = prompts.argmax(1) - count
