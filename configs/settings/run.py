@@ -39,6 +39,7 @@ SETTINGS = {
         "coordinator": Setting("", "address:port of process 0; '' = found by itself"),
         "processes": natural(0, "how many there are"),
         "process": natural(0, "which of them this is"),
+        "slices": natural(0, "that the processes form, joined along mesh.data; 0 = as TPUs say themselves"),
         "start_seconds": count(300, "to wait for the others at the start"),
         "heartbeat_seconds": Setting(20, "without a sign of life, after which a process is lost", at_least=5),
     },

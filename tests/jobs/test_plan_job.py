@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import jax
 import pytest
 
 import main
@@ -14,7 +15,8 @@ import main
 
 @pytest.fixture(autouse=True)
 def flags_for_cpus_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planning for TPUs drops XLA_FLAGS, which later tests want."""
+    """Planning for TPUs drops XLA_FLAGS, which later tests want; for GPUs it asks for CPUs where there are none yet."""
+    jax.devices()
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
 
 
@@ -42,6 +44,18 @@ def test_a_plan_for_the_devices_at_hand(tmp_path: Path, capsys: pytest.CaptureFi
     # Forward and backward passes of the towers, and the scores.
     assert 0.9 < plan["estimate"]["extra"] < 1.5
     assert {one["kind"] for one in compiled["program"]["collectives"]} >= {"all-gather", "all-reduce"}
+
+
+def test_a_plan_for_gpus_that_are_not_here_with_a_bill(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--topology=h100:4x2", "--config.mesh.fsdp=4", "--price=2.5")
+    assert main.main(["--job=plan", f"--output={tmp_path / 'plan.json'}", *TINY, *flags]) == 0
+    printed = capsys.readouterr().out
+    assert "8 x H100, 2 host(s); mesh data=2, fsdp=4" in printed and "of 74.51 GiB" in printed
+    assert "compiled for as many CPUs" in printed and "at 2.5 an hour" in printed
+    (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]
+    assert set(plan["estimate"]["seconds"]) == {"matrix products", "collectives"}
 
 
 V5E = ("--job=plan", "--topology=v5e:4x4", "--config.model.dtype=bfloat16", "--config.batch_size=4096")
@@ -78,6 +92,11 @@ def test_memory_and_gathers_on_sixteen_chips_do_not_grow(tmp_path: Path) -> None
     [
         (("--topology=v5e",), "v5e:16x16"),
         (("--topology=v9:2x2",), "v9:2x2 is unknown to libtpu"),
+        (("--topology=h100:8x64",), "needs 512 CPUs to stand for it"),
+        (("--topology=h100:8",), "h100:8x4"),
+        (("--topology=h100:4x2", "--slices=2"), "--slices=2 is for TPUs"),
+        (("--slices=0",), "--slices=0 must be at least 1"),
+        (("--config.distributed.slices=3",), "mesh.data"),
         (("--config.mesh.model=3",), "mesh.model=3 does not divide model.image.heads=2"),
         (("--config.mesh.data=3",), "needs 3 devices, and there are 8"),
         (("--config.batch_size=12",), "batch_size=12 is not a multiple of 8"),

@@ -9,7 +9,7 @@ import pytest
 
 from configs import base
 from vlp.configuration import resolve
-from vlp.planning.chips import CHIPS
+from vlp.planning.chips import CHIPS, GPUS
 from vlp.planning.compile import TOO_LARGE, CompiledStep, refused_memory
 from vlp.planning.estimate import estimate
 from vlp.planning.program import Collective, Program
@@ -56,6 +56,35 @@ def test_the_slowest_kind_of_work_binds():
     assert figures["chip_hours"] == pytest.approx(10_000 * 0.25 / 3600 * 16)
     assert figures["mfu"] == pytest.approx(one.step_flops / 0.25 / (16 * 197e12))
     assert one.extra == pytest.approx(16 * 19.7e12 / one.step_flops)
+
+
+def test_slices_share_a_slower_network():
+    config = resolve(base.get_config())
+    within = Collective("all-gather", 4, (0, 1, 2, 3), count=1, bytes=25e9)
+    between = Collective("all-reduce", 2, (), count=1, bytes=6.25e9, slices=2)
+    step = compiled(Program(flops=19.7e12, memory_bytes=8.19e9, collectives=(within, between)))
+    two = dataclasses.replace(V5E, slices=2)
+    seconds = estimate(config, step, two).seconds
+    assert seconds["collectives"] == pytest.approx(0.25) and seconds["between slices"] == pytest.approx(2)
+    unknown = dataclasses.replace(two, chip=CHIPS["v4"])
+    assert "between slices" not in estimate(config, step, unknown).seconds
+
+
+@pytest.mark.parametrize(
+    ("members", "speed"),
+    [
+        ((0, 1, 2, 3), 450e9),  # within a node, by its switch
+        ((0, 8), 50e9),  # one of each node, by its own adapter
+        (tuple(range(16)), 8 * 50e9),  # rings that leave by all eight adapters
+        ((0, 1, 2, 8, 9, 10), 3 * 50e9),
+    ],
+)
+def test_gpus_send_by_switches_within_a_node_and_by_the_network_between(members, speed):
+    config = resolve(base.get_config())
+    there = Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8)
+    program = Program(9.89e12, 1e12, (Collective("all-reduce", len(members), members, 1, 10e9),))
+    seconds = estimate(config, compiled(program), there).seconds
+    assert seconds == pytest.approx({"matrix products": 0.01, "collectives": 10e9 / speed})
 
 
 def test_without_a_program_the_remat_policy_says_what_is_computed_again():

@@ -62,6 +62,9 @@ def test_chips_do_what_is_published() -> None:
         flops, memory, *rest = PUBLISHED[name]
         assert (chip.flops, chip.memory) == (flops, memory * GIB)
         assert [chip.bandwidth, chip.interconnect, chip.dimensions, chip.devices] == rest
+    # Data centre's network, Gbit/s: of a pod of 256 chips, of a chip, of a pod of 256 chips.
+    gigabits = {"v5e": 6400 / 256, "v5p": 50, "v6e": 25600 / 256}
+    assert {name: 8e-9 * chip.network for name, chip in CHIPS.items() if chip.network} == gigabits
     assert Topology("x", tuple(range(8)), 2, CHIPS["tpu7x"]).chips == 4
     assert (
         Topology("x", tuple(range(8)), 2, None).chips

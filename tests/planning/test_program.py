@@ -92,6 +92,27 @@ def test_what_is_peculiar_to_tpus_is_read():
     assert program.memory_bytes == pytest.approx(24 * 2 * 2 * 128 * 256, rel=0.01)
 
 
+def test_what_goes_between_slices_is_counted_apart():
+    """A sum over three slices: parts of it in each, between them by the hosts, and gathered again."""
+    wire = '_xla_megascale_target="{1,2,3}x{0:15}",_xla_megascale_transfer_type="ALL_REDUCE"'
+    text = f"""\
+ENTRY %main (g: f32[64,8]) -> f32[64,8] {{
+  %g = f32[64,8]{{1,0}} parameter(0)
+  %part = f32[16,8]{{1,0}} reduce-scatter(%g), channel_id=4, replica_groups={{{{0,4,8,12}}}}, dimensions={{0}}
+  %t = token[] after-all()
+  %send = (f32[16,8]{{1,0}}, u32[], token[]) send(%part, %t), channel_id=2, frontend_attributes={{{wire}}}
+  %recv = (f32[16,8]{{1,0}}, u32[], token[]) recv(%t), channel_id=1, frontend_attributes={{{wire}}}
+  %sum = f32[16,8]{{1,0}} get-tuple-element(%recv), index=0
+  ROOT %all = f32[64,8]{{1,0}} all-gather(%sum), channel_id=4, replica_groups={{{{0,4,8,12}}}}, dimensions={{0}}
+}}
+"""
+    found = {(one.kind, one.slices): one for one in read_program(text).collectives}
+    assert found["all-reduce", 3].bytes == 4 * 16 * 8 * 2 * 2 / 3 and found["all-reduce", 3].group == 3
+    # A channel's number is used twice, by kinds that follow each other.
+    assert found["reduce-scatter", 1].bytes == 4 * 64 * 8 * 3 / 4
+    assert found["all-gather", 1].bytes == 4 * 16 * 8 * 3
+
+
 def test_a_batched_product_full_of_holes_counts_what_is_there():
     """Sixteen products of [128, 64] and [64, 128] as one convolution whose batch is a spatial axis."""
     text = """\

@@ -123,7 +123,7 @@ def test_all_processes_go_back_from_the_same_spikes(tmp_path):
     flags = [f"--config.rollback.{name}={value}" for name, value in rollback.items()]
     flags += ["--config.checkpoint.every=1", "--config.steps=8", "--config.batch_size=16"]
     flags += ["--config.optimizer.schedule.warmup_steps=1"]
-    status, output, _ = Processes(tmp_path / "two", *flags).end()
+    status, output, _ = Processes(tmp_path / "two", *flags, "--config.distributed.slices=2").end()
     assert status == 0, output
     assert losses(tmp_path / "two") == pytest.approx(alone(tmp_path / "one", *flags), rel=1e-3)
     undone = [(tmp_path / "two" / "logs" / f"{one}.log").read_text().count("is a spike") for one in (0, 1)]

@@ -20,6 +20,7 @@ from vlp.configuration.tree import flatten
 DEFINE: dict[type, Callable[..., Any]] = {
     bool: flags.DEFINE_boolean,
     int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
     str: flags.DEFINE_string,
 }
 # What people type -> the setting they mean.
@@ -62,7 +63,7 @@ def parse(
 
     Args:
       arguments: as in `sys.argv[1:]`; `--config.` flags may stand before `--config`.
-      options: default (text, or False for a switch) and help text by name; 'config' among them.
+      options: default (text, a number, or False for a switch) and help text by name; 'config' among them.
       base: what flags change where no `--config` is given, by the options that are; None = the default config.
 
     Raises:

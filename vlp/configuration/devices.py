@@ -13,19 +13,20 @@ from vlp.configuration.parts import find_part
 from vlp.models.families import TOWERS, family
 
 
-def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
+def validate_devices(config: ConfigDict, device_count: int, slices: int = 1) -> dict[str, int]:
     """Fits mesh and batch to the devices; called by a job once they are known.
 
     Args:
       config: validated.
       device_count: devices of all hosts.
+      slices: that they form, joined along the data axis.
 
     Returns:
       The mesh's axis sizes, with -1 replaced: a product of `device_count`.
 
     Raises:
-      ConfigError: the mesh does not multiply to the devices, the batch does not divide, or the model axis does not
-        divide what it splits.
+      ConfigError: the mesh does not multiply to the devices, the batch does not divide, the slices do not divide the
+        data axis, or the model axis does not divide what it splits.
     """
     axes = dict(config.mesh.items())
     given = math.prod(size for size in axes.values() if size != -1)
@@ -38,6 +39,11 @@ def validate_devices(config: ConfigDict, device_count: int) -> dict[str, int]:
     elif given != device_count:
         raise ConfigError(
             f"mesh {axes} needs {given} devices, and there are {device_count}: set one axis to -1 to use them all"
+        )
+    if axes["data"] % slices or device_count % slices:
+        raise ConfigError(
+            f"{device_count} devices in {slices} slices, which are joined along the data axis: "
+            f"mesh.data={axes['data']} must be a multiple of {slices}, and fsdp and model stay within a slice"
         )
     batch_size, shards = config.batch_size, axes["data"] * axes["fsdp"]
     if batch_size % shards:

@@ -21,14 +21,14 @@ import vlp
 from input_pipeline.whole_files import write_whole, writing_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
-from vlp.configuration import ConfigError, validate_devices
+from vlp.configuration import ConfigError
 from vlp.embeddings.encode import SHARD_RECORDS, Records, check_same_start, embed, require_rows
 from vlp.embeddings.store import Embeddings, checkpoint_digest
 from vlp.jobs import JobOptions
 from vlp.jobs._place import place_of
-from vlp.parallel.mesh import local_mesh, make_mesh
+from vlp.parallel.mesh import local_mesh
 from vlp.processes.join import join
-from vlp.runs.startup import configuring, use_compilation_cache
+from vlp.runs.startup import configuring, mesh_of, use_compilation_cache
 
 NEEDS = ("sources",)
 
@@ -48,7 +48,7 @@ def run(options: JobOptions) -> int:
     use_compilation_cache()
     with configuring():
         join(options.config.distributed)
-        mesh = make_mesh(validate_devices(options.config, jax.device_count()))
+        mesh = mesh_of(options.config)
         embeddings, records = _embed(options, settings.feature, output)
         found = _cluster(embeddings, settings, mesh, output)
     assigned = nearest_centres(embeddings, found.centres, settings.nearest, kmeans_settings(settings), mesh)

@@ -26,7 +26,9 @@ from vlp.training.throughput import measured_matmul_peak
 
 NEEDS = ("objectives", "tokenizer")
 OPTIONS = {
-    "topology": ("local", "devices to plan for, such as v5e:16x16, v5p:8x8x8, v6e:16x16 or local"),
+    "topology": ("local", "devices to plan for, such as v5e:16x16, v5p:8x8x8, v6e:16x16, h100:8x4 or local"),
+    "slices": (1, "TPU slices of that shape, joined along mesh.data over the data centre's network"),
+    "price": (0.0, "of a chip for an hour, in any currency: the plan then says what the run costs"),
     "suggest": (False, "try remat policies, fsdp sizes and micro-batches, and rank what fits"),
 }
 
@@ -52,7 +54,7 @@ class Planner:
           ValueError: the topology is unknown or its compiler is missing, or a table of the config is.
         """
         self.options, self.config = options, options.config
-        self.topology: Topology = open_topology(options.own["topology"])
+        self.topology: Topology = open_topology(options.own["topology"], options.own["slices"])
         use_compilation_cache()
         tokenizer, preprocessing = load_tokenizer(self.config.tokenizer), preprocessing_spec(self.config)
         self.vocabulary_size = tokenizer.vocabulary_size
@@ -78,10 +80,15 @@ class Planner:
         chip = self.topology.chip
         return step.limit or (chip.memory // chip.devices if chip else None)
 
+    def report(self, config: Any, step: CompiledStep, figures: Estimate) -> str:
+        """Returns the plan of a compiled step, for a terminal."""
+        limit, price = self.limit(step), self.options.own["price"]
+        return plan_report(config, self.topology, step, figures, limit, price)
+
     def plan(self) -> int:
         """Plans the config as it is, and prints and writes the plan."""
         step, figures, fits = self.attempt(self.config)
-        print(plan_report(self.config, self.topology, step, figures, self.limit(step)))
+        print(self.report(self.config, step, figures))
         self.write([Trial({}, step, figures, fits)])
         return 0
 
@@ -105,8 +112,7 @@ class Planner:
             )
         print("\nranked, the fastest first")
         print("\n".join(trial_line(trial) for trial in (best, *others)))
-        limit = self.limit(best.step)
-        print(f"\nthe best\n{plan_report(self.config, self.topology, best.step, best.estimate, limit)}")
+        print(f"\nthe best\n{self.report(self.config, best.step, best.estimate)}")
         self.write([best, *others])
         return 0
 
@@ -125,6 +131,12 @@ class Planner:
             }
             for plan in plans
         ]
-        figures = {"config": shown(to_dict(self.config)), "topology": self.topology.name, "plans": rows}
+        figures = {
+            "config": shown(to_dict(self.config)),
+            "topology": self.topology.name,
+            "slices": self.topology.slices,
+            "price": self.options.own["price"],
+            "plans": rows,
+        }
         write_whole(path, (json.dumps(figures, indent=1) + "\n").encode())
         print(f"figures: {path}")

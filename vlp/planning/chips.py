@@ -1,4 +1,8 @@
-"""What TPU chips can do, as their maker publishes it (docs.cloud.google.com/tpu/docs: v4, v5e, v5p, v6e, tpu7x)."""
+"""What accelerators can do, as their makers publish it.
+
+TPUs: docs.cloud.google.com/tpu/docs (v4, v5e, v5p, v6e, tpu7x). GPUs: NVIDIA's data sheets of the SXM cards, dense
+products; a network adapter of 200 (A100) or 400 Gbit/s (H100, H200) for each card, as in DGX systems.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,9 @@ class Chip:
       memory: HBM, bytes.
       bandwidth: HBM, bytes a second.
       interconnect: bytes a second that a chip sends over all its links together, one way.
-      dimensions: of the torus that the links make.
+      dimensions: of the torus that the links make; 1 for a switch.
       devices: what JAX counts for one chip: its cores, where each is a device of its own.
+      network: bytes a second that a chip sends to other slices or nodes, one way; 0 = not published for a chip.
     """
 
     flops: float
@@ -26,12 +31,18 @@ class Chip:
     interconnect: float
     dimensions: int
     devices: int = 1
+    network: float = 0.0
 
 
 CHIPS: dict[str, Chip] = {
     "v4": Chip(275e12, 32 * GIB, 1228e9, 300e9, 3),
-    "v5e": Chip(197e12, 16 * GIB, 819e9, 200e9, 2),
-    "v5p": Chip(459e12, 95 * GIB, 2765e9, 600e9, 3),
-    "v6e": Chip(918e12, 32 * GIB, 1638e9, 400e9, 2),
+    "v5e": Chip(197e12, 16 * GIB, 819e9, 200e9, 2, network=3.125e9),
+    "v5p": Chip(459e12, 95 * GIB, 2765e9, 600e9, 3, network=6.25e9),
+    "v6e": Chip(918e12, 32 * GIB, 1638e9, 400e9, 2, network=12.5e9),
     "tpu7x": Chip(2307e12, 192 * GIB, 7380e9, 600e9, 3, devices=2),
+}
+GPUS: dict[str, Chip] = {
+    "a100": Chip(312e12, 80 * 10**9, 2039e9, 300e9, 1, network=25e9),
+    "h100": Chip(989e12, 80 * 10**9, 3350e9, 450e9, 1, network=50e9),
+    "h200": Chip(989e12, 141 * 10**9, 4800e9, 450e9, 1, network=50e9),
 }

@@ -17,7 +17,7 @@ from jaxtyping import PyTree
 from input_pipeline.errors import UserError
 from vlp.configuration import validate_devices
 from vlp.given import Given
-from vlp.parallel.mesh import make_mesh
+from vlp.parallel.mesh import make_mesh, slices_of
 from vlp.parallel.sharding import batch_sharding
 from vlp.planning.program import Program, read_program
 from vlp.planning.topology import Topology
@@ -97,8 +97,10 @@ def compile_step(
       ConfigError: mesh or batch do not fit the devices.
       ValueError: the model cannot be built.
     """
-    sizes = validate_devices(config, len(topology.devices))
-    mesh = make_mesh(sizes, topology.devices)
+    slices = config.distributed.slices
+    joined = len(slices_of(topology.devices, slices))
+    sizes = validate_devices(config, len(topology.devices), joined)
+    mesh = make_mesh(sizes, topology.devices, slices)
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         training = build_training(config, vocabulary_size=vocabulary_size, mesh=mesh, given=given)
         batch = abstract_batch(config, training.fields, mesh, {**_frozen_shapes(given), **shapes})

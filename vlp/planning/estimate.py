@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from vlp.planning.chips import Chip
 from vlp.planning.compile import CompiledStep
+from vlp.planning.program import Collective
 from vlp.planning.topology import Topology
 from vlp.training.model_flops import forward_flops
 from vlp.training.throughput import train_step_flops
@@ -91,12 +93,13 @@ def estimate(config: Any, step: CompiledStep, topology: Topology, peak_flops: fl
         products = whole * (1 + again / 3)
     seconds = {"matrix products": products / peak}
     if chip and step.program:
-        seconds["main memory"] = step.program.memory_bytes / (chip.bandwidth / chip.devices)
-        link = chip.interconnect / chip.devices / chip.dimensions
-        seconds["collectives"] = sum(
-            one.bytes / (link * min(step.links[one.members], chip.dimensions))
-            for one in step.program.collectives
-        )
+        if not topology.node:  # the kernels of GPUs are others than those of the CPUs that stand for them
+            seconds["main memory"] = step.program.memory_bytes / (chip.bandwidth / chip.devices)
+        within = [one for one in step.program.collectives if one.slices == 1]
+        seconds["collectives"] = sum(one.bytes / _speed(one, step, topology, chip) for one in within)
+        between = sum(one.bytes for one in step.program.collectives if one.slices > 1)
+        if between and chip.network:
+            seconds["between slices"] = between / (chip.network / chip.devices)
     return Estimate(
         pair_flops=pair,
         step_flops=whole,
@@ -109,3 +112,15 @@ def estimate(config: Any, step: CompiledStep, topology: Topology, peak_flops: fl
         steps=config.steps,
         hosts=topology.hosts,
     )
+
+
+def _speed(one: Collective, step: CompiledStep, topology: Topology, chip: Chip) -> float:
+    """Bytes a second that a device sends in a collective: by the links of a torus, or by switch and network."""
+    if not topology.node:
+        link = chip.interconnect / chip.devices / chip.dimensions
+        return link * min(step.links[one.members], chip.dimensions)
+    nodes = len({member // topology.node for member in one.members})
+    if nodes == 1:
+        return chip.interconnect
+    # Rings leave a node by as many adapters as the group has GPUs there.
+    return min(chip.interconnect, chip.network * len(one.members) / nodes)

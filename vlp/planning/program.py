@@ -30,6 +30,7 @@ class Collective:
       members: of one group, by number.
       count: in a run.
       bytes: that a device sends in a run, by the best algorithm on a ring.
+      slices: among which it goes, over the data centre's network; 1 = it stays within one.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Collective:
     members: tuple[int, ...]
     count: int
     bytes: float
+    slices: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ def read_program(text: str) -> Program:
     everything = [one for body in computations.values() for one in body.values()]
     fused = {name for one in everything if one.operation == "fusion" for name in one.called}
     # By channel: start, middle and end of an asynchronous collective show it each, and it happens once.
-    channels: dict[str, tuple[str, tuple[int, ...], int, float]] = {}
+    channels: dict[str, Collective] = {}
     for name, times in runs(computations, entry).items():
         body = computations[name]
         for instruction in body.values():
@@ -72,25 +74,38 @@ def read_program(text: str) -> Program:
                     kind = "reduce-scatter"
                 members = group_of(instruction.attributes)
                 channel = re.search(r"channel_id=\d+", instruction.attributes)
-                key = channel[0] if channel else f"{name}/{instruction.name}"
-                seen = channels[key][2] if key in channels else 0
+                key = f"{kind} {channel[0]}" if channel else f"{name}/{instruction.name}"
+                count = max(times, channels[key].count if key in channels else 0)
                 sent = _sent(kind, instruction, body, len(members))
-                channels[key] = (kind, members, max(times, seen), sent)
+                channels[key] = Collective(kind, len(members), members, count, count * sent)
+            elif kind == "send" and (between := _between_slices(instruction, times)):
+                channels[f"{name}/{instruction.name}"] = between
             if name not in fused:
                 memory += times * _moved(instruction, body, computations)
     collectives = _gathered(channels.values())
     return Program(flops, memory, collectives)
 
 
-def _gathered(channels: Iterable[tuple[str, tuple[int, ...], int, float]]) -> tuple[Collective, ...]:
+def _gathered(channels: Iterable[Collective]) -> tuple[Collective, ...]:
     """Channels of the same kind and group, added up."""
-    found: dict[tuple[str, tuple[int, ...]], tuple[int, float]] = {}
-    for kind, members, times, sent in channels:
-        count, size = found.get((kind, members), (0, 0.0))
-        found[kind, members] = (count + times, size + times * sent)
-    return tuple(
-        Collective(kind, len(members), members, *found[kind, members]) for kind, members in sorted(found)
-    )
+    found: dict[tuple[str, tuple[int, ...], int], Collective] = {}
+    for one in channels:
+        key = (one.kind, one.members, one.slices)
+        other = found.get(key, dataclasses.replace(one, count=0, bytes=0.0))
+        found[key] = dataclasses.replace(one, count=one.count + other.count, bytes=one.bytes + other.bytes)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _between_slices(instruction: Instruction, times: int) -> Collective | None:
+    """What a chip hands to its host, for the hosts of several slices to exchange; None for other sends."""
+    found = re.search(r'_xla_megascale_transfer_type="(\w+)"', instruction.attributes)
+    if not found:
+        return None
+    kind = found[1].lower().replace("_", "-")
+    target = re.search(r'_xla_megascale_target="\{([\d,]*)\}', instruction.attributes)
+    slices = len(target[1].split(",")) if target else 2
+    sent = _around(kind, instruction.results[0].bytes, slices)
+    return Collective(kind, slices, (), times, times * sent, slices)
 
 
 def _operands(instruction: Instruction, body: Computation) -> list[Array]:
@@ -175,7 +190,10 @@ def _numbered(shape: str, order: str | None) -> Int[np.ndarray, ...]:
 
 def _sent(kind: str, instruction: Instruction, body: Computation, group: int) -> float:
     """Bytes a device sends: n - 1 of n parts once around a ring, twice where a sum is to be everywhere."""
-    size = sum(array.bytes for array in _operands(instruction, body))
+    return _around(kind, sum(array.bytes for array in _operands(instruction, body)), group)
+
+
+def _around(kind: str, size: int, group: int) -> float:
     if kind == "all-gather":
         return float(size * (group - 1))
     if kind == "collective-permute":

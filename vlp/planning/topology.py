@@ -1,7 +1,8 @@
-"""The devices to plan for: those of a TPU slice that need not be here, or those at hand."""
+"""The devices to plan for: those of TPU slices or GPU nodes that need not be here, or those at hand."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
@@ -12,7 +13,7 @@ import jax
 from jax.experimental import topologies
 
 from input_pipeline.errors import UserError
-from vlp.planning.chips import CHIPS, Chip
+from vlp.planning.chips import CHIPS, GPUS, Chip
 
 LOCAL = "local"
 
@@ -38,12 +39,17 @@ class Topology:
       devices: `jax.Device`s, in the order of JAX.
       hosts: processes that drive them.
       chip: what one can do; None where the table does not know it.
+      slices: of a TPU, as many chips each.
+      node: GPUs that one switch joins; 0 for TPUs, and for devices at hand. Programs are then compiled for CPUs, as
+        many as there are GPUs: the partitioning into devices is the same, the kernels are not.
     """
 
     name: str
     devices: tuple[Any, ...]
     hosts: int
     chip: Chip | None
+    slices: int = 1
+    node: int = 0
 
     @property
     def chips(self) -> int:
@@ -51,22 +57,35 @@ class Topology:
         return len(self.devices) // (self.chip.devices if self.chip else 1)
 
 
-def open_topology(name: str) -> Topology:
+def open_topology(name: str, slices: int = 1) -> Topology:
     """Finds the devices of a topology without touching hardware.
 
     Args:
-      name: 'local', or a TPU's generation and the shape of the slice, such as 'v5e:16x16' or 'v5p:8x8x8'.
+      name: 'local'; a TPU's generation and the shape of the slice, such as 'v5e:16x16' or 'v5p:8x8x8'; or a GPU, how
+        many a node has and how many nodes there are, such as 'h100:8x4'.
+      slices: of a TPU, each of that shape.
 
     Raises:
-      ValueError: libtpu, the compiler for TPUs, is not installed, or does not know the name.
+      UserError: there is no such topology; or libtpu, the compiler for TPUs, is not installed or does not know it.
     """
+    generation = name.partition(":")[0]
+    if slices < 1:
+        raise UserError(f"--slices={slices} must be at least 1")
+    if slices > 1 and (name == LOCAL or generation in GPUS):
+        raise UserError(
+            f"--slices={slices} is for TPUs: the nodes of --topology={name} are joined as they are"
+        )
     if name == LOCAL:
         return Topology(name, tuple(jax.devices()), jax.process_count(), None)
     if not re.fullmatch(r"[a-z0-9]+:\d+(x\d+)+", name):
         raise UserError(
-            f"--topology={name} must be 'local' or a TPU and the shape of its slice, such as v5e:16x16, v5p:8x8x8, "
-            "v6e:16x16 or tpu7x:4x4x4"
+            f"--topology={name} must be 'local', a TPU and the shape of its slice, such as v5e:16x16, v5p:8x8x8, "
+            "v6e:16x16 or tpu7x:4x4x4, or a GPU, how many a node has, and nodes, such as h100:8x4"
         )
+    return _gpus(name) if generation in GPUS else _tpus(name, slices)
+
+
+def _tpus(name: str, slices: int) -> Topology:
     if importlib.util.find_spec("libtpu") is None:
         raise UserError(
             f"--topology={name} needs libtpu, the compiler for TPUs: pip install -r requirements-tpu-plan.txt"
@@ -74,13 +93,33 @@ def open_topology(name: str) -> Topology:
     os.environ.update(COMPILER_ONLY)
     os.environ.pop("XLA_FLAGS", None)  # it refuses flags meant for CPUs
     jax.config.update("jax_platforms", "cpu")
+    generation = name.partition(":")[0]
+    several = {"num_slices": slices} if slices > 1 else {}
     try:
-        generation = name.partition(":")[0]
         devices: list[Any] = topologies.get_topology_desc(
-            platform="tpu", topology_name=name, **OF_GENERATION.get(generation, {})
+            platform="tpu", topology_name=name, **OF_GENERATION.get(generation, {}), **several
         ).devices
     except Exception as error:  # of several types, by the version of jaxlib
         reason = str(error).splitlines()[0]
         raise UserError(f"--topology={name} is unknown to libtpu, which says: {reason}") from error
-    hosts = len({device.process_index for device in devices})
-    return Topology(name, tuple(devices), hosts, CHIPS.get(generation))
+    hosts = len({(getattr(one, "slice_index", 0), one.process_index) for one in devices})
+    return Topology(name, tuple(devices), hosts, CHIPS.get(generation), slices)
+
+
+def _gpus(name: str) -> Topology:
+    generation, _, shape = name.partition(":")
+    node, *nodes = (int(size) for size in shape.split("x"))
+    if len(nodes) > 1 or not node * nodes[0]:
+        raise UserError(
+            f"--topology={name} must be {generation}:GPUS_OF_A_NODExNODES, such as {generation}:8x4"
+        )
+    count = node * nodes[0]
+    jax.config.update("jax_platforms", "cpu")
+    with contextlib.suppress(RuntimeError):  # devices were used before in this process
+        jax.config.update("jax_num_cpu_devices", count)
+    if jax.device_count() != count:
+        raise UserError(
+            f"--topology={name} needs {count} CPUs to stand for it, and this process has {jax.device_count()} already: "
+            "plan it in a process of its own, without XLA_FLAGS"
+        )
+    return Topology(name, tuple(jax.devices()), nodes[0], GPUS[generation], node=node)

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from input_pipeline.errors import UserError
 from vlp.configuration import ConfigError, validate_devices
-from vlp.parallel.mesh import make_mesh
+from vlp.parallel.mesh import make_mesh, slices_of
 from vlp.processes.join import join
 
 
@@ -48,9 +48,20 @@ def start_devices(config: Any) -> Mesh:
     """
     use_compilation_cache()
     join(config.distributed)
-    mesh = make_mesh(validate_devices(config, jax.device_count()))
+    mesh = mesh_of(config)
     jax.set_mesh(mesh)
     return mesh
+
+
+def mesh_of(config: Any) -> Mesh:
+    """Makes the mesh of a config over all devices of all processes.
+
+    Raises:
+      ConfigError: the mesh or the batch does not fit the devices or the slices that they form.
+    """
+    slices = config.distributed.slices
+    groups = slices_of(jax.devices(), slices)
+    return make_mesh(validate_devices(config, jax.device_count(), len(groups)), slices=slices)
 
 
 def usable_cores() -> int:
