@@ -33,7 +33,7 @@ def best_of(tiles):
     return best
 
 
-@pytest.mark.parametrize("tiles", itertools.permutations([[0], [1], [2, 3]]))
+@pytest.mark.parametrize("tiles", [*itertools.permutations([[0], [1], [2, 3]])])
 def test_of_equal_scores_the_first_column_is_the_best_in_any_order(tiles):
     best = best_of(tiles)
     assert np.asarray(best.place).tolist() == SCORES.argmax(axis=1).tolist() == [1, 0, 2]
