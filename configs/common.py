@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -106,6 +109,42 @@ def use_curated(config: ConfigDict, folder: str, kind: str) -> None:
     files = {"keep_ids": f"{folder}/kept.txt", "captions_by_id": f"{folder}/texts.jsonl"}
     config.data.sources = {name: {**source.to_dict(), **files}}
     config.data.text.kinds = f"{kind}=1"
+
+
+def start_from(config: ConfigDict, folder: str, towers: Sequence[str] = ("image", "text")) -> None:
+    """Starts from what another run or an import trained, whose config.json says what it is.
+
+    Args:
+      config: to change: `model`, how images or texts are prepared, and `checkpoint`.
+      folder: a workdir.
+      towers: of 'image' and 'text'; both stand for the whole model.
+
+    Raises:
+      ValueError: the folder has no config.json that can be read.
+    """
+    path = Path(folder).expanduser() / "config.json"
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        model, tokenizer, image = there["model"], there["tokenizer"], there["data"]["image"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder} is no workdir of a run or an import: {path}: {error!r}") from error
+    whole = len(towers) == 2
+    config.checkpoint["start" if whole else f"start_{towers[0]}"] = folder
+    keys = [key for key in model if key in config.model and key != "adapters"] if whole else towers
+    config.model.update({key: _known(model[key], config.model[key]) for key in keys})
+    if "image" in towers:
+        config.data.image.update({key: image[key] for key in ("mean", "std", "resize") if key in image})
+    if "text" in towers:
+        beside = path.parent / tokenizer["path"]
+        own = {"path": str(beside)} if tokenizer["path"] and beside.is_file() else {}
+        config.tokenizer.update({**_known(tokenizer, config.tokenizer), **own})
+
+
+def _known(there: Any, here: Any) -> Any:
+    """Of a group of another config, what this one has, too, as it has it."""
+    if not isinstance(there, dict):
+        return tuple(there) if isinstance(there, list) else there
+    return {key: _known(value, here[key]) for key, value in there.items() if key in here}
 
 
 # The bundled drawings' own: small, so that a small model's vocabulary is.

@@ -41,7 +41,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
     ("vlp.given",),
     ("vlp.configuration",),
-    ("vlp.models", "vlp.kernels", "vlp.randomness", "vlp.huge_pages", "vlp.beside", "vlp.methods"),
+    (
+        "vlp.models",
+        "vlp.kernels",
+        "vlp.randomness",
+        "vlp.path_rules",
+        "vlp.huge_pages",
+        "vlp.beside",
+        "vlp.methods",
+    ),
 )
 LAUNCH = tuple(f"vlp.processes{part}" for part in ("", ".launcher", ".heartbeat", ".lost", ".sentinel"))
 # Leaves of the input pipeline that know no data: whatever writes a file or shows an address may use them.

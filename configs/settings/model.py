@@ -120,6 +120,13 @@ SETTINGS = {
         "init": Setting(-10.0, "of the sigmoid kernel, at first"),
         "learn": Setting(False, "whether there is one"),
     },
+    "adapters": {
+        "rules": Setting(
+            "",
+            "'regex = lora 8; regex = bottleneck 32', over paths as model/image/transformer/blocks/attention/qkv",
+        ),
+        "alpha": positive(16.0, "what LoRA adds is multiplied by it, and divided by the rank"),
+    },
     "image": IMAGE,
     "text": TEXT,
 }

@@ -13,8 +13,8 @@ from input_pipeline.tokenizers import load_tokenizer
 from vlp.checkpoint import find_checkpoint, load_model_arrays
 from vlp.configuration import resolve
 from vlp.interop.exported import export_model
+from vlp.path_rules import tree_paths
 from vlp.runs.run import Run
-from vlp.training.path_rules import tree_paths
 
 SMALL = {"width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}
 FLAGS = [

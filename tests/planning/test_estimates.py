@@ -25,7 +25,7 @@ def compiled(program: Program | None, links: int = 1, needed: int = 2**30) -> Co
     return CompiledStep(
         mesh={"data": 4, "fsdp": 4, "model": 1},
         fields=("image", "text", "text_mask"),
-        held_towers=(),
+        step_shares={},
         other_flops=0.0,
         parameters=1,
         held={},

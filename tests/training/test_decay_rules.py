@@ -10,9 +10,9 @@ from flax import nnx
 
 from configs import base
 from vlp.models.compute import Compute
+from vlp.path_rules import alternatives, match_paths, parse_rules, tree_paths
 from vlp.pretrainer import Pretrainer
 from vlp.training.optimizer import make_optimizer
-from vlp.training.path_rules import alternatives, match_paths, parse_rules, tree_paths
 from vlp.training.state import split
 
 TINY = {"size": "", "width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}

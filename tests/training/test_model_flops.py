@@ -72,9 +72,9 @@ def test_self_distillation_counts_its_head_for_every_crop_and_its_teacher_a_thir
 
 def test_a_held_tower_costs_a_third():
     config, training = training_of("^model/image = 0", contrastive=1.0)
-    assert training.held_towers == ("image",)
+    assert training.step_shares == {"image": pytest.approx(1 / 3)}
     image, text = (forward_flops(config, [name]) for name in ("image", "text"))
-    assert forward_flops(config, held=("image",)) == pytest.approx(image / 3 + text)
+    assert forward_flops(config, shares=training.step_shares) == pytest.approx(image / 3 + text)
 
 
 def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_third():
@@ -90,7 +90,11 @@ def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_thi
         objective = types.SimpleNamespace(
             flops=lambda: own, view_flops=dict, copied=(), fields=fields, constants=constants
         )
-        return other_flops(config, types.SimpleNamespace(objectives={"one": objective}, selector=None), given)
+        return other_flops(
+            config,
+            types.SimpleNamespace(encoded=(), model=None, selector=None, objectives={"one": objective}),
+            given,
+        )
 
     assert beside(7.0, ("image",)) == 7.0
     assert beside(0.0, (), ("tags",)) == pytest.approx(40 * text / config.batch_size)

@@ -14,8 +14,8 @@ from jax.sharding import AxisType
 from ml_collections import ConfigDict
 
 from vlp.parallel.sharding import state_shardings
+from vlp.path_rules import tree_paths
 from vlp.training.optimizer import make_optimizer
-from vlp.training.path_rules import tree_paths
 
 RATE, DECAY, B1, B2, EPS = 0.01, 0.1, 0.9, 0.98, 1e-6
 DECAY_RULES = (

@@ -18,6 +18,7 @@ from vlp.checkpoint import Description, find_checkpoint, load_model_arrays, read
 from vlp.configuration import completed, stage_config
 from vlp.given import Context
 from vlp.interop import huggingface, open_clip
+from vlp.interop.adapted import with_adapters_merged
 from vlp.interop.files import write_weights
 from vlp.interop.images import preprocessing_of, write_preprocessing
 from vlp.interop.mapping import Tensors, flattened, write
@@ -54,9 +55,11 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
     tree = {**arrays.get("ema", arrays["params"])["model"], **_merged(arrays)}
     if absent := [tower for tower in TOWERS if tower not in tree]:
         raise UserError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
-    leaves = {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}
     staged = stage_config(ConfigDict(completed(description.config)), description.progress["step"])
     model = staged.model
+    leaves = with_adapters_merged(
+        {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}, model.adapters.alpha
+    )
     _refuse(_our_own(model, FORMATS[form]), form, "models")
     if tokenizer.prefix_tokens:
         raise UserError(

@@ -16,11 +16,11 @@ from vlp.checkpoint import complete_steps, find_checkpoint, read_description
 from vlp.configuration import ConfigError, completed
 from vlp.jobs import JobOptions
 from vlp.parallel.sharding import global_batch
+from vlp.path_rules import tree_paths
 from vlp.runs.run import Run
 from vlp.runs.stage import Stage
 from vlp.runs.startup import configuring
 from vlp.training.loop import Hook
-from vlp.training.path_rules import tree_paths
 from vlp.training.state import TrainState, divide
 from vlp.training.throughput import StepTimer
 

@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vlp.kernels.unit import unit
+from vlp.models.adapters import adapt
 from vlp.models.compute import Compute
 from vlp.models.families import TOWERS, family
 from vlp.models.heads import projection
@@ -56,6 +57,8 @@ class DualEncoder(nnx.Module):
                 (config.text.get("projection", ""), self.text.width),
             )
         )
+        if "adapters" in config:
+            adapt(self, config.adapters, compute=compute, rngs=rngs)
         # Let go only now: the initial values of one tower are the same without the other. Compiled, this draws nothing.
         for name in set(TOWERS) - set(towers):
             setattr(self, name, None)

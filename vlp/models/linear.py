@@ -1,8 +1,9 @@
-"""The linear layer both towers use."""
+"""The linear layer both towers use, and the place in it for an adapter."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,9 +25,25 @@ def flat_dot_general(
     return product.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
+class Linear(nnx.Linear):
+    """Multiplies by a kernel and adds a bias; what an adapter makes of that comes out, where there is one.
+
+    Attributes:
+      adapter: maps (inputs, outputs) to outputs; see `vlp.models.adapters`.
+    """
+
+    adapter: Callable[[Array, Array], Array] | None = None
+
+    def __call__(
+        self, inputs: Float[Array, "*batch inputs"], out_sharding: Any = None
+    ) -> Float[Array, "*batch outputs"]:
+        outputs = super().__call__(inputs, out_sharding=out_sharding)
+        return outputs if self.adapter is None else self.adapter(inputs, outputs)
+
+
 def linear(
     inputs: int, outputs: int, *, std: float, compute: Compute, rngs: nnx.Rngs, use_bias: bool = True
-) -> nnx.Linear:
+) -> Linear:
     """Builds a linear layer with normally distributed initial weights.
 
     Args:
@@ -37,7 +54,7 @@ def linear(
       rngs: where initial values come from.
       use_bias: whether it adds a learned bias, zero at first.
     """
-    return nnx.Linear(
+    return Linear(
         inputs,
         outputs,
         use_bias=use_bias,

@@ -48,7 +48,7 @@ class CompiledStep:
     Attributes:
       mesh: sizes of its axes.
       fields: batch fields that towers encode.
-      held_towers: of which the step changes nothing.
+      step_shares: of the step's passes that a tower costs of which something is held.
       other_flops: forward FLOPs of one example outside the towers.
       parameters: numbers that are learned.
       held: what stays from step to step, by kind, as the arrays' sizes say.
@@ -66,7 +66,7 @@ class CompiledStep:
 
     mesh: dict[str, int]
     fields: tuple[str, ...]
-    held_towers: tuple[str, ...]
+    step_shares: Mapping[str, float]
     other_flops: float
     parameters: int
     held: dict[str, int]
@@ -118,7 +118,7 @@ def compile_step(
     return CompiledStep(
         mesh=sizes,
         fields=training.encoded,
-        held_towers=training.held_towers,
+        step_shares=training.step_shares,
         other_flops=training.other_flops,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
         held=held_bytes(training, batch),

@@ -81,7 +81,7 @@ def estimate(config: Any, step: CompiledStep, topology: Topology, peak_flops: fl
       peak_flops: of all devices, where no chip says so.
     """
     chip, devices = topology.chip, len(topology.devices)
-    towers = forward_flops(config, step.fields, held=step.held_towers)
+    towers = forward_flops(config, step.fields, shares=step.step_shares)
     pair = train_step_flops(towers + step.other_flops, 1)
     whole = pair * config.batch_size
     peak = chip.flops * topology.chips if chip else peak_flops

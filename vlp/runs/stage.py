@@ -98,7 +98,7 @@ class Stage:
     def timer(self, peak_flops: float) -> StepTimer:
         """Returns a clock that knows what this stage's model costs, and what the machine can do."""
         training = self.training
-        towers = forward_flops(self.config, training.encoded, held=training.held_towers)
+        towers = forward_flops(self.config, training.encoded, shares=training.step_shares)
         flops = towers + training.other_flops
         batch_size = self.config.batch_size
         return StepTimer(batch_size, step_flops=train_step_flops(flops, batch_size), peak_flops=peak_flops)

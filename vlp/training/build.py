@@ -19,13 +19,13 @@ from vlp.models.variables import merged
 from vlp.objectives.base import Episode
 from vlp.parallel.sharding import replicated, state_shardings, variable_splits
 from vlp.parts import Parts, part_graphdefs, parts_of
+from vlp.path_rules import tree_paths
 from vlp.pretrainer import Pretrainer
 from vlp.training.model_flops import other_flops
 from vlp.training.optimizer import held_paths, make_optimizer
-from vlp.training.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState, averaged, create_state, parameter_bounds, split
 from vlp.training.step import Gradient, make_gradient, make_train_step
-from vlp.training.towers import Towers, held_towers, idle_paths, towers_of
+from vlp.training.towers import Towers, idle_paths, step_shares, towers_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Training:
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value.
       beside: shapes, dtypes and shardings of the constant texts and frozen models they read, as they stand in the
         step's batch.
-      held_towers: of which no step changes anything.
+      step_shares: of a step's passes that a tower costs of which something is held.
       other_flops: forward FLOPs of one example outside the towers; see `vlp.training.model_flops`.
       part_graphdefs: structures of what objectives learn and want to outlive training, by 'entry/part'.
       pretrainer_graphdef: structure of towers and objectives together.
@@ -65,7 +65,7 @@ class Training:
     encoded: tuple[str, ...]
     limits: Mapping[str, tuple[str, int]]
     beside: dict[str, PyTree]
-    held_towers: tuple[str, ...]
+    step_shares: Mapping[str, float]
     other_flops: float
     part_graphdefs: dict[str, nnx.GraphDef]
     pretrainer_graphdef: nnx.GraphDef
@@ -130,7 +130,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         encoded=abstract.encoded,
         limits=abstract.limits,
         beside=_beside(abstract, given, mesh),
-        held_towers=held_towers(held, tree_paths(abstract_params)),
+        step_shares=step_shares(held, tree_paths(abstract_params)),
         other_flops=other_flops(config, abstract, given),
         part_graphdefs=part_graphdefs(dict(abstract.objectives.items())),
         pretrainer_graphdef=graphdef,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from vlp.given import Given
+from vlp.models.adapters import adapter_flops
 from vlp.models.families import family
 from vlp.models.flops import FORWARDS_PER_STEP
 from vlp.pretrainer import Pretrainer
 
 
 def forward_flops(
-    config: Any, fields: Collection[str] = ("image", "text"), *, held: Collection[str] = ()
+    config: Any, fields: Collection[str] = ("image", "text"), *, shares: Mapping[str, float] | None = None
 ) -> float:
     """Returns analytic forward FLOPs of one example in the towers: matrix products and convolutions only, with the
     patches that training keeps, of all records of a row where a row of the batch is a bag, and of the share of rows
@@ -21,15 +23,15 @@ def forward_flops(
     Args:
       config: the whole resolved config.
       fields: batch fields that are encoded, of `image`, `text` and the names of the config's views.
-      held: towers that no step changes, which count a third, as they have no backward pass.
+      shares: of a step's passes that a tower costs of which something is held; see `vlp.training.towers.step_shares`.
     """
     sampler = config.data.get("sampler", {})
     records = sampler.each if sampler and sampler.kind == "bags" else 1
-    shares = {name: 1 / FORWARDS_PER_STEP if tower_of(config, name) in held else 1 for name in fields}
+    passes = {name: (shares or {}).get(tower_of(config, name), 1.0) for name in fields}
     return (
         trained_share(config)
         * records
-        * sum(share * _field_flops(config, name) for name, share in shares.items())
+        * sum(share * _field_flops(config, name) for name, share in passes.items())
     )
 
 
@@ -46,7 +48,7 @@ def tower_of(config: Any, field: str) -> str:
 
 
 def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
-    """Returns forward FLOPs of one example outside the run's towers: what objectives say of themselves
+    """Returns forward FLOPs of one example beside the run's towers: their adapters, what objectives say of themselves
     (`Objective.flops`), the texts that are encoded once a step, and copies of towers and frozen models, which count a
     third, as they have no backward pass.
 
@@ -57,6 +59,7 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
     """
     objectives, trained = pretrainer.objectives.values(), trained_share(config)
     flops = trained * sum(float(one.flops()) for one in objectives)
+    flops += trained * _adapter_flops(config, pretrainer)
     for one in objectives:
         flops += trained * sum(cost * _views(config, name) for name, cost in one.view_flops().items())
         flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP
@@ -79,6 +82,25 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
     return flops
 
 
+def _adapter_flops(config: Any, pretrainer: Pretrainer) -> float:
+    """Counts the adapters of both towers, over all views of an example that go through them."""
+    model, total = pretrainer.model, 0.0
+    for field in (name for name in pretrainer.encoded if "/" not in name):
+        tower, inputs, count = _passes(config, field)
+        if tower:
+            total += count * adapter_flops(model, functools.partial(_rows, config, tower, inputs))
+    return total
+
+
+def _rows(config: Any, tower: str, inputs: int, path: str) -> int:
+    """How many rows a layer of the dual encoder sees of one input of a tower."""
+    branch, _, within = path.removeprefix("model/").partition("/")
+    if branch == f"{tower}_projection":
+        return 1
+    settings = config.model[tower]
+    return family(tower, settings).rows(settings, inputs, within) if branch == tower else 0
+
+
 def _views(config: Any, field: str) -> int:
     """Counts the views of a field, of one example."""
     views = {**config.data.image_views, **config.data.text_views}.get(field, {})
@@ -86,18 +108,18 @@ def _views(config: Any, field: str) -> int:
 
 
 def _field_flops(config: Any, name: str) -> int:
-    """Counts one tower over all views of a field, which may leave out what input_pipeline/catalogue.py fills in."""
-    if name == "image":
-        return _tower_flops(config, "image", config.model.image.resolution)
-    if name == "text":
-        return _tower_flops(config, "text", config.tokenizer.length)
-    if name in config.data.image_views:
-        view = config.data.image_views[name]
-        resolution = view.get("resolution", 0) or config.model.image.resolution
-        return view.get("count", 1) * _tower_flops(config, "image", resolution)
-    if name in config.data.text_views:
-        return config.data.text_views[name].get("count", 1) * _field_flops(config, "text")
-    return 0
+    """Counts one tower over all views of a field."""
+    tower, inputs, count = _passes(config, name)
+    return count * _tower_flops(config, tower, inputs) if tower else 0
+
+
+def _passes(config: Any, name: str) -> tuple[str, int, int]:
+    """The tower that a field goes through, the size of what it sees, and how often; a view's entry may leave out what
+    input_pipeline/catalogue.py fills in."""
+    tower = tower_of(config, name)
+    view = {**config.data.image_views, **config.data.text_views}.get(name, {})
+    side = view.get("resolution", 0) or config.model.image.resolution
+    return tower, config.tokenizer.length if tower == "text" else side, view.get("count", 1)
 
 
 def _tower_flops(config: Any, tower: str, inputs: int) -> int:

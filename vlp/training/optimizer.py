@@ -15,7 +15,7 @@ from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from input_pipeline.errors import UserError
 from vlp.parallel.sharding import STACKED
-from vlp.training.path_rules import match_paths, tree_paths
+from vlp.path_rules import match_paths, tree_paths
 from vlp.training.schedules import make_schedule
 
 

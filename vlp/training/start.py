@@ -17,7 +17,7 @@ from jaxtyping import PyTree
 
 from input_pipeline.errors import UserError
 from vlp.checkpoint import find_checkpoint, load_model_arrays
-from vlp.training.path_rules import tree_paths
+from vlp.path_rules import tree_paths
 from vlp.training.state import Bounds, TrainState
 from vlp.training.switch import can_be_resampled, resampled
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from input_pipeline.errors import UserError
 from vlp.evaluation.registry import towers_read
 from vlp.models.families import TOWERS
+from vlp.models.flops import FORWARDS_PER_STEP
 from vlp.pretrainer import Pretrainer
 from vlp.training.model_flops import tower_of
 
@@ -50,15 +52,27 @@ def idle_paths(towers: Towers, paths: Collection[str]) -> frozenset[str]:
     return frozenset(path for path in paths if path.startswith(branches))
 
 
-def held_towers(held: Collection[str], paths: Collection[str]) -> tuple[str, ...]:
-    """Picks the towers of which every parameter is held.
+# Parameters whose gradient costs no product of the size of the tower's own: its adapters', biases and scales of norms.
+SMALL = re.compile(r"/adapter/|(^|/)(bias|scale)$")
+
+
+def step_shares(held: Collection[str], paths: Collection[str]) -> dict[str, float]:
+    """Returns what share of a training step's three passes a tower costs of which something is held.
+
+    A tower of which every parameter is held is passed forward alone; one of which adapters or biases alone are trained
+    has gradients of its inputs, but none of its weights. Others cost all three and are left out.
 
     Args:
       held: paths of parameters that no step changes.
       paths: of all parameters.
     """
-    free = [path for path in paths if path not in held]
-    return tuple(tower for tower in TOWERS if not any(path.startswith(f"model/{tower}/") for path in free))
+    shares = {}
+    for tower in TOWERS:
+        free = [path for path in paths if path.startswith(f"model/{tower}/") and path not in held]
+        if not all(SMALL.search(path) for path in free):
+            continue
+        shares[tower] = (2 if free else 1) / FORWARDS_PER_STEP
+    return shares
 
 
 def check_started(towers: Towers, config: Any) -> None:

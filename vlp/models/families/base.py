@@ -69,6 +69,17 @@ class Family:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say what its tower costs")
 
+    def rows(self, settings: Any, inputs: int, path: str) -> int:
+        """Counts the rows that a linear layer sees of one example, for what an adapter of it costs.
+
+        Args:
+          settings: of the tower.
+          inputs: the side of an image, or the length of a text.
+          path: of the layer, slash-joined, within the tower.
+        """
+        del settings, inputs, path
+        return 1
+
     def split(self, settings: Any) -> Mapping[str, int]:
         """Returns what the mesh's model axis splits: names of settings, and how many there are."""
         del settings

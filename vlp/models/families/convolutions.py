@@ -89,6 +89,11 @@ class ConvNeXtFamily(ConvolutionFamily):
     tower = "vlp.models.convnext:ConvNeXt"
     optional = ("drop_path",)
 
+    def rows(self, settings: Any, inputs: int, path: str) -> int:
+        parts = path.split("/")  # as stages/2/up and patches_in/2/projection, whose grid is that of stage 2
+        stage = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+        return (inputs // 4 >> stage) ** 2
+
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = convolution_size(settings)
         grid, channels, patch = inputs // 4, 3, 4

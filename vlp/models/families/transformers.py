@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from input_pipeline.errors import UserError
 from vlp.models.families.base import Family
 from vlp.models.flops import image_tower_flops, text_tower_flops
 from vlp.models.sizes import TowerSize, tower_size
+
+# Layers that see every token; those of an attention pool see one query, but for keys and values.
+IN_BLOCKS = re.compile(r"(^|/)blocks/|attention_pool/key_value$")
 
 
 def checked_size(settings: Any, where: str) -> TowerSize:
@@ -95,19 +99,30 @@ class VisionTransformerFamily(TransformerFamily):
                 "multiple, or 0 for the model's own"
             )
 
+    def rows(self, settings: Any, inputs: int, path: str) -> int:
+        kept, tokens = _patches_and_tokens(settings, inputs)
+        if path == "patch_embedding":
+            return kept
+        return tokens if IN_BLOCKS.search(path) else 1
+
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
-        size, patches = tower_size(settings), (inputs // settings.patch_size) ** 2
-        kept = round(patches * (1 - settings.patch_dropout))
+        size, (kept, tokens) = tower_size(settings), _patches_and_tokens(settings, inputs)
         return image_tower_flops(
             patches=kept,
             patch_dim=3 * settings.patch_size**2,
-            tokens=kept + settings.registers + (settings.pool == "class") + settings.get("prompts", 0),
+            tokens=tokens,
             width=size.width,
             depth=size.depth,
             mlp_dim=size.mlp_dim,
             embed_dim=embed_dim,
             attention_pool=settings.pool == "attention",
         )
+
+
+def _patches_and_tokens(settings: Any, inputs: int) -> tuple[int, int]:
+    """How many patches training keeps, and how many tokens the blocks see with what stands before them."""
+    kept = round((inputs // settings.patch_size) ** 2 * (1 - settings.patch_dropout))
+    return kept, kept + settings.registers + (settings.pool == "class") + settings.get("prompts", 0)
 
 
 class TextTransformerFamily(TransformerFamily):
@@ -133,6 +148,9 @@ class TextTransformerFamily(TransformerFamily):
                 f"{where}.pool='first' reads a token that sees nothing behind it in a causal tower: "
                 f"set {where}.causal=False or use pool='end'"
             )
+
+    def rows(self, settings: Any, inputs: int, path: str) -> int:
+        return inputs if IN_BLOCKS.search(path) else 1
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = tower_size(settings)

@@ -95,7 +95,13 @@ def tree_paths(tree: Any) -> list[str]:
 
 
 def match_paths(
-    rules: str, paths: Sequence[str], *, default: T, convert: Callable[[str], T], name: str = "rules"
+    rules: str,
+    paths: Sequence[str],
+    *,
+    default: T,
+    convert: Callable[[str], T],
+    name: str = "rules",
+    what: str = "parameter",
 ) -> list[T]:
     """Returns the value of the first rule that matches (`re.search`), for every path.
 
@@ -105,6 +111,7 @@ def match_paths(
         default: the value of a path that no rule matches.
         convert: turns a rule's text into its value; a ValueError from it is reported with the rule.
         name: what to call the rules in an error, such as `optimizer.learning_rate_rules`.
+        what: what to call that which the paths lead to.
 
     Raises:
         ValueError: a rule cannot be read, matches no path, has an alternative that matches none, or never applies
@@ -114,7 +121,7 @@ def match_paths(
     free = set(range(len(paths)))
     for rule in parse_rules(rules):
         matched = {i for i, path in enumerate(paths) if re.search(rule.pattern, path)}
-        _check_applies(rule, matched, free, paths, name)
+        _check_applies(rule, matched, free, paths, name, what)
         value = _convert(rule, convert, name)
         for i in matched & free:
             values[i] = value
@@ -137,22 +144,24 @@ def _convert(rule: Rule, convert: Callable[[str], T], name: str) -> T:
         ) from error
 
 
-def _check_applies(rule: Rule, matched: set[int], free: set[int], paths: Sequence[str], name: str) -> None:
+def _check_applies(
+    rule: Rule, matched: set[int], free: set[int], paths: Sequence[str], name: str, what: str
+) -> None:
     if rule.optional:
         return
     text = f"{name}: rule '{rule.pattern} = {rule.value}'"
     if not matched:
         near = ", ".join(_nearest(rule.pattern, paths))
-        raise UserError(f"{text} matches no parameter; nearest paths: {near}")
+        raise UserError(f"{text} matches no {what}; nearest paths: {near}")
     for alternative in alternatives(rule.pattern):
         if not any(re.search(alternative, path) for path in paths):
             raise UserError(
-                f"{text}: its alternative '{alternative}' matches no parameter; nearest paths: "
+                f"{text}: its alternative '{alternative}' matches no {what}; nearest paths: "
                 f"{', '.join(_nearest(alternative, paths))}. Write '?=' in the place of '=' where that may be"
             )
     if not matched & free:
         raise UserError(
-            f"{text} never applies: earlier rules take all {len(matched)} parameters it matches "
+            f"{text} never applies: earlier rules take all {len(matched)} {what}s it matches "
             f"(first match wins, so put it before them)"
         )
 

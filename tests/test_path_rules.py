@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from vlp.training.path_rules import Rule, alternatives, match_paths, match_tree, parse_rules, tree_paths
+from vlp.path_rules import Rule, alternatives, match_paths, match_tree, parse_rules, tree_paths
 
 PARAMS = {
     "image": {"blocks": {"attention": {"query": {"kernel": np.zeros((2, 4, 4)), "bias": np.zeros((2, 4))}}}},

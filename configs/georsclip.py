@@ -1,0 +1,64 @@
+"""GeoRSCLIP (Zhang et al., 2023, arXiv 2306.11300): a trained CLIP goes on with pairs of another domain, by adapters.
+
+    python main.py --config=configs/georsclip.py:model=vit_b32,start=WORKDIR      # of an import, or of a run
+    python main.py --config=configs/georsclip.py:model=vit_b32,start=WORKDIR,adapt=bottleneck
+
+`adapt` says what is trained: `lora` (arXiv 2106.09685, on the projections of every attention), `bottleneck` (arXiv
+1902.00751, behind every MLP), `bias` (BitFit, arXiv 2106.10199: what there is of biases) or `all`. What is held stays
+to the byte, and what lora adds becomes part of the weights in an export. `model.adapters.rules` puts adapters on
+other layers. Model, tokenizer and preprocessing are those of `start`. Batch, steps and learning rate are recalled and
+not verified.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from configs import clip
+from configs.common import parse_arg, start_from
+
+METHODS = [
+    {
+        "paper": "RS5M and GeoRSCLIP: A Large Scale Vision-Language Dataset for Remote Sensing (its adapters)",
+        "arxiv": "2306.11300",
+        "family": "contrastive",
+        "argument": "runlocal,start=runs/methods/georsclip_base",
+        "before": ("--config=configs/clip.py:runlocal --workdir=runs/methods/georsclip_base",),
+        "check": "tests/models/test_adapters.py::test_a_step_trains_adapters_alone_and_the_base_stays_to_the_byte",
+    },
+    {
+        "paper": "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models",
+        "arxiv": "2106.10199",
+        "family": "contrastive",
+        "argument": "runlocal,adapt=bias",
+        "check": "tests/models/test_adapters.py::test_a_step_trains_adapters_alone_and_the_base_stays_to_the_byte",
+    },
+]
+
+# By what is trained: rules of adapters, and multipliers of the learning rate.
+ALONE = "/adapter/ = 1; ^model/ = 0"
+ADAPT = {
+    "lora": ("transformer/blocks/attention/(qkv|out)$ = lora 8", ALONE),
+    "bottleneck": ("transformer/blocks/mlp/down$ = bottleneck 16", ALONE),
+    "bias": ("", "^model/(image|text)/.*bias$ = 1; ^model/ = 0"),
+    "all": ("", ""),
+}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    arg = parse_arg(argument, model="vit_b32", resolution=224, runlocal=False, start="", adapt="lora")
+    if arg.adapt not in ADAPT:
+        raise ValueError(f"adapt={arg.adapt} is not one of {', '.join(ADAPT)}")
+    config = clip.get_config(f"model={arg.model},resolution={arg.resolution},runlocal={arg.runlocal}")
+    config.name = config.name.replace("clip", f"georsclip_{arg.adapt}")
+    rules, rates = ADAPT[arg.adapt]
+    config.model.adapters.rules = rules
+    config.optimizer.learning_rate_rules = rates
+    if not arg.runlocal:
+        config.update(batch_size=2048, steps=25_000)
+        config.optimizer.update(learning_rate=4e-4 if rules else 4e-5, weight_decay=0.0)
+        config.optimizer.schedule.warmup_steps = 1000
+    if arg.start:
+        start_from(config, arg.start)
+        config.checkpoint.start_new = "/adapter/" if rules else ""
+    return config
