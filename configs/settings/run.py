@@ -45,6 +45,9 @@ SETTINGS = {
     },
     "checkpoint": {
         "every": natural(1000, "steps; the last step is always saved"),
+        "every_minutes": Setting(
+            0.0, "also where the last save is as long ago; 0 = by steps alone", at_least=0
+        ),
         "keep_last": count(2, "of them stay"),
         "keep_every": natural(0, "also keep multiples of this step for ever; 0 = none"),
         "start": Setting("", "checkpoint or workdir whose model a fresh run starts from; '' = none"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 
 import jax.numpy as jnp
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 
 from vlp.configuration import ConfigError
-from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log, _of_objectives
+from vlp.training.hooks import (
+    Advance,
+    Checkpoint,
+    CheckpointByTime,
+    DataCounters,
+    Evaluate,
+    Log,
+    _of_objectives,
+)
 from vlp.training.loop import StepInfo
 
 REASONS = {1: "undecodable", 2: "no_caption"}
@@ -135,3 +144,28 @@ def test_checkpoints_pause_the_clock_and_the_first_step_starts_it():
 def test_of_several_objectives_the_first_by_name_is_shown():
     values = {"b/loss": 1.0, "a/accuracy": 0.5, "a/loss": 2.0, "loss": 3.0, "a/unknown": 4.0, "c/mfu": 0.1}
     assert _of_objectives(values) == {"loss": 2.0, "accuracy": 0.5, "mfu": 0.1}
+
+
+def test_a_checkpoint_by_the_clock_counts_from_any_save_and_waits_for_the_writer(monkeypatch):
+    now, saved, busy = [1000.0], [], [False]
+    monkeypatch.setattr("vlp.training.hooks.time.monotonic", lambda: now[0])
+    timer = contextlib.nullcontext()
+    timer.paused = lambda reason: contextlib.nullcontext()
+    by_steps = Checkpoint(100, lambda info: saved.append(info.step), timer)
+    by_time = CheckpointByTime(2.0, by_steps, lambda: busy[0], every=1)
+
+    def after(seconds, step, last=False):
+        now[0] += seconds
+        by_time(dataclasses.replace(info(step), last=last))
+
+    after(119, 1)
+    after(1, 2)  # two minutes since the start
+    after(119, 3)
+    by_steps(info(4))  # by its own period: two minutes begin anew
+    after(119, 5)
+    busy[0] = True
+    after(60, 6)
+    busy[0] = False
+    after(0, 7)
+    after(500, 8, last=True)  # the other hook saves that step
+    assert saved == [2, 4, 7]

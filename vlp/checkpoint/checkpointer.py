@@ -107,6 +107,10 @@ class Checkpointer:
         if cause is not None:
             raise RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}") from cause
 
+    def busy(self) -> bool:
+        """Tells whether the last save is still being written here."""
+        return self._pending is not None and not self._pending.done()
+
     def newest(self) -> Path | None:
         """Returns the newest intact checkpoint, None in a fresh folder, which is made where there is none. Damaged ones
         are set aside and logged, and what interrupted saves have left is removed: nobody else may be saving there.

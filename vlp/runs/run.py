@@ -37,7 +37,7 @@ from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
 from vlp.training.faults import Faults
-from vlp.training.hooks import Advance, Checkpoint, DataCounters, Evaluate, Log
+from vlp.training.hooks import Advance, Checkpoint, CheckpointByTime, DataCounters, Evaluate, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.observing import Compilations, FreezeGarbage, Profile
 from vlp.training.progress import Progress
@@ -349,8 +349,16 @@ class Run:
                 config.steps,
             ),
             evaluations,
-            Checkpoint(config.checkpoint.every, self.save, timer),
+            *self.savers(timer),
         ]
+
+    def savers(self, timer: StepTimer) -> list[Hook]:
+        """Returns what saves by steps, and what saves by the clock if that is asked for."""
+        settings = self.config.checkpoint
+        by_steps = Checkpoint(settings.every, self.save, timer)
+        looks = self.config.log.every if jax.process_count() > 1 else 1
+        by_time = CheckpointByTime(settings.every_minutes, by_steps, self.checkpointer.busy, looks)
+        return [by_steps, *([by_time] if settings.every_minutes else [])]
 
     def hooks_from_outside(self) -> list[Hook]:
         """Returns what the config adds: each is given its settings and this run, and may add to the step's metrics."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from vlp.configuration import ConfigError
 from vlp.evaluation import Evaluator, due, evaluate
 from vlp.parallel.sharding import fetch
+from vlp.processes.agreement import from_first
 from vlp.training.loop import StepInfo
 from vlp.training.observing import Compilations
 from vlp.training.progress import NAMES, Progress, format_line
@@ -102,11 +104,43 @@ class Checkpoint:
     save: Callable[[StepInfo], None]
     timer: StepTimer
     at_end: bool = True
+    _saved: float = dataclasses.field(default_factory=lambda: time.monotonic())
 
     def __call__(self, info: StepInfo) -> None:
         """Saves this step."""
         with self.timer.paused("checkpoint"):
             self.save(info)
+        self._saved = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Returns seconds since the last save, or since the start."""
+        return time.monotonic() - self._saved
+
+
+@dataclasses.dataclass
+class CheckpointByTime:
+    """Saves where the last save is too long ago, whatever steps take; where one is still being written, it waits.
+
+    Attributes:
+      minutes: without a save.
+      checkpoint: what saves, by steps too.
+      busy: whether the last save is under way.
+      every: steps between two looks. The first process's clock decides for all, so that each look of several processes
+        costs an agreement.
+    """
+
+    minutes: float
+    checkpoint: Checkpoint
+    busy: Callable[[], bool]
+    every: int
+    at_end: bool = False
+
+    def __call__(self, info: StepInfo) -> None:
+        """Looks, and saves this step where it is time; its own period and the last step are left to `checkpoint`."""
+        due = self.checkpoint.age >= 60 * self.minutes and not self.busy()
+        if from_first(int(due)) and not info.last:
+            self.checkpoint(info)
 
 
 @dataclasses.dataclass
