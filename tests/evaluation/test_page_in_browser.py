@@ -6,15 +6,17 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import CHROMIUM, HOW_TO_GET_IT, Browser, open_browser
 from page_examples import HARM, findings
 from test_comparison import draws, write_run
 
 from vlp.evaluation.comparison.comparison import compare
-from vlp.evaluation.comparison.runs import read_run
+from vlp.evaluation.comparison.runs import Run, read_run
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.evaluation import evaluation_page
+from vlp.evaluation.page.watch import watch_page
 
 if CHROMIUM is None:
     warnings.warn(HOW_TO_GET_IT, stacklevel=1)
@@ -110,6 +112,32 @@ def test_a_comparison_is_legible_too(browser: Browser, comparison: Path, width: 
     seen, faint = browser.evaluate(FAINT_TEXTS)
     assert seen > 50 and not faint
     assert_quiet(browser, comparison, title="Comparison of")
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_a_run_under_way_is_legible_too(browser: Browser, width: int, dark: bool, tmp_path: Path) -> None:
+    steps = np.arange(10, 400, 10)
+    run = Run(
+        HARM,
+        {
+            "steps": 1000,
+            "stages.until": (200,),
+            "evaluators.zero_shot.every": 5,
+            "objectives.contrastive.weight": 1.0,
+        },
+        step=400,
+        curves={
+            name: (steps, np.cos(steps / 99) ** 2) for name in ("loss", "zero_shot/val/top1", "data/replaced")
+        },
+    )
+    page = tmp_path / "watch.html"
+    page.write_text(watch_page(run, {"mfu": (steps, steps / 1000)}, ago=3, refresh=600), encoding="utf-8")
+    browser.open(page, width=width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate("document.querySelectorAll('.curves polyline').length") == 4
+    seen, faint = browser.evaluate(FAINT_TEXTS)
+    assert seen > 40 and not faint
+    assert_quiet(browser, page, title="Watching")
 
 
 def assert_quiet(browser: Browser, page: Path, *, title: str = "Evaluation of") -> None:

@@ -67,7 +67,7 @@ def read_run(path: str) -> Run:
             f"{path} is no run: it has neither {file.name} nor config.json; name workdirs of --job=train"
         )
     saved = _json(folder / "config.json") if (folder / "config.json").exists() else {}
-    curves = _curves(folder / "metrics.jsonl")
+    curves = read_curves(folder / "metrics.jsonl")
     logged = [int(steps[-1]) for steps, _ in curves.values()]
     kept = [int(one.name) for one in (folder / "checkpoints").glob("*") if one.name.isdigit()]
     return Run(
@@ -100,7 +100,12 @@ def _json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _curves(file: Path) -> dict[str, Curve]:
+def read_curves(file: Path) -> dict[str, Curve]:
+    """Returns all that was logged into metrics.jsonl or timings.jsonl, by name; nothing where there is no file yet.
+
+    Raises:
+      ValueError: a line but the last, which a kill may have torn, is not JSON.
+    """
     values: dict[str, dict[int, float]] = {}
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     for number, line in enumerate(lines, start=1):

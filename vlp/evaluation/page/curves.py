@@ -52,13 +52,14 @@ def line(letter: str, number: int, curves: Sequence[Curve]) -> Line:
     )
 
 
-def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
+def draw_curves(title: str, lines: Sequence[Line], *, share: bool, marks: Sequence[int] = ()) -> Markup:
     """Returns a small diagram under its title.
 
     Args:
       title: the name of the value.
       lines: at least one with a point.
       share: whether values are written in per cent.
+      marks: steps where something begins, such as a stage, drawn as upright dashes.
     """
     drawn = [one for one in lines if len(one.steps)]
     last = max(int(one.steps[-1]) for one in drawn)
@@ -68,6 +69,7 @@ def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
     ends = _apart([frame.y(float(one.mean[-1])) for one in drawn])
     parts: list[Child] = [
         _axes(frame, share=share),
+        (_mark(frame.x(step)) for step in marks if step <= last),
         (_band(one, frame) for one in drawn),
         (_line(one, frame) for one in drawn),
         (
@@ -81,7 +83,7 @@ def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
             for one, end in zip(drawn, ends, strict=True)
         ),
     ]
-    words = "; ".join(f"{one.letter} ends at {_number(float(one.mean[-1]), share=share)}" for one in drawn)
+    ends_at = (f"{one.letter} ends at {_number(float(one.mean[-1]), share=share)}".strip() for one in drawn)
     return element(
         "figure",
         element("figcaption", element("b", title)),
@@ -90,7 +92,7 @@ def draw_curves(title: str, lines: Sequence[Line], *, share: bool) -> Markup:
             parts,
             viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
             role="img",
-            aria_label=f"{title} by step: {words}",
+            aria_label=f"{title} by step: {'; '.join(ends_at)}",
         ),
         class_="curves",
     )
@@ -142,6 +144,10 @@ def _axes(frame: _Frame, *, share: bool) -> Markup:
         anchor = {"text_anchor": "middle"}
         parts.append(element("text", f"{step:,.0f}", x=frame.x(step), y=_HEIGHT - 9, **anchor))
     return join(parts)
+
+
+def _mark(x: float) -> Markup:
+    return element("line", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="chance")
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

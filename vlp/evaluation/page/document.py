@@ -18,7 +18,9 @@ class Section(NamedTuple):
     content: Child
 
 
-def document(title: str, about: Mapping[str, str], sections: Sequence[Section], footer: str) -> str:
+def document(
+    title: str, about: Mapping[str, str], sections: Sequence[Section], footer: str, *, refresh: int = 0
+) -> str:
     """Returns the whole file.
 
     Args:
@@ -26,12 +28,14 @@ def document(title: str, about: Mapping[str, str], sections: Sequence[Section], 
       about: what it is a page of, a few words by name.
       sections: in order; several of them get a table of contents.
       footer: a closing remark.
+      refresh: seconds after which a browser reads the file again; 0 = never.
     """
     style = (resources.files("vlp.evaluation.page") / "page.css").read_text(encoding="utf-8")
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        *([element("meta", http_equiv="refresh", content=str(refresh))] if refresh else []),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),

@@ -1,0 +1,113 @@
+"""The page of a run that is under way: how far it is, its curves, its speed, its data and its evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from vlp.evaluation.comparison.report import is_share
+from vlp.evaluation.comparison.runs import Curve, Run
+from vlp.evaluation.page.curves import POINTS, draw_curves, line
+from vlp.evaluation.page.document import Section, document
+from vlp.evaluation.page.html import Markup, element, join
+from vlp.evaluation.page.tables import note
+
+MOST = 24  # diagrams of a section
+NORMS = ("learning_rate", "gradient_norm", "update_norm", "parameter_norm", "skipped", "rollbacks")
+
+
+def watch_page(run: Run, timings: Mapping[str, Curve], *, ago: float, refresh: int) -> str:
+    """Returns one self-contained HTML file.
+
+    Args:
+      run: as far as it is.
+      timings: what it logged of its speed.
+      ago: seconds since it last logged anything.
+      refresh: seconds after which a browser looks again; 0 = the run has ended.
+    """
+    ends = run.config.get("stages.until") or ()
+    parts = {
+        "Losses": _of(run.curves, lambda name: _last(name) == "loss"),
+        "Evaluations": _of(run.curves, lambda name: _is_evaluation(name, run)),
+        "Optimisation": _of(
+            run.curves, lambda name: _last(name) in NORMS or name.startswith("learning_rate")
+        ),
+        "Objectives": _of(run.curves, lambda name: _is_objective(name, run)),
+        "Speed": dict(timings),
+        "Data": _of(run.curves, lambda name: name.startswith("data/")),
+    }
+    sections = [
+        Section(title, _diagrams(curves, ends)) for title, curves in parts.items() if _drawable(curves)
+    ]
+    if not sections:
+        sections = [Section("Curves", note("Two lines of the log make a curve: there are none yet."))]
+    words = "Upright dashes are where a stage begins. " * bool(ends)
+    footer = f"{words}Curves are thinned to {POINTS} points."
+    return document(f"Watching {run.name}", _about(run, timings, ago), sections, footer, refresh=refresh)
+
+
+def duration(seconds: float) -> str:
+    """Writes a time as people do: '45 s', '12 min', '3.4 hours', '2.1 days'."""
+    for unit, size in (("days", 86400), ("hours", 3600)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _about(run: Run, timings: Mapping[str, Curve], ago: float) -> dict[str, str]:
+    steps = run.config.get("steps", 0)
+    about = {"config": str(run.config.get("name", "")), "step": f"{run.step:,} of {steps:,}"}
+    if not run.finished and (left := _newest(timings, "eta_seconds")) is not None:
+        about |= {"left": duration(left), "last line": f"{duration(ago)} ago"}
+    for name, words, form in (
+        ("pairs_per_second", "pairs a second", "{:,.0f}"),
+        ("mfu", "MFU", "{:.1%}"),
+        ("data_wait_share", "waiting for data", "{:.1%}"),
+    ):
+        if (value := _newest(timings, name)) is not None:
+            about[words] = form.format(value)
+    replaced = _newest(run.curves, "data/replaced")
+    return about | ({"bad records": f"{replaced:,.0f}"} if replaced is not None else {})
+
+
+def _newest(curves: Mapping[str, Curve], name: str) -> float | None:
+    return float(curves[name][1][-1]) if name in curves else None
+
+
+def _of(curves: Mapping[str, Curve], wanted: Callable[[str], bool]) -> dict[str, Curve]:
+    return {name: curve for name, curve in curves.items() if wanted(name)}
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _entries(run: Run, group: str) -> set[str]:
+    return {path.split(".")[1] for path in run.config if path.startswith(f"{group}.")}
+
+
+def _is_evaluation(name: str, run: Run) -> bool:
+    return name.partition("/")[0] in _entries(run, "evaluators")
+
+
+def _is_objective(name: str, run: Run) -> bool:
+    return name.partition("/")[0] in _entries(run, "objectives") and _last(name) != "loss"
+
+
+def _drawable(curves: Mapping[str, Curve]) -> list[str]:
+    return [name for name, (steps, _) in curves.items() if len(steps) > 1]
+
+
+def _diagrams(curves: Mapping[str, Curve], marks: Sequence[int]) -> Markup:
+    names = _drawable(curves)
+    drawings = (_diagram(name, curves[name], marks) for name in names[:MOST])
+    shown = [one for one in drawings if one]
+    more = f"{MOST} of {len(names)} are shown." * (len(names) > MOST)
+    return join([element("div", shown, class_="diagrams"), *([note(more)] if more else [])])
+
+
+def _diagram(name: str, curve: Curve, marks: Sequence[int]) -> Markup:
+    drawn = line("", 0, [curve])
+    if not len(drawn.mean):  # nothing that is finite
+        return Markup()
+    share = name.endswith("_share") or name == "mfu" or ("/" in name and is_share(name))
+    return draw_curves(name, [drawn], share=share, marks=marks)

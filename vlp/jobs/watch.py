@@ -1,0 +1,54 @@
+"""Keep a page of a run that is under way: --job=watch --workdir=WORKDIR"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from input_pipeline.whole_files import write_whole
+from vlp.configuration import ConfigError
+from vlp.evaluation.comparison.runs import read_curves, read_run
+from vlp.evaluation.page.watch import watch_page
+from vlp.jobs import JobOptions
+
+NEEDS = ()
+OPTIONS = {"seconds": (10, "between two looks at the run; 0 = one look")}
+
+
+def run(options: JobOptions) -> int:
+    """Writes WORKDIR/watch.html, or --output, again and again until the run has made all of its steps.
+
+    It reads the files of the workdir alone: it needs neither the run's machine nor an accelerator, and may be stopped
+    and started at any time.
+
+    Raises:
+      ConfigError: there is no run, or a file of it is not what its name says.
+    """
+    seconds = options.own["seconds"]
+    if seconds < 0:
+        raise ConfigError(f"--seconds={seconds} must be at least 0")
+    page = Path(options.output or options.workdir / "watch.html")
+    try:
+        ended = _look(options.workdir, page, seconds)
+        print(
+            f"to look at: {page}" + (f", anew every {seconds} s" if seconds and not ended else ""), flush=True
+        )
+        while seconds and not ended:
+            time.sleep(seconds)
+            ended = _look(options.workdir, page, seconds)
+    except KeyboardInterrupt:
+        pass
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+    return 0
+
+
+def _look(workdir: Path, page: Path, seconds: int) -> bool:
+    """Writes the page once. Returns whether the run has made its last step."""
+    found = read_run(str(workdir))
+    timings = read_curves(workdir / "timings.jsonl")
+    log = workdir / "metrics.jsonl"
+    ago = max(0.0, time.time() - log.stat().st_mtime) if log.exists() else 0.0
+    refresh = 0 if found.finished else seconds
+    write_whole(page, watch_page(found, timings, ago=ago, refresh=refresh).encode())
+    return found.finished
