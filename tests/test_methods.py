@@ -12,6 +12,7 @@ import pytest
 
 import main
 from vlp.cli import prepare
+from vlp.configuration import ConfigError
 from vlp.methods import FAMILIES, Method, filled, methods
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,10 +26,18 @@ NO_METHOD = {
 @pytest.mark.parametrize("method", FOUND, ids=lambda method: method.paper.partition(":")[0])
 def test_a_method_has_a_command_that_is_right_and_a_test_that_is_there(method: Method) -> None:
     assert method.family in FAMILIES and re.fullmatch(r"(\d{4}\.\d{4,5})?", method.arxiv)
+    made: list[str] = []  # by the commands before, which tests/configs/test_method_commands.py runs
     for command in method.command.split(" && "):
         program, file, *arguments = shlex.split(command)
         assert (program, file) == ("python", "main.py")
-        prepare(arguments)  # its config is resolved and checked, its data are there
+        try:
+            prepare(arguments)  # its config is resolved and checked, its data are there
+        except ConfigError as error:
+            assert any(
+                re.search(rf"(no|not) .*{re.escape(path)}|{re.escape(path)} is no", str(error))
+                for path in made
+            )
+        made += [one.partition("=")[2] for one in arguments if one.startswith(("--workdir=", "--output="))]
     path, _, test = method.check.partition("::")
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
