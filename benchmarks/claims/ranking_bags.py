@@ -3,7 +3,6 @@
 from benchmarks.claims import Claim, Step, train
 from benchmarks.claims._ranking import ranking
 
-
 # By the hardest negative alone nothing is learned from scratch: docs/claims.md.
 SUM = ranking(hardest="false")
 
