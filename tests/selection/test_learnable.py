@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,12 +13,14 @@ from jax.sharding import AxisType
 
 from configs import base
 from vlp import configuration
+from vlp.given import FROZEN, TEXTS
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.parallel.sharding import global_batch, state_shardings
 from vlp.pretrainer import Pretrainer
 from vlp.randomness import fold_in_name
-from vlp.selection.learnable import Pairs, draw
+from vlp.selection.base import taken
+from vlp.selection.learnable import Learnable, Pairs, draw
 from vlp.training.state import split
 
 ROWS, KEPT, CHUNKS = 24, 8, 4
@@ -184,3 +188,66 @@ def test_two_that_choose_and_rows_that_no_mesh_divides_are_refused(config) -> No
     config.selection.second = {"kind": "learnable", "ratio": 0.5, "chunks": 4}
     with pytest.raises(configuration.ConfigError, match="both choose rows"):
         configuration.validate(configuration.resolve(config), needs=())
+
+
+class Seen:
+    """What a selector asks of encodings, from two models."""
+
+    def __init__(self, own: Pairs, frozen: Pairs | None = None):
+        self.own, self.other = own, frozen
+
+    def frozen(self, name: str):
+        assert name == "teacher"
+        return Seen(self.other)
+
+    def image(self, view: str):
+        return self.own.images.astype(jnp.bfloat16) if view == "seen" else None
+
+    def text(self, view: str):
+        return self.own.texts.astype(jnp.bfloat16) if view == "said" else None
+
+    def logit_scale(self):
+        return self.own.scale
+
+    def logit_bias(self):
+        return self.own.bias
+
+
+VIEWS = ("seen", "said", "said_mask")
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(("learner", "reference"), [(True, "teacher"), (True, ""), (False, "teacher")])
+def test_scores_are_the_loss_of_one_less_that_of_the_other(joint, learner, reference) -> None:
+    settings = {"chunks": 4, "joint": joint, "learner": learner, "reference": reference}
+    config = SimpleNamespace(**settings, image_view="seen", text_view="said")
+    selector = Learnable(config, name="some", rows=KEPT)
+    frozen = tuple(f"teacher/{view}" for view in VIEWS) if reference else ()
+    assert selector.fields == (VIEWS if learner else ()) + frozen and selector.rows == KEPT
+    assert selector.flops() == 0
+    models = [pairs(0), pairs(1)._replace(scale=jnp.float32(5.0))]
+    rounded = [
+        one._replace(
+            images=one.images.astype(jnp.bfloat16).astype("float32"),
+            texts=one.texts.astype(jnp.bfloat16).astype("float32"),
+        )
+        for one in models
+    ]
+    losses = [one.own() if joint else one.softmax(1) for one in rounded]
+    scores = np.asarray(learner * losses[0] - bool(reference) * losses[1])
+    chosen = selector(Seen(*models), jax.random.key(2))
+    assert len({*chosen.rows.tolist()}) == KEPT
+    expected = {"score": scores.mean(), "score_of_kept": scores[np.asarray(chosen.rows)].mean()}
+    assert {name: float(value) for name, value in chosen.metrics.items()} == pytest.approx(expected, rel=1e-4)
+
+
+def test_chosen_rows_are_taken_of_all_fields_and_constants_stay_whole() -> None:
+    rows = jnp.asarray([3, 1])
+    fields = {
+        "image": jnp.arange(8).reshape(4, 2),
+        f"{TEXTS}classes": jnp.arange(6),
+        f"{FROZEN}teacher": jnp.arange(5),
+    }
+    found = taken(fields, rows)
+    assert found["image"].tolist() == [[6, 7], [2, 3]]
+    assert [len(found[name]) for name in fields] == [2, 6, 5]
