@@ -43,6 +43,8 @@ def test_states_are_asked_as_far_as_they_are_known(build):
     logits, known = logits[:, :5], STATES >= 0
     cells = np.where(STATES > 0, np.logaddexp(0, -logits), np.logaddexp(0, logits)) * known
     assert float(loss) == pytest.approx(cells.sum() / known.any(1).sum(), rel=1e-5)
+    objective = pretrainer.objectives["classification"]
+    assert objective.flops() == 2 * 6 * objective.classifier.rows.shape[1]
 
 
 @pytest.mark.parametrize("kernel", ["sigmoid", "asymmetric_sigmoid"])

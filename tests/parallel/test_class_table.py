@@ -194,3 +194,60 @@ def test_what_cannot_be_split_or_sampled_is_refused(on_mesh):
         class_loss(embeddings, centres, labels.astype(jnp.int8), separated_scores, chunk=4, rate=0.5)
     with on_mesh((1, 1, 8)), pytest.raises(ValueError, match="39 classes do not split evenly"):
         class_loss(embeddings, centres[1:], labels, separated_scores, chunk=4)
+
+
+def watched(labels, targets, known, **options):
+    """The metrics beside those of the whole matrix in numpy."""
+    embeddings, centres, _ = inputs("float32")
+    found = jax.jit(lambda *sides: class_loss(*sides, labels, separated_scores, chunk=3, **options).metrics)(
+        embeddings, centres
+    )
+    unit = [np.asarray(side, np.float64) for side in (embeddings, centres)]
+    rows, table = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in unit)
+    cosines = rows @ table.T
+    best = np.where(known, cosines, -np.inf).argmax(axis=1)
+    expected = {
+        "accuracy": targets[np.arange(BATCH), best].mean(),
+        "positive_cosine": cosines[targets].mean(),
+        "negative_cosine": cosines[known & ~targets].mean(),
+        "kept": 1.0,
+    }
+    assert {name: float(value) for name, value in found.items()} == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [None, (2, 2, 2)])
+def test_what_is_watched_is_that_of_the_whole_matrix(shape, on_mesh):
+    embeddings, centres, _ = inputs("float32")
+    nearest = np.asarray((embeddings / 1.0) @ (centres / jnp.linalg.norm(centres, axis=1)[:, None]).T).argmax(
+        1
+    )
+    labels = np.full((BATCH, LABELS), -1, np.int32)
+    labels[:9, 0] = nearest[:9]  # found; then some that are not, and some without any
+    labels[4:13, 1] = (nearest[4:13] + 1) % CLASSES
+    targets = (labels[:, :, None] == np.arange(CLASSES)).any(axis=1)
+    with on_mesh(shape):
+        watched(jnp.asarray(labels), targets, np.ones_like(targets))
+        states = np.random.default_rng(1).integers(-1, 2, (BATCH, CLASSES), dtype=np.int8)
+        states[:5, :] = np.maximum(states[:5, :], 0)
+        watched(jnp.asarray(states), states > 0, states >= 0, weights=jnp.linspace(0.1, 3.0, CLASSES))
+
+
+def test_weights_follow_their_classes_into_a_sample():
+    """Every other weight is large: that of the wrong class would show."""
+    embeddings, centres, _ = inputs("float32")
+    labels, weights = jnp.arange(BATCH, dtype=jnp.int32)[:, None], jnp.arange(CLASSES) % 2 * 9 + 1.0
+
+    def weighed(cosines, targets, mask, axis_name):
+        return sigmoid(cosines, targets, mask=targets > 0, axis_name=axis_name)
+
+    options = {"chunk": BATCH, "key": jax.random.key(3), "weights": weights}
+
+    @jax.jit
+    def both(embeddings, centres):
+        losses = (
+            class_loss(embeddings, centres, labels, weighed, rate=rate, **options) for rate in (1.0, 0.5)
+        )
+        return [one.loss.mean() for one in losses]
+
+    whole, some = both(embeddings, centres)
+    assert float(some) == pytest.approx(float(whole), rel=1e-5)

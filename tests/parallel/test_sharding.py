@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 from jax.sharding import AxisType, PartitionSpec
 
 from configs import base
 from vlp.configuration import ConfigError, resolve, validate, validate_devices
-from vlp.parallel.sharding import parameter_spec, state_shardings, variable_splits
+from vlp.parallel.sharding import (
+    batch_sharding,
+    fetch,
+    global_batch,
+    on_mesh,
+    parameter_spec,
+    replicated,
+    state_shardings,
+    variable_splits,
+)
 
 BLOCK = "model/image/transformer/blocks"
 
@@ -117,3 +127,32 @@ def test_that_is_said_before_any_device_is_touched(run_main, monkeypatch):
     done = run_main(*flags)
     assert done.returncode == 2
     assert done.stderr.startswith("error: mesh.model=2 does not divide model.image.heads=3")
+
+
+@pytest.mark.parametrize(
+    ("path", "shape", "spec"),
+    [
+        ("model/image_projection/kernel", (64, 64), ("fsdp", None)),  # 4096 numbers are worth gathering
+        ("model/image_projection/kernel", (64, 62), (None, None)),
+        (f"{BLOCK}/mlp_norm/scale", (64, 4096), (None, None)),  # one axis beside the depth
+        ("model/image/patches/kernel", (4, 3, 40, 72), (None, None, None, "fsdp")),
+        ("model/text/embedding/embedding", (768,), (None,)),
+    ],
+)
+def test_what_is_small_or_of_one_axis_is_whole(path, shape, spec):
+    assert parameter_spec(path, shape, {"data": 1, "fsdp": 2, "model": 1}) == PartitionSpec(*spec)
+
+
+def test_arrays_are_put_where_they_are_asked_for_and_read_back():
+    mesh = jax.make_mesh((2, 2, 2), ("data", "fsdp", "model"), (AxisType.Auto,) * 3)
+    rows = np.arange(24, dtype=np.int32).reshape(8, 3)
+    for spec in (PartitionSpec(("data", "fsdp")), PartitionSpec("model"), PartitionSpec()):
+        placed = on_mesh(rows, mesh, spec)
+        assert placed.sharding.spec == spec
+        np.testing.assert_array_equal(placed, rows)
+    assert on_mesh(np.float32(2.5), mesh, PartitionSpec()) == 2.5
+    batch = global_batch({"image": rows}, mesh)["image"]
+    assert batch.sharding.spec == batch_sharding(mesh).spec == PartitionSpec(("data", "fsdp"))
+    assert [shard.data.shape for shard in batch.addressable_shards] == [(2, 3)] * 8
+    assert replicated(mesh).spec == PartitionSpec() and replicated(mesh).mesh == mesh
+    assert fetch({"a": jnp.float32(0.5), "b": jnp.int32(3)}) == {"a": 0.5, "b": 3}
