@@ -31,7 +31,33 @@ def test_the_best_share_stays_and_equals_stay_together(some: str) -> None:
     np.testing.assert_allclose(
         [one.scores["score"] for one in made], np.cos([0, 0.1, 0.2, 0.2, 0.4, 0.5, 0.6, 0.7]), rtol=1e-6
     )
-    assert step.facts()["scored"] == 8 and step.facts()["quantiles"]["100%"] == pytest.approx(1.0)
+    assert step.facts()["scored"] == 8
+    quantiles = {"0%": 0.7, "10%": 0.6, "25%": 0.5, "50%": 0.2, "75%": 0.2, "90%": 0.1, "100%": 0.0}
+    expected = {share: float(np.cos(angle)) for share, angle in quantiles.items()}
+    assert step.facts()["quantiles"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_share_of_nothing_is_refused_and_at_least_one_stays(some: str) -> None:
+    step = step_of(ClipScore, embeddings=some, keep=0.01)
+    assert [not one.reason for one in decided(step, [item(name, "a dog") for name in ANGLES])] == [
+        True,
+        *[False] * 7,
+    ]
+    with pytest.raises(ValueError, match=r"clip_score: no record has both an image and a text embedding"):
+        decided(step, [item("r9", "a dog"), item("r0", "a bird")])
+
+
+def test_rows_come_in_pieces_and_a_folder_without_texts_is_refused(some: str) -> None:
+    pieces = list(open_embedded(some).images("web").chunks(2))
+    assert [len(piece) for piece in pieces] == [2, 1, 2, 1, 2]
+    angles = [*ANGLES.values()]
+    angles[3] = 0.2
+    np.testing.assert_allclose(np.concatenate(pieces)[:, 0], np.cos(angles), rtol=1e-6)
+    index = Path(some) / "index.json"
+    index.write_text(index.read_text().replace("curation/text", "curation/other"), encoding="utf-8")
+    open_embedded.cache_clear()
+    with pytest.raises(ValueError, match=r"holds no embeddings of texts: run --job=embed"):
+        len(open_embedded(some).texts)
 
 
 def test_a_threshold_needs_no_look_at_all_records(some: str) -> None:

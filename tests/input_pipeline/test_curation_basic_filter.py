@@ -40,6 +40,16 @@ def test_one_good_text_is_enough_and_rules_can_be_off() -> None:
     step = BasicFilter({**defaults(SETTINGS), "side_least": 0, "aspect_most": 0.0}, name="basic", seed=0)
     assert step(Item(0, "web", Record("r0", None, captions))).reason == ""
     assert reason("собака в парке", latin=0.0) == ""
+    assert reason("abcd яю ef", latin=0.75) == "" and reason("abcd яю ef", latin=0.76) == "other letters"
+    said = step(Item(0, "web", Record("r1", None, (Caption("dog"), Caption("c")))))
+    assert (said.reason, said.detail) == ("few words", "dog")
+    step = BasicFilter({**defaults(SETTINGS), "kinds": ("title",)}, name="basic", seed=0)
+    captions = (Caption("a dog in a park", "title"),)
+    for record in (Record("r2", None, captions), Record("r3", b"no image", captions)):
+        assert step(Item(0, "web", record)).reason == "no usable image"
+    assert step(Item(0, "web", Record("r4", None, (Caption("a dog in a park"),)))).reason == "no text"
+    assert reason("a dog here", (100, 900), side_least=0, aspect_most=9.0) == ""
+    assert reason("a dog here", (1, 900), side_least=1, aspect_most=0.0) == ""
 
 
 @pytest.mark.parametrize(("text", "share"), [("123 !", 1.0), ("abc", 1.0), ("abяю", 0.5), ("é", 0.0)])

@@ -156,6 +156,64 @@ def test_entries_are_found_among_frequent_words_and_pairs_that_belong_together()
     assert found.texts == tuple(sorted(found.texts))
 
 
+@pytest.mark.parametrize(
+    ("least", "information", "expected"),
+    [
+        (2, 0.0, ("a", "a b", "b")),  # 2 * 8 / (4 * 4) is chance: 0 bits
+        (2, 0.01, ("a", "b")),
+        (3, 0.0, ("a", "b")),
+        (5, 0.0, ()),
+    ],
+)
+def test_entries_are_as_frequent_and_say_as_much_as_was_asked(
+    least: int, information: float, expected: tuple[str, ...]
+) -> None:
+    assert entries_of_counts({"b": 4, "a": 4}, {"a b": 2}, least, information).texts == expected
+
+
+def test_languages_come_from_a_column_and_are_names_of_files(tmp_path: Path) -> None:
+    step = match(entries="", language="lang", least=1, information=99.0)
+    records = [
+        Record("r0", None, (Caption("a dog"),), extras={"lang": "pt/BR"}),
+        Record("r1", None, (Caption("a"),), extras={"lang": ("zh", "x")}),
+        Record("r2", None, (Caption("cat"),)),
+    ]
+    items = [Item(0, "web", record) for record in records]
+    step.begin(step.settle(iter([step.survey(items[:2]), step.survey(items[2:])])))
+    assert step.files() == {
+        "match_entries/pt-BR.txt": "a\ndog\n",
+        "match_entries/zh-x.txt": "a\n",
+        "match_entries/other.txt": "cat\n",
+    }
+    assert [step(one).notes for one in items] == [
+        {MATCHED: [[0, 1]], LANGUAGES: ["pt-BR"]},
+        {MATCHED: [[0]], LANGUAGES: ["zh-x"]},
+        {MATCHED: [[0]], LANGUAGES: ["other"]},
+    ]
+    assert {name: one["entries"] for name, one in step.facts().items()} == {"pt-BR": 2, "zh-x": 1, "other": 1}
+    (tmp_path / "one.txt").write_text("dog\n")
+    with pytest.raises(ValueError, match=r"must be a folder with a file LANGUAGE\.txt"):
+        match(entries=str(tmp_path / "one.txt"), language="lang")
+    digests = [match(entries=str(tmp_path / "one.txt")).given(), match(entries="").given()]
+    (tmp_path / "one.txt").write_text("cat\n")
+    assert len({*digests, match(entries=str(tmp_path / "one.txt")).given()}) == 3
+
+
+def test_facts_of_one_language_stand_without_it_and_say_how_likely_a_record_was() -> None:
+    step = balance(t=2)
+    assert step.facts() == {"t": 2}
+    items = [item(number, matched=[own]) for number, own in enumerate([[0], [0, 1], [0], [0], [1]])]
+    step.begin(step.settle(iter([step.survey(items)])))
+    assert step.facts() == {"t": 2, "tail_share": 0.0, "head": [(0, 4), (1, 2)]}
+    said = [step(one) for one in items]
+    assert [one.scores["probability"] for one in said] == [0.5, 1.0, 0.5, 0.5, 1.0]
+    assert all(one.detail == "kept with probability 0.500" for one in said if one.reason)
+    assert [one.reason for one in said].count("balanced away") == sum(bool(one.reason) for one in said)
+    again = balance(t=2)
+    again.begin(again.settle(iter([again.survey(items[:2]), again.survey(items[2:])])))
+    assert [again(one).reason for one in items] == [one.reason for one in said]
+
+
 def test_a_file_of_entries_is_cleaned_with_counts(tmp_path: Path) -> None:
     file = tmp_path / "entries.txt"
     file.write_text("dog\r\n\r\ncat\ndog\nU.S.\n\n new york \n", encoding="utf-8-sig")

@@ -17,7 +17,7 @@ from input_pipeline.curation import Item, Step, hamming
 from input_pipeline.curation.alt_text import AltText
 from input_pipeline.curation.attribution import Attribution
 from input_pipeline.curation.deduplicate import Deduplicate, difference_hash, thumbnail_of
-from input_pipeline.curation.where import Where
+from input_pipeline.curation.where import Where, values_of
 from input_pipeline.records import Caption, Record
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "lessismore_dhash_seed0.npz")
@@ -76,6 +76,35 @@ def test_one_good_text_of_several_is_enough_where_any_is(need: str, expected: st
     step = step_of(AltText, side_above=0, aspect_below=0, need=need)
     assert decided(step, [item(0, "dog", "a dog in the park")]) == [expected]
     assert decided(step, [item(1, "dog"), item(2)]) == ["short text", "no text"]
+    assert decided(step, [item(3, "dog", "a cat")]) == ["short text"]
+
+
+def test_as_many_texts_as_may_be_and_what_is_said_of_those_that_go() -> None:
+    step = step_of(AltText, side_above=0, aspect_below=0, most_texts=2, most_images=2, kinds=("", "b"))
+    said = [f"this is text {letter}" for letter in "abc"]
+    items = [item(0, *said[:2]), item(1, *said), item(2, said[2], said[2]), item(3, said[2])]
+    assert decided(step, items) == ["", "many texts", "shared text", "shared text"]
+    assert step(items[1]).detail == "3" and step(items[2]).detail == said[2]
+    assert step.facts() == {"texts": 3, "unigrams_and_bigrams": 6 + 5, "shared_texts": 1}
+    other = Item(4, "web", Record("r4", None, (Caption("this is text d", "c"),)))
+    assert step(other).reason == "no text"
+    assert step.survey([items[2]])["texts"][0][1] == 1  # an image counts once
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "said"),
+    [
+        ({"side_above": 0, "aspect_below": 2.0}, (10, 20), ("narrow image", "20x10")),
+        ({"side_above": 0, "aspect_below": 2.0}, (19, 10), ("", "")),
+        ({"side_above": 9, "aspect_below": 0.0}, (9, 90), ("small image", "90x9")),
+        ({"side_above": 8, "aspect_below": 0.0}, (90, 9), ("", "")),
+    ],
+)
+def test_size_and_shape_are_judged_by_themselves(settings: Any, size: Any, said: Any) -> None:
+    step = step_of(AltText, **settings)
+    one = item(0, "a dog in the park", image=png(np.zeros(size, np.uint8)))
+    decided(step, [one])
+    assert (step(one).reason, step(one).detail) == said
 
 
 def test_hashes_and_what_stays_are_the_authors() -> None:
@@ -129,6 +158,14 @@ def test_only_what_stays_drops_others() -> None:
     assert [one.scores for one in said[1:3]] == [{"distance": 6, "nearest": 0}] * 2
     step.begin(step.settle(iter([[(0, "", f"{0:016x}"), (1, "", f"{seven:016x}")], []])))
     assert [step(item(number)).reason for number in range(2)] == ["", ""]
+    step.begin(step.settle(iter([])))
+    assert step(item(0, image=png(np.zeros((9, 9), np.uint8)))).reason == "no usable image"
+    step.begin(step.settle(iter([[(1, "a", f"{0:016x}"), (3, "b", f"{0:016x}"), (5, "a", f"{1:016x}")]])))
+    assert [step(item(number)).reason for number in range(7)] == [
+        *("no usable image", "") * 2,
+        *("no usable image", "near-duplicate", "no usable image"),
+    ]
+    assert step(item(5)).detail == "1.0 bits from row 1 of scores.parquet"
 
 
 @pytest.mark.parametrize(("words", "distance"), [(1, 6), (1, 1), (1, 13), (4, 31)])
@@ -207,3 +244,15 @@ def test_who_cannot_be_named_is_not_kept() -> None:
     ]
     assert decided(step, said) == ["", "no creator", "no license"]
     assert step.line("r0", step(said[0]).scores) == "r0\tCC0\tAda B"
+    assert step(said[1]).detail == "'creator' is empty" and step(said[1]).scores == {
+        "license": "CC0",
+        "creator": "",
+    }
+    assert decided(step_of(Attribution, need_license=False, need_creator=False), said) == [""] * 3
+
+
+def test_what_every_record_has_can_be_asked_for() -> None:
+    full, empty = item(0, tags=("a", "b"), label="l", group="g", extras={"n": 0}), item(1)
+    names = ("id", "source", "tags", "label", "group", "n")
+    assert [values_of(full, name) for name in names] == [("r0",), ("web",), ("a", "b"), ("l",), ("g",), (0,)]
+    assert [values_of(empty, name) for name in names] == [("r1",), ("web",), (), (), (), ()]
