@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from input_pipeline.errors import UserError
-from vlp.processes import agreement
-from vlp.processes.heartbeat import FOLDER, Heartbeat, Sign, signs, state_of
+from vlp.processes import agreement, heartbeat, lost
+from vlp.processes.heartbeat import FOLDER, Heartbeat, Sign, State, signs, state_of
 from vlp.processes.lost import launch_of, own_sign, runs_here, speaks_of_others
 
 
@@ -84,7 +86,9 @@ def test_a_process_says_how_it_ended_and_at_which_step(tmp_path):
     ]
 
 
-def test_a_sign_is_one_s_own_by_host_number_and_birth_and_others_are_of_the_same_launch(tmp_path):
+def test_a_sign_is_one_s_own_by_host_number_and_birth_and_others_are_of_the_same_launch(
+    tmp_path, monkeypatch
+):
     (tmp_path / FOLDER).mkdir()
     here, born = socket.gethostname(), state_of(os.getpid()).born
 
@@ -98,7 +102,25 @@ def test_a_sign_is_one_s_own_by_host_number_and_birth_and_others_are_of_the_same
     say(own._replace(host="far"), own._replace(process=1, born="1"), own._replace(process=2, born=""))
     assert own_sign(tmp_path, os.getpid()).process == 2
     assert runs_here(own) and runs_here(own._replace(born="")) and not runs_here(own._replace(born="1"))
+    monkeypatch.setattr(lost, "state_of", lambda pid: State("?", ""))  # a host without /proc
+    assert runs_here(own)
+    monkeypatch.undo()
     assert not runs_here(own._replace(pid=4_194_305))
+
+
+def test_a_heart_beats_as_long_as_it_lives_and_says_the_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "SECONDS", 0.01)
+    with Heartbeat(tmp_path, 0, 1) as heart:
+        heart(SimpleNamespace(step=7))
+        deadline = time.monotonic() + 30
+        while not (seen := signs(tmp_path)) or seen[0].beats < 3 or seen[0].step != 7:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    (last,) = signs(tmp_path)
+    assert last.beats >= seen[0].beats and last.ended == "finished"
+    beats = last.beats
+    time.sleep(0.05)
+    assert signs(tmp_path)[0].beats == beats
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 from vlp.processes.heartbeat import FOLDER, Sign, state_of, write
 from vlp.processes.launcher import launcher, own_devices
-from vlp.processes.lost import OUTSIDE, own_sign, settle
+from vlp.processes.lost import LOOKING, OUTSIDE, lost, own_sign, settle
 from vlp.processes.sentinel import last_words
 
 ALONE = {"coordinator": "", "processes": 0, "process": 0}
@@ -33,11 +33,25 @@ STEP = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "a", "SLURM_PROCID": "1", "S
             {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_LOCAL_RANK": "0"},
             "openmpi",
         ),
+        ({"JOB_COMPLETIONS": "2", "JOB_COMPLETION_INDEX": "0", "KUBERNETES_SERVICE_HOST": "a"}, "kubernetes"),
+        ({"JOB_COMPLETIONS": "2", "JOB_COMPLETION_INDEX": "0"}, ""),
+        ({"SLURM_NTASKS": "", **STEP}, ""),
         ({}, ""),
     ],
 )
 def test_launchers_are_known_by_their_environment(environment, name):
     assert launcher(ALONE, {"JAX_PLATFORMS": "cpu", **environment}) == name
+
+
+@pytest.mark.parametrize(
+    ("platforms", "device", "name"),
+    [("", "accel0", "tpu"), ("tpu,cpu", "vfio/3", "tpu"), ("cpu", "accel0", ""), ("", "vfio/vfio", "")],
+)
+def test_chips_that_may_be_used_are_a_launcher(tmp_path, monkeypatch, platforms, device, name):
+    (tmp_path / device).parent.mkdir(exist_ok=True)
+    (tmp_path / device).touch()
+    monkeypatch.setattr("vlp.processes.launcher.Path", lambda place: {"/dev": tmp_path}[place])
+    assert launcher(ALONE, {"JAX_PLATFORMS": platforms}) == name
 
 
 def test_flags_come_before_what_is_found():
@@ -63,6 +77,11 @@ def test_flags_come_before_what_is_found():
         ("slurm", {}, None),
         ("openmpi", {"CUDA_VISIBLE_DEVICES": "3", "OMPI_COMM_WORLD_LOCAL_SIZE": "4"}, [0]),
         ("openmpi", {"CUDA_VISIBLE_DEVICES": "0,1", "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}, None),
+        ("openmpi", {"HIP_VISIBLE_DEVICES": "2,3", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"}, [0, 1]),
+        ("slurm", {"ROCR_VISIBLE_DEVICES": "5, "}, [0]),
+        ("slurm", {"CUDA_VISIBLE_DEVICES": " "}, None),
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1", "SLURM_STEP_TASKS_PER_NODE": "1(x2),2"}, None),
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1", "SLURM_STEP_TASKS_PER_NODE": "1"}, [0, 1]),
         ("flags", {"CUDA_VISIBLE_DEVICES": "0"}, None),
     ],
 )
@@ -105,7 +124,8 @@ def test_last_words_name_who_is_gone_and_where_the_run_goes_on(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     say(tmp_path, me, Sign(1, 3, here, dead.pid, 11, 5), Sign(2, 3, here, os.getpid(), 11, 5))
-    (tmp_path / "checkpoints" / "10").mkdir(parents=True)
+    for name in ("10", "9", "11.writing", "٣"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
     words = last_words(tmp_path, 1, patience=0)
     assert words.startswith(
         f"process 0 of 3 has ended: process 1 (pid {dead.pid} on {here}) was lost at step 11"
@@ -125,6 +145,18 @@ def test_a_silent_process_of_another_host_is_lost_and_one_that_finished_is_not(t
     say(tmp_path, Sign(0, 3, socket.gethostname(), 1, 3, 5), far, far._replace(process=2, ended="finished"))
     words = last_words(tmp_path, 1, patience=0.1)
     assert "process 1 (pid 9 on far)" in words and "process 2" not in words
+
+
+def test_a_silent_process_that_looks_for_who_was_lost_is_not_to_blame(tmp_path):
+    me = Sign(0, 3, socket.gethostname(), 1, 3, 5, ended=LOOKING)
+    say(tmp_path, me, *(Sign(one, 3, "far", 9, 3, 5, ended=LOOKING) for one in (1, 2)))
+    assert lost(tmp_path, me, patience=0) == [] and own_sign(tmp_path, 1).ended == OUTSIDE
+
+
+def test_whoever_ended_by_itself_asks_nobody(tmp_path):
+    me = Sign(0, 2, socket.gethostname(), 1, 3, 5, ended="OSError: disk full")
+    say(tmp_path, me, Sign(1, 2, "far", 9, 3, 5, ended="OSError: mine"))
+    assert lost(tmp_path, me, patience=0) == []
 
 
 def test_processes_of_an_earlier_launch_are_not_named(tmp_path):
