@@ -12,6 +12,7 @@ from PIL import Image
 from configs.settings.data import IMAGE, LABELS
 from configs.settings.setting import defaults
 from input_pipeline.iterated_functions import affine_maps, chaos_game, density
+from input_pipeline.records import Caption
 from input_pipeline.sources import open_source
 from input_pipeline.stream import make_stream
 
@@ -90,9 +91,47 @@ def test_labels_of_a_source_reach_the_batch_without_a_file(tokenizer):
         assert set(np.flatnonzero(row)) == set(numbers[numbers >= 0])
 
 
+def test_a_path_draws_what_it_has_always_drawn():
+    """Runs that go on, and others' runs of the same path, see the same pictures: red in blocks of eight pixels."""
+    drawn = opened()[7]
+    blocks = np.asarray(Image.open(io.BytesIO(drawn.image)), float).reshape(4, 8, 4, 8, 3).mean(axis=(1, 3))
+    expected = [
+        [164.3, 153.6, 146.2, 160.6],
+        [161.7, 156.2, 137.3, 162.0],
+        [161.9, 197.5, 160.7, 166.6],
+        [168.8, 164.2, 134.0, 177.5],
+    ]
+    np.testing.assert_allclose(blocks[:, :, 0], expected, atol=0.5)
+    np.testing.assert_allclose(blocks[::2, ::2, 2], [[205.1, 185.9], [188.1, 196.2]], atol=0.5)
+    assert drawn.tags == ("fractal-04", "fractal-00", "fractal-08", "fractal-10", "fractal-03")
+    text = "a picture of fractal-04 and fractal-00 and fractal-08 and fractal-10 and fractal-03"
+    assert drawn.captions == (Caption(text, "procedural", "en"),) and drawn.source == "fractals"
+    assert drawn.image.startswith(b"P6 32 32 255\n")
+
+
+def test_what_a_path_leaves_out_has_its_default_and_the_least_is_enough():
+    assert len(opened("")) == 1_000_000 and opened("classes=1, side=8,images=2")[1].tags == ("fractal-0",)
+    assert opened("classes=11,images=1")[0].tags[0][:9] == "fractal-0"
+    assert opened("seed=0,side=9")[3].image.startswith(b"P6 9 9 255\n")
+    assert list(opened("images=2").values("label")) == [None, None]
+
+
+def test_cells_hold_the_share_of_their_points():
+    """The ends of the box are in the first and in the last cell."""
+    points = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 4.0], [0.0, 4.0], [0.6, 1.0], [0.0, 0.0], [0.4, 3.9]])
+    np.testing.assert_allclose(3 * density(points, 3), [[3, 1, 1], [1, 0, 0], [0, 0, 1]])
+    assert density(np.ones((4, 2)), 2).tolist() == [[1, 0], [0, 0]]
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("clases=3", "did you mean 'classes'"), ("classes=0", "at least 1"), ("side=x", "side='x'")],
+    [
+        ("clases=3", "did you mean 'classes'"),
+        ("classes=0", "at least 1"),
+        ("side=7", "at least 8"),
+        ("side=x", "side='x'"),
+        ("seed=-1", "at least 0"),
+    ],
 )
 def test_what_a_path_does_not_mean_is_one_line(path, said):
     with pytest.raises(ValueError, match=said):
