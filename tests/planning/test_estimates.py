@@ -11,10 +11,10 @@ from configs import base
 from vlp.configuration import resolve
 from vlp.planning.chips import CHIPS, GPUS
 from vlp.planning.compile import TOO_LARGE, CompiledStep, refused_memory
-from vlp.planning.estimate import estimate
+from vlp.planning.estimate import Estimate, estimate
 from vlp.planning.program import Collective, Program
-from vlp.planning.report import misfit, plan_report, what_would_fit
-from vlp.planning.suggest import fsdp_sizes, ranked, rungs, trials
+from vlp.planning.report import misfit, plan_report, trial_line, what_would_fit
+from vlp.planning.suggest import Trial, fsdp_sizes, ranked, rungs, trials
 from vlp.planning.topology import Topology
 
 V5E = Topology("v5e:4x4", tuple(range(16)), hosts=4, chip=CHIPS["v5e"])
@@ -170,3 +170,122 @@ def test_a_trial_that_cannot_be_compiled_is_passed_over():
 
     with pytest.raises(ValueError, match="fsdp=1"):
         list(trials(config, 16, never))
+
+
+def line(left: str, right: str) -> str:
+    return f"  {left:<24}{right}"
+
+
+CHEAP = Estimate(
+    pair_flops=3.5e9,
+    step_flops=8e12,
+    extra=1.25,
+    counted=True,
+    seconds={"matrix products": 0.2, "main memory": 0.05, "collectives": 0.15},
+    chips=16,
+    peak_flops=1e14,
+    batch_size=2000,
+    steps=36_000,
+    hosts=4,
+)
+SENT = (
+    Collective("all-gather", 4, (0, 1, 2, 3), count=1200, bytes=25e6),
+    Collective("all-reduce", 2, (), count=1, bytes=1.5e6, slices=2),
+)
+
+
+def reported(estimate=CHEAP, topology=None, limit=2**34, price=0.0, **changes):
+    config = resolve(base.get_config())
+    step = compiled(Program(1.0, 1.0, SENT), needed=2**32)
+    known = {"parameters": 12_345_678, "held": {"moments": 2**30, "rest": 3 * 2**20}, "arguments": 2**30}
+    step = dataclasses.replace(step, **{**known, "temporaries": 2**29, "seconds": 61.0, **changes})
+    there = dataclasses.replace(V5E, devices=(SimpleNamespace(device_kind="TPU v5 lite"),) * 16)
+    return plan_report(config, topology or there, step, estimate, limit, price).splitlines()
+
+
+def test_a_report_says_what_was_counted_in_readable_units():
+    config, said = resolve(base.get_config()), reported(price=1.5)
+    assert said[0] == (f"{config.name} on v5e:4x4: 16 x TPU v5 lite, 4 host(s); mesh data=4, fsdp=4, model=1")
+    for left, right in {
+        "parameters": "12.3 million",
+        "to train on a pair": "3.50 GFLOP (towers, forward and backward)",
+        "a step": f"8.00 TFLOP for {config.batch_size:,} pairs",
+        "needed": "4.00 GiB of 16.00 GiB (25%)",
+        "  within a step": "512.0 MiB  activations, gradients, buffers",
+        "  the program": "2.50 GiB",
+        "  from step to step": "1.00 GiB  by the arrays' sizes:",
+        "    moments": "1.00 GiB",
+        "    rest": "3.0 MiB",
+        "matrix products": "200.0 ms    1.25 times the model's FLOPs, by the compiled program <- binds",
+        "main memory": "50.0 ms",
+        "MFU": "20 to 40 %",
+        "pairs a second": "5,000 to 10,000",
+        "the run": "72,000,000 pairs: 2.0 to 4.0 hours",
+        "": "32 to 64 chip-hours",
+        "each host decodes": "1,250 to 2,500 images a second",
+    }.items():
+        assert line(left, right) in said, left
+    assert {line("a step", "200.0 to 400.0 ms"), line("", "48 to 96 at 1.5 an hour")} < {*said}
+    assert "memory of a device (compiler, after 61 s)" in said
+    assert "estimate (roofline at the published peaks: if all work overlaps, to if none does)" in said
+    table = said[said.index("collectives of a device in a step (compiled program, loops multiplied)") + 1 :][
+        :3
+    ]
+    assert [row.split()[:4] for row in table] == [
+        ["among", "count", "MB", "sent"],
+        ["all-gather", "4", "1,200", "25.0"],
+        ["all-reduce", "2", "1", "1.5"],
+    ]
+    assert table[2].endswith("slices, over the data centre's network") and "slices" not in table[1]
+
+
+def test_a_report_says_what_is_not_known_and_what_stands_in():
+    days = dataclasses.replace(CHEAP, steps=864_000, counted=False, seconds={"matrix products": 0.2})
+    said = reported(days, limit=None, program=None, stand_in=True)
+    assert line("the run", "1,728,000,000 pairs: 2.0 days") in said and line("needed", "4.00 GiB") in said
+    assert "collectives: unknown, for jaxlib cannot read the compiled program back" in said
+    assert "  plan for a v5e slice of as many chips to see them" in said
+    assert any(one.endswith("by the remat policy <- binds") for one in said)
+    assert any("none does; what is not listed is unknown and left out)" in one for one in said)
+    assert not any("an hour" in one for one in said)
+    assert "collectives: none" in reported(program=Program(1.0, 1.0, ()))
+    assert any("of a second program" in one for one in reported(stand_in=True))
+    assert not any("of a second program" in one for one in reported())
+    assert "collectives: unknown, for it did not compile" in reported(program=None, refusal="no")
+    gpus = reported(topology=Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8))
+    assert "on h100:8x2: 16 x H100, 2 host(s)" in gpus[0] and gpus[1].startswith("compiled for as many CPUs")
+    two = dataclasses.replace(V5E, slices=2, chip=None, devices=(SimpleNamespace(device_kind="TPU"),) * 16)
+    said = reported(topology=two)
+    assert "on 2 slices of v5e:4x4: 16 x TPU" in said[0]
+    assert any("at the measured matmul peak" in one for one in said)
+
+
+def test_a_trial_is_a_row():
+    flags = {"mesh.fsdp": 4, "model.remat": "full"}
+    step = compiled(None, needed=3 * 2**29)
+    one = Trial(flags, step, CHEAP, True)
+    ends = "--config.mesh.fsdp=4 --config.model.remat=full"
+    assert trial_line(one) == f"      1.50 GiB  200 to 400 ms          {ends}"
+    unknown = dataclasses.replace(one, fits=False, step=dataclasses.replace(step, needed=None))
+    assert trial_line(unknown) == f"             ?  does not fit           {ends}"
+
+
+def test_micro_batches_compute_a_forward_pass_again_whatever_the_policy():
+    config = resolve(base.get_config())
+    for remat in ("none", "full"):
+        config.model.update(remat=remat, micro_batch=64)
+        assert estimate(config, compiled(None), V5E).extra == pytest.approx(4 / 3)
+    unknown = dataclasses.replace(V5E, chip=None)
+    one = estimate(config, compiled(None), unknown, peak_flops=3e12)
+    assert one.peak_flops == 3e12 and one.chips == 16
+
+
+def test_two_cores_share_what_a_chip_does():
+    config = resolve(base.get_config())
+    chip = CHIPS["tpu7x"]
+    there = Topology("tpu7x:2x2x2", tuple(range(16)), hosts=2, chip=chip)
+    gather = Collective("all-gather", 4, (0, 1, 2, 3), count=1, bytes=25e9)
+    seconds = estimate(config, compiled(Program(1e12, 7.38e9, (gather,)), links=5), there).seconds
+    assert seconds == pytest.approx(
+        {"matrix products": 16e12 / (8 * 2307e12), "main memory": 2e-3, "collectives": 25e9 / 300e9}
+    )

@@ -10,7 +10,7 @@ from test_program import TPU
 from configs import base
 from vlp.configuration import resolve, to_dict
 from vlp.planning import demand
-from vlp.planning.chips import CHIPS, GIB
+from vlp.planning.chips import CHIPS, GIB, GPUS
 from vlp.planning.hlo import BYTES, arrays, parse, runs, trips
 from vlp.planning.topology import Topology
 
@@ -65,6 +65,15 @@ def test_chips_do_what_is_published() -> None:
     # Data centre's network, Gbit/s: of a pod of 256 chips, of a chip, of a pod of 256 chips.
     gigabits = {"v5e": 6400 / 256, "v5p": 50, "v6e": 25600 / 256}
     assert {name: 8e-9 * chip.network for name, chip in CHIPS.items() if chip.network} == gigabits
+    # NVIDIA's data sheets: dense bfloat16 FLOP/s, GB, bytes a second of HBM and of NVLink one way, of the adapter.
+    published = {
+        "a100": (312e12, 80e9, 2039e9, 300e9, 25e9),
+        "h100": (989e12, 80e9, 3350e9, 450e9, 50e9),
+        "h200": (989e12, 141e9, 4800e9, 450e9, 50e9),
+    }
+    told = [(one.flops, one.memory, one.bandwidth, one.interconnect, one.network) for one in GPUS.values()]
+    assert dict(zip(GPUS, told, strict=True)) == published
+    assert {(one.dimensions, one.devices) for one in GPUS.values()} == {(1, 1)}
     assert Topology("x", tuple(range(8)), 2, CHIPS["tpu7x"]).chips == 4
     assert (
         Topology("x", tuple(range(8)), 2, None).chips

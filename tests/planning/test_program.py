@@ -126,6 +126,89 @@ ENTRY %main (l: bf16[128,16,64], r: bf16[16,64,128]) -> bf16[128,16,128] {
 
 
 @pytest.mark.parametrize(
+    ("window", "outputs", "pairs"),
+    [
+        ("size=3", 3, 9),
+        ("size=3 pad=1_1 stride=2", 3, 2 + 3 + 2),
+        ("size=3 rhs_dilate=2", 1, 3),
+        ("size=3 pad=2_2 lhs_dilate=2", 11, 5 * 3),
+    ],
+)
+def test_a_convolution_counts_where_its_kernel_meets_the_input(window, outputs, pairs):
+    text = f"""\
+ENTRY %main (l: f32[2,5,4], r: f32[3,4,6]) -> f32[2,{outputs},6] {{
+  %l = f32[2,5,4]{{2,1,0}} parameter(0)
+  %r = f32[3,4,6]{{2,1,0}} parameter(1)
+  ROOT %c = f32[2,{outputs},6] convolution(%l, %r), window={{{window}}}, dim_labels=b0f_0io->b0f
+}}
+"""
+    assert read_program(text).flops == 2 * 4 * 2 * 6 * pairs
+
+
+@pytest.mark.parametrize(
+    ("instruction", "moved"),
+    [
+        ("f32[1,10]{1,0} dynamic-slice(%a, %i, %i), dynamic_slice_sizes={1,10}", 2 * 40),
+        ("f32[100,10]{1,0} dynamic-update-slice(%a, %b, %i, %i)", 2 * 40),
+        ("f32[100,10]{1,0} add(%a, %a)", 3 * 4000),
+        ("f32[100,10]{1,0:S(1)} add(%a, %a)", 2 * 4000),  # stays on the chip
+        ("f32[10,100]{0,1} bitcast(%a)", 0),
+        ("f32[100,10]{1,0} copy-start(%a)", 0),
+        # Written in place, what is new and the place read.
+        ("f32[100,10]{1,0} fusion(%a, %b, %i), kind=kLoop, calls=%in_place", 40 + 4 + 2 * 40),
+        # Of the first a row is read, the second is not used.
+        ("f32[1,10]{1,0} fusion(%a, %b, %i), kind=kLoop, calls=%sliced", 40 + 4 + 40),
+    ],
+)
+def test_main_memory_is_what_is_read_and_written_of_it(instruction, moved):
+    parameters = """\
+  %p0 = f32[100,10]{1,0} parameter(0)
+  %p1 = f32[1,10]{1,0} parameter(1)
+  %p2 = s32[] parameter(2)
+"""
+    text = f"""\
+%in_place (p0: f32[100,10], p1: f32[1,10], p2: s32[]) -> f32[100,10] {{
+{parameters}  %n = f32[1,10]{{1,0}} negate(%p1)
+  ROOT %u = f32[100,10]{{1,0}} dynamic-update-slice(%p0, %n, %p2, %p2)
+}}
+
+%sliced (p0: f32[100,10], p1: f32[1,10], p2: s32[]) -> f32[1,10] {{
+{parameters}  ROOT %s = f32[1,10]{{1,0}} dynamic-slice(%p0, %p2, %p2), dynamic_slice_sizes={{1,10}}
+}}
+
+ENTRY %main (a: f32[100,10], b: f32[1,10], i: s32[]) -> f32[100,10] {{
+  %a = f32[100,10]{{1,0}} parameter(0)
+  %b = f32[1,10]{{1,0}} parameter(1)
+  %i = s32[] parameter(2)
+  ROOT %x = {instruction}
+}}
+"""
+    assert read_program(text).memory_bytes == moved
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        ("all-gather", 3 * 4000),
+        ("all-reduce", 2 * 4000 * 3 / 4),
+        ("reduce-scatter", 4000 * 3 / 4),
+        ("all-to-all", 4000 * 3 / 4),
+        ("collective-permute", 4000),
+    ],
+)
+def test_rings_send_as_much_as_they_must(kind, sent):
+    text = f"""\
+ENTRY %main (a: f32[100,10]) -> f32[100,10] {{
+  %a = f32[100,10]{{1,0}} parameter(0)
+  %x = f32[100,10]{{1,0}} {kind}(%a), replica_groups={{{{0,1,2,3}}}}
+  ROOT %y = f32[100,10]{{1,0}} {kind}(%x), replica_groups={{{{0,1,2,3}}}}
+}}
+"""
+    (found,) = read_program(text).collectives
+    assert (found.kind, found.group, found.count, found.bytes) == (kind, 4, 2, 2 * sent)
+
+
+@pytest.mark.parametrize(
     ("attributes", "members"),
     [
         ("replica_groups={{0,2},{1,3}}, dimensions={0}", (0, 2)),
