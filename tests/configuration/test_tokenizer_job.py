@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sentencepiece import sentencepiece_model_pb2
 
 import main
 from input_pipeline.tokenizers import load_tokenizer
+from input_pipeline.tokenizers.training import LONGEST_PIECE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -22,6 +24,12 @@ def test_the_job_writes_a_tokenizer_of_the_size_asked_for(run_main: Run, tmp_pat
     settings = {"kind": "sentencepiece", "path": str(path), "length": 16, "vocabulary_size": 600}
     ids, mask = load_tokenizer(settings).encode(["a red apple"])
     assert ids.shape == (1, 16) and 3 <= mask.sum() < 16
+    model = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    said = model.trainer_spec
+    assert (said.vocab_size, said.model_type, said.byte_fallback) == (600, said.UNIGRAM, True)
+    assert (said.pad_id, said.unk_id, said.bos_id, said.eos_id) == (0, 1, 2, 3)
+    assert said.character_coverage == pytest.approx(0.9995) and said.max_sentencepiece_length == LONGEST_PIECE
+    assert said.num_threads == 1 and model.normalizer_spec.name == "nmt_nfkc_cf"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,11 @@ ALLOWED: list[dict[str, Any]] = [
     {"cluster.nearest": 8, "cluster.k": 8},
     {"curation.where.within": (0.5, 0.5)},
     {"curation.where.within": ()},
+    {"curation.deduplicate.distance": 63},
+    {"curation.deduplicate.distance": 255, "curation.deduplicate.hash": "pdq"},
+    {"objectives.classification.rare": "frequency", "objectives.classification.kernel": "softmax"},
+    {"objectives.semantic_proxies.each": 5},  # of what has no weight
+    {"optimizer.name": "sgd", "optimizer.nesterov": True},
     {"tokenizer.special_tokens": "end=</s>"},
     {"mesh.data": 1, "mesh.model": -1},
     *[{"data.sources.quickstart.format": kind, "data.sources.quickstart.path": path}
@@ -267,6 +272,40 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"curate.steps": ("balance", "match")}, r"curation.balance balances what was matched"),
     ({"curation.where.within": (1.0, 0.5)}, r"where.within=\(1.0, 0.5\) must be two numbers"),
     ({"curation.where.within": (1.0,)}, r"where.within=\(1.0,\) must be two numbers"),
+    *[
+        ({f"curation.{step}.template": given}, rf"curation.{step}.template=.* has no {lacks}")
+        for step, given, lacks in (
+            ("fuse_captions", "{caption}", "{added}"),
+            ("fuse_captions", "{added}", "{caption}"),
+            ("verify_nouns", "a photo of {noun}", "{}"),
+            ("add_regions", "{size} {place}", "{text}"),
+            ("entities", "{description}", "{name}"),
+        )
+    ],
+    ({"curation.deduplicate.distance": 64}, r"deduplicate.distance=64 must be below the 64 bits of"),
+    (
+        {"objectives.classification.rare": "frequency", "objectives.classification.kernel": "sigmoid"},
+        r"classification.rare='frequency' weighs the targets of a softmax",
+    ),
+    *[
+        (
+            {f"objectives.{name}.label_smoothing": 0.1, f"objectives.{name}.kernel": kernel},
+            rf"{name}.label_smoothing=0.1 is for kernel='softmax'",
+        )
+        for name, kernel in (("classification", "sigmoid"), ("named_classes", "reverse_softmax"))
+    ],
+    *[
+        (
+            {"objectives.semantic_proxies.weight": 1.0, "data.sampler.kind": kind, "data.sampler.each": each},
+            r"semantic_proxies.each=4 needs so many images of a class in a row",
+        )
+        for kind, each in (("classes", 8), ("bags", 4))
+    ],
+    ({"optimizer.nesterov": True}, r"nesterov=True looks ahead by the momentum of name='sgd'"),
+    (
+        {"optimizer.nesterov": True, "optimizer.name": "sgd", "optimizer.b1": 0.0},
+        r"not by 'sgd' with b1=0: set nesterov=False",
+    ),
     ({"evaluators.retrieval.k": ()}, r"retrieval.k=\(\) must be whole numbers"),
     ({"mesh.data": -2}, r"mesh.data=-2 must be at least 1, or -1"),
     ({"data.text.choice": "longest"}, r"data.text.choice='longest'"),
