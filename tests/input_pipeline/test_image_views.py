@@ -153,6 +153,17 @@ def test_any_box_is_resized_as_pillow_does(size: tuple[int, int]) -> None:
         assert difference.max() <= 2 and (difference > 1).mean() < 0.01
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_lies_beyond_a_box_counts_as_far_as_the_filter_reaches(turned: bool) -> None:
+    pixels = np.full((120, 30, 3), 160, np.uint8)
+    pixels[:40] = 40  # four rows before the box, which is shrunk to a twelfth
+    box = (0.0, 0.0, 30.0, 76.0) if turned else (0.0, 44.0, 30.0, 120.0)
+    pixels = pixels[::-1].copy() if turned else pixels
+    golden = np.asarray(Image.fromarray(pixels).resize((9, 6), Image.Resampling.BICUBIC, box))
+    assert golden.max() >= 163
+    assert np.abs(bicubic(pixels, box, (9, 6)).astype(int) - golden).max() <= 1
+
+
 @pytest.mark.parametrize("size", [(1024, 768), (2000, 1500)])
 def test_reduced_decoding_costs_under_two_grey_levels(size: tuple[int, int]) -> None:
     dice = np.random.default_rng(0)

@@ -18,6 +18,7 @@ import pytest
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import open_source, parquet_size
 from input_pipeline.sources.parquet import ParquetSource
+from input_pipeline.sources.parquet_schema import class_name
 
 PIXELS = [b"one", b"two"]
 PAIR = {"image": PIXELS, "caption": ["a", "b"]}
@@ -241,3 +242,16 @@ def test_row_groups_are_kept_while_there_is_room(tmp_path: Path, monkeypatch: py
         for index in (0, 1, 2, 3, 0, 1, 5):
             assert source[index].image == b"x"
         assert reads == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(0, "cat"), (1.0, "dog"), (-1, None), (True, True), ("dog", "dog"), (None, None)]
+)
+def test_numbers_of_classes_are_their_names(number: Any, name: Any) -> None:
+    assert class_name(number, ["cat", "dog"]) == name
+
+
+@pytest.mark.parametrize("number", [2, 0.5, 7.0])
+def test_a_number_without_a_name_is_a_bad_record(number: float) -> None:
+    bad = class_name(number, ["cat", "dog"])
+    assert isinstance(bad, BadRecord) and f"class {number} has no name: the file names 2" in str(bad)

@@ -12,6 +12,8 @@ import pytest
 from input_pipeline.records import BadRecord, Caption, Reason
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.cache import cached_index
+from input_pipeline.sources.columns import EXTRA, was_named
+from input_pipeline.sources.paths import find_files, has_suffix, is_split, split_of
 
 
 @pytest.fixture(autouse=True)
@@ -413,3 +415,68 @@ def test_a_damaged_index_is_made_again(pictures: Path, tmp_path: Path) -> None:
     index.write_bytes(data)
     cached_index.cache_clear()
     assert [opened("jsonl", path)[i].id for i in range(3)] == ["r0", "r1", "r2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "known"),
+    [
+        ("a.TSV", ".tsv", True),
+        (".a.tsv", ".tsv", False),  # what an editor or a file system left
+        ("a.tsv-00000-of-00010", ".tsv", True),
+        ("a.tsv-0-of-10", ".tsv", False),
+        ("a.tsv.gz", ".tsv", False),
+    ],
+)
+def test_a_file_is_known_by_its_ending(name: str, suffix: str, known: bool) -> None:
+    assert has_suffix(name, (".x", suffix)) == known
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train-00000.tar", "train"),
+        ("Training", "train"),
+        ("val_2", "validation"),
+        ("dev.csv", "validation"),
+        ("testing.csv", "test"),
+        ("trainer.csv", ""),
+        ("my-train.csv", ""),
+        ("2019", ""),
+    ],
+)
+def test_a_split_is_the_first_word_of_a_name(name: str, split: str) -> None:
+    assert split_of(name) == split
+    assert is_split(name) == (name == "Training")
+
+
+def test_files_of_a_folder_a_split_a_pattern_and_a_range(tmp_path: Path) -> None:
+    names = ["train-08.csv", "train-09.csv", "train-10.csv", "val-1.csv", ".train-11.csv", "train.txt"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "train-12.csv").mkdir()
+
+    def found(path: str) -> list[str]:
+        return [file.name for file in find_files(f"{tmp_path}/{path}", ".csv")]
+
+    assert found("train") == found("train-*.csv") == found("train-{08..10}.csv") == names[:3]
+    assert found("VAL") == ["val-1.csv"]
+    for path, said in {
+        "": r"holds several splits, train \(3\) and validation \(1\): name one as .*/train,",
+        "test": r"no file, folder with \*\.csv files or pattern match at",
+        "a-{3..2}.csv": "the range in .* is empty",
+    }.items():
+        with pytest.raises(ValueError, match=said):
+            found(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "named", "was"),
+    [
+        ("id", {"extras"}, False),
+        ("id", {"id"}, True),
+        ("extras/a", {"extras"}, True),
+        ("extras/a", {"id"}, False),
+    ],
+)
+def test_extras_are_named_together(field: str, named: set[str], was: bool) -> None:
+    assert was_named(field.replace("extras/", EXTRA), named) == was

@@ -160,3 +160,27 @@ def test_the_quickstart_packed_is_its_parquet_file(tmp_path: Path, quickstart: P
             *(record.tags, record.label),
         )
         assert other.captions[0].text == record.captions[0].text
+
+
+def test_a_header_of_many_high_bytes_is_sound(tmp_path: Path) -> None:
+    """Its sum is beyond 16 bits."""
+    name = tarfile.TarInfo(f"{'é' * 77}/{'é' * 48}.jpg")
+    name.size, name.linkname, name.uname, name.gname = 5, "é" * 50, "é" * 16, "é" * 16
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(name, io.BytesIO(b"a cat"))
+    header = (tmp_path / "a.tar").read_bytes()[:512]
+    assert sum(header) > 2**16
+    source = open_source({"format": "webdataset", "path": str(tmp_path / "a.tar")})
+    assert source[0].image == b"a cat"
+
+
+def test_shards_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("a/x", "b/x"):
+        (tmp_path / folder).mkdir(parents=True)
+        pack(tmp_path / folder / "0.tar", sample("k", b"x"))
+    several, alone = open_tar(tmp_path / "*" / "x" / "0.tar"), open_tar(tmp_path / "a" / "x" / "0.tar")
+    assert [several[0].id, several[1].id, alone[0].id] == ["a/x/0/k", "b/x/0/k", "0/k"]
+    pack(tmp_path / "b" / "x" / "1.tar", sample("k", b"x"))
+    (tmp_path / "b" / "x" / "0.tar").unlink()
+    apart = open_tar(tmp_path / "*" / "x" / "*.tar")
+    assert [apart[0].id, apart[1].id] == ["0/k", "1/k"]

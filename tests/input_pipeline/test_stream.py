@@ -276,3 +276,8 @@ def test_odd_settings_are_refused_before_anything_is_read(
         build(write_parquet(0, "empty"))
     with pytest.raises(ValueError, match="choice 'best'"):
         build(path, choice="best")
+    for size, seed in ((0, 0), (1, -1)):
+        with pytest.raises(
+            ValueError, match=f"batch_size {size} must be at least 1 and seed {seed} at least 0"
+        ):
+            make_stream({}, preprocessing={}, tokenizer=None, batch_size=size, seed=seed)  # type: ignore[arg-type]

@@ -104,4 +104,4 @@ def test_reports_are_as_far_apart_as_they_should_be(
     began = time.monotonic()
     with pytest.raises(StreamStalled):
         next(batches)
-    assert time.monotonic() - began >= 0.9
+    assert 0.9 <= time.monotonic() - began < 8
