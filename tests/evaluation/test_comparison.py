@@ -10,9 +10,9 @@ import pytest
 
 from vlp.configuration import load_config, resolve, to_dict
 from vlp.evaluation.comparison.comparison import compare
-from vlp.evaluation.comparison.report import comparison_markdown
-from vlp.evaluation.comparison.runs import read_run
-from vlp.evaluation.comparison.variants import differing
+from vlp.evaluation.comparison.report import comparison_markdown, in_points, is_share
+from vlp.evaluation.comparison.runs import Run, read_run
+from vlp.evaluation.comparison.variants import differing, variants
 from vlp.evaluation.outcomes import outcomes_to_bytes
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.curves import POINTS, line, ticks
@@ -233,3 +233,25 @@ def test_what_is_no_run_is_refused(files: dict[str, str], message: str, tmp_path
 def test_nothing_left_to_compare_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="step 10 of"):
         compare([read_run(write_run(tmp_path / "a", hits=draws(0.3, 1), step=10))])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "written"),
+    [
+        ("zero_shot/val/top1", 0.01234, "+1.2"),
+        ("zero_shot/val/top1", -0.5, "-50.0"),
+        ("retrieval/val/rsum", 0.01234, "+1.23"),
+        ("retrieval/val/median_rank", -0.126, "-0.13"),
+        ("features/val/alignment", 0.01234, "+0.0123"),
+    ],
+)
+def test_differences_are_in_the_unit_of_their_figure(name: str, value: float, written: str) -> None:
+    assert in_points(name, value) == written and is_share(name) == name.endswith("top1")
+
+
+def test_many_variants_have_letters_of_their_own_and_long_settings_no_label() -> None:
+    found = variants([Run(f"r{number}", {"a.b": number, "c": "x" * number}) for number in range(54)])
+    assert [found[place].letter for place in (0, 25, 26, 51, 52)] == ["A", "Z", "A2", "Z2", "A3"]
+    assert found[3].label == "D: b=3, c=xxx" and found[40].label == "O2"
+    fitting = [one.label for one in found if ":" in one.label]
+    assert max(len(label.partition(": ")[2]) for label in fitting) == 40

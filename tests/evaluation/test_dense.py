@@ -46,6 +46,10 @@ def test_what_no_collage_can_be_made_of() -> None:
     images, classes = plain_images(6)
     with pytest.raises(ValueError, match="takes four classes, and the images have 3"):
         make_collages(images, classes, 2, enlarge=True)
+    rows = np.array([[0, 1, 10, 10], [2, 3, 10, 11], [5, 5, 200, 255], [5, 6, 201, 255]], np.uint8)
+    pixels = np.stack([rows, rows.T, 255 - rows], axis=-1)[None]
+    expected = pixels.reshape(2, 2, 2, 2, 3).astype(float).mean(axis=(1, 3))
+    np.testing.assert_array_equal(halved(pixels)[0], np.round(expected))
     with pytest.raises(ValueError, match="3 x 3 pixels cannot be halved"):
         halved(images[:, :3, :3])
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from vlp.evaluation import results_markdown, results_table
+from vlp.evaluation.report import figure_and_set, format_figure
 
 RESULTS = {
     "zero_shot/val/top1": 0.4125,
@@ -48,3 +51,24 @@ def test_many_sets_stay_within_100_columns_and_lose_nothing() -> None:
 def test_names_without_a_set_and_missing_chance_still_show() -> None:
     last = results_table({"zero_shot/top1": 0.5}, {}).splitlines()[-1]
     assert last.split() == ["zero_shot/top1", "50.0%", "-"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("features/val/modality_gap", 0.12345, "0.123"),
+        ("features/val/uniformity", -1.5, "-1.500"),
+        ("retrieval/val/rsum", 4.123, "412.3"),
+        ("retrieval/val/text_to_image/mean_rank", 12.34, "12.3"),
+        ("zero_shot/val/label_distance", 1.26, "1.3"),
+        ("zero_shot/val/top1", 0.4567, "45.7%"),
+        ("zero_shot/val/top1", None, "-"),
+    ],
+)
+def test_a_figure_is_in_the_unit_that_its_name_asks_for(name: str, value: float | None, shown: str) -> None:
+    assert format_figure(name, value) == shown
+
+
+def test_a_name_is_a_figure_of_a_set() -> None:
+    assert figure_and_set("a/val/b/c") == ("a/b/c", "val")
+    assert figure_and_set("a/val") == ("a/val", "value") and figure_and_set("a/val/b") == ("a/b", "val")
