@@ -75,7 +75,7 @@ class Balance(Step):
         for survey in surveys:
             for language, own in survey.items():
                 counts.setdefault(language, Counter()).update(dict(own))
-        found = {language: np.array(list(own.values())) for language, own in counts.items() if own}
+        found = {language: np.array(list(own.values())) for language, own in counts.items()}
         return {
             "t": self._settled(found),
             "counts": {name: sorted(own.items()) for name, own in counts.items()},
@@ -86,9 +86,9 @@ class Balance(Step):
         self._t = plan["t"]
         self._counts = {language: dict(own) for language, own in plan["counts"].items()}
         for language, own in self._counts.items():
-            counts = np.ones(1 + max(own, default=0), np.int64)
+            counts = np.ones(1 + max(own), np.int64)
             counts[list(own)] = list(own.values())
-            self._probabilities[language] = entry_probabilities(counts, self._t.get(language, 1))
+            self._probabilities[language] = entry_probabilities(counts, self._t[language])
 
     def __call__(self, item: Item) -> Decision:
         """Rolls for each entry of each text."""
@@ -109,7 +109,7 @@ class Balance(Step):
     def _facts(self, language: str) -> dict[str, Any]:
         own = self._counts[language]
         head = sorted(own.items(), key=lambda pair: (-pair[1], pair[0]))[:_SHOWN]
-        counts, t = np.array(list(own.values()) or [1]), self._t.get(language, 1)
+        counts, t = np.array(list(own.values())), self._t[language]
         return {"t": t, "tail_share": tail_share(counts, t), "head": head}
 
     def _settled(self, counts: Mapping[str, Int[np.ndarray, " entries"]]) -> dict[str, int]:
