@@ -78,6 +78,9 @@ def test_regions_that_a_caption_does_not_mention_are_added_with_size_and_place(t
     assert made.written.texts == ("A red car. Large clouds at the top. Small a bird at the top left.",)
     assert made.scores == {"added": 2, "bad_regions": 2}
     assert step(item("r1", "A red car.")).written.texts == ("A red car.",)
+    step = step_of(AddRegions, regions=str(tmp_path / "regions.jsonl"), least_score=0.5, most=1)
+    assert step(item("r0", "A red car.")).written.texts == ("A red car. Large clouds at the top.",)
+    assert step(item("r0", "clouds, car")).written.texts == ("clouds, car. Small a bird at the top left.",)
     assert step(item("r2")).reason == "no text"
 
 
@@ -88,6 +91,10 @@ def test_regions_that_a_caption_does_not_mention_are_added_with_size_and_place(t
         ((0.7, 0.7, 0.9, 0.9), "at the bottom right", "small"),
         ((0.4, 0.0, 0.6, 0.3), "at the top", ""),
         ((0.0, 0.3, 0.3, 0.7), "at the left", ""),
+        ((0.0, 0.0, 0.8, 0.5), "at the top", "large"),
+        ((0.0, 0.5, 0.8, 1.0), "at the bottom", "large"),
+        ((0.75, 0.25, 1.0, 0.45), "at the right", ""),
+        ((0.8, 0.4, 1.0, 0.6), "at the right", "small"),
     ],
 )
 def test_a_box_has_a_place_and_a_size(box: tuple[float, ...], place: str, size: str) -> None:
