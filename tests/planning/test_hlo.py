@@ -37,6 +37,20 @@ def test_a_loop_s_body_runs_as_often_as_it_turns() -> None:
     computations, entry = parse(known)
     assert trips(computations[entry]["loop"], computations) == 7
     assert trips(loop, {}) == 1  # nothing says how often
+    text = """\
+%less (n: s32[]) -> pred[] {
+  %n = s32[] parameter(99)
+  %limit = s32[] constant(7)
+  ROOT %compared = pred[] compare(%n, %limit), direction=LT
+}
+
+ENTRY %main (s: s32[]) -> s32[] {
+  %s = s32[] parameter(0)
+  ROOT %loop = s32[] while(%s), condition=%less, body=%less
+}
+"""
+    computations, entry = parse(text)
+    assert trips(computations[entry]["loop"], computations) == 7  # the number of a parameter is no limit
 
 
 def test_an_instruction_has_results_operation_arguments_and_attributes() -> None:
