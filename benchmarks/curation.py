@@ -1,9 +1,10 @@
 """Curation on one core: MetaCLIP's match and balance beside its repository's way, and near-equal hashes.
 
 Captions are made of words as frequent as in language (Zipf), entries of these words and of pairs of them. Ours is the
-whole job: it reads Parquet, keeps every slice on the disk to go on from, and writes ids, scores and a report. The peer
-(benchmarks/peers/metaclip.py) has its texts in memory and writes nothing; it sees `--peer_texts` of them, and its time
-is multiplied up; finding by pyahocorasick is left out where that is not installed. Memory is each run's own process's.
+whole job in a process of its own, whose memory is said: it reads Parquet, keeps every slice on the disk to go on from,
+and writes ids, scores and a report. The peer (benchmarks/peers/metaclip.py) has its texts in memory and writes nothing;
+asking for one entry after the other, it sees `--peer_texts` of them, and its time is multiplied up; finding by
+pyahocorasick is left out where that is not installed.
 
     python -m benchmarks.curation [--records=1000000] [--entries=500000] [--peer_texts=100] [--hashes=1000000]
     python -m benchmarks.curation --records=250000 --peer_texts=0 --hashes=0     # memory at a quarter of the records
@@ -15,6 +16,9 @@ import argparse
 import itertools
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +33,7 @@ from input_pipeline.curation import Request, StepEntry, curate
 from input_pipeline.curation.hamming import near_before
 
 _WORDS, _LENGTH = 300_000, 12
+_CAPTIONS, _ENTRIES = "captions.parquet", "entries.txt"
 
 
 def captions(count: int, seed: int = 0) -> list[str]:
@@ -51,33 +56,41 @@ def entries_of(count: int) -> list[str]:
     ]
 
 
-def _ours(texts: list[str], entries: list[str], t: int, folder: Path) -> int:
-    source, wanted = folder / "captions.parquet", folder / "entries.txt"
+def _write(texts: Sequence[str], entries: Sequence[str], folder: Path) -> None:
     ids = [f"r{number}" for number in range(len(texts))]
-    pq.write_table(pa.table({"id": ids, "caption": texts}), source, row_group_size=1 << 13)
-    wanted.write_text("\n".join([*entries, ""]), encoding="utf-8")
+    pq.write_table(pa.table({"id": ids, "caption": texts}), folder / _CAPTIONS, row_group_size=1 << 13)
+    (folder / _ENTRIES).write_text("\n".join([*entries, ""]), encoding="utf-8")
+
+
+def _ours(folder: Path, t: int) -> tuple[int, float]:
+    """Runs the job, and returns how many records it keeps, and the memory of this process in GiB."""
+    wanted = {**defaults(match.SETTINGS), "entries": str(folder / _ENTRIES), "kind": "match"}
     steps = [
-        StepEntry(
-            "match", match.CLASS, {**defaults(match.SETTINGS), "entries": str(wanted), "kind": "match"}
-        ),
+        StepEntry("match", match.CLASS, wanted),
         StepEntry("balance", balance.CLASS, {**defaults(balance.SETTINGS), "t": t, "kind": "balance"}),
     ]
     columns = {"id": "id", "captions": "caption", "image": ""}
-    entry = {"format": "parquet", "path": str(source), "columns": columns, "weight": 1.0}
-    return int(curate(Request({"web": entry}, steps, 0, 4096), folder / "curated", 1)["kept"])
+    entry = {"format": "parquet", "path": str(folder / _CAPTIONS), "columns": columns, "weight": 1.0}
+    report = curate(Request({"web": entry}, steps, 0, 4096), folder / "curated", 1)
+    return int(report["kept"]), peak_gib()
+
+
+def _timed(folder: Path, t: int) -> Times[tuple[int, float]]:
+    times = Times[tuple[int, float]]()
+    times.run(lambda: _ours(folder, t))
+    return times
 
 
 def _compare(options: argparse.Namespace) -> None:
     texts, entries = captions(options.records), entries_of(options.entries)
-    print(f"{len(texts):,} captions, {len(entries):,} entries; memory so far {peak_gib():.2f} GiB")
-    with tempfile.TemporaryDirectory() as folder:
-        ours = Times[int]()
-        ours.run(lambda: _ours(texts, entries, options.t, Path(folder)))
-    seconds = ours.processor[0]
-    print(
-        f"vlp, the whole job       {seconds:10.1f} s processor, {ours.wall[0]:10.1f} s wall, kept {ours.result:,}"
-    )
-    print(f"memory at most {peak_gib():.2f} GiB")
+    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(1, get_context("spawn")) as process:
+        _write(texts, entries, Path(name))
+        ours = process.submit(_timed, Path(name), options.t).result()
+    assert ours.result is not None
+    seconds, (kept, memory) = ours.processor[0], ours.result
+    print(f"{len(texts):,} captions, {len(entries):,} entries")
+    print(f"vlp, the whole job       {seconds:10.1f} s processor, {ours.wall[0]:10.1f} s wall, kept {kept:,}")
+    print(f"its process had at most {memory:.2f} GiB")
     if not options.peer_texts:
         return
     for name, make, some in (

@@ -61,6 +61,10 @@ class Record:
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 
+# What a record has beside its id.
+FIELDS = ("image", "captions", "tags", "label", "source", "group", "extras")
+
+
 def clean_text(text: str) -> str:
     """Collapses white space; drop byte-order marks, control characters (NUL too) and lone surrogates."""
     if not text.isprintable():

@@ -6,9 +6,10 @@ A line of `texts.jsonl` is {"id", "texts", "kind", "by", "prompt"}: `kind` tells
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.digest import digest
 from input_pipeline.sources.files import open_file
 from input_pipeline.sources.paths import find_files
+from input_pipeline.sources.reading import in_order
 from input_pipeline.sources.shards import FileVersion
 from input_pipeline.tables import hash64
 
@@ -127,6 +129,12 @@ class WithTexts:
     def __getitem__(self, index: int) -> Record:
         record: Record = self.source[index]
         return with_captions(record, self.texts.of(record.id))
+
+    def in_order(self, fields: Collection[str]) -> WithTexts:
+        """Returns the same records with some of their fields."""
+        other = copy.copy(self)
+        other.source = in_order(self.source, fields)
+        return other
 
     def digest(self) -> str:
         """Returns a few letters for what the source and the files of captions hold."""

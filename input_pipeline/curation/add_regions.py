@@ -38,6 +38,7 @@ class AddRegions(Step):
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"added": "int32", "bad_regions": "int32"}
     writes = True
+    reads = ("captions",)
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Opens the regions."""

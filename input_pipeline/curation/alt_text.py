@@ -20,6 +20,9 @@ class AltText(Step):
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Knows no counts yet."""
         super().__init__(config, name=name, seed=seed)
+        self.reads = (
+            ("captions", "image") if config["side_above"] or config["aspect_below"] else ("captions",)
+        )
         self._shared: frozenset[int] = frozenset()
         self._frequent: frozenset[int] | None = None
         self._facts: dict[str, Any] = {}

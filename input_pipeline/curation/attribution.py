@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from input_pipeline.curation.step import Decision, Item, Step
-from input_pipeline.curation.where import values_of
+from input_pipeline.curation.where import fields_of, values_of
 
 _PARTS = ("license", "creator")
 
@@ -16,6 +16,11 @@ class Attribution(Step):
 
     COLUMNS: ClassVar[Mapping[str, str]] = dict.fromkeys(_PARTS, "string")
     FILE = "ATTRIBUTION.tsv"
+
+    def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
+        """Reads what says who made it, and nothing else."""
+        super().__init__(config, name=name, seed=seed)
+        self.reads = tuple(field for part in _PARTS for field in fields_of(config[part]))
 
     def __call__(self, item: Item) -> Decision:
         """Reads licence and creator."""

@@ -8,6 +8,8 @@ arXiv 2507.22062).
 
 from __future__ import annotations
 
+import math
+import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -28,9 +30,9 @@ def entry_probabilities(counts: Int[np.ndarray, " n"], t: int) -> Float[np.ndarr
     return t / np.maximum(counts, t)
 
 
-def keep_probability(probabilities: Float[np.ndarray, " n"]) -> float:
+def keep_probability(probabilities: Sequence[float]) -> float:
     """Returns with which probability a text stays, by those of its entries: 1 - prod(1 - p)."""
-    return float(1.0 - np.prod(1.0 - probabilities))
+    return 1.0 - math.prod(1.0 - one for one in probabilities)
 
 
 def tail_share(counts: Int[np.ndarray, " n"], t: int) -> float:
@@ -51,7 +53,7 @@ class Balance(Step):
     COLUMNS: ClassVar[Mapping[str, str]] = {"probability": "float32"}
 
     surveys = True
-    reads_records = False
+    reads = ()
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Keeps dice that depend on the seed and a record alone."""
@@ -59,7 +61,9 @@ class Balance(Step):
         self._dice = Dice(seed)
         self._counts: dict[str, dict[int, int]] = {}
         self._t: dict[str, int] = {}
-        self._probabilities: dict[str, Float[np.ndarray, " entries"]] = {}
+        self._probabilities: dict[
+            str, list[float]
+        ] = {}  # of few entries at a time lists are faster than arrays
 
     def survey(self, items: Sequence[Item]) -> Any:
         """Counts the texts of each entry, language by language."""
@@ -88,16 +92,16 @@ class Balance(Step):
         for language, own in self._counts.items():
             counts = np.ones(1 + max(own), np.int64)
             counts[list(own)] = list(own.values())
-            self._probabilities[language] = entry_probabilities(counts, self._t[language])
+            self._probabilities[language] = entry_probabilities(counts, self._t[language]).tolist()
 
     def __call__(self, item: Item) -> Decision:
         """Rolls for each entry of each text."""
-        probabilities = np.concatenate(
-            [self._probabilities[language][own] for language, own in _matched(item)]
-        )
-        draws = self._dice.roll(item.key, f"curation/{self.name}").random(len(probabilities))
+        probabilities = [
+            self._probabilities[language][one] for language, own in _matched(item) for one in own
+        ]
+        draws = self._dice.roll(item.key, f"curation/{self.name}").random(len(probabilities)).tolist()
         scores = {"probability": keep_probability(probabilities)}
-        if (draws < probabilities).any():
+        if any(map(operator.lt, draws, probabilities)):
             return Decision(scores=scores)
         return Decision("balanced away", f"kept with probability {scores['probability']:.3f}", scores)
 

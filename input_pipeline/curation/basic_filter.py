@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from input_pipeline.curation.step import Decision, Item, Step
 from input_pipeline.prepare.header import read_header
 from input_pipeline.records import Caption
@@ -9,6 +12,11 @@ from input_pipeline.records import Caption
 
 class BasicFilter(Step):
     """Drops records without any text that is long enough and of a wanted language, and small or narrow images."""
+
+    def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
+        """Reads images only if something is asked of them."""
+        super().__init__(config, name=name, seed=seed)
+        self.reads = ("captions", "image") if config["side_least"] or config["aspect_most"] else ("captions",)
 
     def __call__(self, item: Item) -> Decision:
         """Judges the texts, and then the image."""

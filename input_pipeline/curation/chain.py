@@ -78,16 +78,10 @@ class Slice:
     tallies: dict[str, Tally]
     survey: Any = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as plain values."""
-        tallies = {name: dataclasses.asdict(tally) for name, tally in self.tallies.items()}
-        return {"rows": self.rows, "tallies": tallies, "survey": self.survey}
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Slice:
-        """Reads `to_json`."""
-        tallies = {name: Tally(**tally) for name, tally in content["tallies"].items()}
-        return cls([Row(*row) for row in content["rows"]], tallies, content["survey"])
+def fields_read(steps: Sequence[Step], this: Pass) -> frozenset[str]:
+    """Returns which fields of the records the steps of a pass look at."""
+    return frozenset(field for step in _at_work(steps, this) for field in step.reads)
 
 
 def run_pass(
@@ -102,10 +96,13 @@ def run_pass(
       rows: the records to look at, each with its place in the source.
     """
     done, left = Slice([], {steps[place].name: Tally() for place in this.deciding}), []
-    at_work = [steps[place] for place in (*this.deciding, this.surveying) if place is not None]
-    for item, row in _items(source, rows, done, read=any(step.reads_records for step in at_work)):
-        for place in this.deciding:
-            row, item = _decide(steps[place], item, row, done)
+    deciding = [
+        (step, {column: f"{step.name}_{column}" for column in step.COLUMNS})
+        for step in map(steps.__getitem__, this.deciding)
+    ]
+    for item, row in _items(source, rows, done, read=bool(fields_read(steps, this))):
+        for step, columns in deciding:
+            row, item = _decide(step, columns, item, row, done)
             if row.reason:
                 break
         done.rows.append(row)
@@ -114,6 +111,10 @@ def run_pass(
     if this.surveying is not None:
         done.survey = steps[this.surveying].survey(left)
     return done
+
+
+def _at_work(steps: Sequence[Step], this: Pass) -> list[Step]:
+    return [steps[place] for place in (*this.deciding, this.surveying) if place is not None]
 
 
 def _items(
@@ -135,24 +136,28 @@ def _items(
             continue
         for texts, *rest in row.written:
             record = with_captions(record, Written(tuple(texts), *rest).captions)
-        yield Item(row.number, name, record, row.notes), row._replace(id=record.id)
+        yield Item(row.number, name, record, row.notes), row if row.id else row._replace(id=record.id)
 
 
-def _decide(step: Step, item: Item, row: Row, done: Slice) -> tuple[Row, Item]:
+def _decide(step: Step, columns: Mapping[str, str], item: Item, row: Row, done: Slice) -> tuple[Row, Item]:
     try:
         decision: Decision = step(item)
     except BadRecord as bad:  # in a file that the step reads beside it
         decision = Decision(bad.reason.name.lower(), bad.detail)
     tally = done.tallies[step.name]
     tally.seen += 1
-    scores = {f"{step.name}_{column}": value for column, value in decision.scores.items()}
-    row = row._replace(notes={**row.notes, **decision.notes}, scores={**row.scores, **scores})
-    record = item.record
-    if decision.written and not decision.reason:
-        row = row._replace(written=(*row.written, dataclasses.astuple(decision.written)))
-        record = with_captions(record, decision.written.captions)
+    scores = row.scores
+    if decision.scores:
+        scores = {**scores, **{name: decision.scores.get(column) for column, name in columns.items()}}
     if decision.reason:
         detail = f": {decision.detail}" if decision.detail else ""
         tally.drop(decision.reason, f"{item.record.id}{detail}")
-        row = row._replace(notes={}, step=step.name, reason=decision.reason, written=())
-    return row, dataclasses.replace(item, record=record, notes=row.notes)
+        return Row(row.number, row.id, {}, scores, step.name, decision.reason), item
+    notes = {**row.notes, **decision.notes} if decision.notes else row.notes
+    written, record = row.written, item.record
+    if decision.written:
+        written = (*written, dataclasses.astuple(decision.written))
+        record = with_captions(record, decision.written.captions)
+    if record is not item.record or notes is not row.notes:
+        item = Item(item.number, item.source, record, notes)
+    return Row(row.number, row.id, notes, scores, written=written), item

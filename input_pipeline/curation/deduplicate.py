@@ -15,6 +15,7 @@ from PIL import Image
 from input_pipeline.curation.groups import Gathered, group_of, near_scores, packed, settled, unpacked
 from input_pipeline.curation.hamming import near_before
 from input_pipeline.curation.step import Decision, Item, Step
+from input_pipeline.curation.where import fields_of
 from input_pipeline.decode import decode_image
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord
@@ -62,6 +63,7 @@ class Deduplicate(Step):
           ValueError: the package that makes the hash is not installed.
         """
         super().__init__(config, name=name, seed=seed)
+        self.reads = ("image", *fields_of(config["group"]))
         self._distance, self._nearest = np.zeros(0, np.int16), np.zeros(0, np.int64)
         if config["hash"] == "pdq":
             try:

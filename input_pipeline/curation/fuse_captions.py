@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from input_pipeline.curation.step import Decision, Item, Step, Written
 from input_pipeline.curation.text import content_words, joined, texts_of
-from input_pipeline.curation.where import values_of
+from input_pipeline.curation.where import fields_of, values_of
 from input_pipeline.records import BadRecord
 from input_pipeline.texts_by_id import TextsById
 
@@ -27,6 +27,7 @@ class FuseCaptions(Step):
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Opens the file of fused captions, if one is named."""
         super().__init__(config, name=name, seed=seed)
+        self.reads = ("captions", *fields_of(config["of"]))
         self._file = TextsById(config["file"]) if config["file"] else None
 
     def given(self) -> Any:

@@ -18,7 +18,7 @@ from input_pipeline.curation.entries import (
     read_entries_by_language,
 )
 from input_pipeline.curation.step import Decision, Item, Step
-from input_pipeline.curation.where import values_of
+from input_pipeline.curation.where import fields_of, values_of
 from input_pipeline.errors import UserError
 from input_pipeline.tables import hash64
 
@@ -38,6 +38,8 @@ class Match(Step):
         """Reads the entries, where a file has them."""
         super().__init__(config, name=name, seed=seed)
         self.surveys = not config["entries"]
+        of = config["language"]
+        self.reads = ("captions", *(() if of == "caption" else fields_of(of)))
         self.entries: dict[str, Entries] = {}
         if config["entries"] and config["language"]:
             self.entries = read_entries_by_language(config["entries"])
@@ -90,7 +92,7 @@ class Match(Step):
         """Notes the entries of each text."""
         texts = [(self._listed(language), text) for language, text in self._texts(item)]
         matched = [self._matchers[own](text) if own in self._matchers else [] for own, text in texts]
-        count = len({(own, entry) for (own, _), some in zip(texts, matched, strict=True) for entry in some})
+        count = _different([own for own, _ in texts], matched)
         if not count:
             said = "; ".join(text for _, text in texts)
             return Decision("no entry" if texts else "no text", said, {"entries": 0})
@@ -132,6 +134,13 @@ class Match(Step):
             for caption in item.record.captions
             if not kinds or caption.kind in kinds
         ]
+
+
+def _different(languages: Sequence[str], matched: Sequence[Sequence[int]]) -> int:
+    """How many entries there are, those of several texts once."""
+    if len(matched) == 1:
+        return len(matched[0])
+    return len({(own, one) for own, some in zip(languages, matched, strict=True) for one in some})
 
 
 def _language(said: str) -> str:

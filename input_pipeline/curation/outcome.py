@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from input_pipeline.curation.chain import READING, Row, Slice, Tally
+from input_pipeline.curation.chain import READING, Tally
+from input_pipeline.curation.slices import Stored, joined, score_columns, written_of
 from input_pipeline.curation.step import Step
 from input_pipeline.errors import UserError
 from input_pipeline.tables import hash64
@@ -30,7 +34,7 @@ class Outcome:
         self.kept = dict.fromkeys(counts, 0)
         self.hashes: dict[str, list[np.ndarray]] = {name: [] for name in counts}
 
-    def write(self, slices: Iterable[tuple[str, list[Slice]]]) -> dict[str, Any]:
+    def write(self, slices: Iterable[tuple[str, list[Stored]]]) -> dict[str, Any]:
         """Writes all files but the report, and returns that.
 
         Args:
@@ -54,17 +58,19 @@ class Outcome:
                 if step.FILE
             }
             for name, made in slices:
-                for row in self._joined(name, made):
-                    scores.add(name, row)
-                    if row.reason:
-                        continue
-                    kept[name].write(f"{_in_a_line(row.id)}\n".encode())
-                    self.kept[name] += 1
-                    for step, file in lists.items():
-                        own = {column: row.scores[f"{step.name}_{column}"] for column in step.COLUMNS}
-                        file.write(f"{step.line(row.id, own)}\n".encode())
-                    for texts, *rest in row.written:
-                        texts_of[name].write(line_of(row.id, texts, *rest))
+                table = self._joined(name, made)
+                scores.add(name, table)
+                table = table.filter(pc.equal(table["reason"], ""))
+                self.kept[name] += len(table)
+                ids = list(map(_in_a_line, table["id"].to_pylist()))
+                kept[name].write("".join(f"{one}\n" for one in ids).encode())
+                for step, file in lists.items():
+                    own = table.select([f"{step.name}_{column}" for column in step.COLUMNS])
+                    rows = own.rename_columns([*step.COLUMNS]).to_pylist()
+                    file.writelines(f"{step.line(*row)}\n".encode() for row in zip(ids, rows, strict=True))
+                for one, written in zip(ids, table["written"].to_pylist(), strict=True):
+                    for texts, *rest in written_of(written):
+                        texts_of[name].write(line_of(one, texts, *rest))
             if not sum(self.kept.values()):
                 raise UserError(f"none of {sum(self.counts.values())} records is kept: {self._losses()}")
         self._write_texts()
@@ -79,16 +85,15 @@ class Outcome:
         """Returns where what is about one source goes: beside the report, of several sources in a folder each."""
         return self.output / (name if len(self.counts) > 1 else "") / file
 
-    def _joined(self, name: str, made: Sequence[Slice]) -> list[Row]:
-        """The rows of a slice in order, each as the last pass that saw it has it."""
-        rows: dict[int, Row] = {}
+    def _joined(self, name: str, made: Sequence[Stored]) -> pa.Table:
+        """The rows of a slice in order, each as the last pass that saw it has it; counts and ids are noted."""
         for one in made:
-            rows |= {row.number: row for row in one.rows}
             for step, tally in one.tallies.items():
                 self.tallies[step].add(tally)
-        ids = [hash64(row.id) for row in rows.values() if row.step != READING]
-        self.hashes[name].append(np.array(ids, np.uint64))
-        return [rows[number] for number in sorted(rows)]
+        table = joined([one.table for one in made])
+        read = table.filter(pc.not_equal(table["step"], READING))["id"].to_pylist()
+        self.hashes[name].append(np.fromiter(map(hash64, read), np.uint64, len(read)))
+        return table
 
     def _shown(self, name: str, file: str) -> str:
         return self.file_of(name, file).relative_to(self.output).as_posix()
@@ -160,18 +165,14 @@ class _Table:
     """scores.parquet: source, id, who dropped the record and why, and the columns of all steps."""
 
     def __init__(self, path: Path, steps: Sequence[Step]) -> None:
-        import pyarrow as pa
-
-        own = {f"{step.name}_{name}": kind for step in steps for name, kind in step.COLUMNS.items()}
-        common = {"source": "string", "id": "string", "kept": "bool", "step": "string", "reason": "string"}
-        self.columns = list(own)
-        self.schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in {**common, **own}.items()])
-        self.path, self.rows = path, list[dict[str, Any]]()
+        own = score_columns(steps)
+        text = pa.string()
+        common = {"source": text, "id": text, "kept": pa.bool_(), "step": text, "reason": text}
+        self.schema = pa.schema([*common.items(), *own.items()])
+        self.path, self.waiting = path, self.schema.empty_table()
         self.stack = contextlib.ExitStack()
 
     def __enter__(self) -> _Table:
-        import pyarrow.parquet as pq
-
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(writing_whole(self.path))
             self.writer = stack.enter_context(pq.ParquetWriter(file, self.schema))
@@ -179,21 +180,18 @@ class _Table:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            self._flush()
+        if error[0] is None and len(self.waiting):
+            self._write(self.waiting)
         self.stack.__exit__(*error)
 
-    def add(self, source: str, row: Row) -> None:
-        scores = {name: row.scores.get(name) for name in self.columns}
-        kept = not row.reason
-        self.rows.append(
-            {"source": source, "id": row.id, "kept": kept, "step": row.step, "reason": row.reason, **scores}
-        )
-        if len(self.rows) == _ROWS:
-            self._flush()
+    def add(self, source: str, table: pa.Table) -> None:
+        """Adds the rows of a slice; what is written at once, and so the file, does not depend on the slices."""
+        said = {"source": pa.array([source] * len(table)), "kept": pc.equal(table["reason"], "")}
+        columns = {name: said[name] if name in said else table[name] for name in self.schema.names}
+        self.waiting = pa.concat_tables([self.waiting, pa.table(columns, self.schema)])
+        while len(self.waiting) >= _ROWS:
+            self._write(self.waiting.slice(0, _ROWS))
+            self.waiting = self.waiting.slice(_ROWS)
 
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        self.writer.write_table(pa.Table.from_pylist(self.rows, self.schema))
-        self.rows.clear()
+    def _write(self, table: pa.Table) -> None:
+        self.writer.write_table(table.combine_chunks())

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from input_pipeline.records import Caption, Record
+from input_pipeline.records import FIELDS, Caption, Record
 from input_pipeline.tables import hash64
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """Holds a record on its way through the steps.
 
@@ -54,7 +54,7 @@ class Written:
         return tuple(Caption(text, self.kind) for text in self.texts)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
     """Says what becomes of a record, after a step.
 
@@ -87,9 +87,7 @@ class Step:
     FILE = ""  # a file with a line for every record that is kept in the end; '' = none
 
     surveys = False
-    reads_records = (
-        True  # False = ids and earlier notes are enough: a pass without another step reads nothing
-    )
+    reads: Sequence[str] = FIELDS  # of a record, beside its id: a pass reads what its steps do, and no more
     writes = False  # captions: those of records that are kept in the end go into texts.jsonl
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:

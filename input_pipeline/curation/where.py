@@ -31,8 +31,20 @@ def values_of(item: Item, of: str) -> tuple[Any, ...]:
     return tuple(one for one in values if one is not None and one != "")
 
 
+def fields_of(of: str) -> tuple[str, ...]:
+    """Returns which fields of a record `values_of` looks at, for a step's `reads`."""
+    if of in ("", "id", "source"):
+        return ()
+    return (of,) if of in _OWN else ("extras",)
+
+
 class Where(Step):
     """Drops records whose values are not among those wanted, or are among those refused."""
+
+    def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
+        """Reads what it compares, and nothing else."""
+        super().__init__(config, name=name, seed=seed)
+        self.reads = fields_of(config["of"])
 
     def __call__(self, item: Item) -> Decision:
         """Compares the values."""

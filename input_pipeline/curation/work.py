@@ -17,12 +17,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from input_pipeline.curation.chain import Row, Slice, passes, run_pass
+from input_pipeline.curation.chain import Row, fields_read, passes, run_pass
 from input_pipeline.curation.outcome import Outcome
+from input_pipeline.curation.slices import Stored, read_slice, read_survey, stored, to_bytes
 from input_pipeline.curation.step import Step
 from input_pipeline.errors import UserError
 from input_pipeline.sources import Source, open_named
-from input_pipeline.subsets import PARTS, entry_records, some_ids
+from input_pipeline.sources.reading import in_order
+from input_pipeline.subsets import PARTS, entry_records, some_ids, sorted_numbers
 from input_pipeline.whole_files import write_whole
 
 _REQUEST, _REPORT = "request.json", "report.json"
@@ -125,10 +127,11 @@ class _Work:
         self.sources: dict[str, tuple[Source, Sequence[int]]] = {}
         for name, entry in request.sources.items():
             source = open_named(name, entry)
-            self.sources[name] = source, entry_records(source, name, entry)
+            self.sources[name] = source, sorted_numbers(entry_records(source, name, entry))
         self.counts = {name: len(numbers) for name, (_, numbers) in self.sources.items()}
         self.slices = list(self._slices())
         self.begun: set[int] = set()  # steps that have their plans
+        self.reading: tuple[int, dict[str, Source]] = -1, {}  # a pass, and the sources with what it reads
 
     def run(self, number: int, place: int) -> None:
         """Does a pass over a slice, unless it is done."""
@@ -138,21 +141,26 @@ class _Work:
         for step in this.deciding:
             self.begin(step)
         name, before, span = self.slices[place]
-        source, numbers = self.sources[name]
+        numbers = self.sources[name][1]
         rows = (
-            [Row(before + own, "", {}, {}) for own in span] if number == 0 else self._left(number - 1, place)
+            [Row(before + own, "", {}, {}) for own in span]
+            if number == 0
+            else self._slice(number - 1, place).left
         )
         done = run_pass(
-            self.steps, this, (name, source), [(numbers[row.number - before], row) for row in rows]
+            self.steps,
+            this,
+            (name, self._read_by(number)[name]),
+            [(numbers[row.number - before], row) for row in rows],
         )
         done.rows.sort(key=lambda row: row.number)
-        content = json.dumps(done.to_json(), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        write_whole(self._file(number, place), content)
+        columns = stored(done, self.steps, last=number + 1 == len(self.passes))
+        write_whole(self._file(number, place), to_bytes(columns, done.survey))
 
     def settle(self, number: int, step: int) -> None:
         """Makes the plan of a step from what a pass surveyed."""
         if not self._plan(step).is_file():
-            surveys = (self._slice(number, place).survey for place in range(len(self.slices)))
+            surveys = (read_survey(str(self._file(number, place))) for place in range(len(self.slices)))
             plan = self.steps[step].settle(surveys)
             write_whole(
                 self._plan(step), json.dumps(plan, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -185,14 +193,19 @@ class _Work:
         )
         return Outcome(self.steps, self.counts, output).write(made)
 
-    def _left(self, number: int, place: int) -> list[Row]:
-        return [row for row in self._slice(number, place).rows if not row.reason]
+    def _read_by(self, number: int) -> dict[str, Source]:
+        """The sources with the fields that a pass reads."""
+        if self.reading[0] != number:
+            fields = fields_read(self.steps, self.passes[number])
+            opened = {name: in_order(source, fields) for name, (source, _) in self.sources.items()}
+            self.reading = number, opened
+        return self.reading[1]
 
-    def _slice(self, number: int, place: int) -> Slice:
-        return Slice.from_json(json.loads(self._file(number, place).read_bytes()))
+    def _slice(self, number: int, place: int) -> Stored:
+        return read_slice(str(self._file(number, place)))
 
     def _file(self, number: int, place: int) -> Path:
-        return self.folder / f"pass-{number}" / f"{place:07d}.json"
+        return self.folder / f"pass-{number}" / f"{place:07d}.arrow"
 
     def _plan(self, step: int) -> Path:
         return self.folder / f"plan-{step}.json"

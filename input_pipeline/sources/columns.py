@@ -7,7 +7,7 @@ import difflib
 import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -44,6 +44,11 @@ class Columns:
     extras: str = ""
 
 
+# Where a field of a Record comes from more than the column of its name.
+_COLUMNS_OF = {
+    "image": ("image", "image_path"),
+    "captions": ("captions", "kinds", "languages", "translations"),
+}
 _NO_COLUMNS = {field.name: "" for field in fields(Columns)}
 
 
@@ -62,6 +67,12 @@ def resolve_columns(columns: Mapping[str, str], defaults: Columns) -> Columns:
         if columns.get(named) and other not in columns:
             values[other] = ""
     return Columns(**values)
+
+
+def only_fields(columns: Columns, fields: Collection[str]) -> Columns:
+    """Returns the columns that some fields of a Record come from, and its id."""
+    named = {"id", *_NO_COLUMN, *(column for field in fields for column in _COLUMNS_OF.get(field, (field,)))}
+    return replace(columns, **{name: "" for name in _NO_COLUMNS if name not in named})
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -6,11 +6,12 @@ row groups (some hundred rows): each miss reads a whole one.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -22,9 +23,11 @@ from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import (
     Columns,
+    alternatives,
     image_bytes,
     image_path,
     make_record,
+    only_fields,
     pick,
     plain_name,
     resolve_columns,
@@ -61,6 +64,19 @@ class _Footer(NamedTuple):
     read: list[str]
     classes: Mapping[str, list[str]]
     ends: list[int]
+
+    def only(self, fields: Collection[str]) -> _Footer:
+        """Returns what it says of some fields of a Record."""
+        columns = only_fields(self.columns, fields)
+        wanted = {
+            part
+            for _, names in alternatives(columns)
+            for name in names
+            for part in (name, name.partition("/")[0])
+        }
+        return self._replace(
+            columns=columns, read=[name for name in self.read if name in wanted] or self.read
+        )
 
 
 class ParquetSource:
@@ -123,6 +139,13 @@ class ParquetSource:
 
     def __len__(self) -> int:
         return len(self._shards)
+
+    def in_order(self, fields: Collection[str]) -> ParquetSource:
+        """Returns the same records with some of their fields: reads no other column, and keeps one row group."""
+        other = copy.copy(self)  # without what is cached, as `__getstate__` says
+        other._cache_bytes = 0
+        other._footers = {path: footer.only(fields) for path, footer in self._footers.items()}
+        return other
 
     def digest(self) -> str:
         """Returns a few letters for what the files hold."""

@@ -8,9 +8,10 @@ name `../images/1.jpg`) but no further up: such rows are bad records.
 from __future__ import annotations
 
 import abc
+import copy
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from input_pipeline.sources.columns import (
     image_bytes,
     image_path,
     make_record,
+    only_fields,
     pick,
     plain_name,
     resolve_columns,
@@ -78,6 +80,12 @@ class _Table(abc.ABC):
 
     def __len__(self) -> int:
         return len(self._shards)
+
+    def in_order(self, fields: Collection[str]) -> _Table:
+        """Returns the same records with some of their fields: no image is read that is not asked for."""
+        other = copy.copy(self)
+        other._columns = only_fields(self._columns, fields)
+        return other
 
     def digest(self) -> str:
         """Returns a few letters for what the files hold."""

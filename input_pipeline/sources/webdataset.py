@@ -16,12 +16,13 @@ folder. A sample is then one read. Members stay in memory; links, devices and fo
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from input_pipeline.sources.columns import (
     check_columns,
     image_bytes,
     make_record,
+    only_fields,
     pick,
     resolve_columns,
 )
@@ -70,7 +72,7 @@ class WebDatasetSource:
           ValueError: no such path, no readable shard, or a name that the first samples do not have.
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
-        self._wanted = frozenset(itertools.chain(*(names for _, names in alternatives(self._columns))))
+        self._wanted = _wanted(self._columns)
         files = find_files(path, ".tar")
         self._names = _names(files)
         self._shards = Shards(examine(files, lambda file: len(_places(file))))
@@ -78,6 +80,13 @@ class WebDatasetSource:
 
     def __len__(self) -> int:
         return len(self._shards)
+
+    def in_order(self, fields: Collection[str]) -> WebDatasetSource:
+        """Returns the same records with some of their fields."""
+        other = copy.copy(self)
+        other._columns = only_fields(self._columns, fields)
+        other._wanted = _wanted(other._columns)
+        return other
 
     def digest(self) -> str:
         """Returns a few letters for what the files hold."""
@@ -116,6 +125,11 @@ def _names(files: Sequence[Path]) -> dict[str, str]:
         return {}
     common = os.path.commonpath([file.absolute().parent for file in files])
     return {str(file.absolute()): str(file.absolute().relative_to(common).with_suffix("")) for file in files}
+
+
+def _wanted(columns: Columns) -> frozenset[str]:
+    """The names that fields of a record may have in a sample."""
+    return frozenset(itertools.chain(*(names for _, names in alternatives(columns))))
 
 
 def _slice(data: bytes, first: int, offset: int, length: int) -> bytes:

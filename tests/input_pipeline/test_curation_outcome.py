@@ -9,6 +9,7 @@ import pytest
 
 from input_pipeline.curation.chain import READING, Row, Slice, Tally
 from input_pipeline.curation.outcome import KEPT, Outcome
+from input_pipeline.curation.slices import Stored, stored
 
 
 class Step:
@@ -30,12 +31,17 @@ def row(number, identifier, reason="", step="s", score=0.5):
     return Row(number, identifier, {}, {"s_x": score}, step if reason else "", reason)
 
 
+def made(rows: list[Row], tallies: dict[str, Tally]) -> Stored:
+    """What a pass left of a slice."""
+    return stored(Slice(rows, tallies), [Step()])
+
+
 def slices():
     """Of source a in two passes, of which the second drops one more; one of b cannot be read."""
-    first = Slice([row(1, "a1"), row(0, "a0", "bad")], {"s": Tally(2, {"bad": 1}, {"bad": ["a0"]})})
-    second = Slice([row(1, "a1", score=0.75)], {"s": Tally(0)})
+    first = made([row(1, "a1"), row(0, "a0", "bad")], {"s": Tally(2, {"bad": 1}, {"bad": ["a0"]})})
+    second = made([row(1, "a1", score=0.75)], {"s": Tally(0)})
     unread = {READING: Tally(0, {"unreadable": 1}, {"unreadable": ["record 1"]}), "s": Tally(2)}
-    other = Slice([row(2, "b0"), row(3, "", "unreadable", READING), row(4, "b0")], unread)
+    other = made([row(2, "b0"), row(3, "", "unreadable", READING), row(4, "b0")], unread)
     return [("a", [first, second]), ("b", [other])]
 
 
@@ -70,10 +76,10 @@ def test_a_single_source_has_its_list_beside_the_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("identifier", [" a", "a ", "a\nb", ""])
 def test_an_id_that_cannot_stand_in_a_line_is_refused(identifier: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot stand in a line of its own"):
-        Outcome([Step()], {"a": 1}, tmp_path).write([("a", [Slice([row(0, identifier)], {"s": Tally(1)})])])
+        Outcome([Step()], {"a": 1}, tmp_path).write([("a", [made([row(0, identifier)], {"s": Tally(1)})])])
 
 
 def test_where_nothing_is_kept_it_says_who_dropped_what(tmp_path: Path) -> None:
-    dropped = Slice([row(0, "a0", "bad")], {"s": Tally(1, {"bad": 1}, {"bad": ["a0"]})})
+    dropped = made([row(0, "a0", "bad")], {"s": Tally(1, {"bad": 1}, {"bad": ["a0"]})})
     with pytest.raises(ValueError, match=r"none of 1 records is kept: s dropped 1 \(bad\)"):
         Outcome([Step()], {"a": 1}, tmp_path).write([("a", [dropped])])

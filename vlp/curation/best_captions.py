@@ -14,6 +14,7 @@ class BestCaptions(EmbeddedStep):
     """Writes the captions of a record that are nearest to its image, the nearest first."""
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"score": "float32", "candidates": "int32"}
+    reads = ("captions",)
     writes = True
 
     def __call__(self, item: Item) -> Decision:

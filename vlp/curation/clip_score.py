@@ -24,6 +24,7 @@ class ClipScore(EmbeddedStep):
     """Drops records whose image and text are far apart."""
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"score": "float32"}
+    reads = ("captions",)
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Knows a threshold only where it is given."""

@@ -26,6 +26,7 @@ class Entities(EmbeddedStep):
         "score": "float32",
         "candidates": "int32",
     }
+    reads = ("captions",)
     surveys = True
     writes = True
 

@@ -19,6 +19,7 @@ class MatchCaptions(EmbeddedStep):
     """Writes descriptions of a record's class, those that are nearest to its image first."""
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"score": "float32", "candidates": "int32"}
+    reads = ("label",)
     writes = True
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:

@@ -26,6 +26,7 @@ class NearClasses(EmbeddedStep):
     """Drops records whose cluster is the nearest of no image of a set of known classes."""
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"cluster": "int32"}
+    reads = ()
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Finds the clusters."""

@@ -27,6 +27,7 @@ class VerifyNouns(EmbeddedStep):
     """Writes a record's captions without the nouns that its image is far from."""
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"mentions": "int32", "removed": "int32", "lowest": "float32"}
+    reads = ("captions",)
     writes = True
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
