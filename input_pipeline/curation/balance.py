@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -17,11 +18,13 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from input_pipeline.curation.groups import packed, unpacked
 from input_pipeline.curation.match import LANGUAGES, MATCHED
 from input_pipeline.curation.step import Decision, Item, Step
 from input_pipeline.dice import Dice
 from input_pipeline.errors import UserError
 
+_Counts = Int[np.ndarray, " entries"]  # of texts, by the numbers of the entries
 _SHOWN = 20  # of the most frequent entries, in the report
 
 
@@ -59,11 +62,10 @@ class Balance(Step):
         """Keeps dice that depend on the seed and a record alone."""
         super().__init__(config, name=name, seed=seed)
         self._dice = Dice(seed)
-        self._counts: dict[str, dict[int, int]] = {}
+        self._counts: dict[str, _Counts] = {}
         self._t: dict[str, int] = {}
-        self._probabilities: dict[
-            str, list[float]
-        ] = {}  # of few entries at a time lists are faster than arrays
+        # Of few entries at a time these are faster than numpy's.
+        self._probabilities: dict[str, array[float]] = {}
 
     def survey(self, items: Sequence[Item]) -> Any:
         """Counts the texts of each entry, language by language."""
@@ -75,24 +77,23 @@ class Balance(Step):
 
     def settle(self, surveys: Iterator[Any]) -> Any:
         """Adds the counts up, and finds t where a share of the matches is asked for."""
-        counts: dict[str, Counter[int]] = {}
+        counts: dict[str, _Counts] = {}
         for survey in surveys:
-            for language, own in survey.items():
-                counts.setdefault(language, Counter()).update(dict(own))
-        found = {language: np.array(list(own.values())) for language, own in counts.items()}
-        return {
-            "t": self._settled(found),
-            "counts": {name: sorted(own.items()) for name, own in counts.items()},
-        }
+            for language, pairs in survey.items():
+                entries, own = np.array(pairs, np.int64).T
+                before = counts.get(language, np.zeros(0, np.int64))
+                counts[language] = np.zeros(max(len(before), 1 + entries.max()), np.int64)
+                counts[language][: len(before)] = before
+                counts[language][entries] += own
+        found = {language: own[own > 0] for language, own in counts.items()}
+        return {"t": self._settled(found), "counts": {name: packed(own) for name, own in counts.items()}}
 
     def begin(self, plan: Any) -> None:
         """Takes counts and t."""
         self._t = plan["t"]
-        self._counts = {language: dict(own) for language, own in plan["counts"].items()}
+        self._counts = {language: unpacked(own) for language, own in plan["counts"].items()}
         for language, own in self._counts.items():
-            counts = np.ones(1 + max(own), np.int64)
-            counts[list(own)] = list(own.values())
-            self._probabilities[language] = entry_probabilities(counts, self._t[language]).tolist()
+            self._probabilities[language] = array("d", entry_probabilities(own, self._t[language]))
 
     def __call__(self, item: Item) -> Decision:
         """Rolls for each entry of each text."""
@@ -112,9 +113,9 @@ class Balance(Step):
 
     def _facts(self, language: str) -> dict[str, Any]:
         own = self._counts[language]
-        head = sorted(own.items(), key=lambda pair: (-pair[1], pair[0]))[:_SHOWN]
-        counts, t = np.array(list(own.values())), self._t[language]
-        return {"t": t, "tail_share": tail_share(counts, t), "head": head}
+        head, t = np.argsort(-own, kind="stable")[: min(_SHOWN, (own > 0).sum())], self._t[language]
+        most = [*zip(head.tolist(), own[head].tolist(), strict=True)]
+        return {"t": t, "tail_share": tail_share(own, t), "head": most}
 
     def _settled(self, counts: Mapping[str, Int[np.ndarray, " entries"]]) -> dict[str, int]:
         """The t of each language: as said, by a share of its matches, or by the tail that t leaves in the reference."""
