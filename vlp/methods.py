@@ -130,7 +130,8 @@ def _command(config: str, number: int, row: Mapping[str, Any]) -> str:
         before.insert(0, FIRST)
         last = f"--job=evaluate --checkpoint={RUNS}/first --config={config}"
     elif config.startswith("configs/curate/"):
-        last = f"--job=curate --config={config}"
+        spec = f"{config}:{row['argument']}" if "argument" in row else config
+        last = f"--job=curate --config={spec}"
     else:
         spec = f"{config}:{row.get('argument', 'runlocal')}"
         last = f"--config={spec} --workdir={RUNS}/{stem}{f'-{number}' if number else ''}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from input_pipeline.curation.hamming import Near
+from input_pipeline.curation.near import Near
 from input_pipeline.curation.step import Item
 from input_pipeline.curation.where import values_of
 
@@ -30,22 +30,24 @@ class Gathered(NamedTuple):
       numbers: of the records, in order.
       groups: a number for each one's group.
       values: of each.
+      names: of the groups, by their numbers.
     """
 
     numbers: Int[np.ndarray, " n"]
     groups: Int[np.ndarray, " n"]
     values: list[Any]
+    names: list[Any]
 
     @classmethod
     def of(cls, surveys: Iterable[Any]) -> Gathered:
         """Joins surveys, a slice after the other."""
-        numbers, groups, known, values = array("q"), array("q"), dict[str, int](), list[Any]()
+        numbers, groups, known, values = array("q"), array("q"), dict[Any, int](), list[Any]()
         for survey in surveys:
             for number, group, value in survey:
                 numbers.append(number)
                 groups.append(known.setdefault(group, len(known)))
                 values.append(value)
-        return cls(np.array(numbers, np.int64), np.array(groups, np.int64), values)
+        return cls(np.array(numbers, np.int64), np.array(groups, np.int64), values, list(known))
 
 
 def settled(gathered: Gathered, near: Callable[[Int[np.ndarray, " rows"]], Near]) -> Near:
@@ -58,7 +60,8 @@ def settled(gathered: Gathered, near: Callable[[Int[np.ndarray, " rows"]], Near]
     count = int(gathered.numbers.max(initial=-1)) + 1
     distance, nearest = np.full(count, _UNSEEN, np.float32), np.full(count, -1, np.int64)
     order = np.argsort(gathered.groups, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(gathered.groups[order])) + 1):
+    cuts = np.flatnonzero(np.diff(gathered.groups[order])) + 1
+    for rows in filter(len, np.split(order, cuts)):
         own, numbers = near(rows), gathered.numbers[rows]
         distance[numbers] = own.distance
         nearest[numbers] = np.where(own.place < 0, -1, numbers[own.place])

@@ -9,27 +9,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Integer, UInt16, UInt64
+
+from input_pipeline.curation.near import Near, first_come
 
 _CHUNK = 512  # strings that are compared with each other, each with each
 _BLOCK = 16  # bits
 _PAIRS = 1 << 21  # compared at once
 _FEW = 1024  # strings that are compared without buckets
-
-
-class Near(NamedTuple):
-    """Says of each string which one before it that stayed is near, and how near.
-
-    Attributes:
-      distance: in bits; -1 = none is near, so that it stays.
-      place: of the nearest, of several the first; -1 = none.
-    """
-
-    distance: Int[np.ndarray, " n"]
-    place: Int[np.ndarray, " n"]
 
 
 def near_before(hashes: UInt64[np.ndarray, "n words"], distance: int) -> Near:
@@ -67,11 +56,7 @@ def _among(hashes: UInt64[np.ndarray, "n words"], free: Bool[np.ndarray, " n"], 
     """As `near_before`, of few strings, of which only `free` ones can stay."""
     bits = distances(hashes[:, None], hashes[None])
     near = np.triu(bits <= distance, 1)
-    stays = free.copy()
-    for place in np.flatnonzero(near.any(1)):
-        if stays[place]:
-            stays &= ~near[place]
-    near &= stays[:, None]
+    near &= first_come(near, free)[:, None]
     masked = np.where(near, bits, np.iinfo(bits.dtype).max)
     place, any_near = masked.argmin(0), near.any(0)
     found = np.take_along_axis(masked, place[None], 0)[0].astype(np.int16)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from input_pipeline.curation import Decision, Item, Step
 from input_pipeline.errors import UserError
@@ -20,6 +20,7 @@ from vlp.embeddings.store import FORMATS, read_shard
 
 # What records are dropped for that cannot be scored.
 NO_IMAGE, NO_TEXT, REPEATED = "no image embedding", "no text embedding", "id of several images"
+_PLACES = 40  # bits of an image's number that say where in its source it is
 _SAME = 1e-3  # of embeddings of one image in two batches
 
 
@@ -52,11 +53,25 @@ class Lookup:
 
     def get(self, name: str) -> Float32[np.ndarray, " dim"] | None:
         """Returns the row of a name; None where there is none."""
+        place = self.place(name)
+        return None if place is None else self._row(place)
+
+    def place(self, name: str) -> int | None:
+        """Returns where `rows` finds the row of a name; None where there is none."""
         wanted = np.uint64(hash64(name))
         place = int(self._hashes.searchsorted(wanted))
         if place == len(self._hashes) or self._hashes[place] != wanted or int(wanted) in self.ambiguous:
             return None
-        return self._row(place)
+        return place
+
+    def rows(self, places: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n dim"]:
+        """Returns rows by their places, in that order; a shard is opened once."""
+        shards, own = self._places[places].T
+        found = np.empty((len(places), self._shards[0].shape[1]), np.float32)
+        for shard in np.unique(shards).tolist():
+            of = np.flatnonzero(shards == shard)
+            found[of] = self._shards[shard][own[of]]
+        return found
 
     def _row(self, place: int) -> Float32[np.ndarray, " dim"]:
         shard, row = self._places[place].tolist()
@@ -135,6 +150,21 @@ class Embedded:
         if source not in self._images:
             self._images[source] = Lookup([self.folder / part], "ids")
         return self._images[source]
+
+    def image_number(self, source: str, identifier: str) -> int | None:
+        """Returns where `image_rows` finds the image of a record; None where it has none."""
+        place = self.images(source).place(identifier)
+        return None if place is None else self._parts.index(f"{source}/image") << _PLACES | place
+
+    def image_rows(self, numbers: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n dim"]:
+        """Returns images of any sources by their numbers, in that order."""
+        parts, order = [], []
+        for part in np.unique(numbers >> _PLACES).tolist():
+            of = np.flatnonzero(numbers >> _PLACES == part)
+            lookup = self.images(self._parts[part].removesuffix("/image"))
+            parts.append(lookup.rows(numbers[of] & ((1 << _PLACES) - 1)))
+            order.append(of)
+        return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
 
 @functools.lru_cache(8)
