@@ -15,6 +15,7 @@ from test_comparison import draws, write_run
 from vlp.evaluation.comparison.comparison import compare
 from vlp.evaluation.comparison.runs import Run, read_run
 from vlp.evaluation.page.comparison import comparison_page
+from vlp.evaluation.page.curation import Histogram, Sheet, Tally, Tile, curation_page
 from vlp.evaluation.page.evaluation import evaluation_page
 from vlp.evaluation.page.watch import watch_page
 
@@ -138,6 +139,41 @@ def test_a_run_under_way_is_legible_too(browser: Browser, width: int, dark: bool
     seen, faint = browser.evaluate(FAINT_TEXTS)
     assert seen > 40 and not faint
     assert_quiet(browser, page, title="Watching")
+
+
+@pytest.fixture(scope="module")
+def curation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long words, a text that would do harm, pictures, and a record without one."""
+    dropped = {"tags refused": 1200, "small image": 3}
+    step = {"name": "people", "seen": 4000, "kept": 2797, "removed": 0.30075, "dropped": dropped}
+    report = {"records": 4000, "kept": 2797, "sources": {"quickstart": {}}, "steps": [step]}
+    rng = np.random.default_rng(0)
+    before = rng.integers(50, 200, 24)
+    histograms = [
+        Histogram(title, np.linspace(0, end, 25), before, before // 2)
+        for title, end in (("words of a caption", 48), ("clip_score_score", 0.4))
+    ]
+    picture = rng.integers(0, 255, (40, 60, 3), np.uint8)
+    tiles = [Tile(f"id/{number}/{'x' * 80}", HARM, picture if number % 5 else None) for number in range(12)]
+    sheets = [Sheet(title, 1200, tiles) for title in ("kept", "people: tags refused")]
+    path = tmp_path_factory.mktemp("curation") / "report.html"
+    tags = [Tally("tag", [("animal", 800, 600), (HARM, 20, 0)])]
+    path.write_text(curation_page(report, histograms, tags, sheets, 2048), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_a_curation_is_legible_too(browser: Browser, curation: Path, width: int, dark: bool) -> None:
+    browser.open(curation, width=width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate("document.querySelectorAll('.curves rect').length") == 4 * 24
+    pictures, broken = browser.evaluate(
+        "[document.images.length, [...document.images].filter(image => !image.naturalWidth).length]"
+    )
+    assert pictures == 18 and broken == 0
+    seen, faint = browser.evaluate(FAINT_TEXTS)
+    assert seen > 50 and not faint
+    assert_quiet(browser, curation, title="Curation")
 
 
 def assert_quiet(browser: Browser, page: Path, *, title: str = "Evaluation of") -> None:

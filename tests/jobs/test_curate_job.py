@@ -23,7 +23,7 @@ SMALL = (
     *("--config.curation.match.least=2", "--config.curation.match.kinds=('title',)"),
     "--config.curation.balance.t=1",
 )
-FILES = ("kept.txt", "scores.parquet", "report.json", "match_entries.txt")
+FILES = ("kept.txt", "scores.parquet", "report.json", "match_entries.txt", "report.html")
 
 
 @pytest.fixture(scope="module")

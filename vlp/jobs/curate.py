@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.curation import Request, StepEntry, WorkerFailed, curate
+from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.curation.embedded import open_embedded
 from vlp.embeddings.store import checkpoint_digest
@@ -19,7 +20,7 @@ NEEDS = ()  # with --source, the config's own sources need not be there
 
 
 def run(options: JobOptions) -> int:
-    """Writes kept.txt, scores.parquet and report.json into `--output`, and prints what became of the records.
+    """Writes kept.txt, scores.parquet, report.json and a page of it into `--output`, and prints what became.
 
     Raises:
       ConfigError: no output, no steps, or data, files of steps or a folder that do not fit.
@@ -42,7 +43,9 @@ def run(options: JobOptions) -> int:
     except KeyboardInterrupt:
         print("\nstopped; finished slices are kept, and the same command goes on from there")
         return 130
+    _draw(output, request)
     print(_table(report))
+    print(f"to look at: {output / 'report.html'}")
     for name, source in report["sources"].items():
         flags = [
             f"--config.data.sources.{name}.{key}={output / source[key]}"
@@ -67,6 +70,15 @@ def _check_checkpoint(path: str, steps: Sequence[StepEntry]) -> None:
                     f"{folder} holds embeddings of another checkpoint than --checkpoint={path}: run --job=embed with "
                     "that one, into another folder"
                 )
+
+
+def _draw(output: Path, request: Request) -> None:
+    """Leaves a page to look at beside the report, unless it is there."""
+    page = output / "report.html"
+    if not page.is_file():
+        from vlp.curation.shown import page_of
+
+        write_whole(page, page_of(output, request.sources).encode())
 
 
 def _table(report: dict[str, Any]) -> str:
