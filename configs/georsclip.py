@@ -6,7 +6,8 @@
 `adapt` says what is trained: `lora` (arXiv 2106.09685, on the projections of every attention), `bottleneck` (arXiv
 1902.00751, behind every MLP), `bias` (BitFit, arXiv 2106.10199: what there is of biases) or `all`. What is held stays
 to the byte, and what lora adds becomes part of the weights in an export. `model.adapters.rules` puts adapters on
-other layers. Model, tokenizer and preprocessing are those of `start`. Batch, steps and learning rate are recalled and
+other layers. `curated` is what configs/curate/rs5m.py left: the pairs that pass its filters, each with the caption that
+is nearest to its image. Model, tokenizer and preprocessing are those of `start`. Batch, steps and learning rate are recalled and
 not verified.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import clip
-from configs.common import parse_arg, start_from
+from configs.common import parse_arg, start_from, use_curated
 
 METHODS = [
     {
@@ -25,6 +26,23 @@ METHODS = [
         "argument": "runlocal,start=runs/methods/georsclip_base",
         "before": ("--config=configs/clip.py:runlocal --workdir=runs/methods/georsclip_base",),
         "check": "tests/models/test_adapters.py::test_a_step_trains_adapters_alone_and_the_base_stays_to_the_byte",
+    },
+    {
+        "paper": "RS5M and GeoRSCLIP: A Large Scale Vision-Language Dataset for Remote Sensing (tuned on its chain)",
+        "arxiv": "2306.11300",
+        "family": "contrastive",
+        "argument": "runlocal,adapt=all,start=runs/methods/georsclip_start,curated=runs/methods/georsclip_pairs",
+        "before": (
+            "--config=configs/clip.py:runlocal --workdir=runs/methods/georsclip_start",
+            "--job=embed --checkpoint=runs/methods/georsclip_start --config=configs/curate/rs5m.py "
+            "--config.data.sources.quickstart.path=data/quickstart/val.parquet "
+            "--output=runs/methods/georsclip_embedded",
+            "--job=curate --config=configs/curate/rs5m.py "
+            "--config.data.sources.quickstart.path=data/quickstart/val.parquet "
+            "--config.curate.embeddings=runs/methods/georsclip_embedded --output=runs/methods/georsclip_pairs",
+        ),
+        "flags": "--config.data.sources.quickstart.path=data/quickstart/val.parquet",
+        "check": "tests/curation/test_best_captions.py::test_the_chain_is_the_composition_of_its_steps",
     },
     {
         "paper": "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models",
@@ -46,7 +64,9 @@ ADAPT = {
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    arg = parse_arg(argument, model="vit_b32", resolution=224, runlocal=False, start="", adapt="lora")
+    arg = parse_arg(
+        argument, model="vit_b32", resolution=224, runlocal=False, start="", adapt="lora", curated=""
+    )
     if arg.adapt not in ADAPT:
         raise ValueError(f"adapt={arg.adapt} is not one of {', '.join(ADAPT)}")
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution},runlocal={arg.runlocal}")
@@ -61,4 +81,6 @@ def get_config(argument: str = "") -> ConfigDict:
     if arg.start:
         start_from(config, arg.start)
         config.checkpoint.start_new = "/adapter/" if rules else ""
+    if arg.curated:
+        use_curated(config, arg.curated, "ranked")
     return config

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ml_collections import ConfigDict
 
@@ -32,13 +34,36 @@ def test_an_unknown_filter_is_one_line() -> None:
         config_of("curate/datacomp.py:filter=bset")
 
 
+@pytest.mark.parametrize(("by", "step"), [("hash", "deduplicate"), ("embeddings", "near_images")])
+def test_copies_are_found_by_hashes_or_embeddings(by: str, step: str) -> None:
+    config = config_of(f"curate/deduplicate.py:by={by}")
+    assert config.curate.steps == (step,) and config.curation[step].group == "group"
+    with pytest.raises(ConfigError, match="by=hsah is not one of hash, embeddings"):
+        config_of("curate/deduplicate.py:by=hsah")
+
+
+def test_a_stream_is_balanced_by_what_a_curation_left(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["r0"], "balance_probability": [0.5]}), tmp_path / "scores.parquet")
+    source = config_of(f"metaclip.py:runlocal,curated={tmp_path}", "train").data.sources.quickstart
+    assert source.keep_probability == f"{tmp_path}/scores.parquet" and not source.keep_ids
+    assert source.keep_column == "balance_probability"
+
+
+def test_languages_have_their_own_entries_and_english_says_the_tail() -> None:
+    config = config_of("curate/metaclip2.py")
+    assert config.curation.match.language == "caption" and config.curation.match.spacing == "scripts"
+    assert config.curation.balance.reference == "en" and config.curate.steps == ("match", "balance")
+
+
 def test_regions_take_the_place_of_tags() -> None:
     config = config_of("curate/textualization.py:regions=some.jsonl")
     assert config.curate.steps == ("verify_nouns", "add_regions")
     assert config.curation.add_regions.regions == config.curation.verify_nouns.regions == "some.jsonl"
 
 
-@pytest.mark.parametrize(("name", "kind"), [("gist", "gist=1"), ("mofi", "entity=1")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("gist", "gist=1"), ("mofi", "entity=1"), ("georsclip", "ranked=1")]
+)
 def test_a_recipe_trains_on_what_a_curation_left(name: str, kind: str, tmp_path: Path) -> None:
     (tmp_path / "entities.json").write_text(json.dumps({"a": [], "b": ["c"]}))
     config = config_of(f"{name}.py:runlocal,curated={tmp_path}", "train")
