@@ -7,8 +7,8 @@
 1902.00751, behind every MLP), `bias` (BitFit, arXiv 2106.10199: what there is of biases) or `all`. What is held stays
 to the byte, and what lora adds becomes part of the weights in an export. `model.adapters.rules` puts adapters on
 other layers. `curated` is what configs/curate/rs5m.py left: the pairs that pass its filters, each with the caption that
-is nearest to its image. Model, tokenizer and preprocessing are those of `start`. Batch, steps and learning rate are recalled and
-not verified.
+is nearest to its image. Model, tokenizer and preprocessing are those of `start`. Batch, steps and learning rate are
+recalled and not verified.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ METHODS = [
         "check": "tests/models/test_adapters.py::test_a_step_trains_adapters_alone_and_the_base_stays_to_the_byte",
     },
     {
+        "paper": "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models",
+        "arxiv": "2106.10199",
+        "family": "contrastive",
+        "argument": "runlocal,adapt=bias",
+        "check": "tests/models/test_adapters.py::test_a_step_trains_adapters_alone_and_the_base_stays_to_the_byte",
+    },
+    {
         "paper": "RS5M and GeoRSCLIP: A Large Scale Vision-Language Dataset for Remote Sensing (tuned on its chain)",
         "arxiv": "2306.11300",
         "family": "contrastive",
@@ -43,13 +50,6 @@ METHODS = [
         ),
         "flags": "--config.data.sources.quickstart.path=data/quickstart/val.parquet",
         "check": "tests/curation/test_best_captions.py::test_the_chain_is_the_composition_of_its_steps",
-    },
-    {
-        "paper": "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models",
-        "arxiv": "2106.10199",
-        "family": "contrastive",
-        "argument": "runlocal,adapt=bias",
-        "check": "tests/models/test_adapters.py::test_a_step_trains_adapters_alone_and_the_base_stays_to_the_byte",
     },
 ]
 

@@ -79,3 +79,10 @@ def test_clusters_of_another_checkpoint_are_refused(made: dict[str, str]) -> Non
     note.write_text(json.dumps({"checkpoint": "decaf"}))
     with pytest.raises(ValueError, match=r"by another checkpoint \(decaf\) than the embeddings"):
         step_of(SemDeDup, **made).check_fits("web", ["r0"])
+
+
+def test_what_asks_for_texts_needs_no_clusters_yet(made: dict[str, str]) -> None:
+    step = step_of(SemDeDup, **{**made, "clusters": "nowhere"})
+    assert not step.texts()
+    with pytest.raises(ValueError, match="nowhere"):
+        step.given()

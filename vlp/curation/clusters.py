@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,7 +14,7 @@ from input_pipeline.curation import Item
 from input_pipeline.errors import UserError
 from input_pipeline.sources.paths import find_folder
 from input_pipeline.tables import Table, load_table
-from vlp.curation.embedded import Embedded
+from vlp.curation.embedded import Embedded, EmbeddedStep
 
 NO_CLUSTER = "no cluster"  # what a record without one is dropped for
 
@@ -68,3 +69,20 @@ class Clusters:
                 f"{self.folder} has no cluster for any of {len(ids)} records of source '{source}' looked at, such as "
                 f"'{ids[0]}'; it has some for {self._table.example}"
             )
+
+
+class ClusteredStep(EmbeddedStep):
+    """A step that goes by clusters of the embeddings, too."""
+
+    @functools.cached_property
+    def clusters(self) -> Clusters:
+        """The folder, opened when the first asks for it: --job=embed has the step's texts before there are any.
+
+        Raises:
+          ValueError: there is none.
+        """
+        return Clusters(self.config["clusters"], self.name)
+
+    def given(self) -> Any:
+        """Returns digests of embeddings and clusters."""
+        return {**super().given(), **self.clusters.digest()}

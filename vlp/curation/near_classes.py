@@ -13,40 +13,35 @@ import numpy as np
 from jaxtyping import Float32
 
 from input_pipeline.curation import Decision, Item
-from vlp.curation.clusters import NO_CLUSTER, Clusters
-from vlp.curation.embedded import EmbeddedStep, Lookup
+from vlp.curation.clusters import NO_CLUSTER, ClusteredStep
+from vlp.curation.embedded import Lookup
 
 _CHUNK = 4096  # images of known classes that are compared at a time
 
 
-class NearClasses(EmbeddedStep):
+class NearClasses(ClusteredStep):
     """Drops records whose cluster is the nearest of no image of a set of known classes."""
 
     COLUMNS: ClassVar[Mapping[str, str]] = {"cluster": "int32"}
     reads = ()
 
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
-        """Finds the clusters."""
+        """Knows no clusters near classes yet."""
         super().__init__(config, name=name, seed=seed)
-        self._clusters = Clusters(config["clusters"], name)
         self._chosen: frozenset[int] = frozenset()
-
-    def given(self) -> Any:
-        """Returns digests of embeddings and clusters."""
-        return {**super().given(), **self._clusters.digest()}
 
     def check_fits(self, source: str, ids: Sequence[str]) -> None:
         """Refuses clusters of other records, and those that another checkpoint saw."""
-        self._clusters.check_fits(self.embedded, source, ids)
+        self.clusters.check_fits(self.embedded, source, ids)
 
     def begin(self, plan: Any) -> None:
         """Finds the nearest centre of each image of the known classes."""
         targets = self.embedded.images(self.config["classes"])
-        self._chosen = nearest_of_any(targets, self._clusters.centres)
+        self._chosen = nearest_of_any(targets, self.clusters.centres)
 
     def __call__(self, item: Item) -> Decision:
         """Looks the record's cluster up."""
-        cluster = self._clusters.of(item)
+        cluster = self.clusters.of(item)
         if cluster is None:
             return Decision(NO_CLUSTER)
         return Decision(
@@ -57,7 +52,7 @@ class NearClasses(EmbeddedStep):
 
     def facts(self) -> Mapping[str, Any]:
         """Returns how many clusters there are, and how many are near classes."""
-        return {"clusters": len(self._clusters.centres), "near_classes": len(self._chosen)}
+        return {"clusters": len(self.clusters.centres), "near_classes": len(self._chosen)}
 
 
 def nearest_of_any(rows: Lookup, centres: Float32[np.ndarray, "k dim"]) -> frozenset[int]:

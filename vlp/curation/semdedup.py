@@ -6,45 +6,35 @@ before it, whether that stays or not, exceeds 1 - `distance` (the paper's epsilo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from input_pipeline.curation import Decision, Item
 from input_pipeline.curation.near import Near
-from vlp.curation.clusters import NO_CLUSTER, Clusters
+from vlp.curation.clusters import NO_CLUSTER, ClusteredStep
 from vlp.curation.near_images import NearImages
 from vlp.curation.nearness import Rows, near_before
 
 _AT_ONCE = 4096  # rows of a cluster that are compared with its centre
 
 
-class SemDeDup(NearImages):
+class SemDeDup(ClusteredStep, NearImages):
     """Drops images whose embedding is near to that of another one of their cluster."""
-
-    def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
-        """Finds the clusters."""
-        super().__init__(config, name=name, seed=seed)
-        self._clusters = Clusters(config["clusters"], name)
-
-    def given(self) -> Any:
-        """Returns digests of embeddings and clusters."""
-        return {**super().given(), **self._clusters.digest()}
 
     def check_fits(self, source: str, ids: Sequence[str]) -> None:
         """Refuses embeddings and clusters of other records, or of two checkpoints."""
         super().check_fits(source, ids)
-        self._clusters.check_fits(self.embedded, source, ids)
+        self.clusters.check_fits(self.embedded, source, ids)
 
     def group(self, item: Item) -> int | None:
         """Returns the record's cluster."""
-        return self._clusters.of(item)
+        return self.clusters.of(item)
 
     def near(self, rows: Rows, some: Int[np.ndarray, " n"], group: int) -> Near:
         """Finds what is near what in a cluster, in the wanted order of distances from the centre."""
-        order = some[self._order(rows, some, self._clusters.centres[group].astype(np.float64))]
+        order = some[self._order(rows, some, self.clusters.centres[group].astype(np.float64))]
         found = near_before(
             lambda places: rows(order[places]), len(order), self.config["distance"], greedy=False
         )

@@ -149,9 +149,12 @@ def _most(counts: Counter[str]) -> list[tuple[str, int]]:
 def _sheets(file: Path, data: _Data, names: pa.ChunkedArray) -> Iterator[Sheet]:
     """Some of what is kept, and of what was dropped by each step for each reason."""
     table = pq.read_table(file, columns=["step", "reason"])
-    why = pc.binary_join_element_wise(table["step"], table["reason"], ": ").to_numpy()
+    why = (
+        pc.binary_join_element_wise(table["step"], table["reason"], ": ").combine_chunks().dictionary_encode()
+    )
+    codes = why.indices.to_numpy()
     found: dict[str, Int[np.ndarray, " n"]] = {
-        str(name): np.flatnonzero(why == name) for name in dict.fromkeys(why.tolist())
+        name: np.flatnonzero(codes == number) for number, name in enumerate(why.dictionary.to_pylist())
     }
     kept = found.pop(": ", np.zeros(0, np.int64))
     for title, rows in {"kept": kept, **dict(sorted(found.items()))}.items():
