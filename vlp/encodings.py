@@ -16,6 +16,7 @@ from vlp.given import FROZEN, FrozenModel, text_arrays
 from vlp.kernels.unit import unit
 from vlp.models.constants import encode_replicated, label_means
 from vlp.models.dual_encoder import DualEncoder, normalise
+from vlp.models.spliced import Spliced
 from vlp.models.text import SoftTokens
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
@@ -52,6 +53,22 @@ class Encodings:
         self._key, self._mean, self._std = key, mean, std
         self._frozen = {one.name: one for one in frozen}
         self._known: dict[tuple[str, str], Any] = {}
+
+    def altered(self, **fields: Shaped[Array, "batch ..."]) -> Encodings:
+        """Returns the batch with other fields in the place of some, as the same model sees it, such as greys."""
+        return Encodings(
+            self.model,
+            {**self.batch, **fields},
+            key=self._key,
+            step=self.step,
+            mean=self._mean,
+            std=self._std,
+            frozen=tuple(self._frozen.values()),
+        )
+
+    def normalised(self, view: str = "image") -> Float[Array, "*batch height width 3"]:
+        """Returns pixels as towers see them."""
+        return normalise(self.batch[view], self._mean, self._std)
 
     def key(self, name: str) -> PRNGKeyArray:
         """Returns this step's randomness for whatever is called `name`."""
@@ -132,6 +149,11 @@ class Encodings:
         return (
             known if known is not None else self._once("texts", name, lambda: unit(self.texts_features(name)))
         )
+
+    def sentences(self, texts: Spliced) -> Float[Array, "batch embed_dim"]:
+        """Returns unit embeddings of texts that have soft tokens in them; they are not remembered."""
+        output = self.model.text(texts.ids, texts.mask, soft=texts.soft)
+        return unit(self.model.text_projection(output.pooled))
 
     def texts_features(self, name: str) -> Float[Array, "texts embed_dim"]:
         """Returns embeddings of constant texts as projected, of any length."""

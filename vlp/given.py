@@ -71,6 +71,20 @@ class Context:
         """Returns the same context where texts are of such tokens; it is known of every run, and so not kept."""
         return dataclasses.replace(self, vocabulary_size=vocabulary_size, length=length)
 
+    def asked_and_answered(self, texts: str, labels: str) -> int:
+        """Returns how many labels there are, as texts that are asked and as what records answer.
+
+        Raises:
+          ValueError: they are not of the same number.
+        """
+        asked, answered = self.texts[texts].labels, self.labels[labels]
+        if asked != answered:
+            raise UserError(
+                f"data.texts.{texts} has {asked} labels and data.labels.{labels} has {answered}: give both the same "
+                "file"
+            )
+        return answered
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Turns the context into plain values, for JSON."""
         return {

@@ -28,9 +28,9 @@ from vlp.models.dual_encoder import DualEncoder, normalise
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
-from vlp.parts import Parts, abstract_parts, parts_of
+from vlp.parts import Part, Parts, abstract_parts, parts_of
 from vlp.prompting import class_probabilities, class_prompts, no_context, strings
-from vlp.scoring import Cosines, PartScorer, Scorer, scoring, writing
+from vlp.scoring import Composer, Cosines, PartScorer, Scorer, composing, scoring, writing
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
 Image = Any  # a PIL image, an array, a path, encoded bytes, or an open file of these
@@ -74,7 +74,7 @@ class Model:
         self._view = EvaluationView(preprocessing)
         self._encoders = _compile_encoders(graphdef, preprocessing, mesh)
         self._graphdef, self._parts = graphdef, parts
-        self._compiled_scores, self._compiled_writers = dict[str, Any](), dict[str, Any]()
+        self._compiled = dict[tuple[str, str], Any]()
 
     def require(self, towers: Iterable[str], who: str = "this") -> None:
         """Refuses what needs a tower that the model does not have.
@@ -94,8 +94,7 @@ class Model:
                 )
 
     def with_variables(self, variables: PyTree, parts: Callable[[], Parts] | None = None) -> Model:
-        """Returns the same model with other weights, and other parts if there are any; what is compiled stays
-        compiled."""
+        """Returns the same model with other weights, and other parts if any; what is compiled stays compiled."""
         clone = object.__new__(Model)
         own = {name: value for name, value in vars(self).items() if name != "parts"}
         clone.__dict__.update(own, _variables=variables, _parts=parts or self._parts)
@@ -118,19 +117,36 @@ class Model:
         """
         if not name:
             return Cosines(self)
-        part = self.parts.find(name)
-        if name not in self._compiled_scores:
-            function = scoring(self._graphdef, part, name, self.preprocessing)
-            self._compiled_scores[name] = _jit(self._mesh)(function)
-        compiled = self._compiled_scores[name]
+        part, compiled = self._compiled_part(name, scoring)
 
         def score(images: UInt8[np.ndarray, "n h w 3"], texts: dict[str, np.ndarray]) -> np.ndarray:
-            def start(block: np.ndarray) -> Array:
-                return compiled(self._variables, part.variables, texts, self._padded(block, 0))
-
-            return self._by_blocks(start, images)
+            own = functools.partial(compiled, self._variables, part.variables, texts)
+            return self._by_blocks(lambda block: own(self._padded(block, 0)), images)
 
         return PartScorer(self, score)
+
+    def composer(self, name: str) -> Composer:
+        """Returns what searches for an image and a text together: the part `name`.
+
+        Raises:
+          ValueError: the model has no such part, or it composes nothing.
+        """
+        part, functions = self._compiled_part(name, composing)
+        return Composer(self, *(functools.partial(self._by_part, part, one) for one in functions))
+
+    def _by_part(self, part: Part, compiled: Callable[..., Array], *inputs: np.ndarray) -> np.ndarray:
+        def start(*block: np.ndarray) -> Array:
+            return compiled(self._variables, part.variables, *(self._padded(rows, 0) for rows in block))
+
+        return self._by_blocks(start, *inputs)
+
+    def _compiled_part(self, name: str, build: Callable[..., Any], *more: Any) -> tuple[Part, Any]:
+        """A part, and the function that `build` makes of it, or several, compiled once."""
+        part, key = self.parts.find(name), (build.__name__, name)
+        if key not in self._compiled:
+            functions = build(self._graphdef, part, name, self.preprocessing, *more)
+            self._compiled[key] = jax.tree.map(_jit(self._mesh), functions)
+        return part, self._compiled[key]
 
     def caption(self, images: Image | Sequence[Image], *, part: str = "writer") -> list[str]:
         """Returns the text that a part writes for each image, the likeliest token at a time.
@@ -142,15 +158,9 @@ class Model:
         Raises:
           ValueError: the model has no such part, or an image cannot be read.
         """
-        found, special = self.parts.find(part), self.tokenizer.special
-        if part not in self._compiled_writers:
-            function = writing(self._graphdef, found, part, self.preprocessing, special)
-            self._compiled_writers[part] = _jit(self._mesh)(function)
-        compiled = self._compiled_writers[part]
-        rows = self._by_blocks(
-            lambda block: compiled(self._variables, found.variables, self._padded(block, 0)),
-            self._view.load(images),
-        )
+        special = self.tokenizer.special
+        found, compiled = self._compiled_part(part, writing, special)
+        rows = self._by_part(found, compiled, self._view.load(images))
         return [self.tokenizer.decode(ids[ids != special.pad]) for ids in rows]
 
     @property

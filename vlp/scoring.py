@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Float32, Int, PyTree, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Int, PyTree, Shaped, UInt8
 
 from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
@@ -64,6 +64,27 @@ class PartScorer:
         return self._score(images, arrays)
 
 
+class Composer:
+    """Holds what a part makes of images with texts, and of the images that are searched; see `composing`."""
+
+    def __init__(
+        self, model: Any, compose: Callable[..., np.ndarray], gallery: Callable[[np.ndarray], np.ndarray]
+    ):
+        """Takes a `vlp.Model`, and the compiled functions of images, ids and mask, and of images."""
+        self._model, self._compose, self._gallery = model, compose, gallery
+
+    def compose(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n dim"]:
+        """Returns a unit row for each image and its text."""
+        ids, mask = self._model.tokenizer.encode(texts, [prefix] * len(texts) if prefix else None)
+        return self._compose(images, ids, mask)
+
+    def gallery(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n tokens dim"]:
+        """Returns unit rows for each image, of which the nearest to a query counts."""
+        return self._gallery(images)
+
+
 def scoring(
     graphdef: nnx.GraphDef[DualEncoder], part: Part, name: str, preprocessing: Mapping[str, Any]
 ) -> Callable[
@@ -95,6 +116,50 @@ def scoring(
         return scores.astype(jnp.float32)
 
     return score
+
+
+def composing(
+    graphdef: nnx.GraphDef[DualEncoder], part: Part, name: str, preprocessing: Mapping[str, Any]
+) -> tuple[Callable[..., Float[Array, "n dim"]], Callable[..., Float[Array, "n tokens dim"]]]:
+    """Builds the functions, to be jitted, by which a part searches for an image and a text together.
+
+    Its `compose(encodings, ids, mask)` makes a unit row of each image, the batch field `image`, and its text, and
+    `gallery(encodings)` the unit rows of each image that is searched; the largest cosine with any of them counts.
+
+    Args:
+      graphdef: structure of the towers.
+      part: the part.
+      name: of the part, for errors.
+      preprocessing: of the model.
+
+    Raises:
+      ValueError: it has no such methods.
+    """
+    for method in ("compose", "gallery"):
+        _require(
+            part, method, name, "compose(encodings, ids, mask) and gallery(encodings) that search for images"
+        )
+    see = _seeing(graphdef, preprocessing)
+
+    def compose(
+        variables: PyTree,
+        own: PyTree,
+        images: UInt8[Array, "n h w 3"],
+        ids: Int[Array, "n length"],
+        mask: Bool[Array, "n length"],
+    ) -> Float[Array, "n dim"]:
+        encodings = see(variables, {"image": images})
+        rows: Float[Array, "n dim"] = nnx.merge(part.graphdef, own).compose(encodings, ids, mask)
+        return rows.astype(jnp.float32)
+
+    def gallery(
+        variables: PyTree, own: PyTree, images: UInt8[Array, "n h w 3"]
+    ) -> Float[Array, "n tokens dim"]:
+        encodings = see(variables, {"image": images})
+        rows: Float[Array, "n tokens dim"] = nnx.merge(part.graphdef, own).gallery(encodings)
+        return rows.astype(jnp.float32)
+
+    return compose, gallery
 
 
 def writing(

@@ -108,3 +108,46 @@ def test_sets_without_queries_and_missing_files_are_refused(model) -> None:
         made(ComposedRetrieval, {"val": NamedSet(3)}, sets=("val",))(model)
     with pytest.raises(ValueError, match=r"there is no file 'nowhere\.json'"):
         made(ComposedRetrieval, {}, queries="nowhere.json")
+
+
+class Learned:
+    """A composer of several rows an image."""
+
+    def compose(self, images, texts, *, prefix=""):
+        assert prefix == ""
+        return unit(np.random.default_rng([len(images), len(texts)]), len(images), 5)
+
+    def gallery(self, images):
+        return unit(np.random.default_rng(1), len(images), 3, 5)
+
+
+def test_a_part_composes_and_its_nearest_row_counts(model, tmp_path) -> None:
+    model.composer = lambda name: {"sprc/composer": Learned()}[name]
+    path = tmp_path / "queries.json"
+    queries = [
+        {
+            "reference": f"image{n}",
+            "text": f"text {n}",
+            "target": [f"image{(n + 2) % 7}", f"image{(n + 3) % 7}"],
+        }
+        for n in range(7)
+    ]
+    path.write_text(json.dumps(queries))
+    settings = {"sets": ("val",), "k": (1, 3), "queries": str(path)}
+    data = {"val": NamedSet(7)}
+    learned = made(ComposedRetrieval, data, composer="sprc/composer", **settings)
+    figures, plain = learned(model), made(ComposedRetrieval, data, **settings)(model)
+    rows, gallery = Learned().compose(range(7), range(7)), Learned().gallery(range(7))
+    scores = np.einsum("qd,ctd->qct", rows, gallery).max(axis=2)
+    ranks = []
+    for number, own in enumerate(scores):
+        order = [one for one in np.argsort(-own) if one != number]
+        ranks.append(1 + min(order.index((number + step) % 7) for step in (2, 3)))
+    for k in (1, 3):
+        assert figures[f"composed_retrieval/val/recall@{k}"] == np.mean(np.array(ranks) <= k)
+        assert (
+            figures[f"composed_retrieval/val/sum/recall@{k}"] == plain[f"composed_retrieval/val/recall@{k}"]
+        )
+    assert list(learned.chance()) == list(figures)
+    (searches,) = learned.exhibits(model)
+    assert len(searches.searches[0].found) == 5

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from input_pipeline.errors import UserError
-from vlp.evaluation.protocols import Encoder, Scorer
+from vlp.evaluation.protocols import Composer, Encoder, Scorer
 
 T = TypeVar("T")
 
@@ -68,6 +68,10 @@ class RememberingEncoder:
     def scorer(self, name: str = "") -> Scorer:
         """Returns the model's scorer, asked once for each image array and texts."""
         return _RememberingScorer(name, self._model, self._scores)
+
+    def composer(self, name: str) -> Composer:
+        """Returns the model's composer, whose rows nobody else asks for."""
+        return self._model.composer(name)
 
     def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:
         key = kind, id(images)

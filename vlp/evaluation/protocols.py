@@ -39,6 +39,25 @@ class Encoder(Protocol):
             ValueError: the model has no such part, or it scores nothing.
         """
 
+    def composer(self, name: str) -> Composer:
+        """Returns the part of that name, which searches for an image and a text together.
+
+        Raises:
+            ValueError: the model has no such part, or it composes nothing.
+        """
+
+
+class Composer(Protocol):
+    """Holds what searches for an image and a text together: a part that an objective trained."""
+
+    def compose(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n dim"]:
+        """Returns a unit row for each image and its text."""
+
+    def gallery(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n tokens dim"]:
+        """Returns unit rows for each image, of which the nearest to a query counts."""
+
 
 class Scorer(Protocol):
     """Holds what scores images against texts: the embeddings' cosines, or a part that an objective trained."""

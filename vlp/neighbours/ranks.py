@@ -58,6 +58,35 @@ def best_ranks(
     return ranks
 
 
+def best_token_ranks(
+    queries: Float[np.ndarray, "q dim"],
+    candidates: Float[np.ndarray, "c tokens dim"],
+    pairs: Int[np.ndarray, "p 2"],
+    *,
+    ignored: Int[np.ndarray, "i 2"],
+) -> Int64[np.ndarray, " q"]:
+    """Returns the same ranks where a candidate has several rows and the one nearest to the query counts.
+
+    Every cell is computed on the host, some queries at a time: for galleries of thousands.
+    """
+    if candidates.shape[1] == 1:
+        return best_ranks(queries, candidates[:, 0], pairs, ignored=ignored)
+    count, tokens, dim = candidates.shape
+    flat, ranks = candidates.reshape(-1, dim).astype(np.float64), np.empty(len(queries), np.int64)
+    size = max(1, CELLS * CELLS // len(flat))
+    for start in range(0, len(queries), size):
+        rows = queries[start : start + size].astype(np.float64)
+        scores = (rows @ flat.T).reshape(len(rows), count, tokens).max(axis=2)
+        own, others = (_of_chunk(cells, start, len(rows)) for cells in (np.unique(pairs, axis=0), ignored))
+        right = np.zeros(scores.shape, bool)
+        right[own[:, 0], own[:, 1]] = True
+        least = np.where(right, scores, -np.inf).max(axis=1) - TIE
+        before = ~(scores < least[:, None]) & ~right
+        before[others[:, 0], others[:, 1]] = False
+        ranks[start : start + size] = 1 + before.sum(axis=1)
+    return ranks
+
+
 def _scores(
     queries: Float[np.ndarray, "n dim"], candidates: Float[np.ndarray, "c dim"], cells: Int[np.ndarray, "m 2"]
 ) -> Float64[np.ndarray, " m"]:

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import Context
 from vlp.kernels import KERNELS
@@ -40,17 +39,12 @@ class NamedClasses(Objective):
           ValueError: labels and texts are not of the same number of labels.
         """
         del model, rngs
-        asked, answered = context.texts[config.texts].labels, context.labels[config.labels]
-        if asked != answered:
-            raise UserError(
-                f"data.texts.{config.texts} has {asked} labels and data.labels.{config.labels} has {answered}: give "
-                "both the same file"
-            )
+        labels = context.asked_and_answered(config.texts, config.labels)
         smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
         self.kernel = functools.partial(KERNELS[config.kernel], **smoothing)
         self.image_view, self.texts, self.field = config.image_view, config.texts, f"{config.labels}_ids"
         self.fields, self.raw, self.constants = (self.image_view, self.field), (self.field,), (self.texts,)
-        self.limits = {self.field: ("labels", answered)}
+        self.limits = {self.field: ("labels", labels)}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over the images that have a label."""

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import Context
 from vlp.models.dual_encoder import DualEncoder
@@ -65,12 +64,7 @@ class Tagging(Objective):
           ValueError: labels and texts are not of the same number of labels.
         """
         del model, rngs
-        asked, answered = context.texts[config.texts].labels, context.labels[config.labels]
-        if asked != answered:
-            raise UserError(
-                f"data.texts.{config.texts} has {asked} labels and data.labels.{config.labels} has {answered}: give "
-                "both the same file"
-            )
+        context.asked_and_answered(config.texts, config.labels)
         self.scorer = TextQueries(scale=config.scale, bias=config.bias, image_view=config.image_view)
         self.labels, self.texts, self.kernel = config.labels, config.texts, configured_kernel(config)
         self.fields, self.constants = (config.image_view, config.labels), (config.texts,)

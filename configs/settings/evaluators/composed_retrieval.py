@@ -14,4 +14,5 @@ SETTINGS = {
     "rule": Setting("sum", "how image and text become one query", choices=("sum", "slerp")),
     "text_weight": share(0.5, "the rest is the image's"),
     "prefix_token": PREFIX_TOKEN,
+    "composer": Setting("", "part of the model that makes queries of images and texts; '' = `rule` alone"),
 }

@@ -15,7 +15,7 @@ from vlp.evaluation.figures import chance_within
 from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.composed_queries import ComposedQuery, read_queries, tag_queries
 from vlp.evaluation.retrieval.exhibits import pictures_of, search, spread
-from vlp.neighbours.ranks import best_ranks
+from vlp.neighbours.ranks import best_token_ranks
 
 
 def compose(
@@ -48,7 +48,8 @@ class ComposedRetrieval(OnSets):
     """Recall at every k of target images for an image and a text, beside that for each of these alone.
 
     The reference image is no candidate, as in CIRR (Liu et al. 2021, arXiv:2108.04024). `queries` is a file (see
-    `read_queries`); without one, queries are made of labels and tags (see `tag_queries`).
+    `read_queries`); without one, queries are made of labels and tags (see `tag_queries`). `composer` is a part that
+    learned to compose; what `rule` makes of the embeddings stands beside it then.
     """
 
     k: tuple[int, ...]
@@ -56,6 +57,7 @@ class ComposedRetrieval(OnSets):
     rule: str
     text_weight: float
     prefix_token: str
+    composer: str
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:
@@ -71,11 +73,10 @@ class ComposedRetrieval(OnSets):
         found: dict[str, Float[np.ndarray, " queries"]] = {}
         for name in self.sets:
             queries = self._queries(name)
-            candidates = model.encode_image_array(self.data[name].images)
             right = _cells([query.targets for query in queries])
             references = _cells([(query.reference,) for query in queries])
-            for part, rows in self._rows(model, name, queries).items():
-                ranks = best_ranks(rows, candidates, right, ignored=references)
+            for part, (rows, candidates) in self._found(model, name, queries).items():
+                ranks = best_token_ranks(rows, candidates, right, ignored=references)
                 found |= {f"{self.name}/{name}/{part}recall@{k}": (ranks <= k).astype(float) for k in self.k}
         return found
 
@@ -84,7 +85,7 @@ class ComposedRetrieval(OnSets):
         for name in self.sets:
             right = [len(query.targets) for query in self._queries(name)]
             candidates = len(self.data[name].labels) - 1
-            for part in ("", "image_only/", "text_only/"):
+            for part in ("", *(("sum/",) if self.composer else ()), "image_only/", "text_only/"):
                 chance |= {
                     f"{self.name}/{name}/{part}recall@{k}": chance_within(k, right, candidates)
                     for k in self.k
@@ -95,27 +96,33 @@ class ComposedRetrieval(OnSets):
         """Yields what some queries, evenly spread, find: a search for each of their references, under their texts."""
         for name in self.sets:
             queries, pictures = self._queries(name), pictures_of(self.data[name])
-            rows = self._rows(model, name, queries)[""]
-            images = model.encode_image_array(self.data[name].images)
+            rows, candidates = self._found(model, name, queries)[""]
             shown = []
             for number in spread(len(queries)):
                 query = queries[number]
-                others = np.delete(np.arange(len(images)), query.reference)
+                others = np.delete(np.arange(len(candidates)), query.reference)
+                best = (candidates[others] @ rows[number]).argmax(axis=1)
                 right = np.isin(others, query.targets)
                 picture = pictures[query.reference]
-                found = search(picture, rows[number], images[others], pictures, others, right)
+                found = search(picture, rows[number], candidates[others, best], pictures, others, right)
                 shown.append(replace(found, about=query.text))
             yield Searches(f"{name}: images for an image and a text", shown)
 
-    def _rows(
+    def _found(
         self, model: Encoder, name: str, queries: list[ComposedQuery]
-    ) -> dict[str, Float[np.ndarray, "queries dim"]]:
-        """The queries' rows, by how the names of their figures start."""
+    ) -> dict[str, tuple[Float[np.ndarray, "queries dim"], Float[np.ndarray, "candidates tokens dim"]]]:
+        """The queries' rows, and what they are compared with, by how the names of their figures start."""
+        pictures, texts = self.data[name].images, [query.text for query in queries]
         references = np.array([query.reference for query in queries])
-        images = model.encode_image_array(self.data[name].images)[references]
-        texts = model.encode_text([query.text for query in queries], prefix=self.prefix_token)
-        both = compose(images, texts, rule=self.rule, text_weight=self.text_weight)
-        return {"": both, "image_only/": images, "text_only/": texts}
+        candidates = model.encode_image_array(pictures)[:, None]
+        images, words = candidates[references, 0], model.encode_text(texts, prefix=self.prefix_token)
+        both = compose(images, words, rule=self.rule, text_weight=self.text_weight)
+        plain = {"image_only/": (images, candidates), "text_only/": (words, candidates)}
+        if not self.composer:
+            return {"": (both, candidates), **plain}
+        composer = model.composer(self.composer)
+        learned = composer.compose(pictures[references], texts, prefix=self.prefix_token)
+        return {"": (learned, composer.gallery(pictures)), "sum/": (both, candidates), **plain}
 
     def _queries(self, name: str) -> list[ComposedQuery]:
         data = self.data[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections import Counter, defaultdict
@@ -66,6 +67,36 @@ def describe(name: str, attributes: Sequence[str], templates: Sequence[str]) -> 
         for attribute in attributes
         for template in templates
     ]
+
+
+def confusable(
+    tags: Mapping[str, Sequence[str]], names: Mapping[str, str], count: int
+) -> dict[str, dict[str, object]]:
+    """Returns for each label the others that are most like it: of its branch first, then by the tags both have.
+
+    Args:
+        tags: that tell each label; one without any is left out.
+        names: of the labels.
+        count: of others.
+    """
+
+    def likeness(label: str, other: str) -> tuple[bool, int]:
+        return branch(label) == branch(other), len({*tags[label]} & {*tags[other]})
+
+    def branch(label: str) -> str:
+        return label.partition("/")[0]
+
+    found: dict[str, dict[str, object]] = {}
+    described = [label for label in tags if tags[label]]
+    for label in described:
+        unlike = [one for one in described if names[one] != names[label]]
+        others = sorted(unlike, key=functools.partial(likeness, label))[-count:]
+        shown = [
+            {"name": names[one], "text": f"{names[one]}: {', '.join(tags[one][:3])}"}
+            for one in reversed(others)
+        ]
+        found[label] = {"type": branch(label), "others": shown}
+    return found
 
 
 def _most_telling(
