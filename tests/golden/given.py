@@ -59,13 +59,19 @@ class Same(nnx.Module):
 
 
 def made(
-    objective: type[Objective], kind: str, *, width: int = 4, context: Context | None = None, **settings: Any
+    objective: type[Objective],
+    kind: str,
+    *,
+    width: int = 4,
+    context: Context | None = None,
+    own: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Any:
-    """An objective of its default settings and these; towers and joint space are of one width."""
+    """An objective of its default settings, these and `own`; towers and joint space are of one width."""
     config = base.get_config().objectives[kind].copy_and_resolve_references()
     config.unlock()
-    config.update(settings)
+    config.update({**settings, **(own or {})})
     tower = nnx.Dict(width=width, compute=Compute())
-    model = SimpleNamespace(embed_dim=width, compute=Compute(), image=tower)
+    model = SimpleNamespace(embed_dim=width, compute=Compute(), image=tower, text=nnx.Dict(width=width))
     known = {} if context is None else {"context": context}
     return objective(config, model=model, rngs=nnx.Rngs(0), **known)
