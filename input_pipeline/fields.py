@@ -144,6 +144,7 @@ class Identity:
 IDENTITIES: Mapping[str, Callable[[Visit], str]] = {
     "text_id": lambda visit: visit.text,
     "label_id": lambda visit: visit.record.label if visit.means_label else visit.text,
+    "record_id": lambda visit: f"{visit.source}\0{visit.record.id}",
     "group_id": lambda visit: visit.record.group or f"{visit.source}\0{visit.record.id}",
 }
 

@@ -30,11 +30,15 @@ def words_of(record: Record) -> tuple[str, ...]:
 # What a record may be asked for, by name: none, one or several labels.
 OF: Mapping[str, Callable[[Record], Sequence[str]]] = {
     "label": lambda record: (record.label,) if record.label else (),
+    "branch": lambda record: (record.label.partition("/")[0],) if record.label else (),
     "tags": lambda record: record.tags,
     "group": lambda record: (record.group,) if record.group else (),
     "words": words_of,
 }
-_FIELDS = {"words": "captions"}  # of a record, that hold them, where it is not the name itself
+_FIELDS = {
+    "words": "captions",
+    "branch": "label",
+}  # of a record, that hold them, where it is not the name itself
 
 
 def labels_of(source: Source, of: str) -> Iterator[Sequence[str]]:
