@@ -22,6 +22,7 @@ from input_pipeline.fields import (
     Text,
     TextViews,
 )
+from input_pipeline.foil_fields import Foils, check_foils, foil_settings
 from input_pipeline.guests import Guest, GuestField
 from input_pipeline.label_fields import LabelNumbers, LabelStates, Vocabulary, load_vocabulary
 from input_pipeline.tables import load_table
@@ -130,9 +131,14 @@ class Catalogue:
         return Text(self.tokenizer, self._prefixes())
 
     def _text_views(self, name: str) -> Field:
-        entry, base = self._named("text_views")[name], dict(self.data["text"])
-        settings, count = _overridden(f"data.text_views.{name}", entry, base)
-        return TextViews(name, self.texts(settings), count, self.tokenizer, self._prefixes())
+        where, entry = f"data.text_views.{name}", self._named("text_views")[name]
+        settings, count = _overridden(where, entry, {**self.data["text"], "foils": "", "confusable": ""})
+        foils, prefixes = foil_settings(settings), self._prefixes()
+        texts = self.texts(settings)
+        if not any(foils.values()):
+            return TextViews(name, texts, count, self.tokenizer, prefixes)
+        check_foils(**foils, where=where)
+        return Foils(name, texts, count, self.tokenizer, prefixes, **foils)
 
     def texts(self, settings: Mapping[str, Any]) -> dict[str, TextView]:
         """Returns how captions are chosen, by source, from settings like those of `data.text`."""

@@ -65,8 +65,8 @@ LABELS = {
     "column": Setting("", "of labels in parquet; '' = `label`"),
     "of": Setting(
         "tags",
-        "what of a record is looked up; words = those of its captions",
-        choices=("tags", "label", "group", "words"),
+        "what of a record is looked up; words = those of its captions, branch = its label up to the first /",
+        choices=("tags", "label", "branch", "group", "words"),
     ),
     "most": count(16, "labels of a record as numbers, NAME_ids"),
     "verified": Setting("", "table of id, label, confidence; '' = what is no label of a record is not there"),
@@ -109,6 +109,7 @@ TEXT = {
         "", "JSON of sentences by label, one of which follows a template; '' = none; see --job=describe"
     ),
     "skip_words": natural(0, "of a sentence, that say the label's name again"),
+    "name_dropped": share(0.0, "how often a sentence stands without the label's name, which is 'it' there"),
 }
 
 # What a view may say in the place of `data.image` or `data.text`, and beside it.
@@ -118,7 +119,14 @@ VIEWS = {
         "count": count(1, "crops of an image"),
         "resolution": natural(0, "in pixels; 0 = model.image.resolution"),
     },
-    "text_views": {**TEXT, "count": count(1, "captions of a record")},
+    "text_views": {
+        **TEXT,
+        "count": count(1, "captions of a record"),
+        "foils": Setting(
+            "", "wrong texts instead, of what `text` shows: swap, replace, confusable, several with + between"
+        ),
+        "confusable": Setting("", "JSON of texts about what a label is mistaken for; see --job=describe"),
+    },
 }
 
 SETTINGS = {

@@ -12,7 +12,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Caption, Reason, Record
 from input_pipeline.views.class_names import label_name, naming_rule
 from input_pipeline.views.text_sentences import split_sentences
-from input_pipeline.views.text_templates import fill, load_templates, read_sentences
+from input_pipeline.views.text_templates import fill, load_templates, read_sentences, without_name
 from input_pipeline.views.text_weights import draw_group, parse_weights, weight_of
 
 LANGUAGES = ("", "en")  # English, and captions of which no language is known
@@ -25,7 +25,7 @@ CHOICES: Mapping[str, Callable[[list[Caption]], list[Caption]]] = {
     UNIFORM: lambda captions: captions,
 }
 # Append only: an option's place says which dice are its own.
-_OPTIONS = ("language", "kind", "label", "template")
+_OPTIONS = ("language", "kind", "label", "template", "name")
 
 
 def spoken(record: Record, languages: tuple[str, ...]) -> list[Caption]:
@@ -58,6 +58,8 @@ class TextView:
       descriptions: a file of sentences by label, as --job=describe writes it, of which one follows the template; '' =
         none. A label without any is not shown (AdaptCLIPZS, arXiv:2401.02460).
       skip_words: of each sentence, those it begins with that say the name again.
+      name_dropped: how often a sentence of `descriptions` stands alone, its label's name replaced by "it", so that
+        the name cannot be all that is learned (DesCo, Li et al. 2023, arXiv:2306.14060).
       prefix: a text to put before, with a space.
     """
 
@@ -72,6 +74,7 @@ class TextView:
     prefix: str = ""
     descriptions: str = ""
     skip_words: int = 0
+    name_dropped: float = 0.0
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
@@ -106,7 +109,8 @@ class TextView:
           BadRecord: the record has none to show.
         """
         if self._shows_label(record, dice):
-            drawn = _sample(self._label_texts(record), _own(dice, "template"), count)
+            named = not self.name_dropped or _own(dice, "name").random() >= self.name_dropped
+            drawn = _sample(self._label_texts(record, named=named), _own(dice, "template"), count)
         else:
             drawn = _sample(self._caption_texts(record, dice), dice, count)
         return [self._prefixed(text) for text in drawn]
@@ -158,13 +162,15 @@ class TextView:
             return texts
         return [sentence for text in texts for sentence in split_sentences(text)]
 
-    def _label_texts(self, record: Record) -> list[str]:
+    def _label_texts(self, record: Record, *, named: bool = True) -> list[str]:
         name = label_name(self.labels, record.label) if record.label else ""
         shown = [fill(template, name) for template in self.templates] if name else []
         if not self.descriptions or not name:
             return shown
         own = read_sentences(self.descriptions).get(record.label, ())
         said = [" ".join(sentence.split()[self.skip_words :]) for sentence in own]
+        if not named:
+            return [without_name(sentence, name) for sentence in said]
         return [f"{start} {end}".strip() for start in shown or [""] for end in said]
 
     def means_label(self, record: Record, dice: np.random.Generator) -> bool:

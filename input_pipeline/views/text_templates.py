@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def load_templates(templates: Iterable[str]) -> tuple[str, ...]:
 
 def fill(template: str, label: str) -> str:
     return template.replace("{}", label)
+
+
+def without_name(sentence: str, name: str) -> str:
+    """Returns a sentence with "it" in the place of a name, and of each of its words, one or many."""
+    words = {word.removesuffix("s") for word in re.findall(r"[^\W_]{3,}", name.lower())} - {
+        "and",
+        "for",
+        "the",
+        "with",
+    }
+    said = "|".join(map(re.escape, [name, *sorted(words, key=len, reverse=True)]))
+    plain = re.sub(rf"(\b((an?|the) )?({said})(e?s)?\b[ ,]*)+", "it ", sentence, flags=re.IGNORECASE)
+    return re.sub(r"\bit ([^\w\s])", r"it\1", plain).strip()
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from input_pipeline.sources import open_source
 from input_pipeline.views.class_names import naming_rule
 from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
-from vlp.evaluation.texts.descriptions import characteristic_tags, describe
+from vlp.evaluation.texts.descriptions import characteristic_tags, confusable, describe
 from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
@@ -20,7 +20,8 @@ NEEDS = ("sources",)
 
 
 def run(options: JobOptions) -> int:
-    """Writes a JSON object from labels to sentences, which evaluators.zero_shot.descriptions takes.
+    """Writes a JSON object from labels to sentences, which evaluators.zero_shot.descriptions takes, or to what they are
+    easily mistaken for, which data.text_views take.
 
     Raises:
       ConfigError: no output, a template without {attribute}, or sources without labels and tags.
@@ -43,7 +44,10 @@ def run(options: JobOptions) -> int:
             f"no record of {', '.join(options.config.data.sources)} has both a label and tags: say in "
             "data.sources.NAME.columns where they are"
         )
-    write_whole(output, (json.dumps(sentences, indent=1, ensure_ascii=False) + "\n").encode())
+    content: Any = sentences
+    if settings.confusable:
+        content = confusable(tags, dict(zip(tags, names, strict=True)), settings.confusable)
+    write_whole(output, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     count = sum(map(len, sentences.values()))
     print(
         f"{output}: {count} descriptions of {len(sentences)} classes; {len(tags) - len(sentences)} have no tags"
