@@ -12,9 +12,10 @@ from golden_vectors import Golden, unit, value_and_gradients
 
 from vlp.kernels.distillation import soft_targets
 from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
-from vlp.kernels.softmax import reverse_softmax, softmax
+from vlp.kernels.softmax import softmax
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.contrastive import Contrastive
+from vlp.objectives.identities import Identities
 from vlp.objectives.targets import same_id
 from vlp.objectives.view_contrast import ViewContrast
 
@@ -262,21 +263,23 @@ def convirt(golden: Golden) -> None:
 
 
 def plip_cmpm(golden: Golden) -> None:
-    """Embeddings projected onto the other side's directions; the code divides targets by their length."""
-    (labels,), epsilon = golden.inputs("labels"), golden.number("epsilon")
-    targets = same_id(labels, labels)
-    number = targets.sum(axis=1)
+    """Both losses of the objective that divides its targets as the code does."""
+    labels, classes = jnp.asarray(golden["labels"], jnp.int32), golden["class_weight"].shape[1]
+    width, settings = golden["class_weight"].shape[0], {"classes": classes, "classify_weight": 1.0}
+    settings |= {"divide": "length", "epsilon": golden.number("epsilon")}
+    objective = made(Identities, "identities", width=width, **settings)
 
-    def one(rows, columns):
-        scores = rows @ unit(columns).T
-        loss = reverse_softmax(scores, targets, epsilon=epsilon).mean()
-        # Where they match log q is 1/2 log n higher in the code than by the sum: known, and taken away.
-        likely = jax.nn.softmax(scores, axis=1)
-        return loss - ((likely * targets).sum(axis=1) * jnp.log(number) / 2).mean()
+    def contrast(images, texts):
+        return objective.contrast(images, texts, labels).mean()
 
-    inputs = golden.inputs("image_embeddings", "text_embeddings")
-    expected = golden["cmpm_grad_image"], golden["cmpm_grad_text"]
-    golden.differentiated(lambda x, y: one(x, y) + one(y, x), inputs, golden["cmpm_loss"], *expected)
+    def classified(images, texts, weight):
+        return objective.classified(images, texts, labels, weight.T).mean()
+
+    inputs = golden.inputs("image_embeddings", "text_embeddings", "class_weight")
+    expected = [golden[f"cmpm_grad_{name}"] for name in ("image", "text")]
+    golden.differentiated(contrast, inputs[:2], golden["cmpm_loss"], *expected)
+    expected = [golden[f"cmpc_grad_{name}"] for name in ("image", "text", "class_weight")]
+    golden.differentiated(classified, inputs, golden["cmpc_loss"], *expected)
 
 
 def rampp_asl(golden: Golden) -> None:

@@ -1,0 +1,12 @@
+"""Colours of a picture from its greys and its caption: PLIP's colourisation."""
+
+from __future__ import annotations
+
+from configs.settings.setting import Setting, count
+
+CLASS = "vlp.objectives.colours:Colours"
+
+SETTINGS = {
+    "image_view": Setting("image", "batch field of images"),
+    "width": count(128, "of the layer within the gate"),
+}

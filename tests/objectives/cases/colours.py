@@ -1,0 +1,3 @@
+"""What makes the objective small."""
+
+SETTINGS = {"width": 8}

@@ -1,0 +1,112 @@
+"""Images and texts of the same identities, each projected onto the other's direction: CMPM and CMPC, as in PLIP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from vlp.encodings import Encodings
+from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import reverse_softmax, softmax
+from vlp.kernels.unit import unit
+from vlp.models.dual_encoder import DualEncoder
+from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.contrastive import match_metrics
+from vlp.objectives.scorers import Scores
+from vlp.objectives.targets import TARGETS, same_id
+
+
+class Identities(Objective):
+    """The divergence of who an image is like from who it is, in both directions, added up.
+
+    CMPM (Zhang and Lu 2018, equations 4 to 6) for the identity contrast of PLIP (arXiv 2305.08386): only the side that
+    is projected onto is of length one, and there is no temperature. CMPC (equation 9) classifies the identity of what
+    is projected. The public code divides the targets by their length where the paper divides by their sum.
+    """
+
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
+        """Builds the table of identities, where it is asked for.
+
+        Args:
+          config: `objectives.identities`; see configs/settings.
+          model: for the width of its embeddings.
+          rngs: initial values of the table.
+        """
+        self.length, self.epsilon, self.field = (
+            config.divide == "length",
+            config.epsilon,
+            TARGETS[config.targets],
+        )
+        self.image_view, self.numbers, self.classify = (
+            config.image_view,
+            config.numbers,
+            config.classify_weight,
+        )
+        shape = (config.classes, model.embed_dim)
+        start = nnx.initializers.xavier_uniform()
+        self.table = nnx.Param(start(rngs.params(), shape)) if self.classify else None
+        self.fields = (self.image_view, "text", "text_mask", self.field)
+        if self.classify:
+            self.fields, self.raw = (*self.fields, self.numbers), (self.numbers,)
+            self.limits = {self.numbers: ("classes", config.classes)}
+
+    def flops(self) -> float:
+        """Counts the scores of the table, twice."""
+        return 0.0 if self.table is None else 4.0 * self.table[...].size
+
+    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
+        """Returns the mean over the pairs of the batch."""
+        images, texts = encodings.image_features(self.image_view), encodings.text_features()
+        ids = encodings.batch[self.field]
+        loss = self.contrast(images, texts, ids)
+        metrics = match_metrics(
+            Scores(unit(images), unit(texts), jnp.float32(1.0), jnp.float32(0.0)), same_id(ids, ids)
+        )
+        if self.table is not None:
+            numbers = encodings.batch[self.numbers].reshape(len(images), -1)[:, 0]
+            named = self.classified(images, texts, numbers, self.table[...])
+            loss = Loss(loss.total + self.classify * named.total, loss.weight)
+            metrics["classification"] = jax.lax.stop_gradient(named.mean())
+        return ObjectiveOutput(loss, metrics)
+
+    def contrast(
+        self,
+        images: Float[Array, "batch dim"],
+        texts: Float[Array, "batch dim"],
+        ids: Int[Array, " batch *words"],
+    ) -> Loss:
+        """Computes CMPM of embeddings of any length, with whoever carries the same id."""
+        targets = same_id(ids, ids)
+        even = 1 / targets.sum(axis=1)
+        more = jnp.log(jnp.sqrt(even) + self.epsilon) - jnp.log(even + self.epsilon)
+
+        def one(rows: Array, columns: Array) -> Array:
+            scores = rows @ unit(columns).T
+            loss = reverse_softmax(scores, targets, epsilon=self.epsilon).total
+            if not self.length:
+                return loss
+            # Where they match the targets' logarithms are so much higher.
+            return loss - ((jax.nn.softmax(scores, axis=1) * targets).sum(axis=1) * more).sum()
+
+        total = one(images, texts) + one(texts, images)
+        return Loss(total, jnp.asarray(len(images), total.dtype))
+
+    def classified(
+        self,
+        images: Float[Array, "batch dim"],
+        texts: Float[Array, "batch dim"],
+        numbers: Int[Array, " batch"],
+        table: Float[Array, "classes dim"],
+    ) -> Loss:
+        """Computes CMPC: which identity each side is, once projected onto the other; without a number, none."""
+        targets, rows = jax.nn.one_hot(numbers, len(table)), unit(table)
+        losses = []
+        for own, other in ((images, texts), (texts, images)):
+            onto = unit(other)
+            projected = (own * onto).sum(axis=1, keepdims=True) * onto
+            losses.append(softmax(projected @ rows.T, targets))
+        return Loss(losses[0].total + losses[1].total, losses[0].weight)
