@@ -1,0 +1,11 @@
+"""What makes the objective small: half of the images in negative bags."""
+
+import numpy as np
+
+SETTINGS = {"records": 20, "size": 16, "hidden_width": 16, "width": 8, "memory_steps": 10}
+
+
+def fields(dice, count):
+    """Places and bags."""
+    places = dice.permutation(20)[:count].astype(np.int32)
+    return {"place": places, "bag_positive": (np.arange(count) % 2).astype(np.int32)}
