@@ -253,6 +253,20 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"data.sampler.kind": "classes", "data.sampler.each": 5},
         r"data.sampler.each=5 does not divide batch_size=128",
     ),
+    ({"objectives.sentence_prompts.weight": 1.0}, r"set data.sampler.kind='bags' and data.sampler.each=2"),
+    (
+        {
+            "objectives.sentence_prompts.weight": 1.0,
+            "data.sampler.kind": "bags",
+            "data.sampler.each": 2,
+            "tokenizer.length": 20,
+        },
+        r"prompts=32 leaves no room for a word: tokenizer.length=20 must be at least 35",
+    ),
+    (
+        {"objectives.pseudo_words.weight": 1.0, "model.image.resolution": 64},
+        r"tower.resolution=224 must be that of the images, model.image.resolution=64",
+    ),
     (
         {"data.sampler.kind": "bags", "data.single_source_batches": True},
         r"sampler.kind='bags' puts labels together, not sources",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 
+import bag_checks
 import class_table_checks
+import composition_checks
 import contrastive_checks
 import jax
 import label_checks
@@ -19,6 +21,8 @@ CHECKS = {
     **teacher_checks.CHECKS,
     **label_checks.CHECKS,
     **prompt_checks.CHECKS,
+    **bag_checks.CHECKS,
+    **composition_checks.CHECKS,
 }
 
 # Files without a check here, and where else they are held to or why they are not.
