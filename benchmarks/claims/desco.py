@@ -13,6 +13,7 @@ def described(*flags: str, foils: bool) -> Step:
     return train(
         "--config.data.text.descriptions={descriptions}/descriptions.json",
         "--config.data.text.label_share=0.5",
+        "--config.data.text.templates=('{}:',)",
         *(f"--config.objectives.{weight}" for weight in weights),
         *(
             (f"--config.data.text_views={view}", "--config.objectives.hard_negatives.targets=label")

@@ -206,7 +206,9 @@ def discovered(
     there = np.unique(labels)
     temperatures = np.zeros(clusters)
     places = np.searchsorted(there, labels)
-    temperatures[there] = np.maximum(densities(points, Components(means[there], places), density), 1e-4)
+    temperatures[there] = np.maximum(
+        densities(points, Components(means[there], places), density), density / 10
+    )
     return (
         {"image": means.astype(np.float32), "density": temperatures.astype(np.float32)},
         {"image": labels.astype(np.int32)},
