@@ -80,7 +80,7 @@ class InstanceLabels(Objective):
         rows = unit(jax.random.normal(rngs.params(), (size + 2, dim)))
         self.bank = Bank({"rows": rows[:size], "scores": jax.random.uniform(rngs.params(), (size, 2))})
         self.prototypes = Remembered(rows[size:])
-        self.confidence = Remembered(jnp.full((config.records, 2), 0.5))
+        self.confidence = Remembered(jnp.full((config.records, 2), 0.5, jnp.float32))
         self.temperature, self.contrast_weight = config.temperature, config.contrast_weight
         self.momentum, self.prototype_momentum = config.momentum, config.prototype_momentum
         self.memory = (config.first_memory, config.last_memory, config.memory_steps)
