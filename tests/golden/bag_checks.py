@@ -102,7 +102,7 @@ def gpc(golden: Golden) -> None:
     objective = made(
         Discovery,
         "discovery",
-        context=Context.from_dict({"labels": {"classes": 9}}),
+        context=Context.from_dict({"labels": {"classes": 3}}),
         clusters=len(prototypes),
         label_weight=golden.number("supcon_weight"),
         view_temperature=golden.number("info_nce_temperature"),
