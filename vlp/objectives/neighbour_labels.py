@@ -44,7 +44,7 @@ class NeighbourLabels(Objective):
         self.widths = (width, config.hidden_width, config.width)
         self.head = MlpHead(self.widths, compute=model.compute, rngs=rngs)
         self.teacher_tower, self.teacher_head = teacher_of(model.image), teacher_of(self.head)
-        size = config.size
+        self.size = size = config.size
         self.bank = Bank(
             {
                 "rows": jnp.zeros((size, config.width)),
@@ -61,18 +61,19 @@ class NeighbourLabels(Objective):
 
     def flops(self) -> float:
         """Counts the head and its running mean's, and the cosines with the bank."""
-        cosines = 2.0 * self.widths[-1] * len(self.bank["labels"])
+        cosines = 2.0 * self.widths[-1] * self.size
         return mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) + cosines
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """Returns the mean over the images that have a neighbour of their label, and remembers the batch."""
+        """Returns the mean over the images that have a neighbour of their label, in this batch or those before."""
         follow(self.teacher_tower, encodings.model.image, self.momentum)
         follow(self.teacher_head, self.head, self.momentum)
         rows = unit(self.head(encodings.image_tower(self.image_view).pooled))
         labels, records = encodings.batch[self.labels][:, 0], encodings.batch["record_id"]
-        loss, metrics = self.compare(rows, labels, records)
         keys = unit(self.teacher_head(encodings.through(self.teacher_tower, self.image_view).pooled))
+        # First, so that there are neighbours at the first step, too: a record has no vote on itself.
         self.bank.push(rows=keys, labels=labels, records=records)
+        loss, metrics = self.compare(rows, labels, records)
         return ObjectiveOutput(loss, metrics)
 
     def compare(
