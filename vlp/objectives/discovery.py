@@ -89,7 +89,7 @@ class Discovery(Objective):
 
     def flops(self) -> float:
         """Counts the head and the scores of both views."""
-        return 2.0 * (mlp_flops(self.widths) + 2 * self.prototypes[...].size)
+        return 2.0 * (mlp_flops(self.widths) + 2 * self.widths[0] * self.episode.clusters)
 
     def episode_features(self, encodings: Encodings) -> dict[str, Float[Array, "batch dim"]]:
         """Returns unit features of the first view, and the labels."""

@@ -73,6 +73,7 @@ class InstanceLabels(Objective):
           rngs: initial values.
         """
         width, dim, size = model.image.width, config.width, config.size
+        self.size = size
         self.classifier = InstanceClassifier(width, config.weak_view, compute=model.compute, rngs=rngs)
         self.widths = (width, config.hidden_width, dim)
         self.head = MlpHead(self.widths, compute=model.compute, rngs=rngs)
@@ -92,9 +93,7 @@ class InstanceLabels(Objective):
 
     def flops(self) -> float:
         """Counts the head and its running mean's, and the cosines with the queue."""
-        return mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) + 2.0 * self.widths[-1] * len(
-            self.bank["rows"]
-        )
+        return mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) + 2.0 * self.widths[-1] * self.size
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over the images; moves the running means on first and everything else afterwards."""
