@@ -37,7 +37,7 @@ def ins_mil(golden: Golden) -> None:
         (objective.prototypes, prototypes),
         (objective.confidence, table),
     ):
-        variable[...] = value
+        variable.set_value(value)
     graphdef, state = nnx.split(objective)
 
     @jax.jit
@@ -102,13 +102,15 @@ def gpc(golden: Golden) -> None:
     objective = made(
         Discovery,
         "discovery",
+        width=prototypes.shape[1],
         context=Context.from_dict({"labels": {"classes": 3}}),
         clusters=len(prototypes),
         label_weight=golden.number("supcon_weight"),
         view_temperature=golden.number("info_nce_temperature"),
         label_temperature=golden.number("supcon_temperature"),
     )
-    objective.prototypes[...], objective.density[...] = prototypes, density
+    objective.prototypes.set_value(prototypes)
+    objective.density.set_value(density)
     wanted = jnp.asarray(golden["assignment"][golden["batch_rows"]], jnp.int32)
 
     def near(query: jax.Array, key: jax.Array) -> jax.Array:
