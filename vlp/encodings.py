@@ -104,6 +104,10 @@ class Encodings:
 
         return _flattened(encode, 3, self.batch[view])
 
+    def pixels(self, view: str = "image") -> Float[Array, "*batch height width 3"]:
+        """Returns the batch field `view` as towers see it: float32, of the config's mean and deviation."""
+        return self._once("pixels", view, lambda: normalise(self.batch[view], self._mean, self._std))
+
     def text_tower(self, view: str = "text") -> TowerOutput:
         """Returns the text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
         ids, mask = self.batch[view], self.batch[f"{view}_mask"]

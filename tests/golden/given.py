@@ -33,12 +33,17 @@ class Given:
     image_features, text_features = image, text
     label_texts = text
 
-    def image_tower(self, view: str) -> Any:
-        return SimpleNamespace(pooled=self.views[view])
+    pixels = image
 
-    def through(self, tower: Any, view: str) -> Any:
-        del tower
-        return SimpleNamespace(pooled=self.views[f"teacher/{view}"])
+    def image_tower(self, view: str) -> Any:
+        return self._output(view)
+
+    def through(self, tower: Any, view: str, key: Any = None, **doors: Any) -> Any:
+        del key, doors
+        return self._output(view if tower is self.model.image else f"teacher/{view}")
+
+    def _output(self, view: str) -> Any:
+        return SimpleNamespace(pooled=self.views.get(view), tokens=self.views.get(f"{view}/tokens"))
 
     def logit_scale(self) -> Any:
         return jnp.asarray(self.scale)
@@ -57,6 +62,8 @@ class Same(nnx.Module):
     def __call__(self, x: Any, **_: Any) -> Any:
         return x
 
+    rows = score = __call__
+
 
 def made(
     objective: type[Objective],
@@ -71,7 +78,7 @@ def made(
     config = base.get_config().objectives[kind].copy_and_resolve_references()
     config.unlock()
     config.update({**settings, **(own or {})})
-    tower = nnx.Dict(width=width, compute=Compute())
+    tower = nnx.Dict(width=width, compute=Compute(), side=4, patch_size=2)
     model = SimpleNamespace(embed_dim=width, compute=Compute(), image=tower, text=nnx.Dict(width=width))
     known = {} if context is None else {"context": context}
     return objective(config, model=model, rngs=nnx.Rngs(0), **known)

@@ -10,6 +10,7 @@ import composition_checks
 import contrastive_checks
 import jax
 import label_checks
+import masked_checks
 import prompt_checks
 import pytest
 import teacher_checks
@@ -20,6 +21,7 @@ CHECKS = {
     **class_table_checks.CHECKS,
     **teacher_checks.CHECKS,
     **label_checks.CHECKS,
+    **masked_checks.CHECKS,
     **prompt_checks.CHECKS,
     **bag_checks.CHECKS,
     **composition_checks.CHECKS,

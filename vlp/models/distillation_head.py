@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -29,7 +30,9 @@ class DistillationHead(nnx.Module):
           compute: dtype of the products.
           rngs: where initial values come from.
         """
-        self.mlp = MlpHead(widths, compute=compute, rngs=rngs, activation=nnx.gelu)
+        self.mlp = MlpHead(
+            widths, compute=compute, rngs=rngs, activation=functools.partial(nnx.gelu, approximate=False)
+        )
         init = nnx.initializers.normal(widths[-1] ** -0.5)
         self.prototypes = nnx.Param(init(rngs.params(), (prototypes, widths[-1])))
         self.compute = compute
@@ -44,7 +47,17 @@ class DistillationHead(nnx.Module):
           frozen: whether the prototypes are held constant, as DINO has it in its first epoch. Weight decay would not
             change them then: only their direction counts.
         """
+        return self.score(self.rows(x), frozen=frozen)
+
+    def rows(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch bottleneck"]:
+        """Returns the unit vectors of the bottleneck, in the dtype of products."""
+        return unit(self.mlp(x)).astype(self.compute.dtype)
+
+    def score(
+        self, rows: Float[Array, "*batch bottleneck"], *, frozen: bool | Bool[Array, ""] = False
+    ) -> Float[Array, "*batch prototypes"]:
+        """Returns the scores of such vectors: where those of all patches were too many, of some at a time."""
         prototypes = self.prototypes[...]
         prototypes = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
-        rows, columns = (unit(v).astype(self.compute.dtype) for v in (self.mlp(x), prototypes))
+        columns = unit(prototypes).astype(self.compute.dtype)
         return jnp.matmul(rows, columns.T, preferred_element_type=jnp.float32)

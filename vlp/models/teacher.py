@@ -43,3 +43,9 @@ def follow(teacher: nnx.Module, student: nnx.Module, momentum: float | Float[Arr
         nnx.to_pure_dict(values),
     )
     nnx.update(teacher, moved)
+
+
+def held(module: Module) -> Module:
+    """Returns a module with the same parameters as constants: a teacher that is the student itself."""
+    graphdef, state = nnx.split(module)
+    return nnx.merge(graphdef, jax.lax.stop_gradient(state))

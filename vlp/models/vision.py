@@ -77,6 +77,7 @@ class VisionTransformer(nnx.Module):
         """
         size = tower_size(config)
         side = config.resolution // config.patch_size
+        self.side = side
         self.patch_size, self.patch_dropout, self.pool = config.patch_size, config.patch_dropout, config.pool
         self.width, self.compute = size.width, compute
         values = 3 * config.patch_size**2
@@ -131,14 +132,14 @@ class VisionTransformer(nnx.Module):
         Args:
           pixels: normalised square images; at another than the configured resolution positions are resampled.
           key: randomness of patch dropout and stochastic depth; None keeps everything, as evaluation does.
-          masked: patches that a mask token hides.
+          masked: patches that a mask token hides; none is dropped then.
           kept: which patches each image keeps, by number, in the place of patch dropout (MAE, arXiv 2111.06377).
           prompts: tokens behind class token and registers, put into each of the first layers anew (VPT, arXiv
             2203.12119); the same for all images, or some for each. They stand in the place of the tower's own.
           watch: names of what to look at within, as '-2/tokens' or '11/attention'; see `Transformer`.
         """
         batch, patches = pixels.shape[0], (pixels.shape[1] // self.patch_size) ** 2
-        if kept is None and key is not None and self.patch_dropout > 0:
+        if kept is None and masked is None and key is not None and self.patch_dropout > 0:
             kept = kept_patches(key, batch, patches, self.patch_dropout)
         given: dict[str, Array | None] = {
             "kept": kept,

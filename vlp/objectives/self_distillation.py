@@ -13,10 +13,13 @@ from jaxtyping import Array, Float, Int
 
 from vlp.encodings import Encodings
 from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
+from vlp.kernels.loss import Loss
+from vlp.kernels.sinkhorn import sinkhorn_centre
+from vlp.kernels.unit import unit
 from vlp.models.distillation_head import DistillationHead
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
-from vlp.models.teacher import follow, teacher_of
+from vlp.models.teacher import follow, held, teacher_of
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
 
 
@@ -44,8 +47,10 @@ class SelfDistillation(Objective):
             config.bottleneck_width,
         )
         self.head = DistillationHead(widths, config.prototypes, compute=tower.compute, rngs=rngs)
-        self.teacher_tower, self.teacher_head = teacher_of(tower), teacher_of(self.head)
+        self.teacher_head = teacher_of(self.head)
+        self.teacher_tower = teacher_of(tower) if config.teacher == "running_mean" else None
         self.centre = Remembered(jnp.zeros((config.prototypes,), jnp.float32))
+        self.centring = config.centring
         self.temperature, self.centre_momentum = config.temperature, config.centre_momentum
         self.momentum, self.momentum_steps = config.momentum, config.momentum_steps
         self.teacher_temperature, self.first_temperature = (
@@ -64,30 +69,62 @@ class SelfDistillation(Objective):
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over images and over all pairs of a crop and another, global one; moves the teacher on
         first."""
-        step = encodings.step
-        momentum = cosine_to_one(step, self.momentum, self.momentum_steps)
-        # What the last update made of the student is what the teacher follows, before it is asked for anything.
-        follow(self.teacher_tower, encodings.model.image, momentum)
-        follow(self.teacher_head, self.head, momentum)
+        followed = self.follow_student(encodings)
         crops = [encodings.image_tower(view).pooled for view in (self.global_view, self.local_view)]
-        frozen = step < self.frozen_steps
-        scores = self.head(jnp.concatenate(crops, axis=1), frozen=frozen).swapaxes(0, 1)
-        teacher_tower = encodings.through(self.teacher_tower, self.global_view)
-        teacher_scores = self.teacher_head(teacher_tower.pooled).swapaxes(0, 1)
-        sharpness = linear_to(step, self.first_temperature, self.teacher_temperature, self.temperature_steps)
-        targets = soft_targets(teacher_scores, temperature=sharpness, centre=self.centre[...])
+        taught = encodings.through(self.teaching_tower(encodings), self.global_view).pooled
+        loss, metrics = self.between_crops(jnp.concatenate(crops, axis=1), taught, encodings.step)
+        return ObjectiveOutput(loss, metrics | followed)
+
+    def follow_student(self, encodings: Encodings) -> dict[str, Float[Array, ""]]:
+        """Moves the teacher towards what the last update made of the student, before it is asked for anything."""
+        momentum = cosine_to_one(encodings.step, self.momentum, self.momentum_steps)
+        if self.teacher_tower is not None:
+            follow(self.teacher_tower, encodings.model.image, momentum)
+        follow(self.teacher_head, self.head, momentum)
+        return {"momentum": momentum}
+
+    def teaching_tower(self, encodings: Encodings) -> Any:
+        """Returns the tower that the teacher's head stands on."""
+        return held(encodings.model.image) if self.teacher_tower is None else self.teacher_tower
+
+    def sharpness(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        """Returns the temperature of the teacher."""
+        return linear_to(step, self.first_temperature, self.teacher_temperature, self.temperature_steps)
+
+    def between_crops(
+        self,
+        crops: Float[Array, "batch views width"],
+        taught: Float[Array, "batch global_views width"],
+        step: Int[Array, ""],
+    ) -> tuple[Loss, dict[str, Float[Array, ""]]]:
+        """Returns the loss of crops, the global ones first, by what the teacher made of the global ones."""
+        scores = self.head(crops, frozen=step < self.frozen_steps).swapaxes(0, 1)
+        teacher_scores = self.teacher_head(taught).swapaxes(0, 1)
+        sharpness, centre = self.sharpness(step), self.centre[...]
+        if self.centring == "sinkhorn":
+            centre = sinkhorn_centre(teacher_scores.reshape(-1, scores.shape[-1]), temperature=sharpness)
+        targets = soft_targets(teacher_scores, temperature=sharpness, centre=centre)
         self.centre[...] = moving_centre(self.centre[...], teacher_scores, self.centre_momentum)
         loss = cross_view_softmax(scores / self.temperature, targets)
         entropy = -jax.scipy.special.xlogy(targets, targets).sum(axis=-1).mean()
-        return ObjectiveOutput(
-            loss,
-            {
-                "teacher_entropy": entropy,
-                "divergence": loss.mean() - entropy,  # Kullback-Leibler, of the student from the teacher
-                "centre_norm": jnp.linalg.norm(self.centre[...]),
-                "momentum": momentum,
-            },
-        )
+        return loss, {
+            "teacher_entropy": entropy,
+            "divergence": loss.mean() - entropy,  # Kullback-Leibler, of the student from the teacher
+            "centre_norm": jnp.linalg.norm(self.centre[...]),
+            **spread(taught),
+        }
+
+
+def spread(features: Float[Array, "*batch width"]) -> dict[str, Float[Array, ""]]:
+    """Measures collapse of unit rows: the mean deviation of a dimension, times the square root of the width (1 = as on
+    a sphere; SimSiam, arXiv 2011.10566), and the effective rank of order two, (tr C)^2 / tr C^2 of their
+    covariance."""
+    rows = unit(jax.lax.stop_gradient(features)).reshape(-1, features.shape[-1])
+    rows = rows - rows.mean(axis=0)
+    covariance = rows.T @ rows / len(rows)
+    deviation = jnp.sqrt(jnp.diagonal(covariance)).mean() * math.sqrt(rows.shape[1])
+    rank = jnp.trace(covariance) ** 2 / jnp.maximum((covariance**2).sum(), 1e-12)
+    return {"feature_deviation": deviation, "effective_rank": rank}
 
 
 def cosine_to_one(step: Int[Array, ""], first: float, steps: int) -> Float[Array, ""]:

@@ -19,5 +19,16 @@ SETTINGS = {
     "temperature_steps": natural(0, "from first_temperature to teacher_temperature; 0 = at once"),
     "momentum": share(0.996, "of the teacher"),
     "momentum_steps": natural(0, "from momentum to 1 along half a cosine; 0 = it stays"),
+    "teacher": Setting(
+        "running_mean",
+        "of tower and head, or of the head alone on the student's tower (TIPSv2)",
+        choices=("running_mean", "head"),
+    ),
+    "centring": Setting(
+        "mean",
+        "against collapse: the running mean of the teacher's scores is taken from them (DINO), or they are assigned "
+        "to prototypes alike, by Sinkhorn-Knopp over the batch (DINOv2)",
+        choices=("mean", "sinkhorn"),
+    ),
     "centre_momentum": share_below_one(0.9, "of the centre of the teacher's scores"),
 }

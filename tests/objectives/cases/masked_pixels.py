@@ -1,0 +1,3 @@
+"""What makes the objective small."""
+
+SETTINGS = {"share": 0.5}
