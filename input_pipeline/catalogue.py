@@ -16,6 +16,7 @@ from input_pipeline.fields import (
     Identity,
     Image,
     ImageViews,
+    RecordNumber,
     Shapes,
     SourceId,
     TableValue,
@@ -46,6 +47,7 @@ class Catalogue:
       tokenizer: of the model.
       places: number of each source in use.
       guests: models beside it, whose fields are those of the catalogue as NAME/field.
+      first: number of each source's first record, where all are counted through.
     """
 
     data: Mapping[str, Any]
@@ -53,6 +55,7 @@ class Catalogue:
     tokenizer: Tokenizer
     places: Mapping[str, int]
     guests: Mapping[str, Guest] = field(default_factory=dict)
+    first: Mapping[str, int] = field(default_factory=dict)
 
     def build(self, wanted: Sequence[str]) -> list[Field]:
         """Returns the fields that deliver the wanted arrays.
@@ -90,6 +93,7 @@ class Catalogue:
             *((_with_mask(name), partial(self._text_views, name)) for name in self._named("text_views")),
             *(((name,), partial(Identity, name)) for name in IDENTITIES),
             (("source_id",), partial(SourceId, self.places)),
+            (("record_number",), partial(RecordNumber, self.first)),
             *(((name,), partial(self._table, name)) for name in self._named("tables")),
             *(offer for name in self._named("labels") for offer in self._labels(name)),
             (("image",), self._image),

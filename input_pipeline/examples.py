@@ -82,6 +82,7 @@ class Examples:
         visit = Visit(
             self.sources[address.source][address.record],
             address.source,
+            address.record,
             lambda purpose: dice.roll(index, purpose),
             self.texts[address.source],
         )

@@ -166,6 +166,22 @@ class SourceId:
 
 
 @dataclass(frozen=True)
+class RecordNumber:
+    """`record_number` int32 [b]: of the record that is shown, counted through all sources in use by their names."""
+
+    first: Mapping[str, int]  # by source
+
+    def shapes(self) -> Shapes:
+        return {"record_number": ((), np.dtype(np.int32))}
+
+    def show(self, visit: Visit) -> int:
+        return self.first[visit.source] + visit.number
+
+    def collate(self, shown: Sequence[int], batch: Batch) -> None:
+        batch["record_number"] = np.array(shown, np.int32)
+
+
+@dataclass(frozen=True)
 class TableValue:
     """NAME int32 or float32 [b] or [b, n]: what a side table says of the record."""
 

@@ -8,6 +8,7 @@ are the one-host batch. Where a run stands is therefore one integer, the number 
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import types
 from collections.abc import Generator, Mapping, Sequence
@@ -179,7 +180,9 @@ def make_stream(
     }
     sources = {name: open_named(name, entry) for name, entry in used.items()}
     mixture = make_mixture(data, sources, used, batch_size=batch_size, seed=seed)
-    catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places, guests)
+    ends = itertools.accumulate((len(source) for source in sources.values()), initial=0)
+    first = dict(zip(sources, ends, strict=False))
+    catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places, guests, first)
     examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
     check_examples(examples, seed)
     return Stream(examples, fields, batch_size=batch_size, seed=seed, bag=bag_of(data))

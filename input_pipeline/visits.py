@@ -20,12 +20,14 @@ class Visit:
     Attributes:
       record: what the source delivered.
       source: name of the source in the config.
+      number: of the record in it.
       roll: this visit's dice for a purpose.
       text_view: of the source.
     """
 
     record: Record
     source: str
+    number: int
     roll: Callable[[str], np.random.Generator]
     text_view: TextView
 

@@ -5,14 +5,13 @@ What two objectives ask for is computed once; what nobody asks for is never trac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import jax
-from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from vlp.given import FROZEN, FrozenModel, text_arrays
+from vlp.given import FROZEN, FrozenModel, Known, text_arrays
 from vlp.kernels.unit import unit
 from vlp.models.constants import encode_replicated, label_means
 from vlp.models.dual_encoder import DualEncoder, normalise
@@ -53,6 +52,7 @@ class Encodings:
         self._key, self._mean, self._std = key, mean, std
         self._frozen = {one.name: one for one in frozen}
         self._known: dict[tuple[str, str], Any] = {}
+        self._parts: Mapping[str, Any] = {}
 
     def altered(self, **fields: Shaped[Array, "batch ..."]) -> Encodings:
         """Returns the batch with other fields in the place of some, as the same model sees it, such as greys."""
@@ -202,11 +202,22 @@ class Encodings:
 
         def build() -> Encodings:
             model = self._frozen[name]
-            towers = nnx.merge(model.graphdef, self.batch[FROZEN + name])
+            variables: Any = self.batch[FROZEN + name]
+            towers, parts = model.merged(variables)
             fields = model.batch(self.batch)
-            return Encodings(towers, fields, key=None, step=self.step, mean=model.mean, std=model.std)
+            seen = Encodings(towers, fields, key=None, step=self.step, mean=model.mean, std=model.std)
+            seen._parts = Known(f"frozen.{name}.parts, with", "('entry/part',)", parts)
+            return seen
 
         return self._once("frozen", name, build)
+
+    def part(self, name: str) -> Any:
+        """Returns a part of a frozen model, as 'entry/part': one of `frozen.NAME.parts`.
+
+        Raises:
+          UserError: the entry does not name it.
+        """
+        return self._parts[name]
 
     def logit_scale(self) -> Float[Array, ""]:
         """Returns the learned scale of cosines, as a multiplier."""

@@ -15,6 +15,7 @@ from input_pipeline.errors import UserError
 Value = TypeVar("Value")
 # In the step's batch: a frozen model's variables, and the arrays of constant texts, under these and their name.
 FROZEN, TEXTS = "frozen/", "texts/"
+PARTS = "parts"  # among a frozen model's variables: those of its parts, by 'entry/part'
 
 
 class TextSizes(NamedTuple):
@@ -128,6 +129,8 @@ class FrozenModel:
       sizes: its widths.
       mean: of pixel values in [0, 1], as it was trained with.
       std: likewise.
+      parts: structures of what its objectives learned and this run reads, by 'entry/part'; their arrays stand in
+        `abstract` beside the towers', as PARTS.
       shared: batch fields that it reads as they are; all others come in its own resolution or its own tokens, under
         `NAME/field`.
       config: `model` and `tokenizer` of it, and `data` with the views of the run, as it reads them.
@@ -142,6 +145,14 @@ class FrozenModel:
     std: tuple[float, ...]
     shared: frozenset[str]
     config: Any
+    parts: Mapping[str, nnx.GraphDef[Any]] = dataclasses.field(default_factory=dict)
+
+    def merged(self, variables: Mapping[str, PyTree]) -> tuple[Any, dict[str, Any]]:
+        """Returns its towers and its parts by 'entry/part', of their arrays."""
+        parts: Any = variables.get(PARTS, {})
+        towers = {name: branch for name, branch in variables.items() if name != PARTS}
+        modules = {name: nnx.merge(graphdef, parts[name]) for name, graphdef in self.parts.items()}
+        return nnx.merge(self.graphdef, towers), modules
 
     def batch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Returns a step's batch as this model sees it."""

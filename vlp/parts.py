@@ -96,7 +96,14 @@ def _branch(tree: PyTree, name: str) -> PyTree:
 
 
 def abstract_parts(config: Any, vocabulary_size: int, context: Context) -> dict[str, nnx.GraphDef[Any]]:
-    """Finds the structures of the parts that the objectives of a config have, without any array.
+    """Finds the structures of the parts that the objectives of a config have, without any array; the arguments are
+    those of `abstract_modules`."""
+    modules = abstract_modules(config, vocabulary_size, context)
+    return {name: nnx.graphdef(module) for name, module in modules.items()}
+
+
+def abstract_modules(config: Any, vocabulary_size: int, context: Context) -> dict[str, nnx.Module]:
+    """Finds the parts that the objectives of a config have, by 'entry/part', with shapes for arrays.
 
     Args:
       config: the whole resolved config.
@@ -119,4 +126,5 @@ def abstract_parts(config: Any, vocabulary_size: int, context: Context) -> dict[
         known = context.with_tokens(vocabulary_size, config.tokenizer.length)
         return nnx.Dict(active_objectives(config.objectives, model, key, known))
 
-    return part_graphdefs(dict(nnx.eval_shape(build).items()))
+    objectives = dict(nnx.eval_shape(build).items())
+    return {f"{name}/{part}": getattr(one, part) for name, one in objectives.items() for part in one.parts}

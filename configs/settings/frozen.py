@@ -14,5 +14,6 @@ ENTRY = {
         "its weights and sums are of; '' = float32, and sums as in model.dtype",
         choices=("", "float32", "bfloat16"),
     ),
+    "parts": Setting((), "of it that objectives read beside its towers, as 'classification/classifier'"),
     "digest": Setting("", "of the checkpoint's files; '' = taken from them when the run starts"),
 }

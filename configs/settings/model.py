@@ -7,8 +7,8 @@ from typing import Any
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share_below_one
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu")
-PROJECTIONS = ("linear", "mlp")
-OWN_PROJECTIONS = ("", "linear", "biased", "mlp", "none")
+PROJECTIONS = ("linear", "mlp", "relu")
+OWN_PROJECTIONS = ("", "linear", "biased", "mlp", "relu", "none")
 
 IMAGE = {
     # Of convolutional towers nothing below `depth` has a meaning but the resolution and, for a resnet, `norm` and
@@ -99,7 +99,9 @@ TEXT = {
 SETTINGS = {
     "embed_dim": count(512, "of image and text embeddings"),
     "projection": Setting(
-        "linear", "from towers to embeddings; mlp = two layers with a ReLU", choices=PROJECTIONS
+        "linear",
+        "from towers to embeddings; mlp = two layers with a ReLU, relu = one and a ReLU",
+        choices=PROJECTIONS,
     ),
     "dtype": Setting(
         "float32", "of activations; parameters and losses are float32", choices=("float32", "bfloat16")

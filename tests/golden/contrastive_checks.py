@@ -10,11 +10,12 @@ import numpy as np
 from given import Given, made
 from golden_vectors import Golden, unit, value_and_gradients
 
-from vlp.kernels.distillation import soft_targets
+from vlp.given import Context
 from vlp.kernels.sigmoid import asymmetric_sigmoid, sigmoid
 from vlp.kernels.softmax import softmax
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.contrastive import Contrastive
+from vlp.objectives.distillation import Distillation
 from vlp.objectives.identities import Identities
 from vlp.objectives.targets import same_id
 from vlp.objectives.view_contrast import ViewContrast
@@ -67,12 +68,14 @@ def clip_openclip(golden: Golden) -> None:
     gradients = jax.grad(softmax_loss, argnums=(0, 3))(*inputs)
     golden.gradients(gradients[0], golden["grad_image_features_with_bias"])
     golden.gradients(gradients[1], golden["grad_logit_bias"], scale=1.0)
-    teacher = golden.inputs("teacher_image_features", "teacher_text_features", "teacher_logit_scale")
+    *rows, taught = golden.inputs("teacher_image_features", "teacher_text_features", "teacher_logit_scale")
+    context = Context.from_dict({"frozen": {"teacher": [rows[0].shape[1], 0, 0]}})
 
     def distilled(image, text, scale):
-        student, teachers = scale * image @ text.T, teacher[2] * teacher[0] @ teacher[1].T
-        forth = softmax(student, soft_targets(teachers)).mean()
-        return (forth + softmax(student.T, soft_targets(teachers.T)).mean()) / 2
+        objective = made(Distillation, "distillation", context=context, divergence="cross_entropy")
+        given = Given({"image": image, "text": text}, scale=scale)
+        given.frozen = lambda name: Given({"image": rows[0], "text": rows[1]}, scale=taught)
+        return objective(given).loss.mean()
 
     expected = (golden[f"grad_{name}_distill"] for name in names)
     golden.differentiated(distilled, inputs[:3], golden["distill_loss"], *expected)

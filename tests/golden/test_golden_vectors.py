@@ -8,6 +8,8 @@ import bag_checks
 import class_table_checks
 import composition_checks
 import contrastive_checks
+import distillation_checks
+import global_contrast_checks
 import jax
 import label_checks
 import masked_checks
@@ -25,6 +27,8 @@ CHECKS = {
     **prompt_checks.CHECKS,
     **bag_checks.CHECKS,
     **composition_checks.CHECKS,
+    **distillation_checks.CHECKS,
+    **global_contrast_checks.CHECKS,
 }
 
 # Files without a check here, and where else they are held to or why they are not.

@@ -130,7 +130,7 @@ def test_views_have_their_own_dice_and_settings(draw: Draw) -> None:
 
 
 def test_equal_ids_are_equal_texts_labels_and_groups(draw: Draw) -> None:
-    batch = draw("text", "text_id", "label_id", "group_id", "source_id")
+    batch = draw("text", "text_id", "label_id", "group_id", "source_id", "record_number")
     record = batch["own"][:, 1]
     pairs = set(itertools.combinations(range(27), 2))
     same_text = {(i, j) for i, j in pairs if (batch["text"][i] == batch["text"][j]).all()}
@@ -141,6 +141,8 @@ def test_equal_ids_are_equal_texts_labels_and_groups(draw: Draw) -> None:
     for name in ("text_id", "label_id", "group_id"):
         assert batch[name].dtype == np.int32 and batch[name].shape == (27, 2)
     assert batch["source_id"].dtype == np.int32 and not batch["source_id"].any()
+    np.testing.assert_array_equal(batch["record_number"], record)
+    assert batch["record_number"].dtype == np.int32
 
 
 def test_cut_captions_are_flagged(draw: Draw, labelled: Path) -> None:

@@ -2,8 +2,8 @@
 restored it goes on to the same bits; with weight zero it is not there.
 
 An objective has a file of its kind's name in `cases`: SETTINGS make it small; `fields(dice, count)` has the batch
-fields that `examples` lacks, CONTEXT what stands beside batches and GIVEN its arrays; `before(objective)` makes an
-initial state that has a loss.
+fields that `examples` lacks, CONTEXT what stands beside batches, FROZEN_MODELS the models there, and GIVEN their
+arrays; `before(objective)` makes an initial state that has a loss.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ class Step:
         self.mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
         with jax.set_mesh(self.mesh):
             pretrainer = Pretrainer(
-                config, vocabulary_size=50, compute=Compute(), context=case.get("CONTEXT")
+                config,
+                vocabulary_size=50,
+                compute=Compute(),
+                context=case.get("CONTEXT"),
+                frozen=case.get("FROZEN_MODELS"),
             )
             for objective in pretrainer.objectives.values():
                 case.get("before", lambda objective: None)(objective)

@@ -1,4 +1,4 @@
-"""Teacher's side of a cross-entropy: soft targets, their centring, and pairs of views (DINO, arXiv 2104.14294)."""
+"""What a student should be near: a teacher's soft targets, with centre and pairs of views (DINO), or its scores."""
 
 from __future__ import annotations
 
@@ -59,3 +59,61 @@ def cross_view_softmax(
     other = ~jnp.eye(crosses.shape[0], crosses.shape[1], dtype=bool)
     pairs = targets.shape[0] * (scores.shape[0] - 1)
     return Loss(jnp.where(other, crosses, 0.0).sum(), pairs * counts.sum(dtype=scores.dtype))
+
+
+def kl_divergence(
+    scores: Float[Array, "rows columns"], targets: Float[Array, "rows columns"]
+) -> Float[Array, " rows"]:
+    """Returns the KL divergence of each row's softmax from the probabilities that it should have (1503.02531)."""
+    scores, targets = widen(scores, targets)
+    return (jax.scipy.special.xlogy(targets, targets) - targets * jax.nn.log_softmax(scores)).sum(axis=1)
+
+
+def cross_entropy(
+    scores: Float[Array, "rows columns"], targets: Float[Array, "rows columns"]
+) -> Float[Array, " rows"]:
+    """Returns the same with the entropy of the targets, which has no gradient."""
+    scores, targets = widen(scores, targets)
+    return -(targets * jax.nn.log_softmax(scores)).sum(axis=1)
+
+
+def soft_sigmoid(
+    scores: Float[Array, "rows columns"], targets: Float[Array, "rows columns"]
+) -> Float[Array, " rows"]:
+    """Returns each row's sum of -log sigmoid((2 p - 1) score), p the probability of a cell.
+
+    MobileCLIP2's public code; no cross-entropy with p: a probability of one half asks nothing, and costs log 2.
+    """
+    scores, targets = widen(scores, targets)
+    return -jax.nn.log_sigmoid((2.0 * targets - 1.0) * scores).sum(axis=1)
+
+
+def soft_answers(scores: Float[Array, "rows columns"]) -> Float[Array, "rows columns"]:
+    """Returns the sigmoid of a teacher's scores, a constant to differentiation."""
+    (scores,) = widen(jax.lax.stop_gradient(scores))
+    return jax.nn.sigmoid(scores)
+
+
+# By name: how far a row of scores is from probabilities, and what makes a teacher's scores into these.
+DIVERGENCES = {
+    "kl": (kl_divergence, soft_targets),
+    "cross_entropy": (cross_entropy, soft_targets),
+    "sigmoid": (soft_sigmoid, soft_answers),
+}
+
+
+def contrast_gradients(
+    rows: Float[Array, "batch dim"], columns: Float[Array, "batch dim"], temperature: Float[Array, ""]
+) -> tuple[Float[Array, "batch dim"], Float[Array, "batch dim"]]:
+    """Returns the gradients of InfoNCE by its rows and by its columns, in closed form (CLIP-KD, arXiv 2307.12732,
+    equations 8 and 9).
+
+    Args:
+      rows: unit vectors.
+      columns: unit vectors; row i matches column i.
+      temperature: that cosines are divided by.
+    """
+    rows, columns = widen(rows, columns)
+    excess = jax.nn.softmax(rows @ columns.T / temperature) - jnp.eye(len(rows), dtype=rows.dtype)
+    excess = excess / (len(rows) * temperature)
+    return excess @ columns, excess.T @ rows

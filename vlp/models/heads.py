@@ -59,6 +59,17 @@ class MlpHead(nnx.Module):
         return last(x)
 
 
+class Rectified(nnx.Module):
+    """A linear layer and a ReLU: the first layer of a head of which the rest is thrown away."""
+
+    def __init__(self, inputs: int, outputs: int, *, compute: Compute, rngs: nnx.Rngs):
+        """Builds the layer, from `inputs` to `outputs`."""
+        self.layer = linear(inputs, outputs, std=(2 / inputs) ** 0.5, compute=compute, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+        return jax.nn.relu(self.layer(x))
+
+
 class Unprojected(nnx.Module):
     """The tower's output itself."""
 
@@ -71,7 +82,8 @@ def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs:
 
     Args:
       kind: 'linear' (CLIP), 'biased' (linear, with a bias: SigLIP's texts), 'mlp' (ConVIRT, arXiv 2010.00747, section
-        2.2), or 'none': the tower's output itself (SigLIP's images).
+        2.2), 'relu' (linear and a ReLU: SimCLRv2, 2006.10029, section 2.2), or 'none': the tower's output itself
+        (SigLIP's images).
       width: of the tower.
       embed_dim: of the joint space.
       compute: dtype of the products.
@@ -88,4 +100,6 @@ def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs:
         if width != embed_dim:
             raise UserError(f"without a projection a tower of width {width} gives no {embed_dim} dimensions")
         return Unprojected()
+    if kind == "relu":
+        return Rectified(width, embed_dim, compute=compute, rngs=rngs)
     return MlpHead((width, embed_dim, embed_dim), compute=compute, rngs=rngs)

@@ -23,19 +23,25 @@ class ViewContrast(Objective):
     """Each view against all other views of the batch (NT-Xent); those of the same image match.
 
     SimCLR (arXiv 2002.05709, equation 1) on the image tower's output before its projection, through a head of its own
-    (SLIP, arXiv 2112.12750, section 3). The score matrix is whole: (views * batch) squared.
+    (SLIP, arXiv 2112.12750, section 3). SimCLRv2 (2006.10029, section 2) keeps the head's first layer: that is the
+    tower's projection here, and the head stands on embeddings (`features="embedding"`). The score matrix is whole:
+    (views * batch) squared.
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
         """Builds the head.
 
         Args:
-          config: `objectives.view_contrast`: the field `view` (two views an example), `temperature`, and
+          config: `objectives.view_contrast`: the field `view` (two views an example), `temperature`, `features`, and
             `hidden_width`, `output_width` and `last_bias` of the head.
           model: for the width and the dtype of its image tower.
           rngs: initial values of the head.
         """
-        widths = (model.image.width, config.hidden_width, config.hidden_width, config.output_width)
+        hidden, last = config.hidden_width, config.output_width
+        self.embedded = config.features == "embedding"
+        widths = (
+            (model.embed_dim, hidden, last) if self.embedded else (model.image.width, hidden, hidden, last)
+        )
         self.widths = widths
         self.head = MlpHead(
             widths, compute=model.image.compute, rngs=rngs, batch_norm=True, last_bias=config.last_bias
@@ -49,7 +55,10 @@ class ViewContrast(Objective):
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over all views of all images."""
-        features = encodings.image_tower(self.view).pooled.swapaxes(0, 1)
+        seen = (
+            encodings.image_features(self.view) if self.embedded else encodings.image_tower(self.view).pooled
+        )
+        features = seen.swapaxes(0, 1)
         # View by view, for the batch norm sees one view at a time (SLIP's released code).
         views = jnp.stack([unit(self.head(view)) for view in features])
         number, batch, dim = views.shape

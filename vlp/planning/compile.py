@@ -154,8 +154,9 @@ def _view_shapes(config: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
     texts = {"text": (), **{name: (view.get("count", 1),) for name, view in config.data.text_views.items()}}
     for name, count in texts.items():
         shapes |= {name: ((*count, length), jnp.int32), f"{name}_mask": ((*count, length), jnp.bool_)}
-    identities = ("text_id", "label_id", "record_id", "group_id")
-    return {**shapes, **dict.fromkeys(identities, ((2,), jnp.int32)), "source_id": ((), jnp.int32)}
+    identities, numbers = ("text_id", "label_id", "record_id", "group_id"), ("source_id", "record_number")
+    shapes |= dict.fromkeys(identities, ((2,), jnp.int32))
+    return shapes | dict.fromkeys(numbers, ((), jnp.int32))
 
 
 def _frozen_shapes(given: Given | None) -> dict[str, tuple[tuple[int, ...], Any]]:

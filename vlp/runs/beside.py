@@ -21,12 +21,13 @@ from input_pipeline.label_fields import Vocabulary, load_vocabulary
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, model_branches, read_description
 from vlp.configuration import completed, stage_config
-from vlp.given import FROZEN, TEXTS, FrozenModel, FrozenSizes, Given
+from vlp.given import FROZEN, PARTS, TEXTS, Context, FrozenModel, FrozenSizes, Given
 from vlp.models.compute import Compute, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import on_mesh, variable_splits
+from vlp.parts import abstract_modules, parts_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,11 +38,13 @@ class FrozenEntry(Guest):
       folder: of the checkpoint.
       config: of the run that trained it, as the stage that saved it has it.
       dtype: of its weights and sums; '' = float32, and sums as in the run.
+      parts: of it that are read, as 'entry/part'.
     """
 
     folder: Path
     config: Any
     dtype: str
+    parts: tuple[str, ...] = ()
 
     _arrays: dict[Mesh, PyTree] = dataclasses.field(default_factory=dict)
 
@@ -54,7 +57,27 @@ class FrozenEntry(Guest):
     def _variables(self) -> dict[str, Any]:
         """Its arrays on the host: the running mean where the checkpoint kept one."""
         arrays = load_model_arrays(self.folder)
-        return merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
+        params, rest = arrays.get("ema", arrays["params"]), arrays.get("rest", {})
+        graphdefs: Any = dict.fromkeys(self.parts)  # of which the arrays alone are asked
+        parts = parts_of(graphdefs, params, rest)
+        own = {name: parts.find(name).variables for name in self.parts}
+        return {**merged(params["model"], rest.get("model", {})), PARTS: own}
+
+    def modules(self, name: str) -> dict[str, nnx.Module]:
+        """Returns its parts with shapes for arrays.
+
+        Raises:
+          UserError: it has no such part.
+        """
+        if not self.parts:
+            return {}
+        context = Context.from_dict(read_description(self.folder).progress.get("context", {}))
+        found = abstract_modules(self.config, self.tokenizer.vocabulary_size, context)
+        for part in self.parts:
+            if part not in found:
+                there = ", ".join(found) or "none"
+                raise UserError(f"frozen.{name}.parts: there is no '{part}' in {self.folder}; it has {there}")
+        return {part: found[part] for part in self.parts}
 
 
 def pinned(config: Any) -> Any:
@@ -94,6 +117,7 @@ def open_frozen(config: Any) -> dict[str, FrozenEntry]:
             folder=folder,
             config=stage_config(whole, description.progress["step"]),
             dtype=entry.dtype,
+            parts=tuple(entry.get("parts", ())),
         )
     return opened
 
@@ -185,10 +209,14 @@ def _frozen_model(
             towers=[tower for tower in TOWERS if tower in branches],
         )
 
-    model = nnx.eval_shape(build)
+    model, parts = nnx.eval_shape(build), entry.modules(name)
     graphdef, state = nnx.split(model)
+    variables = nnx.to_pure_dict(state)
+    if parts:
+        variables[PARTS] = {own: nnx.to_pure_dict(nnx.state(part)) for own, part in parts.items()}
+    # A scale's logarithm in bfloat16 would be another scale, by up to half a per cent.
     abstract = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, _dtype(x.dtype, entry.dtype)), nnx.to_pure_dict(state)
+        lambda x: jax.ShapeDtypeStruct(x.shape, _dtype(x.dtype, entry.dtype if x.shape else "")), variables
     )
     widths = (getattr(tower, "width", 0) for tower in (model.image, model.text))
     return FrozenModel(
@@ -201,6 +229,7 @@ def _frozen_model(
         std=tuple(entry.preprocessing["std"]),
         shared=shared,
         config=_as_read(entry, config),
+        parts={own: nnx.graphdef(part) for own, part in parts.items()},
     )
 
 
