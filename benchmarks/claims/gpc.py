@@ -11,6 +11,8 @@ CLAIM = Claim(
     arms={
         name: train(
             "--config.batch_size=64",
+            f"--config.evaluators.clusters.sets={SET}",
+            f"--config.evaluators.image_retrieval.sets={SET}",
             "--config.objectives.discovery.episode_size=1024",
             *flags,
             config="configs/gpc.py:runlocal",

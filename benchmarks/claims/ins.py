@@ -28,7 +28,12 @@ CLAIM = Claim(
     arxiv="2307.02249",
     says="pseudo-labels by prototypes and a contrast of what is predicted alike find the instances of positive bags",
     arms={
-        name: train("--config.batch_size=64", *flags, config="configs/ins.py:runlocal")
+        name: train(
+            "--config.batch_size=64",
+            f"--config.evaluators.image_retrieval.sets={SET}",
+            *flags,
+            config="configs/ins.py:runlocal",
+        )
         for name, flags in {
             "the bag's label, halved": ("--config.objectives.instance_labels.warmup_steps=100000",),
             "pseudo-labels alone": ("--config.objectives.instance_labels.contrast_weight=0",),

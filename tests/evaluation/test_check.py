@@ -56,7 +56,8 @@ def evaluator(tmp_path):
         needed = {option: value for option, value in needed.items() if option in own}
         if name == "zero_shot":
             needed.pop("captions")
-        return build_evaluators({name: {**own, **needed, "final": True, "sets": (where,), **changes}}, sets)
+        asked = (where,) * (2 if name == "transfer" else 1)  # of one domain, and of another
+        return build_evaluators({name: {**own, **needed, "final": True, "sets": asked, **changes}}, sets)
 
     return make
 

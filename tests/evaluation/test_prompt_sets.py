@@ -24,6 +24,7 @@ PUBLISHED = {
     "food101": (1, 1, "77a79bac7d9cf25b"),
     "gtsrb": (1, 3, "a6794061485dcfa2"),
     "mnist": (1, 1, "c0341e0a1fdfd8fb"),
+    "named": (1, 1, "b4ecea9969b835e7"),
     "openai_7": (1, 7, "6ef3883987d224b7"),
     "openai_80": (1, 80, "4f976686fb651bb5"),
     "pcam": (1, 2, "f15b46876205c9db"),

@@ -30,6 +30,7 @@ ALIASES = {
     "bs": "batch_size",
     "batch": "batch_size",
     "warmup": "optimizer.schedule.warmup_steps",
+    "warmup_steps": "optimizer.schedule.warmup_steps",
     "epochs": "steps",
     "precision": "model.dtype",
 }
