@@ -1,4 +1,4 @@
-"""Fit how a figure of runs grows with their data: --job=scaling RUN ... --config.scaling.figure=NAME"""
+"""Fit how a figure of runs grows: --job=scaling RUN RUN ... --config.scaling.figure=NAME"""
 
 from __future__ import annotations
 

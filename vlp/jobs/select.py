@@ -1,4 +1,4 @@
-"""Choose which images to have labelled next: active learning by a model's doubts, balanced over classes."""
+"""Choose which images to have labelled next: by a model's doubts, balanced over classes."""
 
 from __future__ import annotations
 
