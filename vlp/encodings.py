@@ -66,10 +66,6 @@ class Encodings:
             frozen=tuple(self._frozen.values()),
         )
 
-    def normalised(self, view: str = "image") -> Float[Array, "*batch height width 3"]:
-        """Returns pixels as towers see them."""
-        return normalise(self.batch[view], self._mean, self._std)
-
     def key(self, name: str) -> PRNGKeyArray:
         """Returns this step's randomness for whatever is called `name`."""
         if self._key is None:

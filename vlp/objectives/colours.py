@@ -61,10 +61,10 @@ class Colours(Objective):
         both = jnp.concatenate([seen.pooled.astype(jnp.float32), encodings.text()], axis=-1)
         gate = jax.nn.sigmoid(self.gate(both))[:, None]
         painted = self.paint(seen.tokens * gate.astype(seen.tokens.dtype))
-        wanted = patchify(encodings.normalised(self.image_view), self.patch_size)
+        wanted = patchify(encodings.pixels(self.image_view), self.patch_size)
         rows = (one.reshape(-1, one.shape[-1]) for one in (painted, wanted))
         loss = REGRESSIONS["squared_error"](*rows)
-        without = patchify(grey.normalised(self.image_view), self.patch_size)
+        without = patchify(grey.pixels(self.image_view), self.patch_size)
         plain = jnp.mean((without - wanted) ** 2)  # what greys alone are off by
         return ObjectiveOutput(
             loss, {"of_grey": jax.lax.stop_gradient(loss.mean() / jnp.maximum(plain, 1e-6))}
