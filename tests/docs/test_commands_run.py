@@ -30,8 +30,7 @@ HELD = (
     *("--config.evaluators.zero_shot.every=0", "--config.evaluators.zero_shot.final=false"),
     *("--config.evaluators.retrieval.every=0", "--config.evaluators.retrieval.sets=val"),
 )
-TINY = (
-    "--config=configs/quickstart.py:runlocal",
+SIZES = (
     *(
         f"--config.model.{tower}.{size}"
         for tower in ("image", "text")
@@ -39,12 +38,15 @@ TINY = (
     ),
     "--config.model.embed_dim=16",
 )
+TINY = ("--config=configs/quickstart.py:runlocal", *SIZES)
 SHORT = (
     *("--config.steps=2", "--config.batch_size=16", "--config.checkpoint.every=1"),
     *("--config.log.every=1", "--config.log.tensorboard=false"),
     *HELD,
     *FEW,
 )
+ONE_ROUND = ("--config.steps=2", "--config.batch_size=8", "--config.evaluators={}")
+BUDGET = ("--config.select.budget=20",)
 SHARE = "--config.data.sources.quickstart.fraction=0.02"
 
 # In their order: a command as a page has it, and what makes it small.
@@ -101,9 +103,26 @@ RUN: tuple[tuple[str, Sequence[str]], ...] = (
         ("--config.prepare.processes=1",),
     ),
     ("python main.py --job=describe --output=runs/descriptions.json", ()),
+    ("python main.py --job=describe --config.describe.confusable=3 --output=runs/confusable.json", ()),
     (
         "python main.py --job=tokenizer --output=PATH --config.tokenizer.vocabulary_size=8000",
         ("--config.tokenizer.vocabulary_size=400", "--config.data.sources.quickstart.fraction=0.2"),
+    ),
+    (
+        "python main.py --job=select --checkpoint=runs/start --config.select.by=random --output=runs/bought0.txt "
+        "--config.data.sources.quickstart.keep_labels=data/quickstart/tables/categories.json",
+        BUDGET,
+    ),
+    (
+        "python main.py --config=configs/coop.py:start=runs/start --workdir=runs/coop$round "
+        "--config.data.sources.quickstart.shots=0 --config.data.sources.quickstart.keep_ids=$bought",
+        ("--config=configs/coop.py:runlocal,start=runs/quickstart", *SIZES, *ONE_ROUND),
+    ),
+    (
+        "python main.py --job=select --checkpoint=runs/coop$round --config.select.seed=$round "
+        "--config.select.bought=$bought --output=runs/bought$round.txt "
+        "--config.data.sources.quickstart.keep_ids=",
+        BUDGET,
     ),
     ("python main.py --job=methods", ()),
     ("python main.py --job=methods --output=docs/methods.md", ()),
@@ -121,6 +140,7 @@ ELSEWHERE = {
     r"known_set\.py:": "sets that only the reader has; tests/configs runs cifar10 from a folder",
     r"oidv7|/data/": "files that only the reader has",
     r"--config=configs/unicom\.py .*k=1000000": "a million clusters; the other cluster command is run",
+    r"--job=watch": "goes on until it is stopped; tests/jobs/test_watch_job.py",
     r"config\.rollback": "tests/jobs/test_rollback_in_runs.py",
     r"config\.stages\.until=200": "tests/jobs/test_stages_in_runs.py",
     r"config\.frozen\.teacher": "tests/jobs/test_beside_in_runs.py",
@@ -129,7 +149,15 @@ ELSEWHERE = {
     r"'path': 'data/mine'": "tests/jobs/test_prepare_job.py trains on what it prints",
     r"--workdir=runs/(plain|smoothed)-0": "the first two commands with another seed",
 }
-PLACES = {"RUN": "runs/quickstart", "WORKDIR": "runs/quickstart", "FOLDER": "mine", "PATH": "own.model"}
+PLACES = {
+    "RUN": "runs/quickstart",
+    "WORKDIR": "runs/quickstart",
+    "FOLDER": "mine",
+    "PATH": "own.model",
+    "runs/start": "runs/quickstart",
+    "$round": "1",
+    "$bought": "runs/bought0.txt",
+}
 
 
 def plain(command: str) -> str:
@@ -164,7 +192,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words_of(command: str, more: Sequence[str]) -> list[str]:
     """The arguments, what stands for the reader's own replaced; a flag that comes again replaces the first."""
-    text = re.sub(r"\b(RUN|WORKDIR|FOLDER|PATH)\b", lambda found: PLACES[found[0]], command)
+    text = re.sub(
+        r"\b(RUN|WORKDIR|FOLDER|PATH|runs/start)\b|\$round|\$bought", lambda found: PLACES[found[0]], command
+    )
     words = [
         name
         for word in shlex.split(text.replace("--step=N", "--step=2"))[2:]
@@ -203,7 +233,8 @@ def test_commands_run_in_their_order(
             "runs/tuned/metrics.jsonl",
             "runs/back/config.json",
         ),
-        *("look", "tags.json", "data/mine/report.json", "runs/descriptions.json", "own.model"),
+        *("look", "tags.json", "data/mine/report.json", "runs/descriptions.json", "runs/confusable.json"),
+        "own.model",
     )
     assert all(Path(name).exists() for name in left), [name for name in left if not Path(name).exists()]
     assert Path("docs/methods.md").read_text() == (ROOT / "docs" / "methods.md").read_text()

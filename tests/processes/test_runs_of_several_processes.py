@@ -52,10 +52,13 @@ class Processes:
             command, cwd=ROOT, env=environment(1), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def at(self, step):
-        """Waits until the step is logged, and returns the number of each process."""
+    def at(self, step, saved=0):
+        """Waits until the step is logged, and the checkpoint of `saved` whole; returns the number of each process."""
         started, metrics = time.monotonic(), self.workdir / "metrics.jsonl"
-        while not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
+        whole = self.workdir / "checkpoints" / str(saved)
+        while not (
+            (metrics.exists() and f'"step": {step},' in metrics.read_text()) and (whole.exists() or not saved)
+        ):
             assert self.launcher.poll() is None and time.monotonic() < started + 300, self.end()[1]
             time.sleep(0.05)
         signs = [json.loads(path.read_text()) for path in sorted((self.workdir / "processes").glob("*.json"))]
@@ -78,7 +81,7 @@ def test_a_killed_process_ends_the_run_and_another_number_of_processes_goes_on(
     uninterrupted, tmp_path, victim
 ):
     run = Processes(tmp_path)
-    os.kill(run.at(6)[victim], signal.SIGKILL)
+    os.kill(run.at(6, saved=4)[victim], signal.SIGKILL)
     status, output, seconds = run.end()
     assert status and seconds < 30
     assert f"process {1 - victim} of 2 has ended: process {victim} (pid " in output
@@ -109,7 +112,7 @@ def test_a_process_that_can_write_no_more_ends_the_run_and_leaves_the_checkpoint
 ):
     run = Processes(tmp_path)
     # Its share of a checkpoint is larger, its log and its sign of life are not.
-    resource.prlimit(run.at(6)[1], resource.RLIMIT_FSIZE, (2**16, 2**16))
+    resource.prlimit(run.at(6, saved=4)[1], resource.RLIMIT_FSIZE, (2**16, 2**16))
     status, output, _ = run.end()
     assert status
     assert "process 0 of 2 has ended: process 1 (pid " in output
