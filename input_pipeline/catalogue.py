@@ -26,6 +26,7 @@ from input_pipeline.fields import (
 from input_pipeline.foil_fields import Foils, check_foils, foil_settings
 from input_pipeline.guests import Guest, GuestField
 from input_pipeline.label_fields import LabelNumbers, LabelStates, Vocabulary, load_vocabulary
+from input_pipeline.region_fields import RegionBoxes, RegionLabels, RegionTexts, ShownRegions
 from input_pipeline.tables import load_table
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
@@ -73,6 +74,8 @@ class Catalogue:
         for name in wanted:
             if name not in known:
                 raise UserError(_undeliverable(name, known))
+            if name.startswith("region_"):
+                self._check_boxes()
         return [build() for names, build in offers if set(names) & set(wanted)]
 
     def shapes(self) -> Shapes:
@@ -96,6 +99,11 @@ class Catalogue:
             (("record_number",), partial(RecordNumber, self.first)),
             *(((name,), partial(self._table, name)) for name in self._named("tables")),
             *(offer for name in self._named("labels") for offer in self._labels(name)),
+            (("region_boxes", "region_mask"), lambda: RegionBoxes(self._regions())),
+            (
+                ("region_text", "region_text_mask"),
+                lambda: RegionTexts(self._regions(), self.tokenizer),
+            ),
             (("image",), self._image),
             *(((name,), partial(self._image_views, name)) for name in self._named("image_views")),
             *(offer for name, guest in self.guests.items() for offer in self._offers_to(name, guest)),
@@ -158,10 +166,29 @@ class Catalogue:
         def build(kind: Callable[[Vocabulary], Field]) -> Field:
             return kind(load_vocabulary(name, self._named("labels")[name], self.data["sources"]))
 
-        return [((name,), partial(build, LabelStates)), ((f"{name}_ids",), partial(build, LabelNumbers))]
+        return [
+            ((name,), partial(build, LabelStates)),
+            ((f"{name}_ids",), partial(build, LabelNumbers)),
+            ((f"region_{name}",), lambda: build(partial(RegionLabels, self._regions()))),
+        ]
+
+    def _regions(self) -> ShownRegions:
+        return ShownRegions(self._view(), self._named("regions").get("most", 1))
+
+    def _check_boxes(self) -> None:
+        """Refuses views of which nobody knows where a box is."""
+        still = (0.0, 0.0, 1.0, 1.0)
+        if tuple(moves := self.data["image"].get("affine", still)) != still:
+            raise UserError(
+                f"data.image.affine={moves} moves what regions show away from their boxes: set it to (0, 0, 1, 1), or "
+                "leave out the objectives that read regions"
+            )
+
+    def _view(self) -> TrainingView:
+        return TrainingView.build(self.preprocessing, self.data["image"])
 
     def _image(self) -> Field:
-        return Image(TrainingView.build(self.preprocessing, self.data["image"]))
+        return Image(self._view())
 
     def _image_views(self, name: str) -> Field:
         base = {key: value for key, value in dict(self.data["image"]).items() if key not in _NOT_OF_A_VIEW}

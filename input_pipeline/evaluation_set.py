@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from input_pipeline.errors import UserError
 from input_pipeline.images_on_demand import ImagesOnDemand
-from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.records import BadRecord, Reason, Record, Region
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.subsets import entry_records
@@ -41,6 +41,7 @@ class EvaluationSet:
       translations: the captions of every other language, by language.
       labels: '' where there is none.
       skipped: how many records were left out, by reason.
+      regions: parts of each image, with their boxes as the model sees it; most sets know none.
       slices: what `columns.extras` says of each image, by column, '' where it says nothing.
     """
 
@@ -54,6 +55,7 @@ class EvaluationSet:
     sources: tuple[str, ...]
     skipped: Mapping[Reason, int]
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    regions: tuple[tuple[Region, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,7 +96,11 @@ def load_evaluation_set(
             record = _with_image(source, index)
             data = cast(bytes, record.image)
             image = view.of_bytes(data) if decode else None
-            return replace(record, image=None), image if held else None, hash64(data)
+            return (
+                replace(record, image=None, regions=view.regions(record)),
+                image if held else None,
+                hash64(data),
+            )
         except BadRecord as bad:
             return bad
 
@@ -181,6 +187,7 @@ def _whole(
         sources=tuple(record.source for record in records),
         skipped=Counter(entry.reason for entry in bad.values()),
         slices=_slices(records),
+        regions=tuple(record.regions for record in records),
     )
 
 

@@ -133,7 +133,7 @@ def _check_texts(source: WithTexts, examples: Examples, name: str) -> None:
     try:
         source.texts.check_fits(_ids(examples, name, _FITTING))
     except ValueError as error:
-        raise UserError(f"data.sources.{name}.captions_by_id: {error}") from None
+        raise UserError(f"data.sources.{name}.{source.setting}: {error}") from None
 
 
 def _check_unique(table: Table, examples: Examples) -> None:

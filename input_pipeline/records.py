@@ -44,6 +44,16 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of an image: its box as left, top, right and bottom in [0, 1], and what is known of what it shows."""
+
+    box: tuple[float, float, float, float]
+    text: str = ""
+    label: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One example on the host.
 
@@ -59,10 +69,11 @@ class Record:
     source: str = ""
     group: str = ""
     extras: Mapping[str, Any] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
 
 
 # What a record has beside its id.
-FIELDS = ("image", "captions", "tags", "label", "source", "group", "extras")
+FIELDS = ("image", "captions", "tags", "label", "source", "group", "extras", "regions")
 
 
 def clean_text(text: str) -> str:

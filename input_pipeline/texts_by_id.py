@@ -119,9 +119,12 @@ class TextsById(LinesById):
 class WithTexts:
     """A source whose records have these captions before their own."""
 
+    setting = "captions_by_id"
+
     def __init__(self, source: Any, path: str) -> None:
         """Opens the file; whether it belongs to the source is asked before the first step (`first_look`)."""
-        self.source, self.texts = source, TextsById(path)
+        self.source: Any = source
+        self.texts: Any = TextsById(path)
 
     def __len__(self) -> int:
         return len(self.source)

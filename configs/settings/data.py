@@ -9,7 +9,8 @@ from configs.settings.setting import Setting, count, natural, not_negative, posi
 # An entry of `data.sources` or `data.evaluation`.
 SOURCE = {
     "format": Setting(
-        "", "parquet, array_record, webdataset, tfds, folder, csv, jsonl, coco or known; '' = guessed"
+        "",
+        "parquet, array_record, webdataset, tfds, folder, csv, jsonl, coco or known, and others of docs/data.md; '' = guessed",
     ),
     "path": Setting("", "file, folder, pattern or address"),
     "weight": not_negative(1.0, "share in the mixture, relative to the others'"),
@@ -20,6 +21,9 @@ SOURCE = {
     ),
     "captions_by_id": Setting(
         "", "texts.jsonl of {id, texts, kind, by, prompt}, shown before a record's own captions; '' = none"
+    ),
+    "regions_by_id": Setting(
+        "", "regions.jsonl of {id, box, text}, and perhaps label and tags, with boxes in [0, 1]; '' = none"
     ),
     "fraction": positive_share(1.0, "of the records; smaller shares lie within larger ones"),
     "keep_ids": Setting("", "file of the ids to keep: text with one a line, or parquet with a column `id`"),
@@ -132,6 +136,7 @@ VIEWS = {
 SETTINGS = {
     "image": IMAGE,
     "text": TEXT,
+    "regions": {"most": count(4, "of an image, the first that a crop still shows")},
     "sampler": {
         "kind": Setting(
             "",

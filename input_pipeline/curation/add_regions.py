@@ -11,26 +11,9 @@ from typing import Any, ClassVar
 
 from input_pipeline.curation.step import Decision, Item, Step, Written
 from input_pipeline.curation.text import content_words, texts_of
-from input_pipeline.records import clean_text
-from input_pipeline.texts_by_id import LinesById
+from input_pipeline.regions_by_id import RegionsById
 
 _LARGE, _SMALL = 0.4, 0.05  # shares of the image from which, and below which, a region's size is said
-
-
-class Regions(LinesById):
-    """The regions of images, by id."""
-
-    def of(self, identifier: str) -> tuple[list[tuple[tuple[float, ...], str, float]], int]:
-        """Returns (box, text, score) of each region of an image, and how many have no box in [0, 1] or no text."""
-        good, bad = [], 0
-        for line in self[identifier]:
-            box, text = line.get("box"), clean_text(str(line.get("text") or ""))
-            score = line.get("score", 1.0)
-            if text and isinstance(score, int | float) and isinstance(box, list) and _is_box(box):
-                good.append((tuple(map(float, box)), text, float(score)))
-            else:
-                bad += 1
-        return good, bad
 
 
 class AddRegions(Step):
@@ -43,7 +26,7 @@ class AddRegions(Step):
     def __init__(self, config: Mapping[str, Any], *, name: str, seed: int) -> None:
         """Opens the regions."""
         super().__init__(config, name=name, seed=seed)
-        self._regions = Regions(config["regions"])
+        self._regions = RegionsById(config["regions"])
 
     def given(self) -> Any:
         """Returns a digest of the regions."""
@@ -96,9 +79,3 @@ def _filled(template: str, text: str, box: Sequence[float]) -> str:
         template = template.replace(part, value)
     said = " ".join(template.split())
     return said[:1].upper() + said[1:]
-
-
-def _is_box(box: Sequence[Any]) -> bool:
-    if len(box) != 4 or not all(isinstance(one, int | float) for one in box):
-        return False
-    return 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1

@@ -28,7 +28,7 @@ from input_pipeline.subsets import PARTS, entry_records, some_ids, sorted_number
 from input_pipeline.whole_files import write_whole
 
 _REQUEST, _REPORT = "request.json", "report.json"
-_ORIGIN = ("format", "path", "columns", "image_folder", "captions_by_id", *PARTS)
+_ORIGIN = ("format", "path", "columns", "image_folder", "captions_by_id", "regions_by_id", *PARTS)
 
 
 class WorkerFailed(RuntimeError):

@@ -10,7 +10,7 @@ from input_pipeline.kinds import find_kind, sources
 from input_pipeline.records import Record
 
 # Formats whose records name image files, which may lie elsewhere.
-WITH_IMAGE_FILES = ("parquet", "folder", "csv", "jsonl", "coco")
+WITH_IMAGE_FILES = ("parquet", "folder", "csv", "jsonl", "coco", "coco_boxes")
 
 
 @runtime_checkable
@@ -29,7 +29,8 @@ class Source(Protocol):
 
 
 def open_source(config: Mapping[str, Any]) -> Source:
-    """Opens {"format", "path", "columns", "image_folder", "captions_by_id"}; the rest of an entry is about its records.
+    """Opens {"format", "path", "columns", "image_folder", "captions_by_id", "regions_by_id"}; all else is about its
+    records.
 
     Where there is no format, it is guessed from the path.
 
@@ -51,7 +52,11 @@ def open_source(config: Mapping[str, Any]) -> Source:
     if captions := config.get("captions_by_id", ""):
         from input_pipeline.texts_by_id import WithTexts
 
-        return WithTexts(opened, captions)
+        opened = WithTexts(opened, captions)
+    if regions := config.get("regions_by_id", ""):
+        from input_pipeline.regions_by_id import WithRegions
+
+        opened = WithRegions(opened, regions)
     return opened
 
 

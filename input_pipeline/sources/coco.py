@@ -47,7 +47,7 @@ class CocoSource:
             number: tuple(Caption(text, "sentence", language) for text in texts)
             for number, texts in captions.items()
         }
-        self._folder = find_folder(image_folder) if image_folder else _images_of(file, images[0])
+        self._folder = find_folder(image_folder) if image_folder else images_of(file, images[0])
 
     def __len__(self) -> int:
         return len(self._images)
@@ -118,8 +118,13 @@ def _content(file: Path) -> tuple[list[dict[str, Any]], dict[Any, list[str]]]:
     return images, captions
 
 
-def _images_of(file: Path, image: Mapping[str, Any]) -> Path:
-    split = file.stem.removeprefix("captions_")
+def images_of(file: Path, image: Mapping[str, Any]) -> Path:
+    """Finds the folder of the images of an annotation file, by its first image.
+
+    Raises:
+      ValueError: the image is in none of the places where COCO has them.
+    """
+    split = file.stem.partition("_")[2]
     above = [file.parent, file.parent.parent]
     tried = [folder / below for folder in above for below in ("", split, f"images/{split}", "images")]
     for folder in tried:

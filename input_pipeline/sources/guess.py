@@ -10,6 +10,7 @@ from typing import NamedTuple
 from input_pipeline.addresses import file_name, is_address, redacted
 from input_pipeline.errors import UserError
 from input_pipeline.kinds import suffixes
+from input_pipeline.sources import coco_boxes
 from input_pipeline.sources.coco import NAMES, is_coco
 from input_pipeline.sources.csv_rows import dialect_of
 from input_pipeline.sources.folder import IMAGES, table_of
@@ -41,7 +42,8 @@ def guess(path: str) -> Guess:
         if has_suffix(place.name, (".arrow",)):
             _refuse_what_others_keep(place.parent, str(Path(path).parent))
         if has_suffix(place.name, (".json",)):
-            return Guess("coco" if is_coco(place) else "jsonl", path)
+            boxes = place.name.startswith(coco_boxes.NAMES)
+            return Guess("coco_boxes" if boxes else "coco" if is_coco(place) else "jsonl", path)
         raise UserError(_unknown(str(place)))
     if place is None and (found := _of_parent(path)):
         return found

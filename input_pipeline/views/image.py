@@ -6,7 +6,7 @@ import math
 import os
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from PIL import Image
 from input_pipeline.addresses import is_address, redacted
 from input_pipeline.decode import Picture, load_image, open_picture, picture_of
 from input_pipeline.errors import UserError
-from input_pipeline.records import BadRecord
+from input_pipeline.records import BadRecord, Record, Region
 from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
 from input_pipeline.views.peers import PeerView
+from input_pipeline.views.regions import placed
 from input_pipeline.views.resize import RESIZE_MODES, Box, Square, resize, whole_box
 
 
@@ -48,6 +49,15 @@ class EvaluationView:
         if self._peer:
             return self._peer(load_image(data), from_file=True)
         return self(open_picture(data))
+
+    def regions(self, record: Record) -> tuple[Region, ...]:
+        """Returns the regions of a record that the view shows, with their boxes in it."""
+        if not record.regions or record.image is None:
+            return ()
+        picture = open_picture(record.image)
+        window = whole_box(picture.width, picture.height, self.mode, self.resolution)
+        shown = placed(record.regions, picture.width, picture.height, window)
+        return tuple(replace(region, box=box) for region, box in shown)
 
     def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
         """Returns the views of one image or of several: a list, a tuple, an iterator or an array [n, h, w, 3] of
@@ -142,14 +152,20 @@ class TrainingView:
 
     def __call__(self, picture: Picture, dice: np.random.Generator) -> Square:
         """Returns one visit's view of a picture; raises BadRecord if it turns out to be damaged."""
-        left, top, right, bottom = self._random_box(picture.width, picture.height, dice)
+        (left, top, right, bottom), mirrored = self.window(picture.width, picture.height, dice)
         pixels, by = picture.reduced(min(right - left, bottom - top) / self.resolution)
         shown = resize(pixels, (left / by, top / by, right / by, bottom / by), self.resolution)
-        # Rolled whether needed or not: what is switched on must not change what else is shown.
-        mirrored, seed = dice.random() < 0.5, dice.bit_generator.random_raw()
-        if self.flip and mirrored:
+        seed = dice.bit_generator.random_raw()
+        if mirrored:
             shown = np.ascontiguousarray(shown[:, ::-1])
         return augment(shown, self.augmentations, seed) if self.augmentations else shown
+
+    def window(self, width: int, height: int, dice: np.random.Generator) -> tuple[Box, bool]:
+        """Returns which part of an image a visit shows, in pixels, and whether it is mirrored: its first rolls."""
+        box = self._random_box(width, height, dice)
+        # Rolled whether needed or not: what is switched on must not change what else is shown.
+        mirrored = dice.random() < 0.5
+        return box, self.flip and mirrored
 
     def _random_box(self, width: int, height: int, dice: np.random.Generator) -> Box:
         region_width, region_height = (max(width, height),) * 2 if self.mode == "pad" else (width, height)

@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from input_pipeline.curation import Decision, Item, Written
-from input_pipeline.curation.add_regions import Regions
 from input_pipeline.curation.entries import Matcher
 from input_pipeline.curation.text import mentions, plain, texts_of
 from input_pipeline.labels import read_labels
+from input_pipeline.regions_by_id import RegionsById
 from vlp.curation.embedded import EmbeddedStep
 
 _PARTS = re.compile(r"([,;:])")
@@ -36,7 +36,7 @@ class VerifyNouns(EmbeddedStep):
         self._nouns = list(
             dict.fromkeys(" ".join(noun.lower().split()) for noun in read_labels(config["nouns"]))
         )
-        self._regions = Regions(config["regions"]) if config["regions"] else None
+        self._regions = RegionsById(config["regions"]) if config["regions"] else None
         self._matcher: Matcher | None = None
 
     def texts(self) -> Sequence[str]:

@@ -82,8 +82,9 @@ class EvaluationSets(Mapping[str, EvaluationSet]):
         kept = {key: entry[key] for key in ("format", "fraction", "keep_ids")}
         if entry.get("shots"):
             kept |= {key: entry[key] for key in ("shots", "shots_seed")}
-        if entry.get("captions_by_id"):
-            kept["captions_by_id"] = redacted(entry["captions_by_id"])
+        for beside in ("captions_by_id", "regions_by_id"):
+            if entry.get(beside):
+                kept[beside] = redacted(entry[beside])
         if entry.get("keep_labels"):
             kept["keep_labels"] = entry["keep_labels"]
         return {**kept, "path": redacted(entry["path"]), "columns": dict(entry["columns"])}
