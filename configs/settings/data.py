@@ -10,7 +10,7 @@ from configs.settings.setting import Setting, count, natural, not_negative, posi
 SOURCE = {
     "format": Setting(
         "",
-        "parquet, array_record, webdataset, tfds, folder, csv, jsonl, coco or known, and others of docs/data.md; '' = guessed",
+        "parquet, array_record, webdataset, tfds, folder, csv, jsonl, coco, known or others; '' = guessed",
     ),
     "path": Setting("", "file, folder, pattern or address"),
     "weight": not_negative(1.0, "share in the mixture, relative to the others'"),
