@@ -25,6 +25,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *(
             "vlp.model",
             "vlp.scoring",
+            "vlp.writing",
+            "vlp.encoding",
             "vlp.prompting",
             "vlp.active",
             "vlp.training",

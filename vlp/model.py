@@ -21,16 +21,18 @@ from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from input_pipeline.views.image import EvaluationView
 from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
+from vlp.encoding import encoding
 from vlp.given import Context
 from vlp.models.compute import resolve_compute
 from vlp.models.context import unknown_text
-from vlp.models.dual_encoder import DualEncoder, normalise
+from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
 from vlp.parts import Part, Parts, abstract_parts, parts_of
 from vlp.prompting import class_probabilities, class_prompts, no_context, strings
-from vlp.scoring import Composer, Cosines, PartScorer, Scorer, composing, scoring, writing
+from vlp.scoring import Composer, Cosines, PartScorer, Scorer, composing, scoring
+from vlp.writing import Captioner, writing
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched
 Image = Any  # a PIL image, an array, a path, encoded bytes, or an open file of these
@@ -72,9 +74,9 @@ class Model:
         self.config, self.preprocessing, self.tokenizer = config, preprocessing, tokenizer
         self._variables, self._batch_size, self._mesh = variables, batch_size, mesh
         self._view = EvaluationView(preprocessing)
-        self._encoders = _compile_encoders(graphdef, preprocessing, mesh)
+        self._encoders = jax.tree.map(_jit(mesh), encoding(graphdef, preprocessing))
         self._graphdef, self._parts = graphdef, parts
-        self._compiled = dict[tuple[str, str], Any]()
+        self._compiled = dict[tuple[Any, ...], Any]()
 
     def require(self, towers: Iterable[str], who: str = "this") -> None:
         """Refuses what needs a tower that the model does not have.
@@ -142,26 +144,33 @@ class Model:
 
     def _compiled_part(self, name: str, build: Callable[..., Any], *more: Any) -> tuple[Part, Any]:
         """A part, and the function that `build` makes of it, or several, compiled once."""
-        part, key = self.parts.find(name), (build.__name__, name)
+        part, key = self.parts.find(name), (build.__name__, name, *more)
         if key not in self._compiled:
             functions = build(self._graphdef, part, name, self.preprocessing, *more)
             self._compiled[key] = jax.tree.map(_jit(self._mesh), functions)
         return part, self._compiled[key]
 
-    def caption(self, images: Image | Sequence[Image], *, part: str = "writer") -> list[str]:
-        """Returns the text that a part writes for each image, the likeliest token at a time.
+    def captioner(self, name: str = "writer", beams: int = 1) -> Captioner:
+        """Returns what writes about images, keeping so many texts at a time: the part `name`.
+
+        Raises:
+          ValueError: the model has no such part, or it writes nothing.
+        """
+        part, functions = self._compiled_part(name, writing, self.tokenizer.special, beams)
+        return Captioner(self.tokenizer, *(functools.partial(self._by_part, part, one) for one in functions))
+
+    def caption(self, images: Image | Sequence[Image], *, part: str = "writer", beams: int = 1) -> list[str]:
+        """Returns the text that a part, such as a captioner's, writes for each image: see `writing`.
 
         Args:
           images: one or a list, as for `encode_image`.
-          part: with a method `write(encodings, *, begin, end, pad)` that gives token ids, such as a captioner's.
+          part: what writes.
+          beams: texts that are kept at a time; 1 = the likeliest token is taken each time.
 
         Raises:
           ValueError: the model has no such part, or an image cannot be read.
         """
-        special = self.tokenizer.special
-        found, compiled = self._compiled_part(part, writing, special)
-        rows = self._by_part(found, compiled, self._view.load(images))
-        return [self.tokenizer.decode(ids[ids != special.pad]) for ids in rows]
+        return self.captioner(part, beams).write(self._view.load(images))
 
     @property
     def logit_scale(self) -> float:
@@ -323,28 +332,6 @@ def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray
 
 def _jit(mesh: Mesh | None) -> Callable[..., Any]:
     return jax.jit if mesh is None else functools.partial(jax.jit, out_shardings=replicated(mesh))
-
-
-def _compile_encoders(
-    graphdef: nnx.GraphDef, preprocessing: dict[str, Any], mesh: Mesh | None
-) -> dict[str, Any]:
-    """The four jitted ways into the towers; weights are an argument, so new ones need no new compilation."""
-    mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
-
-    def image(variables: PyTree, images: Array) -> Array:
-        return pixels(variables, normalise(images, mean, std))
-
-    def pixels(variables: PyTree, normalised: Array) -> Array:
-        return nnx.merge(graphdef, variables).encode_pixels(normalised)
-
-    def patches(variables: PyTree, images: Array) -> Array:
-        return nnx.merge(graphdef, variables).encode_patches(normalise(images, mean, std))
-
-    def text(variables: PyTree, ids: Array, mask: Array) -> Array:
-        return nnx.merge(graphdef, variables).encode_text(ids, mask)
-
-    jit = _jit(mesh)
-    return {function.__name__: jit(function) for function in (image, pixels, patches, text)}
 
 
 def load(

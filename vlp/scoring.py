@@ -1,4 +1,4 @@
-"""What parts of a model make of images: scores against texts, or texts."""
+"""What parts of a model make of images: scores against texts, or rows to search by."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def scoring(
     Raises:
       ValueError: it has no such method.
     """
-    _require(part, "score", name, "score(encodings, texts) that scores images against texts")
-    see = _seeing(graphdef, preprocessing)
+    require_method(part, "score", name, "score(encodings, texts) that scores images against texts")
+    see = seeing(graphdef, preprocessing)
 
     def score(
         variables: PyTree, own: PyTree, texts: dict[str, Array], images: UInt8[Array, "n h w 3"]
@@ -136,10 +136,10 @@ def composing(
       ValueError: it has no such methods.
     """
     for method in ("compose", "gallery"):
-        _require(
+        require_method(
             part, method, name, "compose(encodings, ids, mask) and gallery(encodings) that search for images"
         )
-    see = _seeing(graphdef, preprocessing)
+    see = seeing(graphdef, preprocessing)
 
     def compose(
         variables: PyTree,
@@ -162,49 +162,20 @@ def composing(
     return compose, gallery
 
 
-def writing(
-    graphdef: nnx.GraphDef[DualEncoder],
-    part: Part,
-    name: str,
-    preprocessing: Mapping[str, Any],
-    special: Any,
-) -> Callable[[PyTree, PyTree, UInt8[Array, "n h w 3"]], Int[Array, "n length"]]:
-    """Returns what a part writes for images, as a function to be jitted.
-
-    Its method `write(encodings, *, begin, end, pad)` gets encodings with the images as the batch field `image`.
-
-    Args:
-      graphdef: structure of the towers.
-      part: the part.
-      name: of the part, for errors.
-      preprocessing: of the model.
-      special: the tokenizer's ids of begin, end and padding.
+def require_method(part: Part, method: str, name: str, what: str) -> None:
+    """Refuses a part without a method that is asked of it.
 
     Raises:
-      ValueError: it has no such method.
+      ValueError: says what is missing.
     """
-    _require(part, "write", name, "write(encodings, begin, end, pad) that writes texts")
-    see = _seeing(graphdef, preprocessing)
-
-    def write(variables: PyTree, own: PyTree, images: UInt8[Array, "n h w 3"]) -> Int[Array, "n length"]:
-        module = nnx.merge(part.graphdef, own)
-        encodings = see(variables, {"image": images})
-        begin = special.end if special.begin is None else special.begin
-        ids: Int[Array, "n length"] = module.write(encodings, begin=begin, end=special.end, pad=special.pad)
-        return ids
-
-    return write
-
-
-def _require(part: Part, method: str, name: str, what: str) -> None:
     if not callable(getattr(part.module(), method, None)):
         raise UserError(f"the part '{name}' has no method {what}")
 
 
-def _seeing(
+def seeing(
     graphdef: nnx.GraphDef[DualEncoder], preprocessing: Mapping[str, Any]
 ) -> Callable[[PyTree, dict[str, Any]], Encodings]:
-    """Of variables and a batch: the batch as an objective sees it, but without randomness."""
+    """Returns a function of variables and a batch: the batch as an objective sees it, but without randomness."""
     mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
 
     def see(variables: PyTree, batch: dict[str, Any]) -> Encodings:

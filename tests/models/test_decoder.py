@@ -1,8 +1,7 @@
-"""Cross-attention by hand, decoders that look neither ahead nor where there is nothing, and greedy writing."""
+"""Cross-attention by hand, and decoders that look neither ahead nor where there is nothing."""
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from flax import nnx
 
 from vlp.models.compute import Compute
 from vlp.models.cross_attention import CrossAttention
-from vlp.models.decoder import Decoder, TextDecoder
+from vlp.models.decoder import Decoder
 from vlp.models.sizes import TowerSize
 
 SIZE = TowerSize(16, 2, 2, 32)
@@ -67,36 +66,9 @@ def test_queries_without_self_attention_do_not_see_each_other_and_all_see_the_me
     np.testing.assert_allclose(hidden, model(x, memory, memory_lengths=jnp.asarray([4])), atol=1e-6)
 
 
-def text_decoder():
-    return TextDecoder(
-        SIZE, vocabulary_size=9, length=7, memory_width=12, compute=Compute(unroll=True), rngs=nnx.Rngs(3)
-    )
-
-
-def test_greedy_writing_takes_the_likeliest_token_after_those_before():
-    model, memory = text_decoder(), 3 * dice(4, 5, 12, seed=2)
-    written = np.asarray(jax.jit(lambda m: model.greedy(m, begin=1, end=2))(memory))
-    for row in range(4):
-        ids = [1]
-        while len(ids) < 7 and ids[-1] != 2:
-            scores = model(jnp.asarray([ids]), memory[row : row + 1])
-            ids.append(int(scores[0, -1].argmax()))
-        assert written[row].tolist() == ids + [0] * (7 - len(ids))
-
-
-def test_a_text_decoder_learns_to_say_what_its_memory_holds():
-    model = text_decoder()
-    graphdef, params = nnx.split(model, nnx.Param)
-    memory = dice(4, 5, 12, seed=2)
-    texts = jnp.asarray([[1, 3 + row, 4 + row, 2, 0, 0, 0] for row in range(4)])
-
-    def loss(params):
-        scores = nnx.merge(graphdef, params)(texts[:, :-1], memory)
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(scores), texts[:, 1:, None], axis=-1)[..., 0]
-        return -jnp.where(texts[:, 1:] > 0, chosen, 0.0).sum() / 12
-
-    step = jax.jit(lambda p: jax.tree.map(lambda x, g: x - 0.5 * g, p, jax.grad(loss)(p)))
-    for _ in range(60):
-        params = step(params)
-    assert float(loss(params)) < 0.1
-    np.testing.assert_array_equal(nnx.merge(graphdef, params).greedy(memory, begin=1, end=2), texts)
+def test_free_rows_of_a_causal_decoder_look_ahead_and_others_do_not():
+    x, free = dice(2, 6, 16), jnp.asarray([True, False])
+    causal, open_ = decoder(causal=True), decoder()
+    output = causal(x, free=free)
+    np.testing.assert_allclose(output[0], open_(x)[0], atol=1e-6)
+    np.testing.assert_allclose(output[1], causal(x)[1], atol=1e-6)

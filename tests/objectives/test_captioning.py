@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from flax import nnx
 
 import main
 import vlp
+from vlp import configuration
 from vlp.given import TEXTS
 from vlp.interop.exported import export_model
 from vlp.models.compute import Compute
@@ -30,7 +32,7 @@ CASE = runpy.run_path(str(Path(__file__).parent / "cases" / "captioning.py"))
 @pytest.fixture
 def pretrainer(config):
     config.objectives.contrastive.weight = 0.0
-    config.objectives.captioning.update(weight=1.0, **CASE["SETTINGS"])
+    config.objectives.captioning.update({**CASE["SETTINGS"], "weight": 1.0, "parallel": 0.0, "seen": 1.0})
     config.model.image.patch_dropout = 0.0
     return Pretrainer(config, vocabulary_size=50, compute=Compute())
 
@@ -56,6 +58,33 @@ def test_the_loss_is_cross_entropy_of_the_next_token(pretrainer, batch):
     )
 
 
+def test_texts_without_a_beginning_are_predicted_from_their_first_token_on_and_half_of_them_at_once(
+    config, batch
+):
+    config.objectives.contrastive.weight = 0.0
+    config.objectives.captioning.update({**CASE["SETTINGS"], "weight": 1.0, "start": True})
+    pretrainer = Pretrainer(config, vocabulary_size=50, compute=Compute())
+    objective, encodings = pretrainer.objectives["captioning"], seen(pretrainer, batch)
+    at_once = jax.random.bernoulli(encodings.key("text/parallel"), 0.5, (8,))
+    assert 0 < at_once.sum() < 8
+    memory, whole = objective._memory(encodings), np.asarray(encodings.image_tower().tokens)
+    assert memory.shape == (8, whole.shape[1] // 2, 16), (
+        "the decoder sees half of the patches, each image's own"
+    )
+    assert all(row in whole[0] for row in np.asarray(memory[0]))
+    fit, real = objective.writer.predicted(batch["text"], batch["text_mask"], memory, at_once)
+    np.testing.assert_array_equal(real, batch["text_mask"])
+    expected = float(-np.where(real, fit.likelihoods, 0).sum() / real.sum())
+    assert float(objective(encodings).loss.mean()) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_tokenizer_without_a_beginning_asks_for_a_start():
+    config = configuration.load_config("configs/coca.py:runlocal")
+    config.tokenizer.kind = "siglip"
+    with pytest.raises(configuration.ConfigError, match="never predicts the first token"):
+        configuration.validate(config)
+
+
 def test_alone_it_reads_no_text_tower(pretrainer, config, batch):
     assert towers_of(config, pretrainer).built == ("image",)
     assert pretrainer.encoded == ("image",)
@@ -73,8 +102,8 @@ def test_scores_are_mean_log_likelihoods_of_texts(pretrainer, batch):
     memory = encodings.image_tower().tokens
     for column in range(3):
         ids, mask = (jnp.repeat(rows[column : column + 1], 8, axis=0) for rows in arrays.values())
-        likelihoods, real, _ = writer.log_likelihoods(ids, mask, memory)
-        expected = np.where(real, likelihoods, 0).sum(1) / np.asarray(real).sum(1)
+        fit, real = writer.predicted(ids, mask, memory)
+        expected = np.where(real, fit.likelihoods, 0).sum(1) / np.asarray(real).sum(1)
         np.testing.assert_allclose(scores[:, column], expected, rtol=1e-5)
 
 
@@ -94,6 +123,12 @@ def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, capsys
     texts = model.caption(images)
     assert len(texts) == 3 and all(isinstance(text, str) for text in texts)
     assert model.caption(images[1]) == [texts[1]], "an image is captioned alike, alone or with others"
+    assert model.caption(images, beams=1) == texts and len(model.caption(images, beams=3)) == 3
+    evaluate = ["--job=evaluate", f"--checkpoint={tmp_path}", "--config=configs/eval/captioning.py"]
+    assert main.main([*evaluate, "--config.evaluators.captioning.beams=2"]) == 0, capsys.readouterr().err
+    figures = json.loads((tmp_path / "evaluations" / "captioning.json").read_text())
+    assert {"bleu4", "cider", "perplexity"} <= {one.rpartition("/")[2] for one in figures}
+    assert 1 < figures["captioning/val/perplexity"] < 2 * model.tokenizer.vocabulary_size
     scorer = model.scorer("writer")
     assert scorer.score(np.stack([np.zeros((64, 64, 3), np.uint8)]), ["a cat", "two dogs"]).shape == (1, 2)
     assert "has no place for captioning/writer" in "".join(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from input_pipeline.errors import UserError
-from vlp.evaluation.protocols import Composer, Encoder, Scorer
+from vlp.evaluation.protocols import Captioner, Composer, Encoder, Scorer
 
 T = TypeVar("T")
 
@@ -72,6 +72,10 @@ class RememberingEncoder:
     def composer(self, name: str) -> Composer:
         """Returns the model's composer, whose rows nobody else asks for."""
         return self._model.composer(name)
+
+    def captioner(self, name: str = "writer", beams: int = 1) -> Captioner:
+        """Returns the model's captioner, whose texts nobody else asks for."""
+        return self._model.captioner(name, beams)
 
     def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:
         key = kind, id(images)

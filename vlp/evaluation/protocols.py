@@ -46,6 +46,25 @@ class Encoder(Protocol):
             ValueError: the model has no such part, or it composes nothing.
         """
 
+    def captioner(self, name: str = "writer", beams: int = 1) -> Captioner:
+        """Returns the part of that name, which writes about images, keeping so many texts at a time.
+
+        Raises:
+            ValueError: the model has no such part, or it writes nothing.
+        """
+
+
+class Captioner(Protocol):
+    """Holds what writes texts about images: a part that an objective trained."""
+
+    def write(self, images: UInt8[np.ndarray, "n h w 3"]) -> list[str]:
+        """Returns a text for each image."""
+
+    def likelihoods(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str]
+    ) -> Float32[np.ndarray, "n 2"]:
+        """Returns of each image's text the log-likelihood, and how many tokens it is the sum of."""
+
 
 class Composer(Protocol):
     """Holds what searches for an image and a text together: a part that an objective trained."""

@@ -44,9 +44,9 @@ def format_figure(name: str, value: float | None) -> str:
         return "-"
     if GEOMETRY & set(name.split("/")):
         return f"{value:.3f}"
-    if name.endswith("rsum"):
+    if name.endswith(("rsum", "cider")):
         return f"{100 * value:.1f}"
-    return f"{value:.1f}" if name.endswith(("rank", "distance")) else f"{100 * value:.1f}%"
+    return f"{value:.1f}" if name.endswith(("rank", "distance", "perplexity")) else f"{100 * value:.1f}%"
 
 
 def _rows(results: Mapping[str, float], chance: Mapping[str, float], sets: Sequence[str]) -> list[list[str]]:

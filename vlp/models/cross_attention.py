@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
@@ -95,6 +95,7 @@ class CrossBlock(nnx.Module):
         *,
         lengths: Int[Array, " batch"] | None = None,
         memory_lengths: Int[Array, " batch"] | None = None,
+        free: Bool[Array, " batch"] | None = None,
     ) -> Float[Array, "batch tokens width"]:
         """Runs the block.
 
@@ -103,9 +104,10 @@ class CrossBlock(nnx.Module):
           memory: what they attend to, where the block was built for one; None = nothing.
           lengths: how many leading tokens are real; None = all.
           memory_lengths: likewise of the memory.
+          free: rows whose tokens see those behind them, too, in a causal block.
         """
         if self.attention is not None and self.attention_norm is not None:
-            x = x + self.attention(self.attention_norm(x), lengths)
+            x = x + self.attention(self.attention_norm(x), lengths, free=free)
         if self.cross_attention is not None and self.cross_norm is not None and memory is not None:
             x = x + self.cross_attention(self.cross_norm(x), memory, memory_lengths)
         return constrain_batch(x + self.mlp(self.mlp_norm(x)))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from input_pipeline.errors import UserError
 from vlp.models.compute import REMAT_POLICIES, Compute
@@ -52,6 +52,7 @@ class Attention(nnx.Module):
         *,
         rotation: Rotation | None = None,
         heads: int = 0,
+        free: Bool[Array, " batch"] | None = None,
     ) -> Float[Array, "batch tokens width"]:
         """Mixes the tokens.
 
@@ -60,6 +61,7 @@ class Attention(nnx.Module):
           lengths: how many leading ones of each row are real; None = all.
           rotation: of queries and keys, by the tokens' places.
           heads: another number than it was built with; 0 = that.
+          free: rows whose tokens see those behind them, too, where the attention is causal; None = none.
         """
         query, key, value = self._projected(x, heads or self.heads)
         if rotation is not None:
@@ -68,9 +70,10 @@ class Attention(nnx.Module):
             query,
             key,
             value,
-            is_causal=self.causal,
+            mask=None if free is None else _causal_but(free, x.shape[1]),
+            is_causal=self.causal and free is None,
             key_value_seq_lengths=lengths,
-            implementation=self.compute.attention,
+            implementation=self.compute.attention if free is None else "xla",
         )
         return self.out(mixed.reshape(x.shape))
 
@@ -95,6 +98,12 @@ class Attention(nnx.Module):
     ) -> Float[Array, "batch tokens width"]:
         """Returns what comes out where every token attends to itself alone: its value, projected."""
         return self.out(self._projected(x, heads or self.heads)[2].reshape(x.shape))
+
+
+def _causal_but(free: Bool[Array, " batch"], tokens: int) -> Bool[Array, "batch 1 tokens tokens"]:
+    """What each token may see: those before it, and in free rows all."""
+    before = jnp.tril(jnp.ones((tokens, tokens), bool))
+    return (before[None] | free[:, None, None])[:, None]
 
 
 def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:

@@ -1,0 +1,1 @@
+"""What a model writes about images, against what people wrote."""
