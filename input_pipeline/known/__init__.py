@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from input_pipeline.errors import UserError
-from input_pipeline.known import layouts
+from input_pipeline.known import layouts, winogavil
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
 
@@ -94,5 +94,10 @@ KNOWN: Mapping[str, KnownSet] = {
     ),
     "xm3600": KnownSet(
         lambda folder, _: layouts.Xm3600(folder), ("all",), "https://google.github.io/crossmodal-3600"
+    ),
+    "winogavil": KnownSet(
+        lambda folder, _: winogavil.WinoGavil(folder),
+        ("all",),
+        "https://huggingface.co/datasets/nlphuji/winogavil",
     ),
 }
