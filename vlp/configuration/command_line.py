@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -90,7 +91,8 @@ def parse(
         if name != "config":
             DEFINE[type(default)](name, default, help_text, flag_values=values)
     try:
-        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=["main.py", *rest])
+        with _unprinted():
+            config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=["main.py", *rest])
         positional = values(["main.py", *rest])[1:]
     except flags.UnrecognizedFlagError as error:
         raise _unknown_flag(error.flagname, options, before) from error
@@ -115,6 +117,17 @@ def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:
         if path not in leaves and path not in groups:
             raise unknown("config key", path, [*leaves, *groups])
     return paths
+
+
+@contextlib.contextmanager
+def _unprinted() -> Iterator[None]:
+    """Configs have no text meanwhile: the flag prints its default twice, in more time than all else takes here."""
+    text = ConfigDict.__str__
+    ConfigDict.__str__ = object.__repr__
+    try:
+        yield
+    finally:
+        ConfigDict.__str__ = text
 
 
 def _take_config(arguments: Sequence[str]) -> tuple[str, list[str]]:

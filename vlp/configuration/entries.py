@@ -113,16 +113,20 @@ def _complete(entry: ConfigDict, settings: Settings, where: str) -> None:
     for key in entry:
         if key not in settings:
             raise _unknown(f"{where}.{key}", key, settings)
-    with entry.unlocked(), entry.ignore_type():
-        for key, default in defaults(settings).items():
-            if key not in entry or (key == "kind" and not entry[key]):
-                entry[key] = default
-            elif isinstance(entry[key], ConfigDict) and settings[key]:
-                _complete(entry[key], settings[key], f"{where}.{key}")
-            elif said := problem(entry[key], default):
-                raise ConfigError(f"{where}.{key}={entry[key]!r} {said}")
-            elif type(entry[key]) is not type(default) and not isinstance(default, dict):
-                entry[key] = type(default)(entry[key])  # a whole number, or a list
+    changes: dict[str, Any] = {}
+    for key, default in defaults(settings).items():
+        if key not in entry or (key == "kind" and not entry[key]):
+            changes[key] = default
+        elif isinstance(entry[key], ConfigDict) and settings[key]:
+            _complete(entry[key], settings[key], f"{where}.{key}")
+        elif said := problem(entry[key], default):
+            raise ConfigError(f"{where}.{key}={entry[key]!r} {said}")
+        elif type(entry[key]) is not type(default) and not isinstance(default, dict):
+            changes[key] = type(default)(entry[key])  # a whole number, or a list
+    if changes:
+        with entry.unlocked(), entry.ignore_type():
+            for key, value in changes.items():
+                entry[key] = value
 
 
 def _unknown(path: str, key: str, settings: Settings) -> ConfigError:

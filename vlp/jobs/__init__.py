@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class Job:
     options: Mapping[str, tuple[Any, str]]  # its own: name to default and help
 
 
+@functools.cache
 def available() -> dict[str, Job]:
     """Returns every job by name, read from the files of this folder."""
     files = sorted(Path(__file__).parent.glob("[!_]*.py"))
