@@ -14,7 +14,9 @@ IMAGE = {
     # Of convolutional towers nothing below `depth` has a meaning but the resolution and, for a resnet, `norm` and
     # pool='attention' with its heads.
     "kind": Setting("vit", "a family of vlp/models/families, or your own: package.module:Class"),
-    "size": Setting("S", "Ti ... So400m, R50 ..., B0 ..., by the family; '' = by the four numbers below"),
+    "size": Setting(
+        "S", "Ti ... So400m, R50 ..., B0 ..., Lite0 ..., by the family; '' = by the four numbers below"
+    ),
     "width": natural(
         0, "of tokens; of a convolutional tower: channels after the stem, which all others follow"
     ),
@@ -23,7 +25,11 @@ IMAGE = {
     "mlp_dim": natural(0, "hidden units of a block"),
     "patch_size": count(16, "side of a patch, in pixels"),
     "resolution": count(224, "side of an image, in pixels"),
-    "position": Setting("learned", "position embeddings", choices=("learned", "sincos2d", "rotary2d")),
+    "position": Setting(
+        "learned",
+        "position embeddings; centred = relative to the image (DINOv3)",
+        choices=("learned", "sincos2d", "rotary2d", "rotary2d_centred"),
+    ),
     "pool": Setting("mean", "what becomes the image's output", choices=("class", "mean", "attention")),
     "registers": natural(0, "tokens beside the patches"),
     "patch_dropout": share_below_one(0.0, "share of the patches that training drops"),
@@ -52,7 +58,9 @@ IMAGE = {
     "prompts": natural(0, "learned tokens beside the patches, put into each layer anew (VPT); 0 = none"),
     "prompt_layers": natural(0, "first layers that have them; 0 = all"),
     "norm": Setting(
-        "group", "of a resnet; batch = CLIP's own, with constant statistics", choices=("group", "batch")
+        "group",
+        "of a resnet or an efficientnet; batch = as published, with constant statistics",
+        choices=("group", "batch"),
     ),
 }
 

@@ -173,7 +173,10 @@ def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
     image, text = model.image, model.text
     return _unless(
         (image.kind in kinds, f"model.image.kind='{image.kind}' is not {' or '.join(map(repr, kinds))}"),
-        (image.position != "rotary2d", "model.image.position is 'rotary2d'"),
+        (
+            not image.position.startswith("rotary2d"),
+            f"model.image.position is '{image.position}'",
+        ),
         (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
         (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
         (not image.prompts, f"model.image.prompts={image.prompts} are learned tokens of its layers"),

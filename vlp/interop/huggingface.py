@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -35,8 +35,12 @@ SIGLIP_TEXT = {
 UNUSED = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
 
 
-def settings(config: Config) -> dict[str, Any]:
+def settings(config: Config, others: Collection[str] = ()) -> dict[str, Any]:
     """Returns our `model` settings for a config.json, as a nested dict of what differs from the defaults.
+
+    Args:
+      config: what stands there.
+      others: kinds of models that are read elsewhere, for the message.
 
     Raises:
       ValueError: another kind of model, or a value that our towers do not have, by name.
@@ -44,7 +48,7 @@ def settings(config: Config) -> dict[str, Any]:
     kind = config.get("model_type")
     if kind not in ("clip", "siglip"):
         fixed = " (a NaFlex model: only SigLIP 2 of fixed resolution is read)" if kind == "siglip2" else ""
-        raise UserError(f"config.json: model_type={kind!r}{fixed} is not one of 'clip', 'siglip'")
+        raise UserError(f"config.json: model_type={kind!r}{fixed} is not one of {_listed(others)}")
     vision_defaults, text_defaults = (
         (CLIP_VISION, CLIP_TEXT) if kind == "clip" else (SIGLIP_VISION, SIGLIP_TEXT)
     )
@@ -77,6 +81,10 @@ def settings(config: Config) -> dict[str, Any]:
             f"config.json: text_config.projection_size={width} is not vision_config.hidden_size={vision['hidden_size']}"
         )
     return {"embed_dim": width, "image": image, "text": words, "logit_bias": {"learn": True}}
+
+
+def _listed(others: Collection[str]) -> str:
+    return ", ".join(map(repr, ("clip", "siglip", *others)))
 
 
 def reading_of(config: Config) -> Reading:
@@ -261,4 +269,16 @@ def layer(ours: str, theirs: str, layers: range | None = None) -> list[Entry]:
     return [
         entry(f"{ours}/kernel", f"{theirs}.weight", mapping.TRANSPOSED, layers),
         entry(f"{ours}/bias", f"{theirs}.bias", layers=layers),
+    ]
+
+
+def convolution(ours: str, theirs: str, batch_norm: str, layers: range | None = None) -> list[Entry]:
+    """Returns a convolution of PyTorch's without a bias, and the batch norm behind it."""
+    parts = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+    return [
+        entry(f"{ours}/kernel", f"{theirs}.weight", mapping.KERNEL, layers),
+        *(
+            entry(f"{ours}/norm/{mine}", f"{batch_norm}.{name}", layers=layers)
+            for mine, name in parts.items()
+        ),
     ]

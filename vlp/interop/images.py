@@ -14,6 +14,7 @@ from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, update_json
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESSOR = "preprocessor_config.json"
 Spec = dict[str, Any]
 # Pillow's numbers for filters, as they stand in preprocessor_config.json.
@@ -114,6 +115,52 @@ def _square(path: Path, size: Mapping[str, int]) -> int:
     return size["height"]
 
 
+def _dino(folder: Path, resolution: int | None) -> Spec:
+    """By the image processors of ViT, DINOv2 and DINOv3."""
+    return _huggingface(
+        folder, {"size": {"height": 224, "width": 224}, "image_mean": HALF, "image_std": HALF}
+    )
+
+
+def _timm(folder: Path, resolution: int | None) -> Spec:
+    """By timm's `create_transform` for evaluation: the middle of what is resized to a little more."""
+    path = folder / "config.json"
+    config, where = read_json(path), f"{path}: pretrained_cfg."
+    settings = fields.part(config, "pretrained_cfg", f"{path}: ")
+    side = resolution or fields.square(
+        list(settings.get("input_size") or [])[1:] or None, f"{where}input_size"
+    )
+    share = fields.number(settings.get("crop_pct", 0.875), f"{where}crop_pct")
+    fields.words(settings.get("crop_mode", "center"), f"{where}crop_mode", ("center",))
+    filters = ("bicubic", "bilinear")
+    shorter = math.floor(side / share)
+    return {
+        "resolution": side,
+        "resize": "crop",
+        "mean": fields.three(settings.get("mean", IMAGENET_MEAN), f"{where}mean", positive=False),
+        "std": fields.three(settings.get("std", IMAGENET_STD), f"{where}std"),
+        "interpolation": fields.words(
+            settings.get("interpolation", "bicubic"), f"{where}interpolation", filters
+        ),
+        "convention": "torchvision",
+        **({"shorter_side": shorter} if shorter != side else {}),
+    }
+
+
+def _efficientnet(folder: Path, resolution: int | None) -> Spec:
+    """By the evaluation of efficientnet/lite of tensorflow/tpu: the middle of an image, 32 pixels off its borders."""
+    side = _needed(folder, resolution)
+    return {
+        "resolution": side,
+        "shorter_side": side + 32,
+        "resize": "crop",
+        "mean": [127 / 255] * 3,
+        "std": [128 / 255] * 3,
+        "interpolation": "bicubic",
+        "convention": "torchvision",
+    }
+
+
 def _open_clip(folder: Path, resolution: int | None) -> Spec:
     """By open_clip's `image_transform_v2`; the model's own image size comes before the file's."""
     path = folder / OPEN_CLIP
@@ -173,6 +220,11 @@ FAMILIES: Mapping[str, Callable[[Path, int | None], Spec]] = {
     "open_clip": _open_clip,
     "openai": _openai,
     "big_vision": _big_vision,
+    "dino": _dino,
+    "dino_registers": _dino,
+    "timm": _timm,
+    "efficientnet": _efficientnet,
+    "bert": _openai,
 }
 
 

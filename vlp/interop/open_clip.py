@@ -8,7 +8,7 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping, timm
-from vlp.interop.huggingface import layer, norm
+from vlp.interop.huggingface import convolution, layer, norm
 from vlp.interop.mapping import Entry, Tensors, entry, shape_of
 from vlp.interop.reading import HIGHEST, Reading
 from vlp.models.sizes import RESNETS, convolution_size, tower_size
@@ -350,12 +350,14 @@ def _resnet_entries(image: Any) -> list[Entry]:
     table = [
         line
         for place, name in enumerate(("first", "second", "third"), 1)
-        for line in _convolution(f"image/stages/0/{name}", "visual", f"conv{place}", f"bn{place}")
+        for line in convolution(f"image/stages/0/{name}", f"visual.conv{place}", f"visual.bn{place}")
     ]
     for stage, count in enumerate(blocks, 1):
         first, others = f"visual.layer{stage}.0", f"visual.layer{stage}.{{layer}}"
         table += _bottleneck(f"image/stages/{stage}/first", first, None)
-        table += _convolution(f"image/stages/{stage}/first/shortcut", first, "downsample.0", "downsample.1")
+        table += convolution(
+            f"image/stages/{stage}/first/shortcut", f"{first}.downsample.0", f"{first}.downsample.1"
+        )
         if count > 1:
             table += _bottleneck(f"image/stages/{stage}/others", others, range(1, count))
     return [
@@ -371,13 +373,5 @@ def _bottleneck(ours: str, theirs: str, layers: range | None) -> list[Entry]:
     return [
         line
         for name, place in names.items()
-        for line in _convolution(f"{ours}/{name}", theirs, f"conv{place}", f"bn{place}", layers)
+        for line in convolution(f"{ours}/{name}", f"{theirs}.conv{place}", f"{theirs}.bn{place}", layers)
     ]
-
-
-def _convolution(ours: str, theirs: str, conv: str, bn: str, layers: range | None = None) -> list[Entry]:
-    parts = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-    return [
-        entry(f"{ours}/kernel", f"{theirs}.{conv}.weight", mapping.KERNEL, layers),
-        *(entry(f"{ours}/norm/{mine}", f"{theirs}.{bn}.{name}", layers=layers) for mine, name in parts.items()),
-    ]  # fmt: skip

@@ -41,6 +41,9 @@ POSITIONS = {
     "huggingface_siglip": bicubic_weights,
     "huggingface_siglip2": bicubic_weights,
     "big_vision": linear_weights,
+    "dino": bicubic_weights,
+    "dino_registers": antialiased_weights,
+    "timm": antialiased_weights,
 }
 
 
@@ -86,6 +89,10 @@ def resampled(
         return leaves, image
     if image["kind"] == "resnet":
         return _resnet(leaves, image, resolution, patch_size, family)
+    if image["kind"] != "vit":
+        if patch_size:
+            raise UserError(f"interop.patch_size={patch_size}: a {image['kind']} has no patches to resample")
+        return leaves, {**image, "resolution": resolution}
     resolution, patch_size = resolution or image["resolution"], patch_size or image["patch_size"]
     if resolution % patch_size:
         raise UserError(
@@ -93,11 +100,9 @@ def resampled(
             f"{resolution // patch_size * patch_size or patch_size}"
         )
     path, kernel = "image/position/embedding", "image/patch_embedding/kernel"
-    leaves = {
-        **leaves,
-        path: positions(leaves[path], resolution // patch_size, family),
-        kernel: patch_kernel(leaves[kernel], patch_size, family),
-    }
+    leaves = {**leaves, kernel: patch_kernel(leaves[kernel], patch_size, family)}
+    if path in leaves:
+        leaves[path] = positions(leaves[path], resolution // patch_size, family)
     return leaves, {**image, "resolution": resolution, "patch_size": patch_size, "drop_rest": False}
 
 

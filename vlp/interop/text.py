@@ -10,12 +10,13 @@ from typing import Any
 from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from vlp.interop import fields
+from vlp.interop.bert_tokenizer import byte_level_json, wordpiece_json
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, write_tokenizer
 from vlp.interop.tokenizer_json import CLIP_BEGIN, CLIP_END, clip_json, gemma_json, t5_json
 
 __all__ = ["FAMILIES", "tokenizer_of", "write_tokenizer"]
 
-CLIP_LENGTH, SIGLIP_LENGTH = 77, 64
+CLIP_LENGTH, SIGLIP_LENGTH, BERT_LENGTH = 77, 64, 512
 _CLIP_VOCABULARY = "data/tokenizers/clip"
 _SIGLIP_MODELS = (
     "gs://t5-data/vocabs/cc_en.32000/sentencepiece.model (SigLIP), gs://t5-data/vocabs/mc4.250000.100extra/"
@@ -52,6 +53,11 @@ def _huggingface_siglip(folder: Path, length: int | None) -> Tokenizer:
 
 def _huggingface_siglip2(folder: Path, length: int | None) -> Tokenizer:
     return _huggingface(folder, length or _text_length(folder, SIGLIP_LENGTH), default="Siglip2Tokenizer")
+
+
+def _bert(folder: Path, length: int | None) -> Tokenizer:
+    """BERT's WordPiece; RoBERTa's and others' classes are named in their folders."""
+    return _huggingface(folder, length or BERT_LENGTH, default="BertTokenizer")
 
 
 def _open_clip(folder: Path, length: int | None) -> Tokenizer:
@@ -109,6 +115,7 @@ FAMILIES: Mapping[str, Callable[[Path, int | None], Tokenizer]] = {
     "open_clip": _open_clip,
     "openai": _openai,
     "big_vision": _big_vision,
+    "bert": _bert,
 }
 
 
@@ -196,6 +203,10 @@ def _pipeline(folder: Path, name: str, settings: Mapping[str, Any]) -> tuple[byt
             return clip_json(vocabulary, merges, **tokens), CLIP_END
         except ValueError as error:
             raise UserError(f"the tokenizer in {folder}: {error}") from None
+    if name == "BertTokenizer" and not path.is_file() and (folder / "vocab.txt").is_file():
+        return wordpiece_json(_lines(folder / "vocab.txt"), settings), "[PAD]"
+    if name == "RobertaTokenizer" and not path.is_file() and (folder / "vocab.json").is_file():
+        return byte_level_json(*_clip_vocabulary(folder)), "<pad>"
     if not path.is_file():
         raise UserError(f"{folder} has no tokenizer.json, which a tokenizer of the class '{name}' needs here")
     if name == "Siglip2Tokenizer":
@@ -203,6 +214,13 @@ def _pipeline(folder: Path, name: str, settings: Mapping[str, Any]) -> tuple[byt
     if name == "T5Tokenizer":
         return t5_json(read_json(path)), "<pad>"
     return path.read_bytes(), ""
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except ValueError as error:
+        raise UserError(f"{path} is no text: {error}") from None
 
 
 def _clip_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:

@@ -53,7 +53,6 @@ def entries(image: Any) -> list[Entry]:
     size = tower_size(image)
     trunk, pool = "visual.trunk", "image/attention_pool"
     block, theirs, layers = "image/transformer/blocks", f"{trunk}.blocks.{{layer}}", range(size.depth)
-    kernel, bias = mapping.fused(size.heads, transposed=True), mapping.fused(size.heads)
     pair = {
         kind: mapping.fused(size.heads, count=2, transposed=kind == "kernel") for kind in ("kernel", "bias")
     }
@@ -61,13 +60,7 @@ def entries(image: Any) -> list[Entry]:
         entry("image/patch_embedding/kernel", f"{trunk}.patch_embed.proj.weight", mapping.PATCHES),
         entry("image/patch_embedding/bias", f"{trunk}.patch_embed.proj.bias"),
         entry("image/position/embedding", f"{trunk}.pos_embed", mapping.FIRST),
-        *norm(f"{block}/attention_norm", f"{theirs}.norm1", layers),
-        entry(f"{block}/attention/qkv/kernel", f"{theirs}.attn.qkv.weight", kernel, layers),
-        entry(f"{block}/attention/qkv/bias", f"{theirs}.attn.qkv.bias", bias, layers),
-        *layer(f"{block}/attention/out", f"{theirs}.attn.proj", layers),
-        *norm(f"{block}/mlp_norm", f"{theirs}.norm2", layers),
-        *layer(f"{block}/mlp/up", f"{theirs}.mlp.fc1", layers),
-        *layer(f"{block}/mlp/down", f"{theirs}.mlp.fc2", layers),
+        *blocks(block, theirs, size.heads, layers),
         *norm("image/transformer/norm", f"{trunk}.norm"),
         entry(f"{pool}/query", f"{trunk}.attn_pool.latent", mapping.QUERY),
         *layer(f"{pool}/query_projection", f"{trunk}.attn_pool.q"),
@@ -77,4 +70,22 @@ def entries(image: Any) -> list[Entry]:
         *norm(f"{pool}/norm", f"{trunk}.attn_pool.norm"),
         *layer(f"{pool}/mlp/up", f"{trunk}.attn_pool.mlp.fc1"),
         *layer(f"{pool}/mlp/down", f"{trunk}.attn_pool.mlp.fc2"),
+    ]
+
+
+def blocks(ours: str, theirs: str, heads: int, layers: range) -> list[Entry]:
+    """Returns the blocks of a vision transformer of timm's."""
+    return [
+        *norm(f"{ours}/attention_norm", f"{theirs}.norm1", layers),
+        entry(
+            f"{ours}/attention/qkv/kernel",
+            f"{theirs}.attn.qkv.weight",
+            mapping.fused(heads, transposed=True),
+            layers,
+        ),
+        entry(f"{ours}/attention/qkv/bias", f"{theirs}.attn.qkv.bias", mapping.fused(heads), layers),
+        *layer(f"{ours}/attention/out", f"{theirs}.attn.proj", layers),
+        *norm(f"{ours}/mlp_norm", f"{theirs}.norm2", layers),
+        *layer(f"{ours}/mlp/up", f"{theirs}.mlp.fc1", layers),
+        *layer(f"{ours}/mlp/down", f"{theirs}.mlp.fc2", layers),
     ]

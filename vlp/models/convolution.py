@@ -4,13 +4,14 @@ Both are published with batch norm. Here convolutions have standardised weights 
 BiT (arXiv 1912.11370): an example's output then never depends on the others of its batch. So there are no running
 statistics, training and evaluation compute the same, a running mean of the weights fits them, encoding by parts
 (`model.micro_batch`) is exact, and nothing travels between devices. Stochastic depth (EfficientNet) is left out.
+With `norm='batch'` a tower is as published, for weights of other projects; its statistics are constants.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -61,6 +62,8 @@ class Convolution(nnx.Module):
         scale: float = 1.0,
         activation: Callable[[Array], Array] | None = None,
         norm: str = "group",
+        epsilon: float = 1e-5,
+        same: bool = False,
     ):
         """Builds the layer.
 
@@ -75,7 +78,10 @@ class Convolution(nnx.Module):
           scale: of the norm at first; 0 silences a residual branch.
           activation: of what the norm gives.
           norm: 'group', or 'batch': the weights as they are, and a batch norm whose statistics are constants.
+          epsilon: of the batch norm.
+          same: whether a stride pads only what it needs, the odd one behind (TensorFlow), and not all around.
         """
+        self.same = same
         self.compute, self.stride, self.groups, self.activation = compute, stride, groups, activation
         self.standardise = norm == "group"
         shape = (side, side, inputs // groups, outputs)
@@ -89,7 +95,7 @@ class Convolution(nnx.Module):
         self.norm = (
             nnx.GroupNorm(outputs, num_groups=math.gcd(32, outputs // 8), **options)
             if self.standardise
-            else nnx.BatchNorm(outputs, use_running_average=True, epsilon=1e-5, **options)
+            else nnx.BatchNorm(outputs, use_running_average=True, epsilon=epsilon, **options)
         )
 
     def __call__(
@@ -102,7 +108,7 @@ class Convolution(nnx.Module):
                 self.compute.dtype
             ),
             window_strides=(self.stride, self.stride),
-            padding=((half, half), (half, half)),
+            padding="SAME" if self.same else ((half, half), (half, half)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.groups,
         )
@@ -145,23 +151,40 @@ class Bottleneck(nnx.Module):
 class MobileBlock(nnx.Module):
     """Expand, convolve channels one by one, weigh them (squeeze and excite, 1709.01507), project (1801.04381)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, expansion: int, side: int, **options: Any):
+    squeeze: nnx.Module | None = None
+    excite: nnx.Module | None = None
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        *,
+        expansion: int,
+        side: int,
+        lite: bool = False,
+        norms: Mapping[str, Any] | None = None,
+        **options: Any,
+    ):
+        norms = norms or {}
         inner, squeezed = inputs * expansion, max(1, inputs // 4)
-        self.expand = Convolution(inputs, inner, 1, activation=nnx.silu, **options) if expansion > 1 else None
-        self.depthwise = Convolution(
-            inner, inner, side, stride=stride, groups=inner, activation=nnx.silu, **options
-        )
-        self.squeeze = linear(inner, squeezed, std=inner**-0.5, **options)
-        self.excite = linear(squeezed, inner, std=squeezed**-0.5, **options)
-        self.project = Convolution(inner, outputs, 1, **options)
+        inside = {"activation": nnx.relu6 if lite else nnx.silu, **norms, **options}
+        self.expand = Convolution(inputs, inner, 1, **inside) if expansion > 1 else None
+        self.depthwise = Convolution(inner, inner, side, stride=stride, groups=inner, **inside)
+        if not lite:
+            self.squeeze = linear(inner, squeezed, std=inner**-0.5, **options)
+            self.excite = linear(squeezed, inner, std=squeezed**-0.5, **options)
+        self.project = Convolution(inner, outputs, 1, **norms, **options)
         self.residual = stride == 1 and inputs == outputs
 
     def __call__(
         self, x: Float[Array, "batch height width inputs"]
     ) -> Float[Array, "batch rows columns outputs"]:
         y = self.depthwise(x if self.expand is None else self.expand(x))
-        squeezed = nnx.silu(self.squeeze(y.mean(axis=(1, 2))))
-        y = self.project(y * nnx.sigmoid(self.excite(squeezed))[:, None, None])
+        if self.squeeze is not None and self.excite is not None:
+            squeezed = nnx.silu(self.squeeze(y.mean(axis=(1, 2))))
+            y = y * nnx.sigmoid(self.excite(squeezed))[:, None, None]
+        y = self.project(y)
         return x + y if self.residual else y
 
 
@@ -239,16 +262,24 @@ def resnet(size: ConvolutionSize, *, norm: str = "group", **options: Any) -> lis
     return stages
 
 
-def efficientnet(size: ConvolutionSize, **options: Any) -> list[nnx.Module]:
-    """Returns EfficientNet without the 1x1 convolution of its classifier (as in ALIGN)."""
-    stages: list[nnx.Module] = [Convolution(3, size.stem, 3, stride=2, activation=nnx.silu, **options)]
+# What published EfficientNets have beside batch norm: TensorFlow's padding, and another epsilon than CLIP's ResNets.
+PUBLISHED: dict[str, Any] = {"norm": "batch", "epsilon": 1e-3, "same": True}
+
+
+def efficientnet(size: ConvolutionSize, *, norm: str = "group", **options: Any) -> list[nnx.Module]:
+    """Returns EfficientNet without the 1x1 convolution of its classifier (as in ALIGN), which a Lite one keeps."""
+    norms: dict[str, Any] = PUBLISHED if norm == "batch" else {"norm": norm}
+    outside = {"activation": nnx.relu6 if size.lite else nnx.silu, **norms, **options}
+    stages: list[nnx.Module] = [Convolution(3, size.stem, 3, stride=2, **outside)]
     inputs = size.stem
     for (expansion, side, stride), outputs, count in zip(
         EFFICIENTNET_STAGES, size.channels, size.blocks, strict=True
     ):
-        block = functools.partial(MobileBlock, expansion=expansion, side=side)
+        block = functools.partial(MobileBlock, expansion=expansion, side=side, lite=size.lite, norms=norms)
         stages.append(Stage(block, inputs, outputs, stride=stride, count=count, **options))
         inputs = outputs
+    if size.head:
+        stages.append(Convolution(inputs, size.head, 1, **outside))
     return stages
 
 
@@ -267,7 +298,7 @@ class ConvolutionalTower(nnx.Module):
         """
         size = convolution_size(config)
         self.stages = nnx.List(self._stages(size, config, compute=compute, rngs=rngs))
-        self.width, self.compute = size.channels[-1], compute
+        self.width, self.compute = size.head or size.channels[-1], compute
         if config.get("pool") == "attention":
             self.attention_pool = GridAttentionPool(
                 self.width, config.heads, config.resolution // 32, compute=compute, rngs=rngs
@@ -308,5 +339,4 @@ class EfficientNet(ConvolutionalTower):
     """EfficientNet as in ALIGN."""
 
     def _stages(self, size: ConvolutionSize, config: Any, **options: Any) -> list[nnx.Module]:
-        del config
-        return efficientnet(size, **options)
+        return efficientnet(size, norm=config.get("norm", "group"), **options)

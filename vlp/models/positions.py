@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from input_pipeline.errors import UserError
 
-POSITIONS = ("learned", "sincos2d", "rotary2d")
+POSITIONS = ("learned", "sincos2d", "rotary2d", "rotary2d_centred")
 
 
 def sincos2d(side: int, width: int, max_wavelength: float = 10_000.0) -> Float[Array, "side*side width"]:
@@ -81,11 +81,13 @@ def rotary2d(
     before: int = 0,
     kept: Int[Array, "batch kept"] | None = None,
     longest: float = 100.0,
+    centred: bool = False,
 ) -> Rotation:
     """Makes the rotations of a square grid of patches (RoPE-Axial, arXiv 2403.13298, equations 8 and 9).
 
     The first half of a head's pairs turns with the row, the second with the column: pair t of those by the angle
-    place * longest ** (-t / pairs).
+    place * longest ** (-t / pairs). Centred, places are those of patches' centres in an image from -1 to 1, times 2 pi
+    (DINOv3, arXiv 2508.10104, section 3.2).
 
     Args:
       side: of the grid.
@@ -93,9 +95,12 @@ def rotary2d(
       before: tokens in front of the patches, which are not turned.
       kept: which patches each example has, row by row; None = all.
       longest: base of the wavelengths.
+      centred: whether places are relative to the image, and not counted in patches.
     """
     pairs = head_size // 4
     rows, columns = jnp.mgrid[:side, :side].astype(jnp.float32)
+    if centred:
+        rows, columns = (2 * math.pi * (2 * (place + 0.5) / side - 1) for place in (rows, columns))
     frequencies = longest ** (-jnp.arange(pairs) / pairs)
     angles = jnp.concatenate([jnp.outer(axis.ravel(), frequencies) for axis in (rows, columns)], axis=1)[None]
     if kept is not None:

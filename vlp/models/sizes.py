@@ -99,11 +99,21 @@ def _numbers(config: Any, names: Sequence[str]) -> dict[str, int]:
 
 @dataclasses.dataclass(frozen=True)
 class ConvolutionSize:
-    """Channels after the stem, and channels and blocks of each stage."""
+    """Channels after the stem, and channels and blocks of each stage.
+
+    Attributes:
+      stem: channels.
+      channels: of each stage.
+      blocks: of each stage.
+      head: channels of a last convolution of single cells; 0 = there is none.
+      lite: whether blocks neither squeeze nor excite, and have ReLU6 in the place of SiLU (EfficientNet-Lite).
+    """
 
     stem: int
     channels: tuple[int, ...]
     blocks: tuple[int, ...]
+    head: int = 0
+    lite: bool = False
 
 
 # Channels after the stem and blocks of each stage: ResNet (arXiv 1512.03385, table 1), its 26 layers as in BiT's
@@ -129,6 +139,16 @@ EFFICIENTNETS: dict[str, tuple[float, float]] = {
     "B6": (1.8, 2.6),
     "B7": (2.0, 3.1),
     "L2": (4.3, 5.3),
+}
+
+# EfficientNet-Lite (efficientnet/lite of tensorflow/tpu): stem, head, and the depth of the first and the last stage are
+# those of Lite0 in all of them.
+EFFICIENTNET_LITES: dict[str, tuple[float, float]] = {
+    "Lite0": (1.0, 1.0),
+    "Lite1": (1.0, 1.1),
+    "Lite2": (1.1, 1.2),
+    "Lite3": (1.2, 1.4),
+    "Lite4": (1.4, 1.8),
 }
 
 # EfficientNet's stages (table 1): expansion, side of the depthwise kernel, stride of the first block.
@@ -171,11 +191,15 @@ def _resnet_size(name: str, width: int) -> ConvolutionSize:
 
 
 def _efficientnet_size(name: str, width: int) -> ConvolutionSize:
-    wider, deeper = EFFICIENTNETS[name]
+    wider, deeper = (EFFICIENTNETS | EFFICIENTNET_LITES)[name]
     wider = width / 32 if width else wider
     stem, *channels = (_multiple_of_8(wider * c) for c in (32, 16, 24, 40, 80, 112, 192, 320))
     blocks = tuple(math.ceil(deeper * b) for b in (1, 2, 2, 3, 3, 4, 1))
-    return ConvolutionSize(stem, tuple(channels), blocks)
+    if name not in EFFICIENTNET_LITES:
+        return ConvolutionSize(stem, tuple(channels), blocks)
+    fixed = width / 32 if width else 1.0
+    stem, head = _multiple_of_8(32 * fixed), _multiple_of_8(1280 * fixed)
+    return ConvolutionSize(stem, tuple(channels), (1, *blocks[1:-1], 1), head, lite=True)
 
 
 def _multiple_of_8(channels: float) -> int:
@@ -193,6 +217,6 @@ def _convnext_size(name: str, width: int) -> ConvolutionSize:
 # By kind: the sizes it has, and what makes channels and blocks of one.
 CONVOLUTIONS: dict[str, tuple[Collection[str], Callable[[str, int], ConvolutionSize]]] = {
     "resnet": (RESNETS, _resnet_size),
-    "efficientnet": (EFFICIENTNETS, _efficientnet_size),
+    "efficientnet": (EFFICIENTNETS | EFFICIENTNET_LITES, _efficientnet_size),
     "convnext": (CONVNEXTS, _convnext_size),
 }

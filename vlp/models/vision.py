@@ -94,6 +94,7 @@ class VisionTransformer(nnx.Module):
             self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
         else:
             self.position = SinCosPosition(side, size.width) if config.position == "sincos2d" else None
+        self.centred = config.position == "rotary2d_centred"
         self.head_size, self.depth, self.drop_path = (
             size.width // size.heads,
             size.depth,
@@ -227,7 +228,8 @@ class VisionTransformer(nnx.Module):
     ) -> Rotation | None:
         if self.position is not None:
             return None
-        return rotary2d(pixels.shape[1] // self.patch_size, self.head_size, before=before, kept=kept)
+        side = pixels.shape[1] // self.patch_size
+        return rotary2d(side, self.head_size, before=before, kept=kept, centred=self.centred)
 
     def _encode(
         self,

@@ -65,6 +65,7 @@ class EfficientNetFamily(ConvolutionFamily):
     """Kind 'efficientnet': EfficientNet without its classifier."""
 
     tower = "vlp.models.convolution:EfficientNet"
+    optional = ("norm",)
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = convolution_size(settings)
@@ -78,9 +79,9 @@ class EfficientNetFamily(ConvolutionFamily):
                 if stride > 1 and not number:
                     grid = halved(grid)
                 flops += 2 * grid**2 * inner * (side**2 + outputs)
-                flops += 2 * 2 * inner * max(1, channels // 4)  # squeeze and excite
+                flops += 2 * 2 * inner * max(1, channels // 4) * (not size.lite)  # squeeze and excite
                 channels = outputs
-        return flops + 2 * channels * embed_dim
+        return flops + 2 * grid**2 * channels * size.head + 2 * (size.head or channels) * embed_dim
 
 
 class ConvNeXtFamily(ConvolutionFamily):

@@ -86,10 +86,10 @@ class VisionTransformerFamily(TransformerFamily):
             )
         if settings.position == "sincos2d" and size.width % 4:
             raise UserError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
-        if settings.position == "rotary2d" and (size.width // size.heads % 4 or size.last_heads):
+        if settings.position.startswith("rotary2d") and (size.width // size.heads % 4 or size.last_heads):
             raise UserError(
-                f"{where}: position 'rotary2d' needs heads of a multiple of 4 numbers, all of one size: these have "
-                f"{size.width // size.heads}, and last_heads={size.last_heads}"
+                f"{where}: position '{settings.position}' needs heads of a multiple of 4 numbers, all of one size: "
+                f"these have {size.width // size.heads}, and last_heads={size.last_heads}"
             )
 
     def check_view(self, settings: Any, resolution: int, where: str) -> None:
