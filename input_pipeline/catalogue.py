@@ -19,7 +19,6 @@ from input_pipeline.fields import (
     RecordNumber,
     Shapes,
     SourceId,
-    TableValue,
     Text,
     TextViews,
 )
@@ -27,7 +26,7 @@ from input_pipeline.foil_fields import Foils, check_foils, foil_settings
 from input_pipeline.guests import Guest, GuestField
 from input_pipeline.label_fields import LabelNumbers, LabelStates, Vocabulary, load_vocabulary
 from input_pipeline.region_fields import RegionBoxes, RegionLabels, RegionTexts, ShownRegions
-from input_pipeline.tables import load_table
+from input_pipeline.table_fields import table_field
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import TrainingView
 from input_pipeline.views.text import TextView
@@ -160,7 +159,8 @@ class Catalogue:
         return {name: self.data["sources"][name].get("prefix_token", "") for name in self.places}
 
     def _table(self, name: str) -> Field:
-        return TableValue(load_table(name, self._named("tables")[name]))
+        texts = {view: partial(self._text_views, view) for view in self._named("text_views")}
+        return table_field(name, self.data, texts)
 
     def _labels(self, name: str) -> list[Offer]:
         def build(kind: Callable[[Vocabulary], Field]) -> Field:

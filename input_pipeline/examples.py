@@ -42,12 +42,14 @@ class Examples:
 
     Attributes:
       texts: by source, how its captions are chosen.
+      variants: fixed views of an image, of which each visit shows one; 0 = a new one.
     """
 
     sources: Mapping[str, Source]
     mixture: Mixture
     fields: Sequence[Field]
     texts: Mapping[str, TextView]
+    variants: int = 0
 
     def __call__(self, index: int, dice: Dice, note: Note) -> Example:
         """Returns the example of a global index.
@@ -85,5 +87,6 @@ class Examples:
             address.record,
             lambda purpose: dice.roll(index, purpose),
             self.texts[address.source],
+            self.variants,
         )
         return [field.show(visit) for field in self.fields]

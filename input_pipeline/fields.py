@@ -99,7 +99,7 @@ class Image:
         return {"image": ((self.view.resolution, self.view.resolution, 3), np.dtype(np.uint8))}
 
     def show(self, visit: Visit) -> np.ndarray:
-        return self.view(visit.picture, visit.roll("image"))
+        return self.view(visit.picture, visit.image_dice())
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
         batch["image"] = np.stack(shown)
@@ -181,18 +181,33 @@ class RecordNumber:
         batch["record_number"] = np.array(shown, np.int32)
 
 
+def whole_record(visit: Visit) -> Sequence[str]:
+    """Returns what a table is asked for whose values are of records, whatever of these is shown."""
+    del visit
+    return ("",)
+
+
 @dataclass(frozen=True)
 class TableValue:
-    """NAME int32 or float32 [b] or [b, n]: what a side table says of the record."""
+    """NAME int32 or float32 [b] or [b, n]: what a side table says of the record, or of what is shown of it.
+
+    Attributes:
+      table: values by id and, perhaps, by what else they are of.
+      shown: what of a record is shown, for a table of that; '' of one whose values are of whole records.
+      count: texts of the view that the values are of, [b, count, n]; 0 = they are of one thing.
+    """
 
     table: Table
+    shown: Callable[[Visit], Sequence[str]] = whole_record
+    count: int = 0
 
     def shapes(self) -> Shapes:
-        values = self.table.values
-        return {self.table.name: (values.shape[1:], values.dtype)}
+        values, several = self.table.values, (self.count,) if self.count else ()
+        return {self.table.name: ((*several, *values.shape[1:]), values.dtype)}
 
     def show(self, visit: Visit) -> np.ndarray:
-        return self.table.of(visit.source, visit.record.id)
+        found = [self.table.of(visit.source, visit.record.id, shown) for shown in self.shown(visit)]
+        return np.stack(found) if self.count else found[0]
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
         batch[self.table.name] = np.stack(shown)

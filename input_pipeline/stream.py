@@ -159,8 +159,8 @@ def make_stream(
     """Returns the stream of a config's `data` section.
 
     Args:
-      data: `sources` by name, `image` and `text` (how pictures and captions are varied), and optionally
-        `image_views`, `text_views` and `tables` (more fields by name), and `single_source_batches`; see
+      data: `sources` by name, `image` and `text` (how pictures and captions are varied), and optionally `image_views`,
+        `text_views` and `tables` (more fields by name), `variants` and `single_source_batches`; see
         configs/base.py. Other keys are not looked at.
       preprocessing: {"resolution", "resize", ...} of the model.
       tokenizer: of the model.
@@ -183,7 +183,9 @@ def make_stream(
     ends = itertools.accumulate((len(source) for source in sources.values()), initial=0)
     first = dict(zip(sources, ends, strict=False))
     catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places, guests, first)
-    examples = Examples(sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]))
+    examples = Examples(
+        sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]), data.get("variants", 0)
+    )
     check_examples(examples, seed)
     return Stream(examples, fields, batch_size=batch_size, seed=seed, bag=bag_of(data))
 

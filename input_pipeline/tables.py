@@ -15,6 +15,9 @@ from input_pipeline.records import BadRecord, Reason
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.sources.paths import find_files
 
+_KEYS = ("path", "column", "missing", "of", "checkpoint")
+_COLUMN_OF = {"image": "view"}  # what else a value is of is a text
+
 
 def hash64(text: str | bytes) -> int:
     """Returns the first 64 bits of BLAKE2b: equal on every machine. Of 10^8 texts, two are equal with probability
@@ -47,6 +50,8 @@ class Table:
       by_source: whether the source is part of the name.
       example: the name of one record, for errors.
       numbers: the least and the greatest id by source ('' in a table without), where all ids are whole numbers.
+      of_what: what of a record a value is of, beside its id: a view of its 'image', or a text; '' = the record.
+      views: how many views of an image there are values of, in a table of these.
     """
 
     name: str
@@ -56,33 +61,35 @@ class Table:
     by_source: bool
     example: str
     numbers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    of_what: str = ""
+    views: int = 0
     _claims: Shaped[np.ndarray, " n"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Of a table without sources: which source asked for a value first. Another that asks for it is a mistake.
         object.__setattr__(self, "_claims", np.zeros(0 if self.by_source else len(self.hashes), np.uint16))
 
-    def of(self, source: str, identifier: str) -> Shaped[np.ndarray, ...]:
-        """Returns the value of a record.
+    def of(self, source: str, identifier: str, shown: str = "") -> Shaped[np.ndarray, ...]:
+        """Returns the value of a record, or of what is shown of it.
 
         Raises:
           BadRecord: there is none, and missing ones are to be skipped.
           ValueError: records of two sources have this id, and the table does not say which of them it means.
         """
-        place = self.place(source, identifier)
+        place = self.place(source, identifier, shown)
         if place is not None:
             self._claim(place, source, identifier)
             return self.values[place]
         if not self.fill:
             raise BadRecord(
                 Reason.NOT_IN_TABLE,
-                f"record '{identifier}' of source '{source}' is not in data.tables.{self.name}",
+                f"record '{identifier}' of source '{source}'{_said(shown)} is not in data.tables.{self.name}",
             )
         return np.full(self.values.shape[1:], -1 if self.values.dtype == np.int32 else 0, self.values.dtype)
 
-    def place(self, source: str, identifier: str) -> int | None:
-        """Returns the row of a record; None where there is none."""
-        wanted = np.uint64(hash64(_key(source, identifier) if self.by_source else identifier))
+    def place(self, source: str, identifier: str, shown: str = "") -> int | None:
+        """Returns the row of a record, or of what is shown of it; None where there is none."""
+        wanted = np.uint64(hash64(_key(source if self.by_source else "", identifier, shown)))
         place = int(self.hashes.searchsorted(wanted))
         return place if place < len(self.hashes) and self.hashes[place] == wanted else None
 
@@ -116,37 +123,44 @@ def load_table(name: str, config: Mapping[str, Any], *, where: str = "") -> Tabl
 
     Args:
       name: of the batch field, and of the value column unless `column` names another.
-      config: {"path", "column", "missing"}: parquet files with the column `id` and one of numbers, or of lists
-        of numbers of one length, and perhaps `source`; `missing` is 'skip' (default) or 'fill'.
+      config: {"path", "column", "missing", "of"}: parquet files with the column `id` and one of numbers, or of lists
+        of numbers of one length, and perhaps `source`; `missing` is 'skip' (default) or 'fill'. Where values are `of`
+        an image's views or of texts, a column `view` or `text` says of which. Who reads `checkpoint` is not here.
       where: it is asked for, for errors; '' = data.tables.NAME.
 
     Raises:
       ValueError: the files or the values are not like this, a number is not finite, or an id stands there twice.
     """
     where = where or f"data.tables.{name}"
-    unknown = set(config) - {"path", "column", "missing"}
+    unknown = set(config) - set(_KEYS)
     if unknown:
-        raise UserError(f"{where}: '{min(unknown)}' is not one of path, column, missing")
-    missing, column = config.get("missing") or "skip", config.get("column") or name
-    if missing not in ("skip", "fill"):
-        raise UserError(f"{where}.missing='{missing}' is not one of skip, fill")
+        raise UserError(f"{where}: '{min(unknown)}' is not one of {', '.join(_KEYS)}")
+    missing, column, what = (
+        config.get("missing") or "skip",
+        config.get("column") or name,
+        config.get("of") or "",
+    )
+    if missing not in ("skip", "fill") or (what and missing == "fill"):
+        raise UserError(f"{where}.missing='{missing}' is not one of skip{', fill' * (not what)}")
     try:
-        sources, ids, values = _read(config.get("path", ""), column)
+        sources, ids, shown, values = _read(config.get("path", ""), column, what)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from None
-    keys = [_key(*pair) for pair in zip(sources, ids, strict=True)] if sources else ids
+    keys = [_key(*names) for names in zip(sources or [""] * len(ids), ids, shown, strict=True)]
     hashes = np.fromiter(map(hash64, keys), np.uint64, len(keys))
     order = np.argsort(hashes)
     hashes = hashes[order]
     twice = np.flatnonzero(hashes[1:] == hashes[:-1])
     if len(twice):
         row = order[twice[0]]
-        of = f" of source '{sources[row]}'" if sources else ""
+        of = (f" of source '{sources[row]}'" if sources else "") + _said(shown[row])
         advice = "" if sources else ", or say in a column `source` of which entry of data.sources each is"
         raise UserError(f"{where}: the id '{ids[row]}'{of} has two values: keep one row an id{advice}")
     example = f"'{ids[0]}'" + (f" of source '{sources[0]}'" if sources else "")
-    numbers = _numbers(sources or [""] * len(ids), ids)
-    return Table(name, hashes, values[order], missing == "fill", bool(sources), example, numbers)
+    numbers = {} if what else _numbers(sources or [""] * len(ids), ids)
+    views = max(map(int, shown)) + 1 if what == "image" else 0
+    fill = missing == "fill"
+    return Table(name, hashes, values[order], fill, bool(sources), example, numbers, what, views)
 
 
 def _numbers(sources: Sequence[str], ids: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -160,8 +174,14 @@ def _numbers(sources: Sequence[str], ids: Sequence[str]) -> dict[str, tuple[int,
     return found
 
 
-def _key(source: str, identifier: str) -> str:
-    return f"{source}\0{identifier}"
+def _key(source: str, identifier: str, shown: str) -> str:
+    """What names a value: the id alone, where neither its source nor what is shown matters."""
+    own = f"{source}\0{identifier}" if source else identifier
+    return f"{own}\1{shown}" if shown else own
+
+
+def _said(shown: str) -> str:
+    return f", shown as '{shown}'," if shown else ""
 
 
 def read_parquet(path: str, *columns: str) -> Any:
@@ -186,8 +206,11 @@ def read_parquet(path: str, *columns: str) -> Any:
     return pa.concat_tables(parts)
 
 
-def _read(path: str, column: str) -> tuple[list[str], list[str], Shaped[np.ndarray, "n ..."]]:
-    """Sources (none where the table has no such column), ids and values of the rows that have all of them."""
+def _read(
+    path: str, column: str, what: str
+) -> tuple[list[str], list[str], list[str], Shaped[np.ndarray, "n ..."]]:
+    """Sources (none where the table has no such column), ids, what is shown of these, and values of the rows that have
+    all of them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -195,12 +218,15 @@ def _read(path: str, column: str) -> tuple[list[str], list[str], Shaped[np.ndarr
         with_source = [pq.read_schema(file).names.count("source") for file in find_files(path, ".parquet")]
     except (pa.ArrowException, OSError):
         with_source = []  # which `read_parquet` says better
-    names = ["id", column, *(["source"] if any(with_source) and column != "source" else [])]
+    of = _COLUMN_OF.get(what, "text") if what else ""
+    names = ["id", column, *([of] if of else [])]
+    names += ["source"] if any(with_source) and column != "source" else []
     table = read_parquet(path, *names).drop_null().combine_chunks()
     if not len(table):
         raise UserError(f"there is no row with both 'id' and '{column}'")
     ids = list(map(plain_name, table.column("id").to_pylist()))
     sources = list(map(plain_name, table.column("source").to_pylist())) if "source" in names else []
+    shown = list(map(str, table.column(of).to_pylist())) if of else [""] * len(ids)
     values = _array(table.column(column).chunk(0), column)
     finite = np.isfinite(values).reshape(len(values), -1).all(1)
     if not finite.all():
@@ -208,7 +234,7 @@ def _read(path: str, column: str) -> tuple[list[str], list[str], Shaped[np.ndarr
             f"column '{column}' has {int((~finite).sum())} rows with NaN or infinity, the first of id "
             f"'{ids[int(np.argmin(finite))]}': leave them out, or make them finite"
         )
-    return sources, ids, values
+    return sources, ids, shown, values
 
 
 def _array(values: Any, column: str) -> Shaped[np.ndarray, "n ..."]:

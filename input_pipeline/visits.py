@@ -10,6 +10,7 @@ import numpy as np
 
 from input_pipeline.decode import MAX_PIXELS, Picture, open_picture
 from input_pipeline.records import BadRecord, Reason, Record
+from input_pipeline.variants import variant_dice
 from input_pipeline.views.text import TextView
 
 
@@ -23,6 +24,7 @@ class Visit:
       number: of the record in it.
       roll: this visit's dice for a purpose.
       text_view: of the source.
+      variants: fixed views of an image, of which the visit shows one; 0 = a new one.
     """
 
     record: Record
@@ -30,6 +32,7 @@ class Visit:
     number: int
     roll: Callable[[str], np.random.Generator]
     text_view: TextView
+    variants: int = 0
 
     @cached_property
     def text(self) -> str:
@@ -44,6 +47,15 @@ class Visit:
     def means_label(self) -> bool:
         """Tells whether `text` is about the record's label: then all that show the label are the same (UniCL)."""
         return self.text_view.means_label(self.record, self.roll("text"))
+
+    @cached_property
+    def variant(self) -> int:
+        """The number of the fixed view of its image that is shown."""
+        return int(self.roll("variant").integers(self.variants))
+
+    def image_dice(self) -> np.random.Generator:
+        """Returns the dice of what is shown as `image`."""
+        return variant_dice(self.record.id, self.variant) if self.variants else self.roll("image")
 
     @cached_property
     def picture(self) -> Picture:

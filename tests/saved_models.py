@@ -17,11 +17,11 @@ from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
 
-def saved_model(directory: Path, prefix_tokens: tuple[str, ...] = ()) -> Path:
+def saved_model(directory: Path, prefix_tokens: tuple[str, ...] = (), seed: int = 0) -> Path:
     """The workdir of an untrained quickstart model."""
     config = quickstart.get_config("runlocal")
     config.model.image.depth = config.model.text.depth = 1
-    config.tokenizer.prefix_tokens = prefix_tokens
+    config.tokenizer.prefix_tokens, config.seed = prefix_tokens, seed
     tokenizer = load_tokenizer(config.tokenizer)
     build: Callable[[], object] = lambda: split(  # noqa: E731
         Pretrainer(config, vocabulary_size=tokenizer.vocabulary_size, compute=Compute(unroll=True))

@@ -22,14 +22,13 @@ from input_pipeline.views.image import EvaluationView
 from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, read_description
 from vlp.configuration import completed, stage_config
 from vlp.encoding import encoding
-from vlp.given import Context
-from vlp.models.compute import resolve_compute
+from vlp.models.compute import cast, in_precision, resolve_compute
 from vlp.models.context import unknown_text
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
-from vlp.parts import Part, Parts, abstract_parts, parts_of
+from vlp.parts import Part, Parts, saved_parts
 from vlp.prompting import class_probabilities, class_prompts, no_context, strings
 from vlp.scoring import Composer, Cosines, PartScorer, Scorer, composing, scoring
 from vlp.writing import Captioner, writing
@@ -335,7 +334,12 @@ def _jit(mesh: Mesh | None) -> Callable[..., Any]:
 
 
 def load(
-    path: str | Path, *, step: int | None = None, batch_size: int = 256, mesh: Mesh | None = None
+    path: str | Path,
+    *,
+    step: int | None = None,
+    batch_size: int = 256,
+    mesh: Mesh | None = None,
+    dtype: str = "",
 ) -> Model:
     """Loads a checkpoint, a folder of checkpoints or a run's workdir; needs nothing else.
 
@@ -346,6 +350,7 @@ def load(
       step: which step of a run; None takes the newest intact one.
       batch_size: rows encoded at once.
       mesh: devices to spread each batch over, which all get the weights; None takes the default device.
+      dtype: of weights and sums, as a frozen model's; '' = float32, and sums as the model was trained.
 
     Raises:
       ValueError: there is no intact checkpoint at the path, or its arrays are not those of its config.
@@ -360,13 +365,14 @@ def load(
             config.model,
             vocabulary_size=tokenizer.vocabulary_size,
             length=tokenizer.length,
-            compute=resolve_compute(config.model),
+            compute=resolve_compute(in_precision(config.model, dtype)),
             rngs=nnx.Rngs(0),
             towers=[tower for tower in TOWERS if tower in arrays["params"]["model"]],
         )
     )
     variables = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
     check_shapes(folder, variables, nnx.to_pure_dict(nnx.state(abstract)))
+    variables = cast(variables, dtype)
     return Model(
         nnx.graphdef(abstract),
         jax.device_put(variables) if mesh is None else jax.device_put(variables, replicated(mesh)),
@@ -375,13 +381,5 @@ def load(
         tokenizer=tokenizer,
         batch_size=batch_size,
         mesh=mesh,
-        parts=functools.partial(_saved_parts, folder, config, tokenizer.vocabulary_size),
+        parts=functools.partial(saved_parts, folder, config, tokenizer.vocabulary_size),
     )
-
-
-def _saved_parts(folder: Path, config: Any, vocabulary_size: int) -> Parts:
-    """The parts in a checkpoint, read when they are asked for: few need them, and class tables lie beside them."""
-    context = Context.from_dict(read_description(folder).progress.get("context", {}))
-    arrays = load_model_arrays(folder)
-    graphdefs = abstract_parts(config, vocabulary_size, context)
-    return parts_of(graphdefs, arrays.get("ema", arrays["params"]), arrays.get("rest", {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from flax import nnx
 from jaxtyping import PyTree
 
 from input_pipeline.errors import UserError
+from vlp.checkpoint import load_model_arrays, read_description
 from vlp.given import Context
 from vlp.models.compute import resolve_compute
 from vlp.models.dual_encoder import DualEncoder
@@ -88,6 +90,22 @@ def parts_of(graphdefs: Mapping[str, nnx.GraphDef[Any]], params: PyTree, rest: P
             for name, graphdef in graphdefs.items()
         }
     )
+
+
+def saved_parts(folder: Path, config: Any, vocabulary_size: int) -> Parts:
+    """Returns the parts in a checkpoint.
+
+    They are read when they are asked for: few need them, and class tables lie beside them.
+
+    Args:
+      folder: of the checkpoint.
+      config: of the run that left it.
+      vocabulary_size: of its tokenizer.
+    """
+    context = Context.from_dict(read_description(folder).progress.get("context", {}))
+    arrays = load_model_arrays(folder)
+    graphdefs = abstract_parts(config, vocabulary_size, context)
+    return parts_of(graphdefs, arrays.get("ema", arrays["params"]), arrays.get("rest", {}))
 
 
 def _branch(tree: PyTree, name: str) -> PyTree:

@@ -147,6 +147,10 @@ SETTINGS = {
         "of": Setting("label", "what keeps records together", choices=("label", "group")),
         "each": count(4, "records of a label in a row"),
     },
+    "variants": natural(
+        0,
+        "fixed views of an image, of which each visit shows one, as embed.views stores them; 0 = a new one each visit",
+    ),
     "single_source_batches": Setting(False, "every global batch is of one source, drawn by weight"),
     "workers": natural(0, "processes beside this one"),
     "threads": count(2, "that load, in each process"),
@@ -164,7 +168,8 @@ ENTRIES = {
     "text_views": "{'count': 2, and what differs from data.text}",
     "texts": "{'path': labels, or sentences by label}",
     "labels": "{'path': labels, 'of': 'tags'}",
-    "tables": "{'path': parquet files with columns `id` and NAME, 'missing': 'skip' or 'fill'}",
+    "tables": "{'path': parquet files with columns `id` and NAME, 'missing': 'skip' or 'fill', 'of': '' or 'image', "
+    "'text' or a text view, of which the values are, 'checkpoint': whose embeddings they are}",
 }
 
 

@@ -85,7 +85,7 @@ def mobileclip_dr(golden: Golden) -> None:
     widths = tuple(golden["teacher_dims"].tolist())
 
     def distil(image: Any, text: Any, scale: Any, rows: Any, scales: Any, chunk: int = 0) -> jax.Array:
-        stored = {"stored_images": "images", "stored_texts": "texts", "stored_widths": widths}
+        stored = {"stored_images": ("images",), "stored_texts": ("texts",), "stored_widths": widths}
         settings = {**stored, "scales": tuple(scales), "divergence": "cross_entropy", "chunk": chunk}
         objective = made(Distillation, "distillation", width=image.shape[1], context=Context(), **settings)
         given = Given({"image": image, "text": text}, scale=scale, images=taught[0], texts=rows)
@@ -122,8 +122,8 @@ def _pairs(pairs: list[Any], scale: Any) -> list[Any]:
 def _sigmoid(golden: Golden, image: Any, text: Any, scale: Any, taught: list[Any], widths: Any) -> None:
     one, other = golden["sig_weights"].tolist()
     settings = {
-        "stored_images": "images",
-        "stored_texts": "texts",
+        "stored_images": ("images",),
+        "stored_texts": ("texts",),
         "stored_widths": widths,
         "scales": tuple(golden["v2_teacher_scales"].tolist()),
         "biases": tuple(golden["sig_teacher_biases"].tolist()),

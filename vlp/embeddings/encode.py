@@ -21,6 +21,7 @@ from jaxtyping import Array, Float32, Shaped
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_named
+from input_pipeline.variants import FixedViews
 from input_pipeline.views.image import EvaluationView
 from input_pipeline.views.resize import Square
 from input_pipeline.views.text import TextView
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 class Shown(NamedTuple):
     """Holds what is known of a record, and what the model is shown of it; None and () for what the feature does not
-    need."""
+    need, and for the image where it is shown in several `views`."""
 
     id: str
     image: Square | None
@@ -43,6 +44,7 @@ class Shown(NamedTuple):
     label: str
     group: str
     tags: tuple[str, ...]
+    views: tuple[Square, ...] = ()
 
 
 class Row(NamedTuple):
@@ -64,6 +66,7 @@ class Records:
         feature: str,
         *,
         every_text: bool = False,
+        views: FixedViews | None = None,
     ) -> None:
         """Opens the sources whose weight is not 0, in their order.
 
@@ -73,6 +76,7 @@ class Records:
           preprocessing: of the model.
           feature: 'image', 'text', or 'mean' of both.
           every_text: all texts of a record, not the first alone.
+          views: of each image, in the place of that which evaluators see.
 
         Raises:
           ValueError: a source that cannot be opened.
@@ -89,11 +93,8 @@ class Records:
             for entry in used.values()
         ]
         self._ends = list(itertools.accumulate(len(source) for source in self.sources.values()))
-        self._view, self.feature, self._texts = (
-            EvaluationView(preprocessing),
-            feature,
-            None if every_text else 1,
-        )
+        self._view, self._views = EvaluationView(preprocessing), views
+        self.feature, self._texts = feature, None if every_text else 1
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -115,11 +116,12 @@ class Records:
             record = source[index - (self._ends[part - 1] if part else 0)]
             return Shown(
                 record.id,
-                self._image(record) if self.feature != "text" else None,
+                self._image(record) if self.feature != "text" and not self._views else None,
                 self._some_texts(record, text_view) if self.feature != "image" else (),
                 record.label,
                 record.group,
                 record.tags,
+                self._views(record.id, _encoded_image(record)) if self._views else (),
             )
         except BadRecord as bad:
             return bad.reason
@@ -137,15 +139,19 @@ class Records:
         }
 
     def _image(self, record: Record) -> Square:
-        if record.image is None:
-            raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
-        return self._view.of_bytes(record.image)
+        return self._view.of_bytes(_encoded_image(record))
 
     def _some_texts(self, record: Record, view: TextView) -> tuple[str, ...]:
         texts = tuple(dict.fromkeys(itertools.islice(view.every_text(record), self._texts)))
         if not texts:
             raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no text to show")
         return texts
+
+
+def _encoded_image(record: Record) -> bytes:
+    if record.image is None:
+        raise BadRecord(Reason.MISSING_IMAGE, f"record '{record.id}' has no image")
+    return record.image
 
 
 class GivenTexts(Records):
@@ -198,6 +204,7 @@ def embed(
     batch_rows: int = BATCH_ROWS,
     process: tuple[int, int] = (0, 1),
     report: Callable[[int], None] = lambda count: None,
+    checkpoint: str = "",
 ) -> None:
     """Encodes the records of this process's shards that are not finished yet, and removes what a killed one left.
 
@@ -211,6 +218,7 @@ def embed(
       batch_rows: encoded at a time, on all devices of this process.
       process: number, and number of processes, which take turns at the shards.
       report: called with the number of records whenever more are done; first with those done before.
+      checkpoint: digest of the model's, which Parquet shards say they are of.
 
     Raises:
       ValueError: an embedding is not finite.
@@ -222,7 +230,7 @@ def embed(
     missing = {n: indices for n, indices in ranges.items() if not shard_path(folder, n, form).exists()}
     report(sum(map(len, ranges.values())) - sum(map(len, missing.values())))
     reading = _Reading(records, missing, report)
-    written = _ShardWriter(folder, form, reading.finished)
+    written = _ShardWriter(folder, form, checkpoint, reading.finished)
     with ThreadPoolExecutor(threads) as pool:
         batches = _batches(reading.rows(pool, 2 * batch_rows), model, records.feature, batch_rows)
         for rows in _encoded(_ahead(batches, 2), model, batch_rows):
@@ -274,7 +282,9 @@ def _noted(index: int, shown: Shown | Reason, notes: Notes) -> list[Row]:
     if isinstance(shown, Reason):
         notes.skipped[shown.name.lower()] += 1
         return []
-    rows = [Row(shown.id, shown.image, text) for text in shown.texts or ("",)]
+    images, texts = shown.views or (shown.image,), shown.texts or ("",)
+    rows = [Row(shown.id, image, text) for image in images for text in texts]
+    notes.views += range(len(shown.views))
     notes.records += [index] * len(rows)
     notes.ids += [shown.id] * len(rows)
     notes.labels += [shown.label] * len(rows)
@@ -287,8 +297,8 @@ def _noted(index: int, shown: Shown | Reason, notes: Notes) -> list[Row]:
 class _ShardWriter:
     """Deals rows, as they come, to the shards whose turn it is."""
 
-    def __init__(self, folder: Path, form: str, finished: deque[tuple[int, Notes]]) -> None:
-        self._folder, self._form, self._finished = folder, form, finished
+    def __init__(self, folder: Path, form: str, checkpoint: str, finished: deque[tuple[int, Notes]]) -> None:
+        self._folder, self._form, self._checkpoint, self._finished = folder, form, checkpoint, finished
         self._rows: list[Float32[np.ndarray, "n dim"]] = []
 
     def add(self, rows: Float32[np.ndarray, "n dim"]) -> None:
@@ -297,7 +307,7 @@ class _ShardWriter:
             number, notes = self._finished.popleft()
             waiting = np.concatenate(self._rows)
             own, self._rows = waiting[: len(notes.ids)], [waiting[len(notes.ids) :]]
-            write_shard(shard_path(self._folder, number, self._form), own, notes)
+            write_shard(shard_path(self._folder, number, self._form), own, notes, self._checkpoint)
 
 
 class _Batch(NamedTuple):

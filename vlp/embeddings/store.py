@@ -25,7 +25,7 @@ class Notes:
     """Holds what is known of the rows of a shard: an entry a row, and how many records were left out, by reason.
 
     `records` are places in the data, by which the rows of an image and of its texts find each other; `texts` are ''
-    where the row is an image's.
+    where the row is an image's, and `views` the number of each row's view, where there are several of an image.
     """
 
     records: list[int] = dataclasses.field(default_factory=list)
@@ -34,6 +34,7 @@ class Notes:
     groups: list[str] = dataclasses.field(default_factory=list)
     tags: list[list[str]] = dataclasses.field(default_factory=list)
     texts: list[str] = dataclasses.field(default_factory=list)
+    views: list[int] = dataclasses.field(default_factory=list)
     skipped: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
@@ -46,6 +47,9 @@ COLUMNS = {
     "tags": (pa.list_(pa.string()), "tags"),
     "text": (pa.string(), "texts"),
 }
+
+
+VIEWS = ("view", pa.int64(), "views")  # a column of those that have views
 
 
 def checkpoint_digest(folder: Path) -> str:
@@ -70,22 +74,32 @@ def remove_unfinished(folder: Path, mine: Callable[[str], bool]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_shard(path: Path, rows: Float32[np.ndarray, "n dim"], notes: Notes) -> None:
-    """Writes NUMBER.npy with NUMBER.json beside it, or NUMBER.parquet, which is renamed last."""
+def write_shard(path: Path, rows: Float32[np.ndarray, "n dim"], notes: Notes, checkpoint: str = "") -> None:
+    """Writes NUMBER.npy with NUMBER.json beside it, or NUMBER.parquet, which is renamed last.
+
+    Args:
+      path: its suffix is '.npy' or '.parquet'.
+      rows: embeddings.
+      notes: what is known of them.
+      checkpoint: digest of the model that made them, which a Parquet file says.
+    """
     if path.suffix == ".npy":
         write_whole(path.with_suffix(".json"), json.dumps(vars(notes)).encode())
     with writing_whole(path) as file:
         if path.suffix == ".npy":
             np.save(file, rows)
         else:
-            pq.write_table(_table(rows, notes), file)
+            pq.write_table(_table(rows, notes, checkpoint), file)
 
 
-def _table(rows: Float32[np.ndarray, "n dim"], notes: Notes) -> pa.Table:
+def _table(rows: Float32[np.ndarray, "n dim"], notes: Notes, checkpoint: str) -> pa.Table:
     columns = {name: pa.array(getattr(notes, field), kind) for name, (kind, field) in COLUMNS.items()}
+    if notes.views:
+        columns[VIEWS[0]] = pa.array(notes.views, VIEWS[1])
     values = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
     table = pa.table({**columns, "embedding": values})
-    return table.replace_schema_metadata({"skipped": json.dumps(notes.skipped)})
+    said = {"skipped": json.dumps(notes.skipped), **({"checkpoint": checkpoint} if checkpoint else {})}
+    return table.replace_schema_metadata(said)
 
 
 def read_shard(path: Path) -> tuple[Float32[np.ndarray, "n dim"], Notes]:
@@ -95,6 +109,8 @@ def read_shard(path: Path) -> tuple[Float32[np.ndarray, "n dim"], Notes]:
         return np.load(path, mmap_mode="r"), dataclasses.replace(notes, skipped=Counter(notes.skipped))
     table = pq.read_table(path)
     known = {field: table[name].to_pylist() for name, (_, field) in COLUMNS.items()}
+    if VIEWS[0] in table.column_names:
+        known[VIEWS[2]] = table[VIEWS[0]].to_pylist()
     skipped = Counter(json.loads(table.schema.metadata[b"skipped"]))
     dim = table.schema.field("embedding").type.list_size
     rows = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -141,6 +157,6 @@ class Embeddings:
         """Returns what is known of the records of all rows."""
         whole = Notes(skipped=self.skipped)
         for notes in self._notes:
-            for _, field in COLUMNS.values():
+            for field in (*(field for _, field in COLUMNS.values()), VIEWS[2]):
                 getattr(whole, field).extend(getattr(notes, field))
         return whole

@@ -11,6 +11,7 @@ import jax
 from tqdm import tqdm
 
 import vlp
+from input_pipeline.variants import FixedViews
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError, to_dict
@@ -49,19 +50,25 @@ def run(options: JobOptions) -> int:
     with configuring():
         join(options.config.distributed)
         folder = find_checkpoint(options.checkpoint)
-        model = vlp.load(folder, mesh=local_mesh())
+        model = vlp.load(folder, mesh=local_mesh(), dtype=settings.dtype)
         parts = list(_parts(options, model))
         digest = checkpoint_digest(folder)
         check_same_start(output, _begun_with(digest, parts, settings))
         if not jax.process_index():
             remove_unfinished(output, lambda name: name == "index.json")
         for part in parts:
-            _embed(part, model, settings, output)
+            _embed(part, model, digest, settings, output)
     if not _all_there(parts, settings, output):
         print(f"the shards of process {jax.process_index()} are in {output}; others are still to come")
         return 0
     with configuring():
-        index = {"checkpoint": digest, "format": settings.format, "parts": _summaries(parts, output)}
+        index = {
+            "checkpoint": digest,
+            "logit_scale": model.logit_scale,
+            "views": settings.views,
+            "format": settings.format,
+            "parts": _summaries(parts, output),
+        }
     write_whole(output / "index.json", (json.dumps(index, indent=2) + "\n").encode())
     print(_closing_words(index["parts"], output))
     return 0
@@ -80,10 +87,16 @@ def _parts(options: JobOptions, model: Model) -> Iterator[Part]:
             raise ConfigError(f"embed.sets: there is no set or source '{name}': there is {', '.join(sets)}")
         entry, text = sets[name]
         for feature in ("image", "text") if settings.feature == "both" else (settings.feature,):
-            records = Records({name: entry}, text, model.preprocessing, feature, every_text=True)
+            views = _views(settings, model, data) if feature == "image" else None
+            records = Records({name: entry}, text, model.preprocessing, feature, every_text=True, views=views)
             yield Part(f"{name}/{feature}", records)
     if texts := [text for entry in curation_steps(options) for text in entry.build(0).texts()]:
         yield Part("curation/text", GivenTexts(texts, model.preprocessing))
+
+
+def _views(settings: Any, model: Model, data: Any) -> FixedViews | None:
+    """What a run shows of an image, whose crops and augmentations are the config's, as this model sees it."""
+    return FixedViews.build(model.preprocessing, data.image, settings.views) if settings.views else None
 
 
 def _default_sets(options: JobOptions, data: Any) -> list[str]:
@@ -106,10 +119,12 @@ def _evaluated_on(data: Any) -> dict[str, tuple[Mapping[str, Any], Mapping[str, 
 
 def _begun_with(digest: str, parts: list[Part], settings: Any) -> dict[str, Any]:
     data = {part.folder: part.records.described for part in parts}
-    return {"checkpoint": digest, "data": data, "format": settings.format, "shards": settings.shard_records}
+    begun = {"checkpoint": digest, "data": data, "format": settings.format, "shards": settings.shard_records}
+    more = {"views": settings.views, "dtype": settings.dtype}  # which older folders do not know
+    return begun | {name: value for name, value in more.items() if value}
 
 
-def _embed(part: Part, model: Model, settings: Any, output: Path) -> None:
+def _embed(part: Part, model: Model, digest: str, settings: Any, output: Path) -> None:
     process = (jax.process_index(), jax.process_count())
     total = sum(map(len, part.records.shards(settings.shard_records, process).values()))
     with tqdm(total=total, desc=part.folder, unit=" records", smoothing=0.1, disable=None) as bar:
@@ -123,6 +138,7 @@ def _embed(part: Part, model: Model, settings: Any, output: Path) -> None:
             batch_rows=settings.batch_size,
             process=process,
             report=bar.update,
+            checkpoint=digest,
         )
 
 

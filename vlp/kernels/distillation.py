@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -103,7 +106,11 @@ DIVERGENCES = {
 
 
 def contrast_gradients(
-    rows: Float[Array, "batch dim"], columns: Float[Array, "batch dim"], temperature: Float[Array, ""]
+    rows: Float[Array, "batch dim"],
+    columns: Float[Array, "batch dim"],
+    temperature: Float[Array, ""],
+    *,
+    by_parts: Callable[..., Any] = lambda function, *arrays: function(*arrays),
 ) -> tuple[Float[Array, "batch dim"], Float[Array, "batch dim"]]:
     """Returns the gradients of InfoNCE by its rows and by its columns, in closed form (CLIP-KD, arXiv 2307.12732,
     equations 8 and 9).
@@ -112,8 +119,21 @@ def contrast_gradients(
       rows: unit vectors.
       columns: unit vectors; row i matches column i.
       temperature: that cosines are divided by.
+      by_parts: runs a function of some rows on all of them, such as a chunk at a time; each side's share of the score
+        matrix is as large as what it is given.
     """
     rows, columns = widen(rows, columns)
-    excess = jax.nn.softmax(rows @ columns.T / temperature) - jnp.eye(len(rows), dtype=rows.dtype)
-    excess = excess / (len(rows) * temperature)
-    return excess @ columns, excess.T @ rows
+    size, places = len(rows) * temperature, jnp.arange(len(rows))
+
+    def of_rows(own: Array, places: Array) -> tuple[Array, Array]:
+        scores = own @ columns.T / temperature
+        normaliser = jax.nn.logsumexp(scores, axis=1)
+        excess = jnp.exp(scores - normaliser[:, None]) @ columns - columns[places]
+        return excess / size, normaliser
+
+    on_rows, normalisers = by_parts(of_rows, rows, places)
+
+    def of_columns(own: Array, places: Array) -> Array:
+        return (jnp.exp(own @ rows.T / temperature - normalisers) @ rows - rows[places]) / size
+
+    return on_rows, by_parts(of_columns, columns, places)

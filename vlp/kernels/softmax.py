@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from vlp.kernels.log_sum_exp import across, log_sum_exp, sum_across
 from vlp.kernels.loss import Loss
@@ -49,6 +49,18 @@ def softmax(
     relative = jnp.where(counts, scores, 0.0) - state.maximum[:, None]
     losses = state.log_total() - sum_across((weights * relative).sum(axis=1), axis_name)
     return Loss(jnp.where(has_positive, losses, 0.0).sum(), has_positive.sum(dtype=scores.dtype))
+
+
+def softmax_at(scores: Float[Array, "rows columns"], places: Int[Array, " rows"]) -> Float[Array, " rows"]:
+    """Returns the cross-entropy of each row's softmax with one column of its own: InfoNCE of a part of the rows.
+
+    Args:
+      scores: already scaled.
+      places: of the columns.
+    """
+    (scores,) = widen(scores)
+    state, own = log_sum_exp(scores), jnp.take_along_axis(scores, places[:, None], axis=1)[:, 0]
+    return state.log_total() - (own - state.maximum)
 
 
 def softmax_in(

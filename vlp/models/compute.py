@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from vlp.models.families import TOWERS, family
@@ -85,6 +87,27 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
         remat=config.remat,
         micro_batch=config.micro_batch,
     )
+
+
+def in_precision(config: Any, dtype: str) -> Any:
+    """Returns `model` of a config where it computes in another precision; '' = its own."""
+    if not dtype:
+        return config
+    settings = ConfigDict(config).copy_and_resolve_references()
+    settings.update(dtype=dtype, attention="auto")
+    return settings
+
+
+def cast(variables: PyTree, dtype: str) -> PyTree:
+    """Returns weights of a dtype, '' = their own; scalars stay: the logarithm of a scale in bfloat16 would be that of
+    another, by up to half a per cent."""
+    if not dtype:
+        return variables
+
+    def as_wanted(x: Any) -> Any:
+        return x.astype(dtype) if x.shape and jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return jax.tree.map(as_wanted, variables)
 
 
 def _head_sizes(config: Any) -> dict[str, int]:

@@ -17,7 +17,7 @@ from vlp.kernels.directions import mix
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.kernels import configured_kernel
-from vlp.objectives.scorers import Scores
+from vlp.objectives.scorers import Scores, one_by_one
 from vlp.objectives.targets import TARGETS, same_id
 from vlp.parallel.contrastive import Contrast, chunked_sigmoid, chunked_softmax
 
@@ -67,7 +67,7 @@ class Contrastive(Objective):
         if self.temperature is not None:
             shown["temperature"] = self.temperature[...]
             scale = scale / self.temperature[...]
-        pairs = itertools.product(_one_by_one(images), _one_by_one(texts))
+        pairs = itertools.product(one_by_one(images), one_by_one(texts))
         contrasts = [self._contrast(Scores(image, text, scale, bias), ids) for image, text in pairs]
         mean: Contrast = jax.tree.map(lambda *parts: sum(parts) / len(parts), *contrasts)
         loss = mix(mean.rows, mean.columns, self.direction)
@@ -87,10 +87,6 @@ class Contrastive(Objective):
             return Contrast(self.loss(rows, columns), self.loss(columns, rows), metrics)
         logits = scores.logits()
         return Contrast(self.loss(logits, targets), self.loss(logits.T, targets.T), metrics)
-
-
-def _one_by_one(embeddings: Float[Array, "batch *count width"]) -> Float[Array, "count batch width"]:
-    return embeddings.reshape(len(embeddings), -1, embeddings.shape[-1]).swapaxes(0, 1)
 
 
 def match_metrics(

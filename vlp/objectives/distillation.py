@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,13 +15,13 @@ from vlp.given import Context
 from vlp.kernels.distillation import DIVERGENCES, contrast_gradients
 from vlp.kernels.loss import Loss
 from vlp.kernels.regression import squared_error
-from vlp.kernels.softmax import softmax
+from vlp.kernels.softmax import softmax_at
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.targets import same_id
+from vlp.objectives.scorers import one_by_one
 from vlp.objectives.teachers import Taught, Teachers
 
 TERMS = ("affinity", "interactive", "cross_affinity", "feature", "gradient", "fusion")
@@ -33,8 +34,9 @@ class Distillation(Objective):
     CLIP-KD (arXiv 2307.12732, section 3): `affinity` (its contrastive relational distillation), `feature`,
     `interactive`, `gradient` and `fusion` (augmented feature distillation); `cross_affinity` is of the public code.
     open_clip's DistillClipLoss: `affinity` alone, with `divergence="cross_entropy"`. MobileCLIP (2311.17049, equation
-    2): the same with several teachers, whose probabilities are averaged, stored ones as a rule. MobileCLIP2's sigmoid
-    form: `divergence="sigmoid"`.
+    2): the same with several teachers, whose probabilities are averaged, stored ones as a rule; of several texts an
+    example the mean. MobileCLIP2's sigmoid form: `divergence="sigmoid"`. With a `chunk` no term has a whole score
+    matrix.
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs, context: Context):
@@ -85,7 +87,12 @@ class Distillation(Objective):
         moved = student._replace(
             images=_projected(self.image_projection, raw[0]), texts=_projected(self.text_projection, raw[1])
         )
-        values = {name: self._term(name, student, moved, taught) for name, _ in self.terms}
+        pairs = list(zip(_pairs(student), _pairs(moved), zip(*map(_pairs, taught), strict=True), strict=True))
+        values = {
+            name: _sum(self._term(name, one, other, list(taught)) for one, other, taught in pairs)
+            / len(pairs)
+            for name, _ in self.terms
+        }
         mean = _sum(weight * values[name] for name, weight in self.terms)
         rows = jnp.asarray(len(student.images), jnp.float32)
         return ObjectiveOutput(Loss(mean * rows, rows), values)
@@ -109,21 +116,22 @@ class Distillation(Objective):
 
     def _interactive(self, moved: Taught, teacher: Taught) -> Float[Array, ""]:
         scale = self.cross_scale[...]
-        return (_paired(moved.images, teacher.texts, scale) + _paired(moved.texts, teacher.images, scale)) / 2
+        forth = self._paired(moved.images, teacher.texts, scale)
+        return (forth + self._paired(moved.texts, teacher.images, scale)) / 2
 
     def _feature(self, moved: Taught, teacher: Taught) -> Float[Array, ""]:
         sides = ((moved.images, teacher.images), (moved.texts, teacher.texts))
         return _sum(squared_error(*side).mean() for side in sides)
 
     def _gradient(self, moved: Taught, teacher: Taught) -> Float[Array, ""]:
-        own, wanted = (_gradients(one, self.released_gradient) for one in (moved, teacher))
+        own, wanted = (self._gradients(one) for one in (moved, teacher))
         return _sum(squared_error(one, other).mean() for one, other in zip(own, wanted, strict=True))
 
     def _fusion(self, student: Taught, teacher: Taught) -> Float[Array, ""]:
         images = self.image_fusion(jnp.concatenate([student.images, teacher.images], axis=1))
         texts = self.text_fusion(jnp.concatenate([student.texts, teacher.texts], axis=1))
         images, texts, scale = unit(images), unit(texts), self.fusion_scale[...]
-        return (_paired(images, texts, scale) + _paired(texts, images, scale)) / 2
+        return (self._paired(images, texts, scale) + self._paired(texts, images, scale)) / 2
 
     def _affinities(
         self, sides: tuple[Array, Array], student: Taught, taught: list[Taught]
@@ -151,29 +159,42 @@ class Distillation(Objective):
             seen = [probabilities(one.scale * x @ one.texts.T + one.bias) for x, one in pairs]
             return diverge(scored.scale * rows @ columns.T + scored.bias, jnp.stack(seen).mean(axis=0))
 
-        return micro_batched(losses, self.chunk, rows, *(one.images for one in taught)).mean()
+        return self._by_parts(losses, rows, *(one.images for one in taught)).mean()
+
+    def _paired(
+        self, rows: Float[Array, "batch dim"], columns: Float[Array, "batch dim"], scale: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        def losses(rows: Array, places: Array) -> Float[Array, " rows"]:
+            return softmax_at(scale * rows @ columns.T, places)
+
+        return self._by_parts(losses, rows, jnp.arange(len(rows))).mean()
+
+    def _gradients(self, one: Taught) -> list[Float[Array, "batch dim"]]:
+        temperature = one.scale if self.released_gradient else 1.0 / one.scale
+        return [
+            gradient
+            for side in ((one.images, one.texts), (one.texts, one.images))
+            for gradient in contrast_gradients(*side, temperature, by_parts=self._by_parts)
+        ]
+
+    def _by_parts(self, function: Callable[..., Any], *arrays: Array) -> Any:
+        """Runs a function of rows on a chunk of them at a time."""
+        return micro_batched(function, self.chunk, *arrays)
 
 
 def _sum(terms: Iterable[Float[Array, ""]]) -> Float[Array, ""]:
     return jnp.stack(list(terms)).sum()
 
 
+def _pairs(one: Taught) -> list[Taught]:
+    """Each view of the images with each of the texts."""
+    sides = itertools.product(one_by_one(one.images), one_by_one(one.texts))
+    return [one._replace(images=images, texts=texts) for images, texts in sides]
+
+
 def _turned(one: Taught) -> Taught:
     return one._replace(images=one.texts, texts=one.images)
 
 
-def _projected(layer: Any, rows: Float[Array, "batch dim"]) -> Float[Array, "batch width"]:
+def _projected(layer: Any, rows: Float[Array, "*batch dim"]) -> Float[Array, "*batch width"]:
     return unit(rows if layer is None else layer(rows))
-
-
-def _paired(
-    rows: Float[Array, "batch dim"], columns: Float[Array, "batch dim"], scale: Float[Array, ""]
-) -> Float[Array, ""]:
-    places = jnp.arange(len(rows))
-    return softmax(scale * rows @ columns.T, same_id(places, places)).mean()
-
-
-def _gradients(one: Taught, released: bool) -> list[Float[Array, "batch dim"]]:
-    temperature = one.scale if released else 1.0 / one.scale
-    sides = ((one.images, one.texts), (one.texts, one.images))
-    return [gradient for side in sides for gradient in contrast_gradients(*side, temperature)]

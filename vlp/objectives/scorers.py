@@ -8,6 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
+def one_by_one(embeddings: Float[Array, "batch *count width"]) -> Float[Array, "count batch width"]:
+    """Returns the views of a batch one after the other, of which there may be several an example."""
+    return embeddings.reshape(len(embeddings), -1, embeddings.shape[-1]).swapaxes(0, 1)
+
+
 class Scores(NamedTuple):
     """A score matrix by its factors, so that a kernel may form it in pieces.
 

@@ -25,19 +25,21 @@ class Taught(NamedTuple):
       bias: of these then.
     """
 
-    images: Float[Array, "batch dim"]
-    texts: Float[Array, "batch dim"]
+    images: Float[Array, "*batch dim"]
+    texts: Float[Array, "*batch dim"]
     scale: Float[Array, ""]
     bias: Float[Array, ""]
 
 
 @dataclasses.dataclass(frozen=True)
 class Teachers:
-    """Several teachers of pairs: entries of `frozen`, or two side tables with the rows of all of them side by side.
+    """Several teachers of pairs: entries of `frozen`, or side tables with the rows of each, or of all side by side.
+
+    Views of several images or texts an example are [batch, count, ...] in a model's field and in a table's alike.
 
     Attributes:
       frozen: names of the models; () = they are stored.
-      tables: names of the fields with stored images and texts.
+      tables: names of the fields with stored images, and with stored texts.
       widths: of each teacher's rows.
       views: the fields of images and texts that models are shown.
       scales: of each teacher's cosines; () = its own.
@@ -45,7 +47,7 @@ class Teachers:
     """
 
     frozen: tuple[str, ...]
-    tables: tuple[str, str]
+    tables: tuple[tuple[str, ...], tuple[str, ...]]
     widths: tuple[int, ...]
     views: tuple[str, str]
     scales: tuple[float, ...]
@@ -62,14 +64,14 @@ class Teachers:
         """
         frozen = () if config.stored_images else tuple(config.teachers)
         widths = tuple(context.frozen[name].embed_dim for name in frozen) or tuple(config.stored_widths)
-        tables = (config.stored_images, config.stored_texts)
+        tables = (tuple(config.stored_images), tuple(config.stored_texts))
         views = (config.image_view, config.text_view)
         return cls(frozen, tables, widths, views, tuple(config.scales), tuple(config.biases))
 
     @property
     def stored(self) -> tuple[str, ...]:
         """Returns the fields that are read as they are."""
-        return () if self.frozen else self.tables
+        return () if self.frozen else tuple(itertools.chain(*self.tables))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -99,18 +101,20 @@ class Teachers:
 
     def _read(self, encodings: Encodings) -> list[Taught]:
         ends = list(itertools.accumulate(self.widths))
-        sides = [jnp.split(self._rows(encodings, name, ends[-1]), ends[:-1], axis=1) for name in self.tables]
+        sides = [jnp.split(self._rows(encodings, names), ends[:-1], axis=-1) for names in self.tables]
         biases = self.biases or (0.0,) * len(self.widths)
         return [
             Taught(image, text, jnp.asarray(scale, image.dtype), jnp.asarray(bias, image.dtype))
             for image, text, scale, bias in zip(*sides, self.scales, biases, strict=True)
         ]
 
-    def _rows(self, encodings: Encodings, table: str, width: int) -> Float[Array, "batch width"]:
-        rows = encodings.batch[table]
-        if rows.ndim != 2 or rows.shape[1] != width:
+    def _rows(self, encodings: Encodings, tables: tuple[str, ...]) -> Float[Array, "*batch width"]:
+        """The rows of all teachers side by side."""
+        parts = [encodings.batch[table] for table in tables]
+        widths = tuple(part.shape[-1] if part.ndim > 1 else 0 for part in parts)
+        if sum(widths) != sum(self.widths) or (len(tables) > 1 and widths != self.widths):
             raise UserError(
-                f"data.tables.{table} has rows of {rows.shape[1:]}, and stored_widths={self.widths} of an objective "
-                f"that reads them are {width} numbers: it is the table of other teachers, or name their widths"
+                f"data.tables.{' and data.tables.'.join(tables)}: rows of {widths} numbers, where an objective that "
+                f"reads them has stored_widths={self.widths}: the table is of other teachers, or name their widths"
             )
-        return rows
+        return jnp.concatenate(parts, axis=-1)

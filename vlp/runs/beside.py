@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from input_pipeline.label_fields import Vocabulary, load_vocabulary
 from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, model_branches, read_description
 from vlp.configuration import completed, stage_config
+from vlp.embeddings.origins import check_origins
 from vlp.given import FROZEN, PARTS, TEXTS, Context, FrozenModel, FrozenSizes, Given
-from vlp.models.compute import Compute, resolve_compute
+from vlp.models.compute import Compute, cast, in_precision, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
@@ -84,8 +86,10 @@ def pinned(config: Any) -> Any:
     """Returns the config with the digests of its frozen models' checkpoints, so that a run goes on with no others.
 
     Raises:
-      ValueError: there is no checkpoint, or another one than the config's digest says.
+      ValueError: there is no checkpoint, another one than the config's digest says, or a table of embeddings of
+        another than its entry says.
     """
+    check_origins(config.data.tables)
     if not config.frozen:
         return config
     whole = ConfigDict(config).copy_and_resolve_references()
@@ -214,10 +218,7 @@ def _frozen_model(
     variables = nnx.to_pure_dict(state)
     if parts:
         variables[PARTS] = {own: nnx.to_pure_dict(nnx.state(part)) for own, part in parts.items()}
-    # A scale's logarithm in bfloat16 would be another scale, by up to half a per cent.
-    abstract = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, _dtype(x.dtype, entry.dtype if x.shape else "")), variables
-    )
+    abstract = jax.eval_shape(functools.partial(cast, dtype=entry.dtype), variables)
     widths = (getattr(tower, "width", 0) for tower in (model.image, model.text))
     return FrozenModel(
         name=name,
@@ -238,9 +239,7 @@ def _compute(entry: FrozenEntry, config: Any, platform: str) -> Compute:
     settings = ConfigDict(entry.config.model).copy_and_resolve_references()
     own = {name: config.model[name] for name in ("dtype", "attention", "scan_blocks", "micro_batch")}
     settings.update(own, remat="none")
-    if entry.dtype:
-        settings.update(dtype=entry.dtype, attention="auto")
-    return resolve_compute(settings, platform)
+    return resolve_compute(in_precision(settings, entry.dtype), platform)
 
 
 def _as_read(entry: FrozenEntry, config: Any) -> FrozenConfigDict:
@@ -280,7 +279,3 @@ def _placed(abstract: PyTree, arrays: Mapping[str, Any], where: str) -> PyTree:
         return on_mesh(np.asarray(found, like.dtype), like.sharding.mesh, like.sharding.spec)
 
     return jax.tree_util.tree_map_with_path(place, abstract)
-
-
-def _dtype(own: Any, wanted: str) -> Any:
-    return jax.numpy.dtype(wanted) if wanted and jax.numpy.issubdtype(own, jax.numpy.floating) else own

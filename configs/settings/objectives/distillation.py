@@ -11,9 +11,10 @@ CLASS = "vlp.objectives.distillation:Distillation"
 SETTINGS = {
     "teachers": Setting(("teacher",), "entries of `frozen`, where rows are not stored"),
     "stored_images": Setting(
-        "", "an entry of data.tables: unit rows of the teachers, side by side; '' = they run"
+        (),
+        "entries of data.tables: unit rows of each teacher, or one with those of all side by side; () = they run",
     ),
-    "stored_texts": Setting("", "the same of texts"),
+    "stored_texts": Setting((), "the same of texts"),
     "stored_widths": Setting((), "of each teacher's stored rows"),
     "scales": Setting((), "of each teacher's cosines; () = its own, of models that run"),
     "biases": Setting((), "of these then; () = its own, and none of stored rows"),
@@ -38,7 +39,7 @@ SETTINGS = {
     "cross_scale": Setting(
         2.6593, "learned scale of interactive, cross_affinity and fusion at first, as released", above=0
     ),
-    "chunk": natural(0, "rows of a score matrix of affinity that exist at a time, over all devices; 0 = all"),
+    "chunk": natural(0, "rows of a score matrix that exist at a time, over all devices; 0 = all"),
 }
 ONE_TEACHER = ("interactive", "cross_affinity", "feature", "gradient", "fusion")
 
@@ -49,8 +50,8 @@ def check(entry: Any, config: Any, where: str) -> None:
         return
     if bool(entry.stored_images) != bool(entry.stored_texts):
         raise ValueError(
-            f"{where}: stored_images='{entry.stored_images}' and stored_texts='{entry.stored_texts}' belong together: "
-            "name both tables, or none"
+            f"{where}: stored_images={entry.stored_images} and stored_texts={entry.stored_texts} belong together: name "
+            "tables of both, or none"
         )
     names = entry.stored_widths if entry.stored_images else entry.teachers
     setting = "stored_widths" if entry.stored_images else "teachers"

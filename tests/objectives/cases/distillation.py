@@ -5,8 +5,8 @@ import numpy as np
 from vlp.given import Context
 
 SETTINGS = {
-    "stored_images": "taught_images",
-    "stored_texts": "taught_texts",
+    "stored_images": ("taught_images",),
+    "stored_texts": ("taught_texts",),
     "stored_widths": (12, 8),
     "scales": (20.0, 30.0),
     "chunk": 4,
