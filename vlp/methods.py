@@ -3,7 +3,8 @@
 A config file, or a job, declares its own: `METHODS = [{"paper": ..., "arxiv": ..., "family": ..., "check": ...}]`,
 where `check` names the test that fails when the method is broken. `argument` is what the config file takes in place of
 `runlocal`, `flags` are those of the command beside the file itself, `before` holds the arguments of commands that have
-to come first. All of it is read without running anything.
+to come first; an evaluation may name the run that it measures in place of a plain one, as `model`. All of it is read
+without running anything.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FAMILIES = (
 RUNS = "runs/methods"
 FIRST = f"--config=configs/quickstart.py:runlocal --workdir={RUNS}/first"  # a model to evaluate
 _FACTS = ("paper", "arxiv", "family", "check")
-_MORE = ("argument", "flags", "before")
+_MORE = ("argument", "flags", "before", "model")
 
 
 class Method(NamedTuple):
@@ -127,8 +128,9 @@ def _command(config: str, number: int, row: Mapping[str, Any]) -> str:
     if config.startswith("vlp/jobs/"):
         last = f"--job={stem}"
     elif config.startswith("configs/eval/"):
-        before.insert(0, FIRST)
-        last = f"--job=evaluate --checkpoint={RUNS}/first --config={config}"
+        before.insert(0, row.get("model", FIRST))
+        workdir = before[0].rpartition(" --workdir=")[2]
+        last = f"--job=evaluate --checkpoint={workdir} --config={config}"
     elif config.startswith("configs/curate/"):
         spec = f"{config}:{row['argument']}" if "argument" in row else config
         last = f"--job=curate --config={spec}"

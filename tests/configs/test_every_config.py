@@ -16,6 +16,7 @@ from PIL import Image
 import main
 from vlp.checkpoint import find_checkpoint, read_description
 from vlp.evaluation.provenance import PROVENANCE
+from vlp.methods import FIRST, methods
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(
     file.stem for file in (ROOT / "configs").glob("*.py") if file.stem not in ("__init__", "base", "common")
 )
-EVALUATIONS = sorted(file.stem for file in (ROOT / "configs" / "eval").glob("[!_]*.py"))
+OF_OTHER_MODELS = {
+    method.config for method in methods() if FIRST not in method.command
+}  # test_method_commands.py
+EVALUATIONS = sorted(
+    file.stem
+    for file in (ROOT / "configs" / "eval").glob("[!_]*.py")
+    if f"configs/eval/{file.name}" not in OF_OTHER_MODELS
+)
 SMALL = [f"--config.model.{tower}.{name}" for tower in ("image", "text") for name in ("width=16", "depth=1")]
 VIT = [f"--config.model.{tower}.{name}" for tower in ("image", "text") for name in ("heads=2", "mlp_dim=32")]
 # Towers that are no transformers have their toy size; of ALIGN's image towers it is the one that compiles sooner.

@@ -45,6 +45,8 @@ def test_the_commands_of_a_method_run(method, model, tmp_path, monkeypatch, caps
         ]
         if len(given) < len(shlex.split(command)):
             given += [f"--checkpoint={model}", *FEW]
+        elif "--job=evaluate" in command:
+            given += FEW
         elif "--job=" not in command:
             off = ("--config.evaluators={}", "--config.steps=2", "--config.optimizer.schedule.warmup_steps=1")
             given += [*SMALL, *VIT, *QUIET, *off]
