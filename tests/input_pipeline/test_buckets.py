@@ -1,0 +1,88 @@
+"""Objects of real servers on loopback: written whole, read in stretches, tried again, and refused in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.object_store import Door
+from input_pipeline import buckets
+from input_pipeline.buckets import Bucket, BucketError
+
+PLACE = "runs/[1] *x"  # of which nothing is a pattern
+
+
+@pytest.fixture(params=["gs", "s3"])
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    found: Door = request.getfixturevalue({"gs": "google", "s3": "amazon"}[request.param])
+    monkeypatch.setattr(buckets, "_WAITS", (0.01,))
+    yield found
+    found.fault = lambda method, path: ""
+
+
+@pytest.fixture
+def bucket(door: Door) -> Bucket:
+    return Bucket(f"{'gs' if door.google else 's3'}://bucket/{PLACE}")
+
+
+def test_an_object_is_written_whole_listed_read_in_stretches_and_removed(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bucket.write("a/b.txt", b"hello")
+    assert bucket.read("a/b.txt") == b"hello" and bucket.version("a/b.txt").tag == first.tag
+    assert bucket.read_range("a/b.txt", 1, 3, first.tag) == b"el"
+    assert list(bucket.versions()) == list(bucket.versions("a")) == ["a/b.txt"] and not bucket.versions("a/b")
+    with pytest.raises(FileExistsError):
+        bucket.read_range("a/b.txt", 1, 3, "another")
+    with pytest.raises(FileExistsError):
+        bucket.write("a/b.txt", b"mine", new=True)
+    second = bucket.write("a/b.txt", b"hello2", instead=first)
+    with pytest.raises(FileExistsError):
+        bucket.write("a/b.txt", b"late", instead=first)
+    assert bucket.read("a/b.txt") == b"hello2" and second.tag != first.tag
+    monkeypatch.setattr(buckets, "PART", 5 << 20)
+    monkeypatch.setattr(buckets, "STRETCH", 4 << 20)
+    (tmp_path / "large").write_bytes(os.urandom(11 << 20))
+    bucket.write("large", tmp_path / "large")
+    bucket.download("large", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "large").read_bytes()
+    bucket.remove(["a/b.txt", "large", "never there"])
+    assert not bucket.versions()
+    with pytest.raises(FileNotFoundError):
+        bucket.read("a/b.txt")
+
+
+def test_what_a_server_breaks_off_is_tried_again_and_what_it_forbids_is_one_line(
+    bucket: Bucket, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[str] = []
+    door.fault = lambda method, path: faults.pop() if faults else ""
+    for fault in ("503", "lost", "half", "500"):
+        faults[:] = [fault, fault]
+        bucket.write("c", fault.encode())
+        faults[:] = [fault, fault]
+        assert bucket.read("c") == fault.encode() and not faults
+    door.fault = lambda method, path: "403" if method == "DELETE" or "delete" in path else ""
+    with pytest.raises(BucketError, match=rf"{bucket.address.split('[')[0]}.*/c: .*403") as refused:
+        bucket.remove(["c"])
+    assert refused.value.for_good and "\n" not in str(refused.value)
+    monkeypatch.setattr(buckets, "PATIENCE", 0.0)
+    buckets._store.cache_clear()
+    monkeypatch.setattr(buckets, "_RETRIES", 1)
+    door.fault = lambda method, path: "503"
+    with pytest.raises(BucketError, match="503") as silent:
+        bucket.read("c")
+    assert not silent.value.for_good
+    buckets._store.cache_clear()
+
+
+def test_what_is_no_address_of_a_bucket_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("gs://", "https://host/a"):
+        with pytest.raises(ValueError, match="names no bucket"):
+            Bucket(address)
+    monkeypatch.setattr(buckets, "_obstore", lambda: None)
+    with pytest.raises(ValueError, match="pip install 'obstore"):
+        Bucket("gs://bucket/run")
