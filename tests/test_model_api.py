@@ -16,7 +16,7 @@ from saved_models import saved_model
 
 import vlp
 from input_pipeline.evaluation_set import load_evaluation_set
-from vlp.checkpoint.manifest import write_manifest
+from vlp.checkpoint.manifest import vouched, write_manifest
 from vlp.parallel.mesh import data_mesh
 
 
@@ -261,6 +261,6 @@ def test_a_config_of_another_model_than_the_arrays_is_refused(checkpoint, tmp_pa
     described["config"]["model"]["image"][setting] = value
     (folder / "description.json").write_text(json.dumps(described))
     (folder / "manifest.json").unlink()
-    write_manifest(folder)
+    write_manifest(folder, vouched(folder))
     with pytest.raises(ValueError, match=f"are not those of its config's model: .*{words}"):
         vlp.load(workdir)

@@ -20,16 +20,18 @@ Examples:
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from input_pipeline.addresses import is_address
+from input_pipeline.buckets import SCHEMES, in_bucket
 from input_pipeline.errors import UserError
 from vlp import configuration
 from vlp.beside import PROGRAM
@@ -38,6 +40,7 @@ from vlp.configuration.entries import EXAMPLES
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import Job, JobOptions, available
 from vlp.jobs._disk import in_one_line
+from vlp.processes.home import Home, beside, home_of, run_at
 from vlp.processes.sentinel import watched
 
 # Name: (default, help). Of one job's own options its file says as much: see vlp.jobs.
@@ -48,7 +51,8 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     ),
     "workdir": (
         "",
-        "where the run's files go; default runs/<name of the config>, or the run of the --checkpoint that is read",
+        "folder, gs:// or s3:// where the run's files go; default runs/<name of the config>, or the run of the "
+        "--checkpoint that is read",
     ),
     "job": ("train", "what to do; see the list of jobs"),
     "checkpoint": ("", "checkpoint or workdir to read"),
@@ -68,8 +72,10 @@ def main(arguments: Sequence[str]) -> int:
         job, options = prepare(arguments)
         # Libraries that define flags of their own (grain) may now read the defaults.
         flags.FLAGS.mark_as_parsed()
-        with watched(options.config.distributed, options.workdir), in_one_line():
-            return importlib.import_module(f"vlp.jobs.{job}").run(options) or 0
+        with watched(options.config.distributed, options.home), in_one_line():
+            module = importlib.import_module(f"vlp.jobs.{job}")
+            with contextlib.nullcontext() if job == "train" else beside(options.home):
+                return module.run(options) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -91,15 +97,13 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         raise ConfigError(
             f"'{line.positional[0]}' is not a flag: every option is written --name=value; see --help"
         )
-    if "://" in options["workdir"]:
-        raise ConfigError(
-            f"--workdir={options['workdir']} is an address: checkpoints need a local or mounted folder"
-        )
     config = configuration.resolve(line.config)
     configuration.validate(config, job.needs)
+    home = _home(options["workdir"], options["checkpoint"], f"runs/{config.name}")
     return job.name, JobOptions(
         config=FrozenConfigDict(config),
-        workdir=Path(options["workdir"] or f"runs/{config.name}"),
+        workdir=home.folder,
+        home=home,
         workdir_argument=options["workdir"],
         config_argument=options["config"] if line.config_given else "",
         checkpoint=options["checkpoint"],
@@ -109,6 +113,16 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         paths=tuple(map(_at_home, line.positional)),
         arguments=tuple(arguments),
     )
+
+
+def _home(workdir: str, checkpoint: str, default: str) -> Home:
+    """Where the run's files are: at --workdir, else in a bucket if the checkpoint that is read is there."""
+    place = workdir or (run_at(checkpoint) if in_bucket(checkpoint) else default)
+    if is_address(place) and not in_bucket(place):
+        raise ConfigError(
+            f"--workdir={place}: a run's files may be in a folder, or at {' or '.join(SCHEMES)}"
+        )
+    return home_of(place)
 
 
 def options_of(jobs: Mapping[str, Job]) -> dict[str, tuple[Any, str]]:

@@ -346,7 +346,7 @@ def load(
     The running mean of the weights is taken where the run kept one.
 
     Args:
-      path: a workdir, its `checkpoints`, or one step's folder; ~ is the home folder.
+      path: a workdir, its `checkpoints`, or one step's folder, or the address of one; ~ is the home folder.
       step: which step of a run; None takes the newest intact one.
       batch_size: rows encoded at once.
       mesh: devices to spread each batch over, which all get the weights; None takes the default device.
@@ -355,7 +355,7 @@ def load(
     Raises:
       ValueError: there is no intact checkpoint at the path, or its arrays are not those of its config.
     """
-    folder = find_checkpoint(Path(path).expanduser(), step)
+    folder = find_checkpoint(path, step)
     description = read_description(folder)
     config = stage_config(FrozenConfigDict(completed(description.config)), description.progress["step"])
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)

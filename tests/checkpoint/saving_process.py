@@ -15,6 +15,7 @@ import numpy as np
 from checkpoint_states import description
 
 import vlp.checkpoint.checkpointer as checkpointer_module
+import vlp.checkpoint.saving as saving_module
 from vlp.checkpoint import Checkpointer
 
 
@@ -30,7 +31,8 @@ def die(*_: object) -> None:
 
 def kill_after(name: str, calls: int, *, before: bool) -> None:
     """Kills this process right before or after a stage of the nth save."""
-    stage: Callable[..., Any] = getattr(checkpointer_module, name)
+    module = saving_module if hasattr(saving_module, name) else checkpointer_module
+    stage: Callable[..., Any] = getattr(module, name)
     left = [calls]
 
     def watched(*arguments: Any, **options: Any) -> Any:
@@ -42,7 +44,7 @@ def kill_after(name: str, calls: int, *, before: bool) -> None:
             die()
         return result
 
-    setattr(checkpointer_module, name, watched)
+    setattr(module, name, watched)
 
 
 def remove_one_file_and_die(folder: Path, **_: object) -> None:

@@ -82,7 +82,7 @@ def test_a_save_asks_nothing_of_the_disk_before_it_returns(
         assert release.wait(60)
         write_listing(*arguments)
 
-    monkeypatch.setattr("vlp.checkpoint.checkpointer.write_listing", slow)
+    monkeypatch.setattr("vlp.checkpoint.saving.write_listing", slow)
     checkpointer.save(1, *parts(1), description(1))  # would never return if it wrote by itself
     assert writing.wait(60)
     release.set()
@@ -256,7 +256,7 @@ def test_arrays_that_were_not_brought_together_are_no_checkpoint(
 
         return finish
 
-    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", halfway)
+    monkeypatch.setattr("vlp.checkpoint.saving.start_saving", halfway)
     checkpointer.save(1, *parts(1), description(1))
     with pytest.raises(RuntimeError, match=r"arrays/training/manifest\.ocdbt of .* has been removed"):
         checkpointer.wait()
@@ -274,7 +274,7 @@ def test_a_clock_that_jumps_during_a_save_is_not_noticed(
         return wait
 
     monkeypatch.setattr(time, "time", lambda: now() + jump[0])
-    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", jumping)
+    monkeypatch.setattr("vlp.checkpoint.saving.start_saving", jumping)
     save(checkpointer, 1, 2)
     assert checkpointer.newest() is not None
 

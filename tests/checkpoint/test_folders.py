@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vlp.checkpoint.folders import complete_steps, run_of, set_aside, steps_to_remove
+from vlp.checkpoint import run_of
+from vlp.checkpoint.folders import complete_steps, set_aside, steps_to_remove
 from vlp.checkpoint.names import step_of
 
 

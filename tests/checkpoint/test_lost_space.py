@@ -104,7 +104,7 @@ def test_files_that_went_before_the_digests_were_taken_make_no_checkpoint(
         (folder / name).unlink()
         return start_saving(folder, parts)
 
-    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", losing)
+    monkeypatch.setattr("vlp.checkpoint.saving.start_saving", losing)
     for number, name in enumerate(("arrays.json", "description.json", "tokenizer.model")):
         checkpointer = Checkpointer(tmp_path / str(number))
         checkpointer.save(1, *large(1), description(1))

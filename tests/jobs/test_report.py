@@ -13,13 +13,14 @@ from ml_collections import FrozenConfigDict
 from configs import quickstart
 from vlp.jobs import JobOptions
 from vlp.jobs._report import closing_words, command
+from vlp.processes.home import Home
 
 
 @pytest.fixture
 def options(tmp_path):
     workdir = tmp_path / "my run"
     workdir.mkdir()
-    return JobOptions(FrozenConfigDict(quickstart.get_config("")), workdir)
+    return JobOptions(FrozenConfigDict(quickstart.get_config("")), workdir, Home(workdir))
 
 
 @dataclass

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vlp.processes.heartbeat import FOLDER, Sign, state_of, write
+from vlp.processes.home import Home
 from vlp.processes.launcher import launcher, own_devices
 from vlp.processes.lost import LOOKING, OUTSIDE, lost, own_sign, settle
 from vlp.processes.sentinel import last_words
@@ -126,7 +127,7 @@ def test_last_words_name_who_is_gone_and_where_the_run_goes_on(tmp_path):
     say(tmp_path, me, Sign(1, 3, here, dead.pid, 11, 5), Sign(2, 3, here, os.getpid(), 11, 5))
     for name in ("10", "9", "11.writing", "٣"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    words = last_words(tmp_path, 1, patience=0)
+    words = last_words(Home(tmp_path), 1, patience=0)
     assert words.startswith(
         f"process 0 of 3 has ended: process 1 (pid {dead.pid} on {here}) was lost at step 11"
     )
@@ -135,7 +136,7 @@ def test_last_words_name_who_is_gone_and_where_the_run_goes_on(tmp_path):
 
 def test_last_words_give_the_reason_that_a_process_of_another_host_left(tmp_path):
     say(tmp_path, Sign(0, 2, socket.gethostname(), 1, 3, 5), Sign(1, 2, "far", 9, 3, 5, "OSError: disk full"))
-    words = last_words(tmp_path, 1, patience=0)
+    words = last_words(Home(tmp_path), 1, patience=0)
     assert "process 1 (pid 9 on far) was lost at step 3: OSError: disk full" in words
     assert "from the start" in words
 
@@ -143,7 +144,7 @@ def test_last_words_give_the_reason_that_a_process_of_another_host_left(tmp_path
 def test_a_silent_process_of_another_host_is_lost_and_one_that_finished_is_not(tmp_path):
     far = Sign(1, 3, "far", 9, 3, 5)
     say(tmp_path, Sign(0, 3, socket.gethostname(), 1, 3, 5), far, far._replace(process=2, ended="finished"))
-    words = last_words(tmp_path, 1, patience=0.1)
+    words = last_words(Home(tmp_path), 1, patience=0.1)
     assert "process 1 (pid 9 on far)" in words and "process 2" not in words
 
 
@@ -163,23 +164,23 @@ def test_processes_of_an_earlier_launch_are_not_named(tmp_path):
     here = socket.gethostname()
     say(tmp_path, *(Sign(one, 4, here, 4_000_000 + one, 10, 5, "OSError: old") for one in range(4)))
     say(tmp_path, Sign(0, 2, here, os.getpid(), 12, 1), Sign(1, 2, here, os.getppid(), 12, 1))
-    assert "was lost" not in last_words(tmp_path, os.getpid(), patience=0)
+    assert "was lost" not in last_words(Home(tmp_path), os.getpid(), patience=0)
     old = Sign(2, 3, here, 4_000_000, 10, 5, launch=7)
     say(tmp_path, Sign(0, 3, here, os.getpid(), 12, 1, launch=8), old, old._replace(process=1))
-    assert "was lost" not in last_words(tmp_path, os.getpid(), patience=0)
+    assert "was lost" not in last_words(Home(tmp_path), os.getpid(), patience=0)
 
 
 def test_a_process_that_has_not_begun_names_nobody(tmp_path):
     here = socket.gethostname()
     say(tmp_path, Sign(0, 2, here, os.getpid(), 9, 5, born="1"), Sign(1, 2, here, 4_000_000, 9, 5))
-    words = last_words(tmp_path, os.getpid(), patience=0)  # the same number, and another process
+    words = last_words(Home(tmp_path), os.getpid(), patience=0)  # the same number, and another process
     assert words.startswith("a process that had not begun to train has ended: it was ended from outside")
 
 
 def test_a_number_that_another_process_has_by_now_is_of_a_dead_one(tmp_path):
     here = socket.gethostname()
     say(tmp_path, Sign(0, 2, here, 1, 9, 5), Sign(1, 2, here, os.getpid(), 9, 5, born="1"))
-    assert f"process 1 (pid {os.getpid()} on" in last_words(tmp_path, 1, patience=0)
+    assert f"process 1 (pid {os.getpid()} on" in last_words(Home(tmp_path), 1, patience=0)
 
 
 def test_a_stopped_process_of_this_host_is_named(tmp_path):
@@ -190,7 +191,7 @@ def test_a_stopped_process_of_this_host_is_named(tmp_path):
         while state_of(other.pid).letter != "T" and time.monotonic() < deadline:
             time.sleep(0.01)
         say(tmp_path, Sign(0, 2, here, 1, 9, 5), Sign(1, 2, here, other.pid, 9, 5))
-        words = last_words(tmp_path, 1, patience=0)
+        words = last_words(Home(tmp_path), 1, patience=0)
         other.kill()
     assert f"process 1 (pid {other.pid} on {here}) was lost at step 9: it is stopped" in words
 
@@ -209,7 +210,7 @@ def test_who_went_first_is_named_by_all_and_names_nobody(tmp_path):
     say(tmp_path, signs[0]._replace(ended=PEER))
     for pid in (os.getpid(), os.getppid()):
         settle(tmp_path, pid)
-    words = [last_words(tmp_path, pid, patience=0) for pid in (os.getpid(), os.getppid(), victim.pid)]
+    words = [last_words(Home(tmp_path), pid, patience=0) for pid in (os.getpid(), os.getppid(), victim.pid)]
     assert all(f": process 2 (pid {victim.pid} on {here}) was lost at step 9" in one for one in words[:2])
     assert all(one.count("was lost") == 1 for one in words[:2])
     assert words[2].startswith("process 2 of 3 has ended: it was ended from outside")
@@ -222,7 +223,7 @@ def test_on_several_hosts_the_first_waits_until_it_knows_that_the_others_live(tm
     settle(tmp_path, os.getpid())
     beat = threading.Timer(0.2, say, (tmp_path, far._replace(beats=6)))
     beat.start()
-    words = last_words(tmp_path, os.getpid(), patience=30)
+    words = last_words(Home(tmp_path), os.getpid(), patience=30)
     beat.join()
     assert words.startswith("process 0 of 2 has ended: it was ended from outside")
     assert own_sign(tmp_path, os.getpid()).ended == OUTSIDE  # for the other host to read

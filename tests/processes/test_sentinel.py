@@ -16,6 +16,7 @@ from pathlib import Path
 from vlp.configuration import ConfigError
 from vlp.processes import sentinel
 from vlp.processes.heartbeat import FOLDER, Sign, state_of, write
+from vlp.processes.home import Home
 
 class JaxRuntimeError(Exception): pass
 
@@ -25,7 +26,7 @@ def say(process, pid):
     write(workdir / FOLDER / f"{process}.json", sign)
 
 sentinel.GRACE, sentinel.SETTLING, workdir = 0.0, 0.05, Path(sys.argv[1])
-with sentinel.watched({"coordinator": sys.argv[2], "heartbeat_seconds": 0}, workdir):
+with sentinel.watched({"coordinator": sys.argv[2], "heartbeat_seconds": 0}, Home(workdir)):
     exec(sys.argv[3])
 """
 NOT_BEGUN = "a process that had not begun to train has ended: it was ended from outside"

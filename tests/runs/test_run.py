@@ -157,7 +157,7 @@ def test_a_disk_that_fills_is_one_line_and_the_last_checkpoint_stays(
         raise OSError(28, "No space left on device", str(folder))
 
     workdir = shutil.copytree(finished, tmp_path / "run")
-    monkeypatch.setattr("vlp.checkpoint.checkpointer.start_saving", full)
+    monkeypatch.setattr("vlp.checkpoint.saving.start_saving", full)
     line = refusal(capsys, workdir, "--config.steps=5", "--allow_config_change=steps,optimizer")
     assert "could not be written" in line and "No space left on device" in line and "make room" in line
     assert complete_steps(workdir / "checkpoints") == [3, 4]

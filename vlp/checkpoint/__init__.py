@@ -4,7 +4,8 @@ from vlp.checkpoint.arrays import check_shapes
 from vlp.checkpoint.checkpointer import Checkpointer
 from vlp.checkpoint.config_guard import check_same_config, config_differences
 from vlp.checkpoint.description import Description, read_description, shown
-from vlp.checkpoint.folders import complete_steps, find_checkpoint, is_step, run_of
+from vlp.checkpoint.folders import complete_steps, is_step
+from vlp.checkpoint.found import find_checkpoint, run_of, steps_of
 from vlp.checkpoint.inference import load_model_arrays, model_branches
 from vlp.checkpoint.manifest import digest_of
 
@@ -23,4 +24,5 @@ __all__ = [
     "read_description",
     "run_of",
     "shown",
+    "steps_of",
 ]

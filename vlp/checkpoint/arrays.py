@@ -21,6 +21,7 @@ from orbax.checkpoint import v1 as ocp
 
 from input_pipeline.errors import UserError
 from vlp.checkpoint.names import ARRAYS, LISTING, MERGED
+from vlp.checkpoint.pieces import Pieces, has_pieces, own_pieces, read_pieces
 
 SAVE_SECONDS = 1200.0  # that writing may take, by a clock that nobody sets
 # Orbax measures its own limit by the wall clock, which a late time server or a resumed machine moves by hours.
@@ -48,8 +49,22 @@ def on_host(parts: Parts) -> dict[str, PyTree]:
     return jax.tree.map(_own, jax.device_get(dict(parts)))
 
 
+def pieces_on_host(parts: Parts) -> Pieces:
+    """Copies to the host what this one of several processes has to write of the arrays.
+
+    Args:
+      parts: pytrees of arrays by name.
+
+    Raises:
+      ValueError: an array was donated or deleted.
+    """
+    flat = {part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()}
+    _refuse_deleted(flat)
+    return own_pieces(_filled(flat))
+
+
 def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
-    """Copies arrays to the host and starts to write them. Every process calls it.
+    """Copies arrays to the host and starts to write them. For a run of one process.
 
     Args:
       folder: exists already; what is written is one folder in it.
@@ -197,8 +212,11 @@ def _load(
 ) -> dict[str, dict[str, Any]]:
     """Reads flat dicts, partial ones of what is there; arrays without elements are made, as they were not saved."""
     filled = _filled(abstract)
+    pieces = {part: leaves for part, leaves in filled.items() if has_pieces(folder, part)}
+    merged = {part: leaves for part, leaves in filled.items() if part not in pieces}
     with _plainly_named(folder.absolute()) as plain:
-        loaded = _loaded_by_orbax(plain, filled, partial) if filled else {}
+        loaded = _loaded_by_orbax(plain, merged, partial) if merged else {}
+    loaded |= {part: read_pieces(folder, part, leaves) for part, leaves in pieces.items()}
     return {
         part: {name: loaded[part][name] if leaf.size else _empty(leaf) for name, leaf in leaves.items()}
         for part, leaves in abstract.items()
@@ -264,7 +282,7 @@ def _own(leaf: Any) -> Any:
 
 
 def _as_array(leaf: Any) -> Any:
-    return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+    return leaf if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct) else np.asarray(leaf)
 
 
 def _refuse_deleted(flat: dict[str, dict[str, Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import shutil
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,18 +10,13 @@ import jax
 from jaxtyping import PyTree
 
 from input_pipeline.errors import UserError
-from vlp.checkpoint.arrays import files_of, load_arrays, on_host, start_saving, write_listing
+from vlp.checkpoint.arrays import load_arrays
 from vlp.checkpoint.description import Description, read_description
-from vlp.checkpoint.folders import (
-    SAVING,
-    complete_steps,
-    newest_intact,
-    publish,
-    remove,
-    remove_unfinished,
-    steps_to_remove,
-)
-from vlp.checkpoint.manifest import NEEDED, find_damage, write_manifest
+from vlp.checkpoint.folders import complete_steps, newest_intact, remove, remove_unfinished, steps_to_remove
+from vlp.checkpoint.in_bucket import StoredCheckpoints
+from vlp.checkpoint.manifest import find_damage
+from vlp.checkpoint.saving import Saving
+from vlp.checkpoint.stored import copied, newest_stored
 from vlp.processes.agreement import from_first, raise_together
 
 
@@ -33,16 +26,28 @@ class Checkpointer:
     A save fills a folder `<step>.saving` with arrays, plain files and last its manifest, and only then gives it its
     final name: a process killed at any moment leaves either a whole checkpoint or something that is not taken for one.
     Every process calls every method, in the same order; process 0 writes the plain files. The folder is one that all
-    processes see, and only one run at a time writes to it; readers (`find_checkpoint`) change nothing.
+    processes see, and only one run at a time writes to it; readers (`find_checkpoint`) change nothing. Where the run
+    lives in a bucket, the checkpoints are there, and each process has a folder of its own for copies.
     """
 
-    def __init__(self, directory: str | Path, *, keep_last: int = 2, keep_every: int = 0):
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        keep_last: int = 2,
+        keep_every: int = 0,
+        address: str = "",
+        vouch: Callable[[], None] = lambda: None,
+    ):
         """Touches nothing yet: `newest` and `save` do.
 
         Args:
           directory: of all checkpoints of the run.
           keep_last: how many of the newest to keep, at least 1.
           keep_every: also keep multiples of this many steps for ever; 0 keeps none.
+          address: of the folder in a bucket where they are kept, of which the directory then has the last ones; '' =
+            in the directory.
+          vouch: called before a checkpoint in a bucket becomes one: it raises where it must not.
 
         Raises:
           ValueError: nothing would be kept.
@@ -51,6 +56,7 @@ class Checkpointer:
             raise UserError(f"keep_last is {keep_last}: at least 1 checkpoint has to be kept")
         self._directory = Path(directory).absolute()
         self._keep_last, self._keep_every = keep_last, keep_every
+        self._stored, self._vouch = StoredCheckpoints(address) if address else None, vouch
         self._primary = jax.process_index() == 0
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
@@ -86,26 +92,21 @@ class Checkpointer:
             )
         if step == newest:
             return
-        folder, parts = self._directory / f"{step}{SAVING}", {"model": model, "training": training}
-        if jax.process_count() > 1:
-            # Orbax starts with an agreement of all processes, made in the order of their steps: by this thread alone.
-            raise_together(self._prepare(folder, parts, description))
-            write = start_saving(folder, parts)
-        else:
-            write = functools.partial(self._write, folder, on_host(parts), description)
-        self._pending = self._worker.submit(self._finish, folder, write, (*NEEDED, *files_of(parts)), keep)
+        parts = {"model": model, "training": training}
+        saving = Saving(self._directory, step, parts, description, self._stored, self._vouch)
+        self._pending = self._worker.submit(self._finish, saving, keep)
 
     def wait(self) -> None:
         """Waits until the last save is complete.
 
         Raises:
-          RuntimeError: it failed in this process; what was there before is untouched. The others cannot be told, for
-            Orbax has them wait for this one: it has to end, and they end with it.
+          RuntimeError: it failed in one of the processes; what was there before is untouched.
         """
         pending, self._pending = self._pending, None
         cause = pending.exception() if pending is not None else None
         if cause is not None:
-            raise RuntimeError(f"a checkpoint in {self._directory} could not be written: {cause}") from cause
+            place = self._stored.address if self._stored else self._directory
+            raise RuntimeError(f"a checkpoint in {place} could not be written: {cause}") from cause
 
     def busy(self) -> bool:
         """Tells whether the last save is still being written here."""
@@ -123,15 +124,34 @@ class Checkpointer:
         error, step = None, -1
         if self._primary:
             try:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                remove_unfinished(self._directory)
-                folder = newest_intact(self._directory)
-                step = int(folder.name) if folder is not None else -1
+                step = self._newest_step()
             except (ValueError, OSError) as caught:
                 error = caught
         raise_together(error)
         step = from_first(step)
+        if step >= 0:
+            self._copy(step)
         return self._directory / str(step) if step >= 0 else None
+
+    def _newest_step(self) -> int:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        if self._stored is not None:
+            return newest_stored(self._stored, self._directory)
+        remove_unfinished(self._directory)
+        folder = newest_intact(self._directory)
+        return int(folder.name) if folder is not None else -1
+
+    def _copy(self, step: int) -> None:
+        """Has every process hold a checkpoint of the bucket, which the others have written parts of."""
+        if self._stored is None:
+            return
+        error: Exception | None = None
+        try:
+            if damage := copied(self._stored, self._directory, step):
+                error = UserError(f"checkpoint {self._stored.address}/{step} cannot be used: {damage}")
+        except OSError as caught:
+            error = caught
+        raise_together(error)
 
     def intact(self, step: int) -> Path:
         """Returns the checkpoint of one step.
@@ -141,6 +161,7 @@ class Checkpointer:
           RuntimeError: the previous save failed, or another process has the error above.
         """
         self.wait()
+        self._copy(step)
         folder = self._directory / str(step)
         damage = find_damage(folder) if self._primary else ""
         words = f"checkpoint {folder} cannot be used: {damage}; restore it from a copy"
@@ -168,43 +189,16 @@ class Checkpointer:
         finally:
             self._worker.shutdown()
 
-    def _prepare(self, folder: Path, parts: dict[str, PyTree], description: Description) -> Exception | None:
-        """Writes the plain files, before Orbax starts its threads: a full or locked disk is found here."""
-        if self._primary:
-            try:
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-                description.write(folder)
-                write_listing(folder, parts)
-            except Exception as error:  # whatever it is, the other processes have to hear of it
-                return error
-        return None
-
-    def _write(self, folder: Path, parts: dict[str, PyTree], description: Description) -> None:
-        """Writes all but the manifest."""
-        raise_together(self._prepare(folder, parts, description))
-        start_saving(folder, parts)()
-
-    def _finish(
-        self,
-        folder: Path,
-        wait_for_arrays: Callable[[], None],
-        needed: Collection[str],
-        keep: Collection[int],
-    ) -> None:
-        """Completes a save in the background; only a complete one gets its name, only then do older ones go."""
-        try:
-            wait_for_arrays()
-            if self._primary:
-                write_manifest(folder, needed)
-                publish(folder)
-        except BaseException:
-            if self._primary:
-                shutil.rmtree(folder, ignore_errors=True)  # the disk may be full
-            raise
-        if self._primary:
-            steps = complete_steps(self._directory)
-            for step in steps_to_remove(
-                steps, keep_last=self._keep_last, keep_every=self._keep_every, keep=keep
-            ):
+    def _finish(self, saving: Saving, keep: Collection[int]) -> None:
+        """Completes a save in the background; only then do older ones go."""
+        saving.finish()
+        if self._stored is not None and self._primary:
+            for step in self._surplus(self._stored.steps(), self._keep_every, keep):
+                self._stored.remove(step)
+        if self._primary or self._stored is not None:
+            kept_here = 0 if self._stored else self._keep_every
+            for step in self._surplus(complete_steps(self._directory), kept_here, keep):
                 remove(self._directory / str(step))
+
+    def _surplus(self, steps: list[int], keep_every: int, keep: Collection[int]) -> list[int]:
+        return steps_to_remove(steps, keep_last=self._keep_last, keep_every=keep_every, keep=keep)

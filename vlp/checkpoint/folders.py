@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -82,56 +81,6 @@ def steps_to_remove(
     return [step for step in earlier if not (keep_every and step % keep_every == 0) and step not in keep]
 
 
-def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
-    """Returns the folder of one checkpoint.
-
-    Args:
-      path: a workdir, its `checkpoints`, or the folder of one step.
-      step: which one of several; None takes the newest intact one.
-
-    Raises:
-      ValueError: there is none, or the one asked for is damaged.
-    """
-    path = Path(path)
-    if not os.path.isdir(path):  # which a path too long for a file system is not, either
-        raise UserError(f"there is no checkpoint or workdir at {path}")
-    if step is None and is_step(path):
-        return _intact(path)
-    directory = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-    steps = complete_steps(directory)
-    if step is not None:
-        if step not in steps:
-            raise UserError(f"{directory} has no checkpoint of step {step}; it has {steps or 'none'}")
-        return _intact(directory / str(step))
-    for candidate in reversed(steps):
-        folder = directory / str(candidate)
-        damage = find_damage(folder)
-        if not damage:
-            return folder
-        logging.warning("checkpoint %s is passed over: %s", folder, damage)
-    raise UserError(f"{directory} holds no intact checkpoint")
-
-
-def run_of(path: str | Path) -> Path:
-    """Returns the folder that whatever is found out about a checkpoint belongs into: its run's workdir where it lies in
-    one.
-
-    Args:
-      path: a workdir, its `checkpoints`, or the folder of one step.
-    """
-    path = Path(path)
-    if is_step(path):
-        path = path.resolve().parent
-    return path.resolve().parent if path.name == "checkpoints" else path
-
-
 def is_step(path: Path) -> bool:
     """Tells whether a path is the folder of one step; a copied one may have any name."""
     return (path / MANIFEST).is_file() or (path / DESCRIPTION).is_file()
-
-
-def _intact(folder: Path) -> Path:
-    damage = find_damage(folder)
-    if damage:
-        raise UserError(f"checkpoint {folder} is damaged: {damage}; take another step")
-    return folder

@@ -10,31 +10,50 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.whole_files import write_whole
-from vlp.checkpoint.names import ARRAYS, DESCRIPTION, LISTING, MANIFEST, MERGED, TOKENIZER
+from vlp.checkpoint.names import ARRAYS, DESCRIPTION, LISTING, MANIFEST, MERGED, PIECES, TOKENIZER
+
+Entries = dict[str, tuple[int, str]]  # size and digest of each file
 
 NEEDED = (DESCRIPTION, TOKENIZER, LISTING)  # of every checkpoint, beside its arrays
 
 
-def write_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
-    """Records size and SHA-256 of every file below a folder; whatever has no manifest is not a whole checkpoint.
-
-    All bytes are on the disk, and not only on their way to it, before the manifest says that they are.
+def vouched(folder: Path, needed: Iterable[str] = (), only: Iterable[str] = ()) -> Entries:
+    """Returns size and SHA-256 of every file below a folder, whose bytes are then on the disk, not on their way to it.
 
     Args:
-      folder: of one checkpoint.
-      needed: files without which it is none.
+      folder: of one checkpoint, or of what one of several processes wrote of it.
+      needed: files that have to be among them.
+      only: names of those that are asked about; () = all.
 
     Raises:
       FileNotFoundError: one of them has gone, as when somebody removes the folder at this moment.
     """
-    names = _files(folder)
+    names = [name for name in _files(folder) if not only or name in only]
     if gone := sorted(set(needed) - set(names)):
         raise FileNotFoundError(f"{', '.join(gone)} of {folder} has been removed")
     for name in names:
         sync(folder / name)
-    entries = {name: [(folder / name).stat().st_size, digest] for name, digest in _digests(folder, names)}
+    return {name: ((folder / name).stat().st_size, digest) for name, digest in _digests(folder, names)}
+
+
+def write_manifest(folder: Path, entries: Entries) -> None:
+    """Writes down what a checkpoint consists of; whatever has no manifest is not a whole one.
+
+    Args:
+      folder: of the checkpoint.
+      entries: of all of its files, from `vouched`.
+    """
     write_whole(folder / MANIFEST, (json.dumps(entries, indent=1, sort_keys=True) + "\n").encode())
     sync(folder)
+
+
+def read_manifest(content: bytes) -> Entries:
+    """Returns the entries of a manifest.
+
+    Raises:
+      ValueError, TypeError, AttributeError: it is none.
+    """
+    return {name: (size, digest) for name, (size, digest) in json.loads(content).items()}
 
 
 def digest_of(folder: Path) -> str:
@@ -46,14 +65,16 @@ def digest_of(folder: Path) -> str:
 def find_damage(folder: Path) -> str:
     """Returns what is wrong with a checkpoint, in one line naming the file; '' if every byte is as it was written."""
     try:
-        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        entries = {name: (size, digest) for name, (size, digest) in entries.items()}
+        entries = read_manifest((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         return f"{MANIFEST} cannot be read ({error})"
-    parts = {name.split("/")[1] for name in entries if name.startswith(f"{ARRAYS}/") and name.count("/") > 1}
-    needed = {*NEEDED, *(f"{ARRAYS}/{part}/{MERGED}" for part in parts or {"model"})}
+    arrays = [name.split("/") for name in entries if name.startswith(f"{ARRAYS}/") and name.count("/") > 1]
+    parts = {part for _, part, *_ in arrays} - {
+        part for _, part, *rest in arrays if rest[-1].endswith(PIECES)
+    }
+    needed = {*NEEDED, *(f"{ARRAYS}/{part}/{MERGED}" for part in (parts if arrays else {"model"}))}
     if absent := sorted(needed - entries.keys()):
         return f"{MANIFEST} vouches for no {' and no '.join(absent)}"
     try:
@@ -62,7 +83,7 @@ def find_damage(folder: Path) -> str:
         return f"a file cannot be read ({error})"
 
 
-def _first_change(folder: Path, entries: dict[str, tuple[int, str]]) -> str:
+def _first_change(folder: Path, entries: Entries) -> str:
     for name, (size, _) in entries.items():
         path = folder / name
         if not path.is_file():

@@ -7,6 +7,7 @@ ARRAYS, LISTING = "arrays", "arrays.json"
 MERGED = (
     "manifest.ocdbt"  # of each part of the arrays: where the parts that several processes wrote come together
 )
+PIECES = ".safetensors"  # what several processes wrote apart ends in
 MANIFEST = "manifest.json"
 
 

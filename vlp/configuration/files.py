@@ -13,6 +13,7 @@ from types import ModuleType
 
 from ml_collections import ConfigDict
 
+from input_pipeline.buckets import Bucket, in_bucket
 from vlp.beside import NAMES
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import PROJECT_ROOT, find
@@ -24,7 +25,7 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
     config.json of a workdir.
 
     Args:
-      spec: the file, and after a colon what it takes; or a workdir, for its config.json.
+      spec: the file, and after a colon what it takes; or a workdir, for its config.json, also at an address.
       own: whether it is the project's even where the working directory has one of the same name: no file of the
         working directory is run that nobody has named.
 
@@ -34,6 +35,8 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
     Raises:
       ConfigError: no such file, an argument it does not take, or a mistake in the file.
     """
+    if in_bucket(spec):
+        return _stored(spec)
     path, argument = _split(spec, own)
     if path.suffix == ".json" and not argument:
         return _saved(path)
@@ -61,6 +64,15 @@ def _split(spec: str, own: bool) -> tuple[Path, str]:
             if path.is_file():
                 return path, spec[end + 1 :]
     raise ConfigError(_missing(Path(spec.partition(":")[0])))
+
+
+def _stored(address: str) -> ConfigDict:
+    """Reads the config.json of a run in a bucket."""
+    try:
+        content = Bucket(address.removesuffix("/config.json")).read("config.json")
+        return ConfigDict(completed(json.loads(content))).lock()
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"--config={address} holds no config: {error}") from error
 
 
 def _saved(path: Path) -> ConfigDict:

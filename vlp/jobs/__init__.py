@@ -17,6 +17,8 @@ from typing import Any
 
 from ml_collections import FrozenConfigDict
 
+from vlp.processes.home import Home
+
 
 @dataclasses.dataclass(frozen=True)
 class JobOptions:
@@ -25,6 +27,7 @@ class JobOptions:
     Attributes:
       config: resolved, validated and frozen.
       workdir: where the run lives; not yet created.
+      home: the same, with the address that it may be a copy of.
       workdir_argument: the workdir that was asked for; '' where the command line named none.
       config_argument: the config file that was asked for; '' where the command line said nothing about the config.
       checkpoint: path of a checkpoint or workdir to read; '' for none.
@@ -37,6 +40,7 @@ class JobOptions:
 
     config: FrozenConfigDict
     workdir: Path
+    home: Home
     workdir_argument: str = ""
     config_argument: str = ""
     checkpoint: str = ""

@@ -7,6 +7,7 @@ import errno
 import re
 from collections.abc import Iterator
 
+from input_pipeline.buckets import BucketError
 from vlp.configuration import ConfigError
 
 REFUSALS = {
@@ -38,6 +39,8 @@ def in_one_line() -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, RuntimeError | BucketError) and (said := _of_bucket(error)):
+            raise ConfigError(said) from error
         number = None if isinstance(error, ConfigError) else _refusal(error)
         if number is None:
             raise
@@ -55,6 +58,16 @@ def _refusal(error: BaseException) -> int | None:
                 return number
         cause = cause.__cause__
     return None
+
+
+def _of_bucket(error: BaseException) -> str:
+    """What a bucket refuses for want of a right; '' where it only did not answer, and may do so again."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BucketError) and cause.for_good:
+            return _sentence(error)
+        cause = cause.__cause__
+    return ""
 
 
 def _sentence(error: BaseException) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from input_pipeline.buckets import in_bucket
 from vlp.checkpoint import run_of
 from vlp.jobs import JobOptions
 
 
 def place_of(options: JobOptions) -> Path:
     """Returns the folder of --workdir where one is named, else of the run whose checkpoint is read."""
-    return options.workdir if options.workdir_argument else run_of(options.checkpoint)
+    if options.workdir_argument or in_bucket(options.checkpoint):
+        return options.workdir
+    return run_of(options.checkpoint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from input_pipeline.addresses import redacted
@@ -39,12 +38,12 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
     chance = chance_levels(evaluators) if results else {}
     table = results_table(_ordered(results, chance), chance) if results else "no evaluator was asked for"
     commands = [
-        f"  {command(options.arguments, f'--workdir={workdir}-{number}', ablation)}"
+        f"  {command(options.arguments, f'--workdir={options.home}-{number}', ablation)}"
         for number, ablation in enumerate(ablations(options.config), start=1)
     ]
     skipped = left_out(skipped_records(evaluators))
     return "\n".join(
-        ["", table, "", *skipped, _places(workdir), "two ablations to try next:", *commands],
+        ["", table, "", *skipped, _places(options), "two ablations to try next:", *commands],
     )
 
 
@@ -75,11 +74,12 @@ def _ordered(results: Mapping[str, float], chance: Mapping[str, float]) -> dict[
     }
 
 
-def _places(workdir: Path) -> str:
+def _places(options: JobOptions) -> str:
     """Where a run's files are, those that are there."""
+    workdir, place = options.workdir, str(options.home)
     page = ", to look at: results.html" if (workdir / "results.html").exists() else ""
-    figures = f"figures: {workdir / 'results.json'}{page}   " if (workdir / "results.json").exists() else ""
+    figures = f"figures: {place}/results.json{page}   " if (workdir / "results.json").exists() else ""
     return (
-        f"{figures}curves: {workdir / 'metrics.jsonl'}, tensorboard --logdir={shlex.quote(str(workdir))}   "
-        f"model: vlp.load({str(workdir)!r})"
+        f"{figures}curves: {place}/metrics.jsonl, tensorboard --logdir={shlex.quote(place)}   "
+        f"model: vlp.load({place!r})"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from input_pipeline.buckets import in_bucket
 from vlp.checkpoint import is_step
 from vlp.configuration import ConfigError
 from vlp.evaluation import check, evaluate, find, results_table
@@ -21,6 +22,7 @@ from vlp.evaluation.provenance import PROVENANCE, in_words, left_out, provenance
 from vlp.jobs import JobOptions
 from vlp.jobs._evaluated import Evaluated, evaluated
 from vlp.jobs._place import place_of
+from vlp.processes.home import run_at
 from vlp.processes.join import join
 from vlp.runs.evaluation import open_evaluators
 from vlp.runs.startup import configuring, use_compilation_cache
@@ -54,10 +56,16 @@ def run(options: JobOptions) -> int:
     origin = {**provenance(evaluators, **asked.origin), "remarks": list(findings.remarks)}
     write_results(output, results, origin)
     print(results_table(results, findings.chance))
+    shown = options.home.shown
     page = write_page(output, f"Evaluation of {asked.name}", in_words(origin), findings)
     print(
         "\n".join(
-            ["", *findings.remarks, *left_out(origin["skipped"]), f"figures: {output}   to look at: {page}"]
+            [
+                "",
+                *findings.remarks,
+                *left_out(origin["skipped"]),
+                f"figures: {shown(output)}   to look at: {shown(page)}",
+            ]
         )
     )
     return 0
@@ -65,7 +73,9 @@ def run(options: JobOptions) -> int:
 
 def _output(options: JobOptions, asked: Evaluated, sets: Mapping[str, list[str]]) -> Path:
     """The file of figures: --output, or beside what is evaluated. Tried before the work and not after it."""
-    step = Path(options.checkpoint).name if options.checkpoint and is_step(Path(options.checkpoint)) else ""
+    path = options.checkpoint.rstrip("/")
+    one = run_at(path) != path and path[-1].isdigit() if in_bucket(path) else path and is_step(Path(path))
+    step = Path(path).name if one else ""
     own = f"-{_plain(Path(options.source).stem)}" if options.source and options.checkpoint else ""
     name = f"{asked.config.name}{own}{f'-{step}' if step else ''}"
     if options.output and not options.output.endswith(".json"):

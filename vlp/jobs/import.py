@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from input_pipeline.buckets import joined
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import Checkpointer, Description, read_description
 from vlp.checkpoint.description import TOKENIZER
-from vlp.checkpoint.folders import complete_steps, remove
+from vlp.checkpoint.folders import remove
+from vlp.checkpoint.found import steps_of
 from vlp.configuration import ConfigError
 from vlp.interop.imported import Imported, import_model
 from vlp.jobs import JobOptions
+from vlp.processes.home import Home
 from vlp.runs.startup import configuring
 
 NEEDS = ()
@@ -31,29 +34,30 @@ def run(options: JobOptions) -> int:
         raise ConfigError("--job=import needs --workdir=DIR: the folder of the checkpoint that is made")
     source = Path(options.source).expanduser()
     try:
-        _make_room(options.workdir)
+        _make_room(options.home)
         with configuring():
             imported = import_model(source, options.config.interop)
-        _save(imported, source, options.workdir)
+        _save(imported, source, options.home)
     except OSError as error:
-        raise ConfigError(f"--job=import --source={source} --workdir={options.workdir}: {error}") from error
-    print(f"{options.workdir}: {imported.family} from {source}")
+        raise ConfigError(f"--job=import --source={source} --workdir={options.home}: {error}") from error
+    print(f"{options.home}: {imported.family} from {source}")
     for note in imported.notes:
         print(f"note: {note}")
     return 0
 
 
-def _make_room(workdir: Path) -> None:
+def _make_room(home: Home) -> None:
     """Removes what an import has left that was ended before its config.json, the last that it writes.
 
     Raises:
       ConfigError: the workdir holds a run, or a whole import.
     """
-    directory = workdir / "checkpoints"
-    steps = complete_steps(directory)
-    if (workdir / CONFIG).exists() or any(not _is_imported(directory / str(step)) for step in steps):
+    directory = home.folder / "checkpoints"
+    steps = steps_of(str(home))
+    whole = bool(steps and home.address) or any(not _is_imported(directory / str(step)) for step in steps)
+    if (home.folder / CONFIG).exists() or whole:
         what = "checkpoints" if steps else "a run"
-        raise ConfigError(f"{workdir} holds {what} already: import into another --workdir")
+        raise ConfigError(f"{home} holds {what} already: import into another --workdir")
     for step in steps:
         remove(directory / str(step))
 
@@ -65,7 +69,7 @@ def _is_imported(folder: Path) -> bool:
         return False
 
 
-def _save(imported: Imported, source: Path, workdir: Path) -> None:
+def _save(imported: Imported, source: Path, home: Home) -> None:
     # Beside the config.json, wherever both are moved to.
     imported.config["tokenizer"]["path"] = TOKENIZER_PATH
     description = Description(
@@ -75,11 +79,13 @@ def _save(imported: Imported, source: Path, workdir: Path) -> None:
         tokenizer=imported.tokenizer.to_bytes(),
         progress={"step": 0, "imported": {"family": imported.family, "source": source.name}},
     )
-    checkpointer = Checkpointer(workdir / "checkpoints")
+    checkpointer = Checkpointer(
+        home.folder / "checkpoints", address=joined(home.address, "checkpoints") if home.address else ""
+    )
     try:
         checkpointer.save(0, imported.variables, {}, description)
         checkpointer.close()
     except RuntimeError as error:  # what a full disk becomes
         raise ConfigError(f"{error}: make room, and give the same command again") from error
     text = json.dumps(imported.config, indent=1, sort_keys=True) + "\n"
-    write_whole(workdir / CONFIG, text.encode())
+    write_whole(home.folder / CONFIG, text.encode())

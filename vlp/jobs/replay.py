@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import PyTree
 from ml_collections import FrozenConfigDict
 
-from vlp.checkpoint import complete_steps, find_checkpoint, read_description
+from vlp.checkpoint import find_checkpoint, read_description, run_of, steps_of
 from vlp.configuration import ConfigError, completed
 from vlp.jobs import JobOptions
 from vlp.parallel.sharding import global_batch
@@ -39,14 +39,14 @@ def run(options: JobOptions) -> int:
         raise ConfigError(
             "--job=replay needs --checkpoint=WORKDIR of the run, and --step=N, a step from 1 on"
         )
-    workdir, step = Path(options.checkpoint), options.own["step"]
+    workdir, step = options.checkpoint, options.own["step"]
     with configuring():
-        earlier = [one for one in complete_steps(workdir / "checkpoints") if one < step]
+        earlier = [one for one in steps_of(workdir) if one < step]
         folder = find_checkpoint(workdir, max(earlier)) if earlier else None
         if folder is None:
-            raise ConfigError(f"{workdir / 'checkpoints'} has no checkpoint from before step {step}")
+            raise ConfigError(f"{workdir} has no checkpoint from before step {step}")
         config = FrozenConfigDict(completed(read_description(folder).config))
-    replayed = Run(config, workdir)
+    replayed = Run(config, run_of(folder))
     state, batch = _before(replayed, folder, step)
     training = replayed.stage_of(step).training
     (loss, (metrics, _)), gradients = training.gradient(state, batch)

@@ -21,7 +21,7 @@ def run(options: JobOptions) -> int:
             "goes on by its --workdir"
         )
     allowed = parse_paths(options.own["allow_config_change"], options.config)
-    trained = Run(options.config, options.workdir, allowed)
+    trained = Run(options.config, options.home, allowed)
     stopped = trained.train()
     if stopped:
         print(f"stopped by {stopped}; everything is saved, and the same command goes on from there")

@@ -10,6 +10,7 @@ from vlp.configuration import ConfigError
 from vlp.evaluation.comparison.runs import read_curves, read_run
 from vlp.evaluation.page.watch import watch_page
 from vlp.jobs import JobOptions
+from vlp.processes.home import Home
 
 NEEDS = ()
 OPTIONS = {"seconds": (10, "between two looks at the run; 0 = one look")}
@@ -28,14 +29,17 @@ def run(options: JobOptions) -> int:
     if seconds < 0:
         raise ConfigError(f"--seconds={seconds} must be at least 0")
     page = Path(options.output or options.workdir / "watch.html")
+    shown = options.output or f"{options.home}/watch.html"
     try:
-        ended = _look(options.workdir, page, seconds)
+        ended = _look(options.home, page, seconds)
         print(
-            f"to look at: {page}" + (f", anew every {seconds} s" if seconds and not ended else ""), flush=True
+            f"to look at: {shown}" + (f", anew every {seconds} s" if seconds and not ended else ""),
+            flush=True,
         )
         while seconds and not ended:
             time.sleep(seconds)
-            ended = _look(options.workdir, page, seconds)
+            options.home.fetch()
+            ended = _look(options.home, page, seconds)
     except KeyboardInterrupt:
         pass
     except (ValueError, OSError) as error:
@@ -43,12 +47,14 @@ def run(options: JobOptions) -> int:
     return 0
 
 
-def _look(workdir: Path, page: Path, seconds: int) -> bool:
+def _look(home: Home, page: Path, seconds: int) -> bool:
     """Writes the page once. Returns whether the run has made its last step."""
+    workdir = home.folder
     found = read_run(str(workdir))
     timings = read_curves(workdir / "timings.jsonl")
     log = workdir / "metrics.jsonl"
     ago = max(0.0, time.time() - log.stat().st_mtime) if log.exists() else 0.0
     refresh = 0 if found.finished else seconds
     write_whole(page, watch_page(found, timings, ago=ago, refresh=refresh).encode())
+    home.bring()
     return found.finished

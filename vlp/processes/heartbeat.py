@@ -7,12 +7,14 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from input_pipeline.whole_files import write_whole
 
 FOLDER, SECONDS = "processes", 2.0
+Tell = Callable[["Sign"], Iterable["Sign"]]
 
 
 class Sign(NamedTuple):
@@ -46,8 +48,20 @@ class Heartbeat:
 
     every, at_end = 1, True
 
-    def __init__(self, workdir: Path, process: int, processes: int, launch: int = 0) -> None:
-        """Begins with `with`; as a hook it learns of the steps."""
+    def __init__(
+        self, workdir: Path, process: int, processes: int, launch: int = 0, tell: Tell | None = None
+    ) -> None:
+        """Begins with `with`; as a hook it learns of the steps.
+
+        Args:
+          workdir: with the signs.
+          process: its index.
+          processes: how many there are.
+          launch: a number of this launch.
+          tell: called with each sign where the processes have no folder in common; what it returns are the others'
+            signs, which are kept in the workdir of this one.
+        """
+        self._tell = tell
         self._path = workdir / FOLDER / f"{process}.json"
         pid = os.getpid()
         self._sign = Sign(
@@ -62,7 +76,7 @@ class Heartbeat:
 
     def __enter__(self) -> Heartbeat:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write(self._path, self._sign)
+        self._say()
         self._thread.start()
         return self
 
@@ -79,9 +93,14 @@ class Heartbeat:
         while not self._done.wait(SECONDS):
             self._sign = self._sign._replace(step=self._step, beats=self._sign.beats + 1)
             try:
-                write(self._path, self._sign)
+                self._say()
             except OSError:  # a full disk is the checkpoint's to report
                 continue
+
+    def _say(self) -> None:
+        write(self._path, self._sign)
+        for sign in self._tell(self._sign) if self._tell else ():
+            write(self._path.with_name(f"{sign.process}.json"), sign)
 
 
 def write(path: Path, sign: Sign) -> None:

@@ -9,21 +9,23 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from input_pipeline.buckets import Bucket
 from vlp.configuration import ConfigError
 from vlp.processes.heartbeat import Sign
+from vlp.processes.home import Home
 from vlp.processes.launcher import launcher
 from vlp.processes.lost import FOLLOWED, LOOKING, OUTSIDE, lost, own_sign, settle, speaks_of_others
 
 DONE = b"done"
+FARTHER = 15.0  # seconds more, in which those on other hosts have ended and said so in a bucket
 GRACE = 5.0  # seconds in which the others find the same mistake: the end of one would cut them off
 SETTLING = 1.0  # seconds in which the other processes of a host have written down that they have ended
 
 
 @contextlib.contextmanager
-def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
+def watched(settings: Mapping[str, Any], home: Home) -> Iterator[None]:
     """Watches a job: if it is one of several processes, a small process of its own stands beside it.
 
     When the job's process ends in any other way than by leaving this context, however violently, that one says which
@@ -32,12 +34,12 @@ def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
 
     Args:
       settings: `distributed` of the config.
-      workdir: of the run.
+      home: of the run.
     """
     if not launcher(settings):
         yield
         return
-    pipe = _post(workdir, settings["heartbeat_seconds"])
+    pipe = _post(home, settings["heartbeat_seconds"])
     try:
         yield
     except BaseException as error:
@@ -45,7 +47,7 @@ def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
             os.write(pipe, DONE)  # the same command would end in the same: nothing to go on with
             print(f"error: {error}", file=sys.stderr, flush=True)
             time.sleep(GRACE)
-        elif not _has_followed(workdir, error):
+        elif not _has_followed(home, error):
             traceback.print_exception(error)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -54,16 +56,18 @@ def watched(settings: Mapping[str, Any], workdir: Path) -> Iterator[None]:
     os.close(pipe)
 
 
-def _has_followed(workdir: Path, error: BaseException) -> bool:
+def _has_followed(home: Home, error: BaseException) -> bool:
     """Whether an error only says that another process has gone: the last words say so better, the log has it all."""
     words = f"{type(error).__name__}: {error}"
-    own = own_sign(workdir, os.getpid())
+    own = own_sign(home.folder, os.getpid())
     return (
-        own is not None and speaks_of_others(words) and bool(lost(workdir, own._replace(ended=""), SETTLING))
+        own is not None
+        and speaks_of_others(words)
+        and bool(lost(home.folder, own._replace(ended=""), SETTLING, home.address))
     )
 
 
-def _post(workdir: Path, patience: float) -> int:
+def _post(home: Home, patience: float) -> int:
     """Forks the sentinel; returns the end of the pipe whose closing wakes it."""
     watched_pid = os.getpid()
     reading, writing = os.pipe()
@@ -77,34 +81,43 @@ def _post(workdir: Path, patience: float) -> int:
         os.read(reading, len(DONE)) == DONE
     )  # empty once the other end is closed by whatever end came
     if not ended_well:
-        settle(workdir, watched_pid)
+        settle(home.folder, watched_pid, home.address)
         time.sleep(SETTLING)
-        print(last_words(workdir, watched_pid, patience), file=sys.stderr, flush=True)
+        print(last_words(home, watched_pid, patience), file=sys.stderr, flush=True)
     os._exit(0)
 
 
-def last_words(workdir: Path, pid: int, patience: float) -> str:
+def last_words(home: Home, pid: int, patience: float) -> str:
     """Returns what is said of a process that did not end by itself.
 
     Args:
-      workdir: of the run.
+      home: of the run.
       pid: of the process that ended.
       patience: seconds to find out whether processes of other hosts still live.
     """
-    own = own_sign(workdir, pid)
+    own = own_sign(home.folder, pid)
     if own is None:
         return (
             f"a process that had not begun to train has ended: {OUTSIDE}. If it waited for others: is every process "
-            f"started, and does each reach the port of the first? {how_to_go_on(workdir)}"
+            f"started, and does each reach the port of the first? {how_to_go_on(home)}"
         )
     why = own.ended if own.ended not in ("", LOOKING, FOLLOWED) else OUTSIDE
-    who = "; ".join(map(_described, lost(workdir, own, patience))) or why
-    return f"process {own.process} of {own.processes} has ended: {who}. {how_to_go_on(workdir)}"
+    who = (
+        "; ".join(
+            map(_described, lost(home.folder, own, patience + (FARTHER if home.address else 0), home.address))
+        )
+        or why
+    )
+    return f"process {own.process} of {own.processes} has ended: {who}. {how_to_go_on(home)}"
 
 
-def how_to_go_on(workdir: Path) -> str:
+def how_to_go_on(home: Home) -> str:
     """Returns what to do after a run was cut off."""
-    names = [path.name for path in (workdir / "checkpoints").glob("*")]
+    names = [path.name for path in (home.folder / "checkpoints").glob("*")]
+    if home.address:  # of which this process may have seen but a part
+        with contextlib.suppress(OSError, ValueError):
+            stored = Bucket(home.address).versions("checkpoints")
+            names = [name.split("/")[1] for name in stored if name.endswith("/manifest.json")]
     steps = [int(name) for name in names if name.isascii() and name.isdigit()]
     there = f"from step {max(steps)}" if steps else "from the start, for it had saved nothing"
     return f"Start all processes again with the same command: the run goes on {there}"

@@ -48,7 +48,7 @@ def train(
 
     Args:
       config: from `vlp.config`, or what it takes.
-      workdir: holds the run afterwards: figures in results.json, a page, curves, checkpoints.
+      workdir: a folder, gs:// or s3://; holds the run afterwards: figures in results.json, a page, curves, checkpoints.
       allow_config_change: keys that may differ from those of the run that the workdir holds.
 
     Returns:
@@ -58,9 +58,10 @@ def train(
       ConfigError: the config is wrong, does not fit the data or the devices, or is not that of the workdir's run.
     """
     from vlp.model import load
+    from vlp.processes.home import home_of
     from vlp.runs.run import Run
 
-    Run(_frozen(config, TRAINING), Path(workdir), tuple(allow_config_change)).train()
+    Run(_frozen(config, TRAINING), home_of(workdir), tuple(allow_config_change)).train()
     return load(workdir)
 
 

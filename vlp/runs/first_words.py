@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from input_pipeline.stream import Stream
 from vlp.configuration.paths import PROJECT_ROOT
+from vlp.training.progress import Progress
 
 BUNDLED = PROJECT_ROOT / "data" / "quickstart"
 MANY_PASSES = 1000.0
@@ -74,3 +78,12 @@ def _is_bundled(config: Any, name: str) -> bool:
 
 def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def say_what_for(config: Any, stream: Stream, progress: Progress, log: logging.Logger) -> None:
+    """Says the first line, of steps, pairs and passes over the data, and what looks wrong with them."""
+    line = first_line(config, stream)
+    progress.write(line)
+    log.info("%s", line)
+    for words in warnings(config, stream) if jax.process_index() == 0 else ():
+        logging.warning("%s", words)

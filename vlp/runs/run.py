@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +14,7 @@ import jax
 from jax.sharding import Mesh
 
 from input_pipeline.records import Reason
-from input_pipeline.whole_files import write_whole
-from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description, shown
+from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
 from vlp.configuration import ConfigError, completed, to_dict
 from vlp.configuration.parts import find_part
 from vlp.evaluation import check, due, evaluate, find
@@ -26,12 +24,12 @@ from vlp.evaluation.provenance import in_words, provenance
 from vlp.given import Context
 from vlp.model import Model
 from vlp.processes.agreement import from_first
-from vlp.processes.claim import claimed
-from vlp.processes.heartbeat import Heartbeat
+from vlp.processes.home import Home
 from vlp.processes.log import logging_to
 from vlp.runs.beside import pinned
-from vlp.runs.first_words import first_line, warnings
+from vlp.runs.first_words import say_what_for
 from vlp.runs.fresh import fresh_state
+from vlp.runs.opening import at_home, checkpointer_of, heartbeat_of, write_config
 from vlp.runs.same_inputs import changed_sources, check_tokenizer, inputs_of
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
@@ -61,27 +59,24 @@ class Run:
       results: the latest figure of every evaluation.
     """
 
-    def __init__(self, config: Any, workdir: Path, allowed_changes: Sequence[str] = ()):
+    def __init__(self, config: Any, workdir: Path | Home, allowed_changes: Sequence[str] = ()):
         """Builds everything; what contradicts itself is found here, before any step. Touches no file of the workdir.
 
         Args:
           config: resolved, validated and frozen.
-          workdir: where the run lives; a run that is there goes on.
+          workdir: where the run lives, a folder or a home at an address; a run that is there goes on.
           allowed_changes: config paths that may differ from those of the run that is there.
 
         Raises:
           ConfigError: the config and the data do not fit together.
         """
-        self.workdir, self.allowed_changes = workdir, (*ELSEWHERE, *allowed_changes)
+        self.home = workdir if isinstance(workdir, Home) else Home(workdir)
+        self.workdir, self.allowed_changes = self.home.folder, (*ELSEWHERE, *allowed_changes)
         with configuring():
             self.config = pinned(config)
             self.mesh: Mesh = start_devices(self.config)
             self.stages: list[Stage] = open_stages(self.config, self.mesh)
-            self.checkpointer = Checkpointer(
-                workdir / "checkpoints",
-                keep_last=self.config.checkpoint.keep_last,
-                keep_every=self.config.checkpoint.keep_every,
-            )
+            self.checkpointer: Checkpointer = checkpointer_of(self.config.checkpoint, self.home)
         self.newest: Path | None = None
         self.stage = self.stages[0]
         self.model: Model | None = None
@@ -129,7 +124,7 @@ class Run:
         with ExitStack() as stack:
             with configuring():
                 check(self.stages[-1].evaluators)
-                stack.enter_context(claimed(self.workdir, process))
+                stack.enter_context(at_home(self.home))
             self.open()
             log = stack.enter_context(logging_to(self.workdir, process))
             stop = stack.enter_context(StopSignal())
@@ -155,12 +150,11 @@ class Run:
         with configuring():
             writer.truncate_to(step if self.newest is not None else -1)
         if self.primary:
-            text = json.dumps(shown(to_dict(config)), indent=1, sort_keys=True)
-            write_whole(workdir / "config.json", (text + "\n").encode())
+            write_config(self.home, config)
         launch = from_first(random.SystemRandom().getrandbits(31))
-        alive = stack.enter_context(Heartbeat(workdir, process, processes, launch))
+        alive = stack.enter_context(heartbeat_of(self.home, launch))
         progress = stack.enter_context(Progress(config.steps, initial=step, enabled=self.primary))
-        self._say_what_for(progress, log)
+        say_what_for(config, self.stage.stream, progress, log)
         compilations = stack.enter_context(Compilations())
         profile = Profile(config.profile.first, config.profile.steps, workdir / "profile")
         lasting = (alive, compilations, FreezeGarbage(), profile)
@@ -171,14 +165,6 @@ class Run:
         if step == config.steps:
             self.last_round(state, writer)
         return step
-
-    def _say_what_for(self, progress: Progress, log: logging.Logger) -> None:
-        """The first line: steps, pairs, and passes over the data."""
-        line = first_line(self.config, self.stage.stream)
-        progress.write(line)
-        log.info("%s", line)
-        for words in warnings(self.config, self.stage.stream) if self.primary else ():
-            logging.warning("%s", words)
 
     def last_round(self, state: TrainState, writer: MetricsWriter) -> None:
         """Evaluates the last state, whose checkpoint is there already, and leaves figures and a page.

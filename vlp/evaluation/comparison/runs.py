@@ -12,10 +12,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
+from input_pipeline.buckets import in_bucket
 from input_pipeline.errors import UserError
 from vlp.configuration import completed, flatten
 from vlp.evaluation.outcomes import read_outcomes
 from vlp.evaluation.provenance import PROVENANCE
+from vlp.processes.home import copied
 
 EVALUATIONS = "evaluations"  # the folder of a run that --job=evaluate writes into
 Curve = tuple[Int[np.ndarray, " steps"], Float[np.ndarray, " steps"]]
@@ -54,12 +56,13 @@ class Run:
 
 
 def read_run(path: str) -> Run:
-    """Reads a workdir with its results.json, or the figures of an evaluation: WORKDIR/evaluations/NAME.json.
+    """Reads a workdir with its results.json, or the figures of an evaluation: WORKDIR/evaluations/NAME.json. A workdir
+    may be an address.
 
     Raises:
       ValueError: there is neither, or a file is not what its name says.
     """
-    place = Path(path)
+    place = copied(path) if in_bucket(path) else Path(path)
     file = place if place.suffix == ".json" else place / "results.json"
     folder = file.parent.parent if file.parent.name == EVALUATIONS else file.parent
     if not file.exists() and not (folder / "config.json").exists():

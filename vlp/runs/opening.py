@@ -1,0 +1,97 @@
+"""What surrounds a run's steps: its place is its own, its log is open, and it can be told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from input_pipeline.buckets import joined
+from input_pipeline.whole_files import write_whole
+from vlp.checkpoint import Checkpointer, shown
+from vlp.configuration import to_dict
+from vlp.processes import board
+from vlp.processes.claim import claimed
+from vlp.processes.claim_in_bucket import claimed_in_bucket
+from vlp.processes.heartbeat import Heartbeat, Sign
+from vlp.processes.home import Home
+
+_SIGNS = "vlp/signs"
+
+
+@contextlib.contextmanager
+def at_home(home: Home) -> Iterator[None]:
+    """Keeps the place of a run's files for it, has those that it goes on from here, and brings what is new.
+
+    All processes call it.
+
+    Raises:
+      ValueError: another run has the place, or it cannot be written.
+    """
+    process = jax.process_index()
+    with contextlib.ExitStack() as stack:
+        if not home.address:
+            stack.enter_context(claimed(home.folder, process))
+        else:
+            claim = stack.enter_context(claimed_in_bucket(home.address, process))
+            home.claim = claim.check if claim is not None else home.claim
+            home.fetch(process)
+            stack.enter_context(home.brought())
+        yield
+
+
+def checkpointer_of(settings: Any, home: Home) -> Checkpointer:
+    """Returns what saves a run's checkpoints, in its folder or its bucket.
+
+    Args:
+      settings: `checkpoint` of the config.
+      home: of the run.
+    """
+    return Checkpointer(
+        home.folder / "checkpoints",
+        keep_last=settings.keep_last,
+        keep_every=settings.keep_every,
+        address=joined(home.address, "checkpoints") if home.address else "",
+        vouch=home.vouch,
+    )
+
+
+def write_config(home: Home, config: Any) -> None:
+    """Writes config.json, in which addresses show no secrets."""
+    text = json.dumps(shown(to_dict(config)), indent=1, sort_keys=True)
+    write_whole(home.folder / "config.json", (text + "\n").encode())
+
+
+def heartbeat_of(home: Home, launch: int) -> Heartbeat:
+    """Returns this process's signs of life: files where all see one folder, else told through jax's coordinator."""
+    process, processes = jax.process_index(), jax.process_count()
+    if not home.address or processes == 1:
+        return Heartbeat(home.folder, process, processes, launch)
+    return Heartbeat(home.folder, process, processes, launch, _Telling(processes))
+
+
+class _Telling:
+    """Tells a sign, and hears those of the others: the first time all of them."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes, self._began, self._times = processes, False, 0
+
+    def __call__(self, own: Sign) -> list[Sign]:
+        try:
+            board.tell(f"{_SIGNS}/{own.process}", json.dumps(own._asdict()))
+            self._times += 1
+            if not self._began:
+                said = [board.ask(f"{_SIGNS}/{one}") for one in range(self._processes) if one != own.process]
+                self._began = True
+            elif self._times % (1 + self._processes // 64) == 0:  # each hears all: many do it less often
+                said = list(board.heard(_SIGNS).values())
+            else:
+                said = []
+        except (jax.errors.JaxRuntimeError, TimeoutError) as error:
+            logging.getLogger("vlp").info("signs of life are not passed on: %s", error)
+            return []
+        return [sign for sign in (Sign(**json.loads(words)) for words in said) if sign.process != own.process]
