@@ -6,6 +6,8 @@ import json
 import math
 import re
 import shlex
+import shutil
+from pathlib import Path
 
 import pytest
 from test_every_config import ARGUMENTS, EVALUATIONS, FEW, QUIET, RECIPES, SMALL, VIT, model  # noqa: F401 (a fixture)
@@ -33,6 +35,8 @@ def commands(method: Method) -> list[str]:
     return [part for part in parts if part != FIRST]
 
 
+# A run that has been trained, by its arguments but for where it lies: several methods begin with the same.
+TRAINED: dict[str, Path] = {}
 MORE = [method for method in methods() if PLACE.sub("", commands(method)[-1]) not in PLAIN]
 
 
@@ -48,6 +52,11 @@ def test_the_commands_of_a_method_run(method, model, tmp_path, monkeypatch, caps
         elif "--job=evaluate" in command:
             given += FEW
         elif "--job=" not in command:
+            workdir, same = re.search(r"--workdir=(\S+)", command)[1], PLACE.sub("", command)
+            if same in TRAINED:
+                shutil.copytree(TRAINED[same], workdir)
+                continue
+            TRAINED[same] = tmp_path / workdir
             off = ("--config.evaluators={}", "--config.steps=2", "--config.optimizer.schedule.warmup_steps=1")
             given += [*SMALL, *VIT, *QUIET, *off]
         assert main.main(given) == 0, capsys.readouterr().err
