@@ -23,7 +23,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp", "vlp.runs"),
     (
         *(
+            "vlp.loading",
             "vlp.model",
+            "vlp.pixels",
             "vlp.scoring",
             "vlp.writing",
             "vlp.encoding",
@@ -149,7 +151,9 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         and under(imported, "input_pipeline")
         and not under(imported, *FOR_ALL)
         and not under(
-            importer, "vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.curation", "vlp.model", "vlp.interop"
+            importer,
+            *("vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.curation", "vlp.interop"),
+            *("vlp.model", "vlp.loading"),
         )
     ),
     "configs stand alone": lambda importer, imported: (

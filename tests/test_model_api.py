@@ -51,6 +51,18 @@ def test_every_kind_of_image_gives_the_same_rows(model, encoded, tmp_path):
     np.testing.assert_allclose(model.encode_image(pictures[0]), expected[:1], atol=1e-6)
 
 
+def test_pixels_have_the_gradients_of_differences(model, encoded):
+    images = model._view.load(encoded[:3])
+    path, pixels = model.pixels(), images.astype(np.float32) / 255
+    np.testing.assert_allclose(path.encode(pixels), model.encode_image(encoded[:3]), atol=1e-5)
+    dice = np.random.default_rng(0)
+    directions = dice.standard_normal((3, model.config.model.embed_dim))
+    slopes = path.gradients(pixels, directions)
+    step = 0.02 * dice.standard_normal(pixels.shape).astype(np.float32)
+    there, back = ((path.encode(pixels + way * step) * directions).sum(axis=1) for way in (1, -1))
+    np.testing.assert_allclose((slopes * step).sum(axis=(1, 2, 3)), (there - back) / 2, rtol=0.05, atol=1e-3)
+
+
 def test_a_patch_has_a_unit_row_at_any_resolution(model, encoded):
     patches = model.encode_patches(encoded[:3])
     assert patches.shape == (3, 8, 8, model.config.model.embed_dim)

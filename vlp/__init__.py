@@ -15,7 +15,8 @@ from vlp.beside import ROOT, pin
 
 if TYPE_CHECKING:
     from vlp.configuration import ConfigError, Setting
-    from vlp.model import Model, load
+    from vlp.loading import load
+    from vlp.model import Model
     from vlp.runs.api import config, evaluate, train
 
 __version__ = "0.1.0"
@@ -23,7 +24,8 @@ __all__ = ["ROOT", "ConfigError", "Model", "Setting", "__version__", "config", "
 # Where each of them is, imported when it is first asked for.
 _HOMES = {
     **dict.fromkeys(("ConfigError", "Setting"), "vlp.configuration"),
-    **dict.fromkeys(("Model", "load"), "vlp.model"),
+    "Model": "vlp.model",
+    "load": "vlp.loading",
     **dict.fromkeys(("config", "evaluate", "train"), "vlp.runs.api"),
 }
 

@@ -6,7 +6,6 @@ import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,21 +13,16 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Float32, PyTree, Shaped, UInt8
-from ml_collections import FrozenConfigDict
 
 from input_pipeline.errors import UserError
-from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
+from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import EvaluationView
-from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, read_description
-from vlp.configuration import completed, stage_config
 from vlp.encoding import encoding
-from vlp.models.compute import cast, in_precision, resolve_compute
 from vlp.models.context import unknown_text
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.families import TOWERS
-from vlp.models.variables import merged
 from vlp.parallel.sharding import batch_sharding, replicated
-from vlp.parts import Part, Parts, saved_parts
+from vlp.parts import Part, Parts
+from vlp.pixels import PixelPath, pixel_functions
 from vlp.prompting import class_probabilities, class_prompts, no_context, strings
 from vlp.scoring import Composer, Cosines, PartScorer, Scorer, composing, scoring
 from vlp.writing import Captioner, writing
@@ -225,6 +219,20 @@ class Model:
         """Encodes pixels that are normalised already as unit rows."""
         return self._encode("pixels", np.asarray(pixels, np.float32))
 
+    def pixels(self) -> PixelPath:
+        """Returns the way from pixels in [0, 1] to rows and back, by which images are attacked and explained."""
+        self.require(["image"], "a gradient by pixels")
+        if ("pixels", "") not in self._compiled:
+            functions = pixel_functions(self._graphdef, self.preprocessing)
+            self._compiled["pixels", ""] = jax.tree.map(_jit(self._mesh), functions)
+        return PixelPath(*(functools.partial(self._from_pixels, one) for one in self._compiled["pixels", ""]))
+
+    def _from_pixels(self, compiled: Callable[..., Array], *inputs: np.ndarray) -> np.ndarray:
+        def start(*block: np.ndarray) -> Array:
+            return compiled(self._variables, *(self._padded(rows, 0) for rows in block))
+
+        return self._by_blocks(start, *inputs)
+
     def encode_text(
         self, texts: str | Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n embed_dim"]:
@@ -331,55 +339,3 @@ def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray
 
 def _jit(mesh: Mesh | None) -> Callable[..., Any]:
     return jax.jit if mesh is None else functools.partial(jax.jit, out_shardings=replicated(mesh))
-
-
-def load(
-    path: str | Path,
-    *,
-    step: int | None = None,
-    batch_size: int = 256,
-    mesh: Mesh | None = None,
-    dtype: str = "",
-) -> Model:
-    """Loads a checkpoint, a folder of checkpoints or a run's workdir; needs nothing else.
-
-    The running mean of the weights is taken where the run kept one.
-
-    Args:
-      path: a workdir, its `checkpoints`, or one step's folder, or the address of one; ~ is the home folder.
-      step: which step of a run; None takes the newest intact one.
-      batch_size: rows encoded at once.
-      mesh: devices to spread each batch over, which all get the weights; None takes the default device.
-      dtype: of weights and sums, as a frozen model's; '' = float32, and sums as the model was trained.
-
-    Raises:
-      ValueError: there is no intact checkpoint at the path, or its arrays are not those of its config.
-    """
-    folder = find_checkpoint(path, step)
-    description = read_description(folder)
-    config = stage_config(FrozenConfigDict(completed(description.config)), description.progress["step"])
-    tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
-    arrays = load_model_arrays(folder)
-    abstract = nnx.eval_shape(
-        lambda: DualEncoder(
-            config.model,
-            vocabulary_size=tokenizer.vocabulary_size,
-            length=tokenizer.length,
-            compute=resolve_compute(in_precision(config.model, dtype)),
-            rngs=nnx.Rngs(0),
-            towers=[tower for tower in TOWERS if tower in arrays["params"]["model"]],
-        )
-    )
-    variables = merged(arrays.get("ema", arrays["params"])["model"], arrays.get("rest", {}).get("model", {}))
-    check_shapes(folder, variables, nnx.to_pure_dict(nnx.state(abstract)))
-    variables = cast(variables, dtype)
-    return Model(
-        nnx.graphdef(abstract),
-        jax.device_put(variables) if mesh is None else jax.device_put(variables, replicated(mesh)),
-        config=config,
-        preprocessing=dict(description.preprocessing),
-        tokenizer=tokenizer,
-        batch_size=batch_size,
-        mesh=mesh,
-        parts=functools.partial(saved_parts, folder, config, tokenizer.vocabulary_size),
-    )

@@ -3,6 +3,8 @@
 The path is that of the other source, whose format is guessed. Shapes stay: grey values of a picture are painted anew,
 from a palette of four random colours, under random waves. Captions, tags, labels and ids stay as they are; the record's
 `source` is 'rerendered'. A picture is a function of its index alone, so any process paints the same bytes.
+
+`beside_rerendered` has every record twice, as it is and painted anew, and its label says which: 'real' or 'rerendered'.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import open_source
 from input_pipeline.sources.fractals import ppm
 
-FORMATS = {"rerendered": "RerenderedSource"}
+FORMATS = {"rerendered": "RerenderedSource", "beside_rerendered": "BesideRerendered"}
 
 COLOURS = 4  # of a palette
 WAVES, STRENGTH = (2.0, 24.0), 0.35  # across a picture; share of the values that they take away
@@ -51,6 +53,18 @@ class RerenderedSource:
         pixels = open_picture(record.image, MAX_PIXELS).pixels()
         dice = np.random.Generator(np.random.Philox(key=np.array([_KEY, index], np.uint64)))
         return dataclasses.replace(record, image=ppm(repainted(pixels, dice)), source="rerendered")
+
+
+class BesideRerendered(RerenderedSource):
+    """The records of another source, each as it is and then painted anew, labelled so."""
+
+    def __len__(self) -> int:
+        return 2 * super().__len__()
+
+    def __getitem__(self, index: int) -> Record:
+        if index % 2:
+            return dataclasses.replace(super().__getitem__(index // 2), label="rerendered")
+        return dataclasses.replace(self._source[index // 2], label="real")
 
 
 def repainted(

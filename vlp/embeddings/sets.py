@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Float32
@@ -113,6 +114,10 @@ class DumpedSets(Mapping[str, DumpedSet]):
     def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
         """Raises ValueError: patches are not there."""
         raise UserError(f"{self.folder} holds no patches: evaluate the checkpoint itself, with --checkpoint")
+
+    def pixels(self) -> NoReturn:
+        """Raises ValueError: pixels are not there."""
+        raise UserError(f"{self.folder} holds no pixels: evaluate the checkpoint itself, with --checkpoint")
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """Returns the rows of captions of these sets.

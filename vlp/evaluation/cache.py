@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from input_pipeline.errors import UserError
-from vlp.evaluation.protocols import Captioner, Composer, Encoder, Scorer
+from vlp.evaluation.protocols import Captioner, Composer, Encoder, PixelPath, Scorer
 
 T = TypeVar("T")
 
@@ -64,6 +64,10 @@ class RememberingEncoder:
             rows = _one_row_each(self._model.encode_text(new, prefix=prefix), len(new))
             self._texts.update(zip([(text, prefix) for text in new], rows, strict=True))
         return np.stack([self._texts[text, prefix] for text in texts])
+
+    def pixels(self) -> PixelPath:
+        """Returns the model's way from pixels, of which nothing is asked twice."""
+        return self._model.pixels()
 
     def scorer(self, name: str = "") -> Scorer:
         """Returns the model's scorer, asked once for each image array and texts."""

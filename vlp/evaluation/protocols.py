@@ -32,6 +32,13 @@ class Encoder(Protocol):
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """Encodes texts, with a prefix token before every one where the tokenizer has one of that name; '' is none."""
 
+    def pixels(self) -> PixelPath:
+        """Returns the way from pixels in [0, 1] to rows and back.
+
+        Raises:
+            ValueError: there are embeddings alone.
+        """
+
     def scorer(self, name: str = "") -> Scorer:
         """Returns the part of that name, which scores images against texts; '' is the embeddings' cosines.
 
@@ -64,6 +71,18 @@ class Captioner(Protocol):
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str]
     ) -> Float32[np.ndarray, "n 2"]:
         """Returns of each image's text the log-likelihood, and how many tokens it is the sum of."""
+
+
+class PixelPath(Protocol):
+    """Encodes images with values in [0, 1], and differentiates what comes of them."""
+
+    def encode(self, pixels: Float[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
+        """Returns unit rows."""
+
+    def gradients(
+        self, pixels: Float[np.ndarray, "n h w 3"], directions: Float[np.ndarray, "n dim"]
+    ) -> Float32[np.ndarray, "n h w 3"]:
+        """Returns the gradient of each image's row times its direction, by the image's values."""
 
 
 class Composer(Protocol):

@@ -15,7 +15,7 @@ from PIL import Image
 from input_pipeline.sources import open_source
 from input_pipeline.views.image import EvaluationView
 from vlp.configuration.paths import find
-from vlp.model import load
+from vlp.loading import load
 
 PICTURES = "data/quickstart/val.parquet"
 MOST = 32  # pictures: enough for a mean, few enough for a large model on a CPU

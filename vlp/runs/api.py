@@ -57,7 +57,7 @@ def train(
     Raises:
       ConfigError: the config is wrong, does not fit the data or the devices, or is not that of the workdir's run.
     """
-    from vlp.model import load
+    from vlp.loading import load
     from vlp.processes.home import home_of
     from vlp.runs.run import Run
 
@@ -80,7 +80,8 @@ def evaluate(model: Model | str | Path, config: ConfigDict | str | None = None) 
     """
     from vlp.evaluation import check, evaluate
     from vlp.evaluation.cache import RememberingEncoder
-    from vlp.model import Model, load
+    from vlp.loading import load
+    from vlp.model import Model
     from vlp.runs.data import EvaluationSets
     from vlp.runs.evaluation import open_evaluators
     from vlp.runs.startup import configuring, use_compilation_cache

@@ -95,9 +95,9 @@ class CategorySearch(OnSets):
     def _judge(self) -> Encoder | None:
         if not self.judge:
             return None
-        import vlp.model
+        from vlp.loading import load
 
-        return RememberingEncoder(vlp.model.load(self.judge))
+        return RememberingEncoder(load(self.judge))
 
     @cached_property
     def _found(self) -> LatestModel:

@@ -1,0 +1,57 @@
+"""From pixels to embeddings and back: what a small change of each pixel does to a row, for attacks and saliency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Float32, PyTree
+
+from vlp.models.dual_encoder import DualEncoder
+
+Pixels = Float[np.ndarray, "n height width 3"]
+
+
+class PixelPath:
+    """Encodes images with values in [0, 1], of the model's resolution, and differentiates what comes of them."""
+
+    def __init__(self, encode: Callable[[Pixels], np.ndarray], slopes: Callable[..., np.ndarray]):
+        """Takes what encodes, and what differentiates, whole arrays of images."""
+        self._encode, self._slopes = encode, slopes
+
+    def encode(self, pixels: Pixels) -> Float32[np.ndarray, "n embed_dim"]:
+        """Returns unit rows."""
+        return self._encode(np.asarray(pixels, np.float32))
+
+    def gradients(
+        self, pixels: Pixels, directions: Float[np.ndarray, "n embed_dim"]
+    ) -> Float32[np.ndarray, "n height width 3"]:
+        """Returns, for each image, the gradient of its unit row times a direction of its own by its values."""
+        return self._slopes(np.asarray(pixels, np.float32), np.asarray(directions, np.float32))
+
+
+def pixel_functions(
+    graphdef: nnx.GraphDef[DualEncoder], preprocessing: Mapping[str, Any]
+) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    """Builds the two functions, to be jitted, of variables and images in [0, 1]: rows, and the gradients of rows.
+
+    Args:
+      graphdef: structure of the towers.
+      preprocessing: of the model.
+    """
+    mean, std = (np.array(preprocessing[name], np.float32) for name in ("mean", "std"))
+
+    def rows(variables: PyTree, pixels: Float[Array, "n h w 3"]) -> Float[Array, "n embed_dim"]:
+        return nnx.merge(graphdef, variables).encode_pixels((pixels - mean) / std)
+
+    def slopes(
+        variables: PyTree, pixels: Float[Array, "n h w 3"], directions: Float[Array, "n embed_dim"]
+    ) -> Float[Array, "n h w 3"]:
+        # Images do not see each other, so the gradient of the sum is that of each.
+        return jax.grad(lambda own: jnp.sum(rows(variables, own) * directions))(pixels)
+
+    return rows, slopes
