@@ -134,6 +134,7 @@ ELSEWHERE = {
     r"--config=configs/\w+\.py:(model|text|curated)=": "a recipe at its own size takes days; above it is a toy",
     r"--job=curate|--config=configs/curate/": "tests/configs/test_method_commands.py runs the same",
     r"--job=labels .*(runs/tags|words)\.json": "the other labels command with other flags",
+    r"--job=concept": "tests/jobs/test_concept_job.py, with a program that answers",
     r"--job=suite": "sets that only the reader has; tests/jobs/test_suite_job.py makes all of them, small",
     r"--job=scaling": "needs several runs of growing data; tests/jobs/test_scaling_job.py",
     r"--job=evaluate --checkpoint=RUN$": "with the name of the run, it is among those that are run",
