@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 
+import attention_checks
 import bag_checks
 import class_table_checks
 import composition_checks
@@ -29,6 +30,7 @@ CHECKS = {
     **composition_checks.CHECKS,
     **distillation_checks.CHECKS,
     **global_contrast_checks.CHECKS,
+    **attention_checks.CHECKS,
 }
 
 # Files without a check here, and where else they are held to or why they are not.

@@ -90,7 +90,8 @@ class Attention(nnx.Module):
         query, key, _ = self._projected(x, heads or self.heads)
         if rotation is not None:
             query, key = (rotation.turn(one) for one in (query, key))
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=jnp.float32)
+        dtype = jnp.promote_types(query.dtype, jnp.float32)
+        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=dtype)
         return scores / math.sqrt(query.shape[-1])
 
     def value_only(

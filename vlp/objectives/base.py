@@ -70,6 +70,7 @@ class Objective(nnx.Module):
       raw: those of its fields that it reads as they are: no tower goes through them, such as a caption's tokens.
       reads: towers it reads, of 'image' and 'text', beside those that its fields go through.
       copied: those of its fields that a copy of their tower encodes, too, without a backward pass.
+      again: fields that it has a tower encode once more, with a backward pass, such as with other prompts.
       parts: names of its attributes that outlive training: modules that another run starts from, with the towers.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
         `vlp.training.episodes`.
@@ -81,6 +82,7 @@ class Objective(nnx.Module):
     raw: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     episode: Episode | None = None
 

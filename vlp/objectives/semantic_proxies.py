@@ -77,6 +77,7 @@ class SemanticProxies(Objective):
         self.scale, self.margins = config.scale, (config.positive_margin, config.negative_margin)
         self.image_view, self.field = config.image_view, f"{config.labels}_ids"
         self.fields, self.raw = (self.image_view, self.field), (self.field,)
+        self.again = (self.image_view,)  # with the prompts of its class
         self.limits = {self.field: ("labels", classes)}
 
     def flops(self) -> float:

@@ -49,8 +49,8 @@ def tower_of(config: Any, field: str) -> str:
 
 def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
     """Returns forward FLOPs of one example beside the run's towers: their adapters, what objectives say of themselves
-    (`Objective.flops`), the texts that are encoded once a step, and copies of towers and frozen models, which count a
-    third, as they have no backward pass.
+    (`Objective.flops`), the texts that are encoded once a step, fields that a tower encodes again, and copies of towers
+    and frozen models, which count a third, as they have no backward pass.
 
     Args:
       config: the whole resolved config.
@@ -62,7 +62,7 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
     flops += trained * _adapter_flops(config, pretrainer)
     for one in objectives:
         flops += trained * sum(cost * _views(config, name) for name, cost in one.view_flops().items())
-        flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP
+        flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP + forward_flops(config, one.again)
     asked = {name for one in objectives for name in (*one.constants, *one.fields)}
     if selector := pretrainer.selector:
         # Before anything is trained on, all rows are looked at, without a backward pass.
