@@ -80,8 +80,11 @@ def slurm(count, request):
     ], environment
 
 
-@pytest.mark.parametrize("launch", [local, openmpi, slurm], ids=lambda one: one.__name__)
-@pytest.mark.parametrize(("count", "mesh"), [(2, (1, 2, 2)), (4, (2, 1, 2))], ids=["2", "4"])
+@pytest.mark.parametrize(
+    ("launch", "count", "mesh"),
+    [(local, 4, (2, 1, 2)), (openmpi, 2, (1, 2, 2)), (slurm, 4, (2, 1, 2))],
+    ids=["local-4", "openmpi-2", "slurm-4"],
+)
 def test_a_run_is_the_same_under_every_launcher(alone, launch, count, mesh, tmp_path, request):
     command, environment = launch(count, request)
     axes = [
