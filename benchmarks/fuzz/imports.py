@@ -25,10 +25,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 from benchmarks.fuzz import harness
 from benchmarks.fuzz.mutations import corrupt, mutated_arrays, mutated_json
 from benchmarks.fuzz.peers import rows_of_peer
+from benchmarks.fuzz.towers import Files, bert, dinov2
 from benchmarks.models import saved
 
 ROOT = Path(__file__).resolve().parents[2]
-Files = dict[str, bytes]
 CLIP_LIKE = {"image": {"pool": "class", "pre_norm": True}, "text": {"causal": True, "pool": "end"}}
 SIGLIP_LIKE = {"text": {"pool": "last"}}
 TEXTS = ["a red square", "", "two blue circles on a white ground " * 3]
@@ -266,8 +266,8 @@ def pictures() -> list[Any]:
 _KNOWN: dict[str, Any] = {}  # models by settings: what is compiled serves other weights
 
 
-def encoded(imported: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of pictures and of texts."""
+def encoded(imported: Any) -> tuple[np.ndarray, ...]:
+    """Rows of pictures and of texts; of a tower by itself its own."""
     import jax
     from flax import nnx
     from ml_collections import FrozenConfigDict
@@ -276,12 +276,20 @@ def encoded(imported: Any) -> tuple[np.ndarray, np.ndarray]:
     from vlp.model import Model
     from vlp.models.compute import Compute
     from vlp.models.dual_encoder import DualEncoder
+    from vlp.models.families import TOWERS
     from vlp.models.variables import merged
 
     config, tokenizer = FrozenConfigDict(completed(imported.config)), imported.tokenizer
     variables = jax.device_put(merged(*(part["model"] for part in imported.variables.values())))
+    towers = [tower for tower in TOWERS if tower in variables]
     key = json.dumps(
-        [imported.config["model"], tokenizer.vocabulary_size, tokenizer.length, imported.preprocessing]
+        [
+            towers,
+            imported.config["model"],
+            tokenizer.vocabulary_size,
+            tokenizer.length,
+            imported.preprocessing,
+        ]
     )
     if key not in _KNOWN:
         graph = nnx.graphdef(
@@ -292,6 +300,7 @@ def encoded(imported: Any) -> tuple[np.ndarray, np.ndarray]:
                     length=tokenizer.length,
                     compute=Compute(),
                     rngs=nnx.Rngs(0),
+                    towers=towers,
                 )
             )
         )
@@ -299,11 +308,11 @@ def encoded(imported: Any) -> tuple[np.ndarray, np.ndarray]:
             graph, variables, config=config, preprocessing=imported.preprocessing, tokenizer=tokenizer
         )
     ours = _KNOWN[key].with_variables(variables)
-    ids, mask = tokenizer.encode(TEXTS)
-    return ours.encode_image(pictures()), ours._encode("text", ids, mask)
+    rows = (ours.encode_image(pictures()),) if "image" in towers else ()
+    return (*rows, ours._encode("text", *tokenizer.encode(TEXTS))) if "text" in towers else rows
 
 
-ORIGINALS = (clip, clip_words, siglip, siglip_pieces, shards, open_clip, pickle, big_vision)
+ORIGINALS = (clip, clip_words, siglip, siglip_pieces, shards, open_clip, pickle, big_vision, bert, dinov2)
 KINDS = {make.__name__: harness.Kind(make, attempt, memory=24 * harness.GIGABYTE) for make in ORIGINALS}
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Rows = tuple[np.ndarray, np.ndarray]
+Rows = tuple[np.ndarray, ...]
 
 
 def rows_of_peer(folder: Path, imported: Any, texts: list[str], pictures: list[Any]) -> Rows | None:
@@ -24,6 +24,10 @@ def rows_of_peer(folder: Path, imported: Any, texts: list[str], pictures: list[A
         ):
             if imported.family == "open_clip":
                 return _open_clip(folder, texts, pictures)
+            if imported.family == "bert":
+                return _text_tower(folder, imported.tokenizer.length, texts)
+            if imported.family == "dino":
+                return _image_tower(folder, pictures)
             if imported.family.startswith("huggingface"):
                 return _transformers(folder, imported.tokenizer.length, texts, pictures)
     except Exception:  # whatever it stumbles over is none of ours
@@ -48,6 +52,32 @@ def _transformers(folder: Path, length: int, texts: list[str], pictures: list[An
     with torch.no_grad():
         outputs = model(**inputs)
     return outputs.image_embeds.numpy(), outputs.text_embeds.numpy()
+
+
+def _text_tower(folder: Path, length: int, texts: list[str]) -> Rows:
+    import torch
+    import transformers
+
+    model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    options = {"padding": "max_length", "max_length": length, "truncation": True, "return_tensors": "pt"}
+    with torch.no_grad():
+        return (_unit(model(**tokenizer(texts, **options)).last_hidden_state[:, 0]),)
+
+
+def _image_tower(folder: Path, pictures: list[Any]) -> Rows:
+    import torch
+    import transformers
+
+    model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+    with torch.no_grad():
+        return (_unit(model(**processor(images=pictures, return_tensors="pt")).last_hidden_state[:, 0]),)
+
+
+def _unit(rows: Any) -> np.ndarray:
+    rows = rows.double().numpy()
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))
 
 
 def _open_clip(folder: Path, texts: list[str], pictures: list[Any]) -> Rows:

@@ -16,6 +16,7 @@ from test_import_and_export import imported, own_tokenizer, pairs, shaken
 from test_imported import refusal
 
 from vlp.checkpoint import find_checkpoint, load_model_arrays
+from vlp.interop.images import preprocessing_of
 from vlp.interop.tokenizer_json import sentencepiece_json
 
 torch = pytest.importorskip("torch", reason="torch is a peer, not a dependency")
@@ -157,6 +158,24 @@ def test_an_image_tower_of_transformers_sees_as_it_does_there(kind: str, tmp_pat
     np.testing.assert_allclose(ours.encode_pixels(pixels), unit(tokens[:, 0]), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("model", "processor"),
+    [("dinov2", ""), ("dinov2", "Bit"), ("vit", ""), ("vit", "CLIP"), ("dinov3_vit", "")],
+)
+def test_what_a_processor_does_not_say_is_what_it_is_there(
+    model: str, processor: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model}))
+    said = {"image_processor_type": f"{processor}ImageProcessor"} if processor else {"do_resize": True}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    ours = preprocessing_of(tmp_path, "dino")
+    peer = transformers.AutoImageProcessor.from_pretrained(tmp_path, backend="pil", local_files_only=True)
+    assert (ours["mean"], ours["std"]) == (pytest.approx(peer.image_mean), pytest.approx(peer.image_std))
+    assert ours["interpolation"] == {2: "bilinear", 3: "bicubic"}[int(peer.resample)]
+    crop = bool(getattr(peer, "do_center_crop", False))
+    assert (ours["resolution"], ours["resize"]) == (224, "crop" if crop else "squash")
+
+
 def timm_folder(folder: Path, kind: str) -> tuple[Path, Any]:
     torch.manual_seed(0)
     small = {"img_size": 28, "depth": 2, "embed_dim": 32, "num_heads": 4}
@@ -250,6 +269,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "a piece twice": (
         lambda folder: (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\na\n") and None,
         "6 lines and 5 pieces",
+    ),
+    "a switch that is none": (
+        said("tokenizer_config.json", do_lower_case="no"),
+        "do_lower_case='no' must be true",
     ),
     "a tensor too few": (lacking("word_embeddings.weight"), "missing: embeddings.word_embeddings.weight"),
 }

@@ -117,7 +117,11 @@ def test_a_process_that_can_write_no_more_ends_the_run_and_leaves_the_checkpoint
     assert status == 2
     line = f"error: a checkpoint in {tmp_path / 'checkpoints'} could not be written: process 1: OSError"
     assert line in output and output.count("could not be written") == 2 and "File too large" in output
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} <= {"4", "8", "12"}  # and no part of one
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} <= {
+        "4",
+        "8",
+        "12",
+    }  # and no part of one
     assert alone(tmp_path) == pytest.approx(uninterrupted, rel=1e-4)
 
 

@@ -20,7 +20,7 @@ def wordpiece_json(pieces: Sequence[str], settings: Mapping[str, Any]) -> bytes:
       settings: of tokenizer_config.json: `do_lower_case` and what goes with it.
 
     Raises:
-      ValueError: one of the tokens around a text is not there, or a piece stands there twice.
+      ValueError: one of the tokens around a text is not there, a piece stands there twice, or a setting is no switch.
     """
     vocabulary = {piece: place for place, piece in enumerate(pieces)}
     names = _named(vocabulary, "vocab.txt", ("[CLS]", "[SEP]", "[PAD]", "[UNK]"))
@@ -31,9 +31,9 @@ def wordpiece_json(pieces: Sequence[str], settings: Mapping[str, Any]) -> bytes:
     pipeline = Pipeline(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     pipeline.normalizer = normalizers.BertNormalizer(
         clean_text=True,
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-        strip_accents=settings.get("strip_accents"),
-        lowercase=settings.get("do_lower_case", True),
+        handle_chinese_chars=_switch(settings, "tokenize_chinese_chars", default=True),
+        strip_accents=_switch(settings, "strip_accents", default=None),
+        lowercase=_switch(settings, "do_lower_case", default=True),
     )
     pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     pipeline.decoder = decoders.WordPiece(prefix="##")
@@ -65,6 +65,13 @@ def byte_level_json(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, s
         end, begin, trim_offsets=True, add_prefix_space=False
     )
     return pipeline.to_str().encode()
+
+
+def _switch(settings: Mapping[str, Any], name: str, *, default: bool | None) -> bool | None:
+    value = settings.get(name, default)
+    if value is not default and not isinstance(value, bool):
+        raise UserError(f"tokenizer_config.json: {name}={value!r} must be true or false")
+    return value
 
 
 def _named(vocabulary: Mapping[str, int], file: str, names: tuple[str, ...]) -> tuple[str, ...]:

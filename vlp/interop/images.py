@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +13,27 @@ from input_pipeline.errors import UserError
 from vlp.interop import fields
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, update_json
 
+Spec = dict[str, Any]
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# What transformers' image processors take where a folder does not say, and which one a model without a name has.
+_SQUARE = {"height": 224, "width": 224}
+_CROPPED: Spec = {
+    "size": {"shortest_edge": 224},
+    "crop_size": _SQUARE,
+    "do_center_crop": True,
+    "image_mean": CLIP_MEAN,
+    "image_std": CLIP_STD,
+}
+PROCESSORS: Mapping[str, Spec] = {
+    "Bit": _CROPPED,
+    "CLIP": _CROPPED,
+    "ViT": {"size": _SQUARE, "image_mean": HALF, "image_std": HALF, "resample": 2},
+    "DINOv3ViT": {"size": _SQUARE, "image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD, "resample": 2},
+}
+PROCESSOR_OF = {"vit": "ViT", "dinov3_vit": "DINOv3ViT"}
 PREPROCESSOR = "preprocessor_config.json"
-Spec = dict[str, Any]
 # Pillow's numbers for filters, as they stand in preprocessor_config.json.
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}
 # What a preprocessor_config.json may say: what is read here, and what changes no pixel of an RGB image.
@@ -65,7 +82,7 @@ def _huggingface_siglip(folder: Path, resolution: int | None) -> Spec:
 def _huggingface(folder: Path, defaults: Spec) -> Spec:
     """By transformers' image processors of CLIP and SigLIP."""
     path = folder / PREPROCESSOR
-    settings = {**defaults, "resample": 3, **_said(read_json(path))}
+    settings = {"resample": 3, **defaults, **_said(read_json(path))}
     for key, value in settings.items():
         if value and key not in HUGGINGFACE_KNOWN:
             raise UserError(f"{path}: {key}={reprlib.repr(value)} is not supported")
@@ -116,10 +133,18 @@ def _square(path: Path, size: Mapping[str, int]) -> int:
 
 
 def _dino(folder: Path, resolution: int | None) -> Spec:
-    """By the image processors of ViT, DINOv2 and DINOv3."""
-    return _huggingface(
-        folder, {"size": {"height": 224, "width": 224}, "image_mean": HALF, "image_std": HALF}
-    )
+    """By the image processors of ViT, DINOv2 and DINOv3, each with its own defaults."""
+    path = folder / PREPROCESSOR
+    said = read_json(path, {})
+    name = str(said.get("image_processor_type") or said.get("feature_extractor_type") or "")
+    if not name:
+        name = PROCESSOR_OF.get(read_json(folder / "config.json").get("model_type"), "Bit")
+    kind = re.sub(r"(ImageProcessor|FeatureExtractor)(Fast)?$", "", name)
+    if kind not in PROCESSORS:
+        raise UserError(
+            f"{path}: image_processor_type='{name}' is not supported, only {', '.join(PROCESSORS)}"
+        )
+    return _huggingface(folder, PROCESSORS[kind])
 
 
 def _timm(folder: Path, resolution: int | None) -> Spec:
