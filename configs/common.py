@@ -131,6 +131,8 @@ def start_from(config: ConfigDict, folder: str, towers: Sequence[str] = ("image"
     whole = len(towers) == 2
     config.checkpoint["start" if whole else f"start_{towers[0]}"] = folder
     keys = [key for key in model if key in config.model and key != "adapters"] if whole else towers
+    if model[towers[0]].get("projection") == "none":  # then embeddings are as wide as the tower
+        config.model.embed_dim = model["embed_dim"]
     config.model.update({key: _known(model[key], config.model[key]) for key in keys})
     if "image" in towers:
         config.data.image.update({key: image[key] for key in ("mean", "std", "resize") if key in image})

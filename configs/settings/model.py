@@ -30,7 +30,11 @@ IMAGE = {
         "position embeddings; centred = relative to the image (DINOv3)",
         choices=("learned", "sincos2d", "rotary2d", "rotary2d_centred"),
     ),
-    "pool": Setting("mean", "what becomes the image's output", choices=("class", "mean", "attention")),
+    "pool": Setting(
+        "mean",
+        "what becomes the image's output; class_mean = the class token and the mean, side by side (dino.txt)",
+        choices=("class", "mean", "class_mean", "attention"),
+    ),
     "registers": natural(0, "tokens beside the patches"),
     "patch_dropout": share_below_one(0.0, "share of the patches that training drops"),
     # What other projects' models have; the defaults are what this one trains best.
@@ -57,6 +61,7 @@ IMAGE = {
     "last_heads": natural(0, "of the last block's attention; 0 = as many as the others have"),
     "prompts": natural(0, "learned tokens beside the patches, put into each layer anew (VPT); 0 = none"),
     "prompt_layers": natural(0, "first layers that have them; 0 = all"),
+    "top_blocks": natural(0, "blocks behind the last norm, under `top`, for a tower that is held (dino.txt)"),
     "norm": Setting(
         "group",
         "of a resnet or an efficientnet; batch = as published, with constant statistics",

@@ -32,8 +32,9 @@ class HuggingFaceTokenizer(Tokenizer):
     def _load(self) -> int:
         from tokenizers import Tokenizer as Pipeline
 
-        with _library(f"these {len(self._data)} bytes are no tokenizer.json"):
-            pipeline = Pipeline.from_buffer(self._data)
+        data = self._json()
+        with _library(f"these {len(data)} bytes are no tokenizer.json"):
+            pipeline = Pipeline.from_buffer(data)
             vocabulary, padding = pipeline.get_vocab(), pipeline.padding
             check_vocabulary(vocabulary)
             pipeline.no_truncation()
@@ -44,13 +45,17 @@ class HuggingFaceTokenizer(Tokenizer):
         self._pipeline = pipeline
         added = pipeline.get_added_tokens_decoder()
         special = {place for place, token in added.items() if token.special}
-        unknown = _unknown(self._data, vocabulary)
+        unknown = _unknown(data, vocabulary)
         self._never = {*(special - {unknown}), *self.special}
         self._ends_at_unknown = unknown == self.special.end
         self._longest_piece = max(
             100, *map(len, vocabulary)
         )  # some models make one unknown token of 100 characters
         return max(vocabulary.values()) + 1
+
+    def _json(self) -> bytes:
+        """What the library reads; of another kind of file it is made from it."""
+        return self._data
 
     def _pieces(self, texts: list[str]) -> list[list[int]]:
         # One by one: the library's batches run in threads of their own, which would take other workers' cores.

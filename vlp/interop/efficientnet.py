@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from input_pipeline.errors import UserError
 from vlp.interop.huggingface import convolution
 from vlp.interop.mapping import Entry, Tensors
@@ -50,7 +52,7 @@ def single(tensors: Tensors, *, timm: bool) -> Single:
 def _size_of(tensors: Tensors, *, timm: bool) -> tuple[str, ConvolutionSize]:
     """The only one of the Lite sizes with as many blocks of as many channels."""
     for name in EFFICIENTNET_LITES:
-        size = convolution_size(_Named(name))
+        size = convolution_size(ConfigDict({"kind": "efficientnet", "size": name, "width": 0, "depth": 0}))
         table = _of_timm(size) if timm else _of_wheel(size)
         last = convolution("", "conv_head" if timm else "_conv_head", "")[0].theirs[0]
         names = {
@@ -63,16 +65,6 @@ def _size_of(tensors: Tensors, *, timm: bool) -> tuple[str, ConvolutionSize]:
     raise UserError(
         "the weights are those of no EfficientNet-Lite, of Lite0 to Lite4: those with squeeze and excite are not read"
     )
-
-
-class _Named(dict[str, Any]):
-    """Settings of a size by its name alone."""
-
-    def __init__(self, name: str):
-        super().__init__(kind="efficientnet", size=name, width=0, depth=0)
-
-    def __getattr__(self, name: str) -> Any:
-        return self[name]
 
 
 def _of_wheel(size: ConvolutionSize) -> list[Entry]:

@@ -179,6 +179,7 @@ def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
         ),
         (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
         (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
+        (not image.top_blocks, f"model.image.top_blocks={image.top_blocks} are blocks of another kind"),
         (not image.prompts, f"model.image.prompts={image.prompts} are learned tokens of its layers"),
         (not text.context, f"model.text.context={text.context} are learned vectors in its texts"),
         (text.kind == "transformer", f"model.text.kind='{text.kind}' is not 'transformer'"),

@@ -9,8 +9,9 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
+from input_pipeline.tokenizers.wordpiece import wordpiece_json
 from vlp.interop import fields
-from vlp.interop.bert_tokenizer import byte_level_json, wordpiece_json
+from vlp.interop.bert_tokenizer import byte_level_json
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, write_tokenizer
 from vlp.interop.tokenizer_json import CLIP_BEGIN, CLIP_END, clip_json, gemma_json, t5_json
 

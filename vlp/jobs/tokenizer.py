@@ -10,24 +10,26 @@ from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_named
 from input_pipeline.subsets import entry_records
 from input_pipeline.tokenizers import load_tokenizer, train_tokenizer
+from input_pipeline.tokenizers.wordpiece import train_wordpiece
 from input_pipeline.views.text import TextView
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
 NEEDS = ("sources",)
+TRAINERS = {"sentencepiece": train_tokenizer, "wordpiece": train_wordpiece}
 
 
 def run(options: JobOptions) -> int:
-    """Writes a SentencePiece model to `--output` and prints how well it fits the captions.
+    """Writes a SentencePiece model, or a WordPiece vocab.txt, to `--output` and prints how well it fits the captions.
 
     Raises:
       ConfigError: no output, no vocabulary size, or captions that do not support it.
     """
     config, size = options.config, options.config.tokenizer.vocabulary_size
-    if config.tokenizer.kind != "sentencepiece":
+    if config.tokenizer.kind not in TRAINERS:
         raise ConfigError(
-            f"--job=tokenizer trains kind 'sentencepiece', not '{config.tokenizer.kind}': set "
+            f"--job=tokenizer trains kind {' or '.join(map(repr, TRAINERS))}, not '{config.tokenizer.kind}': set "
             "--config.tokenizer.kind=sentencepiece"
         )
     if not options.output:
@@ -38,10 +40,11 @@ def run(options: JobOptions) -> int:
     with configuring():
         captions = list(training_captions(config.data))
         output.parent.mkdir(parents=True, exist_ok=True)
-        train_tokenizer(captions, size, output)
+        TRAINERS[config.tokenizer.kind](captions, size, output)
         tokenizer = load_tokenizer({**config.tokenizer, "path": str(output.resolve())})
     tokens = tokenizer.count_tokens(captions)
-    print(f"{output}: {size} pieces from {len(captions)} captions of {', '.join(config.data.sources)}")
+    pieces, names = tokenizer.vocabulary_size, ", ".join(config.data.sources)
+    print(f"{output}: {pieces} pieces from {len(captions)} captions of {names}")
     print(
         f"tokens per caption: {tokens.mean():.1f} on average, {tokens.max()} at most; "
         f"length {tokenizer.length} cuts {(tokens > tokenizer.length).mean():.2%}"

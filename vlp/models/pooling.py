@@ -12,7 +12,7 @@ from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Mlp, layer_norm
 
-IMAGE_POOLS = ("class", "mean", "attention")
+IMAGE_POOLS = ("class", "mean", "class_mean", "attention")
 TEXT_POOLS = ("first", "end", "last", "mean", "max", "attention")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -79,7 +80,8 @@ class VisionTransformer(nnx.Module):
         side = config.resolution // config.patch_size
         self.side = side
         self.patch_size, self.patch_dropout, self.pool = config.patch_size, config.patch_dropout, config.pool
-        self.width, self.compute = size.width, compute
+        self.token_width, self.compute = size.width, compute
+        self.width = size.width * (2 if config.pool == "class_mean" else 1)
         values = 3 * config.patch_size**2
         self.patch_embedding = linear(
             values,
@@ -100,12 +102,15 @@ class VisionTransformer(nnx.Module):
             size.depth,
             config.get("drop_path", 0.0),
         )
-        extra = config.registers + (config.pool == "class")
+        extra = config.registers + config.pool.startswith("class")
         self.prefix_length = extra
         if extra:
             init = nnx.initializers.normal(size.width**-0.5)
             self.class_token = nnx.Param(init(rngs.params(), (extra, size.width)))
         self.transformer = Transformer(size, causal=False, compute=compute, rngs=rngs)
+        # Trained blocks behind a backbone that is held, whose paths rules of the learning rate tell from its own.
+        top = dataclasses.replace(size, depth=config.get("top_blocks", 0), last_heads=0)
+        self.top = Transformer(top, causal=False, compute=compute, rngs=rngs) if top.depth else None
         if config.pool == "attention":
             self.attention_pool = pooling.AttentionPool(
                 size, compute=compute, rngs=rngs, project_query=config.get("project_query", False)
@@ -164,24 +169,35 @@ class VisionTransformer(nnx.Module):
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
         """Returns what each patch says in the space of `pooled`, row by row, for the same projection to read.
 
-        Of a mean over patches these are the patches' outputs. A class token or an attention pool reads patches as
-        the values of its last attention; there, each patch attends to itself alone (MaskCLIP, arXiv 2112.01071).
+        Of a mean over patches these are the patches' outputs, where class token and mean both pool behind the former.
+        A class token or an attention pool reads patches as the values of its last attention; there, each patch attends
+        to itself alone (MaskCLIP, arXiv 2112.01071).
         """
         if self.pool == "class":
             prompts = self._prompts(None, len(pixels))
             slots = 0 if prompts is None else prompts.shape[2]
             before = self.prefix_length + slots
-            rows, _ = self.transformer(
+            rows, _ = self._blocks(
                 self._embed(pixels, slots=slots),
                 last_alone=True,
                 rotation=self._rotation(pixels, before),
                 prompts=None if prompts is None else Prompts(prompts, self.prefix_length),
             )
             return rows[:, before:]
-        tokens = self(pixels).tokens
+        pooled, tokens, _ = self(pixels)
         if self.pool == "mean":
             return tokens
+        if self.pool == "class_mean":
+            first = jnp.broadcast_to(pooled[:, None, : self.token_width], tokens.shape)
+            return jnp.concatenate([first.astype(tokens.dtype), tokens], axis=-1)
         return self.attention_pool(tokens.reshape(-1, 1, self.width)).reshape(tokens.shape)
+
+    def _blocks(
+        self, x: Float[Array, "batch tokens width"], *, last_alone: bool = False, **options: Any
+    ) -> tuple[Float[Array, "batch tokens width"], dict[str, Array]]:
+        """The tower's blocks and those on top of them."""
+        x, watched = self.transformer(x, last_alone=last_alone and self.top is None, **options)
+        return (x if self.top is None else self.top(x, last_alone=last_alone)[0]), watched
 
     def _embed(
         self,
@@ -210,17 +226,17 @@ class VisionTransformer(nnx.Module):
     def _positions(self, side: int, batch: int, patches: int) -> Float[Array, "batch patches width"] | None:
         if self.position is None:
             return None
-        return jnp.broadcast_to(resampled(self.position(), side), (batch, patches, self.width))
+        return jnp.broadcast_to(resampled(self.position(), side), (batch, patches, self.token_width))
 
     def _prefix(
         self, x: Float[Array, "batch patches width"], slots: int
     ) -> Float[Array, "batch prefix width"]:
         """Class token and registers, and room for prompts."""
-        prefix = self.class_token[...] if self.prefix_length else jnp.zeros((0, self.width))
+        prefix = self.class_token[...] if self.prefix_length else jnp.zeros((0, self.token_width))
         if self.class_position is not None:
             prefix = prefix + self.class_position[...]
         if slots:
-            prefix = jnp.concatenate([prefix, jnp.zeros((slots, self.width))])
+            prefix = jnp.concatenate([prefix, jnp.zeros((slots, self.token_width))])
         return jnp.broadcast_to(prefix.astype(x.dtype), (x.shape[0], *prefix.shape))
 
     def _rotation(
@@ -244,7 +260,7 @@ class VisionTransformer(nnx.Module):
     ) -> TowerOutput:
         slots = 0 if prompts is None else prompts.shape[2]
         before = self.prefix_length + slots
-        x, watched = self.transformer(
+        x, watched = self._blocks(
             self._embed(pixels, kept, hidden, token, slots),
             rotation=self._rotation(pixels, before, kept),
             branches=branches,
@@ -255,6 +271,8 @@ class VisionTransformer(nnx.Module):
         if self.pool == "class":
             return TowerOutput(pooling.first(x), tokens, watched)
         pooled = self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens)
+        if self.pool == "class_mean":
+            pooled = jnp.concatenate([pooling.first(x), pooled], axis=-1)
         return TowerOutput(pooled, tokens, watched)
 
 

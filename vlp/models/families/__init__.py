@@ -47,6 +47,7 @@ OFF: dict[str, dict[str, Any]] = {
         "drop_path": 0.0,
         "last_heads": 0,
         "prompts": 0,
+        "top_blocks": 0,
     },
     "text": {"ngrams": 1, "buckets": 65_536, "layer_scale": 0.0, "post_norm": False, "context": 0},
 }

@@ -62,6 +62,7 @@ class VisionTransformerFamily(TransformerFamily):
         "drop_path",
         "last_heads",
         "prompts",
+        "top_blocks",
     )
 
     def check(self, settings: Any, where: str) -> None:
@@ -112,9 +113,9 @@ class VisionTransformerFamily(TransformerFamily):
             patch_dim=3 * settings.patch_size**2,
             tokens=tokens,
             width=size.width,
-            depth=size.depth,
+            depth=size.depth + settings.get("top_blocks", 0),
             mlp_dim=size.mlp_dim,
-            embed_dim=embed_dim,
+            embed_dim=embed_dim * (1 + (settings.pool == "class_mean")),
             attention_pool=settings.pool == "attention",
         )
 
@@ -122,7 +123,7 @@ class VisionTransformerFamily(TransformerFamily):
 def _patches_and_tokens(settings: Any, inputs: int) -> tuple[int, int]:
     """How many patches training keeps, and how many tokens the blocks see with what stands before them."""
     kept = round((inputs // settings.patch_size) ** 2 * (1 - settings.patch_dropout))
-    return kept, kept + settings.registers + (settings.pool == "class") + settings.get("prompts", 0)
+    return kept, kept + settings.registers + settings.pool.startswith("class") + settings.get("prompts", 0)
 
 
 class TextTransformerFamily(TransformerFamily):
