@@ -8,7 +8,7 @@
 `form` says what is held: `image` (the paper's), `text`, or `blocks`: an image tower behind which two blocks learn,
 and which is read by its class token and the mean over its patches together (dino.txt, arXiv 2412.16334, section 3.1).
 The tower of `start`, its projection, tokenizer and preprocessing are that run's; `form=blocks` leaves its projection
-there and trains one. A held tower has no backward pass and no moments; `model.image.stored` has a run read embeddings
+there and trains one. A held tower has no backward pass and no moments; `data.stored.image` has a run read embeddings
 instead of running it. Batch, steps and learning rate are recalled and not verified.
 """
 

@@ -43,7 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp.pretrainer", "vlp.checkpoint", "vlp.parts"),
     ("vlp.objectives", "vlp.selection"),
     ("vlp.encodings", "vlp.parallel", "vlp.processes"),
-    ("vlp.given",),
+    ("vlp.given", "vlp.stored"),
     ("vlp.configuration",),
     (
         "vlp.models",

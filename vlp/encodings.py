@@ -19,6 +19,7 @@ from vlp.models.spliced import Spliced
 from vlp.models.text import SoftTokens
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
+from vlp.stored import refuse_stored, stored_rows
 
 T = TypeVar("T")
 
@@ -80,6 +81,7 @@ class Encodings:
     def image_tower(self, view: str = "image") -> TowerOutput:
         """Returns the image tower's pooled output and patch tokens for the batch field `view`, which may hold several a
         row: [batch, n, ...] comes out as [batch, n, ...]."""
+        refuse_stored(self.batch, "image", view)
         key = None if self._key is None else self.key(view)
         return self._once("image_tower", view, lambda: self.through(self.model.image, view, key))
 
@@ -106,12 +108,16 @@ class Encodings:
 
     def text_tower(self, view: str = "text") -> TowerOutput:
         """Returns the text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
+        refuse_stored(self.batch, "text", view)
         ids, mask = self.batch[view], self.batch[f"{view}_mask"]
         return self._once("text_tower", view, lambda: _flattened(self.model.text, 1, ids, mask))
 
     def image(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
-        """Returns unit image embeddings."""
-        return self._once("image", view, lambda: unit(self.image_features(view)))
+        """Returns unit image embeddings, those that are stored where there are any."""
+        rows = stored_rows(self.batch, "image", view)
+        return (
+            rows if rows is not None else self._once("image", view, lambda: unit(self.image_features(view)))
+        )
 
     def image_features(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
         """Returns image embeddings as projected, of any length."""
@@ -126,8 +132,9 @@ class Encodings:
         )
 
     def text(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
-        """Returns unit text embeddings."""
-        return self._once("text", view, lambda: unit(self.text_features(view)))
+        """Returns unit text embeddings, those that are stored where there are any."""
+        rows = stored_rows(self.batch, "text", view)
+        return rows if rows is not None else self._once("text", view, lambda: unit(self.text_features(view)))
 
     def text_features(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
         """Returns text embeddings as projected, of any length."""

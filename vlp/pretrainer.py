@@ -20,6 +20,7 @@ from vlp.objectives.weights import Weight
 from vlp.randomness import fold_in_name, named_rngs
 from vlp.selection import active_selector
 from vlp.selection.base import taken
+from vlp.stored import stored_fields
 
 
 class Pretrainer(nnx.Module):
@@ -61,12 +62,18 @@ class Pretrainer(nnx.Module):
         self.objectives = nnx.Dict(active_objectives(config.objectives, self.model, key, context))
         self.weights = {name: Weight.of(config.objectives[name], config.steps) for name in self.objectives}
         self.selector = active_selector(config)
-        fields = [name for one in self.objectives.values() for name in one.fields]
+        stored = stored_fields(config.data)
+        fields = [
+            name if name in one.raw else stored.get(name, name)
+            for one in self.objectives.values()
+            for name in one.fields
+        ]
         fields += self.selector.fields if self.selector else ()
         constants = [name for one in self.objectives.values() for name in one.constants]
         self.fields, self.constants, used = asked(fields, constants, frozen or {})
-        raw = {name for one in self.objectives.values() for name in one.raw}
+        raw = {name for one in self.objectives.values() for name in one.raw} | set(stored.values())
         through = {name for one in self.objectives.values() for name in set(one.fields) - set(one.raw)}
+        through -= set(stored)
         through |= set(self.selector.fields) if self.selector else set()
         self.encoded = tuple(name for name in self.fields if name not in raw or name in through)
         self.frozen = tuple((frozen or {})[name] for name in used)

@@ -151,6 +151,11 @@ SETTINGS = {
         0,
         "fixed views of an image, of which each visit shows one, as embed.views stores them; 0 = a new one each visit",
     ),
+    # Folders of --job=embed: the rows of held towers, which then are not run. Images are as evaluation sees them.
+    "stored": {
+        "image": Setting("", "embeddings of the images, in parquet; '' = the tower is run"),
+        "text": Setting("", "the same of captions"),
+    },
     "single_source_batches": Setting(False, "every global batch is of one source, drawn by weight"),
     "workers": natural(0, "processes beside this one"),
     "threads": count(2, "that load, in each process"),

@@ -46,7 +46,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workdir
 
 
-HELD = {"image": ("image/", "image_projection/"), "text": ("text/", "text_projection/"), "blocks": ("image/",)}
+HELD = {
+    "image": ("image/", "image_projection/"),
+    "text": ("text/", "text_projection/"),
+    "blocks": ("image/",),
+}
 
 
 @pytest.mark.parametrize("form", HELD)

@@ -21,6 +21,7 @@ from vlp.model import Model
 from vlp.parallel.hosts import batch_part
 from vlp.runs.beside import FrozenEntry, given, open_frozen, placed
 from vlp.runs.data import EvaluationSets, check_classes, preprocessing_spec
+from vlp.runs.stored import data_with_stored
 from vlp.training.build import Training, build_training, model_parts, model_variables
 from vlp.training.episodes import Episodes
 from vlp.training.model_flops import forward_flops
@@ -53,7 +54,7 @@ class Stage:
             self.config, vocabulary_size=self.tokenizer.vocabulary_size, mesh=mesh, given=self.given
         )
         self.stream = make_stream(
-            self.config.data,
+            data_with_stored(self.config),
             preprocessing=self.preprocessing,
             tokenizer=self.tokenizer,
             batch_size=self.config.batch_size,

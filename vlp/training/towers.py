@@ -11,6 +11,7 @@ from vlp.evaluation.registry import towers_read
 from vlp.models.families import TOWERS
 from vlp.models.flops import FORWARDS_PER_STEP
 from vlp.pretrainer import Pretrainer
+from vlp.stored import stored_fields
 from vlp.training.model_flops import tower_of
 
 
@@ -39,7 +40,9 @@ def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
     trained = {tower for field in fields if (tower := tower_of(config, field))}
     trained |= {tower for one in objectives for tower in one.reads}
     trained |= {"text" for one in objectives for name in one.constants if "/" not in name}
-    read = trained | towers_read(config.evaluators)
+    # What is stored in the place of running a tower is of the tower that is saved with the other.
+    stored = {tower for tower in TOWERS if tower in stored_fields(config.data)}
+    read = trained | stored | towers_read(config.evaluators)
     return Towers(
         tuple(tower for tower in TOWERS if tower in read),
         tuple(tower for tower in TOWERS if tower in read - trained),

@@ -1,0 +1,66 @@
+"""Folders of --job=embed in the place of towers: whether they are of the run's checkpoints, and as side tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from input_pipeline.errors import UserError
+from vlp.checkpoint import find_checkpoint
+from vlp.embeddings.store import checkpoint_digest
+from vlp.models.families import TOWERS
+from vlp.stored import FRONT
+
+
+def data_with_stored(config: Any) -> Any:
+    """Returns `data` of a config, with the rows that are stored as side tables.
+
+    Raises:
+      ValueError: a folder is of another checkpoint than the tower starts from, of another width, or not whole.
+    """
+    towers = [tower for tower in TOWERS if config.data.stored[tower]]
+    if not towers:
+        return config.data
+    data = ConfigDict(config.data).copy_and_resolve_references()
+    data.unlock()
+    for tower in towers:
+        folder = _checked(config, tower)
+        of = {"image": "", "text": "text"}[tower]
+        path = str(folder / "*" / tower / "*.parquet")
+        data.tables[FRONT + tower] = {"path": path, "column": "embedding", "of": of}
+    return data
+
+
+def _checked(config: Any, tower: str) -> Path:
+    where = f"data.stored.{tower}={config.data.stored[tower]}"
+    folder = Path(config.data.stored[tower]).expanduser()
+    again = f"--job=embed --config.embed.feature={tower} --config.embed.format=parquet"
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        digest, form, parts = index["checkpoint"], index["format"], index["parts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{where}: there is no index.json of a whole {again}") from None
+    own = {name: part for name, part in parts.items() if name.endswith(f"/{tower}")}
+    if form != "parquet" or not own:
+        raise UserError(f"{where}: it holds no {tower} embeddings in parquet: make them by {again}")
+    dims = {part["dim"] for part in own.values()}
+    if dims != {config.model.embed_dim}:
+        raise UserError(
+            f"{where}: its rows have {min(dims)} numbers, and model.embed_dim={config.model.embed_dim}: they are "
+            "those of another model"
+        )
+    setting = f"start_{tower}" if config.checkpoint[f"start_{tower}"] else "start"
+    start = config.checkpoint[setting]
+    if not start:
+        raise UserError(
+            f"{where} needs the tower that it is of, to evaluate and to save it: set checkpoint.start_{tower}"
+        )
+    if checkpoint_digest(find_checkpoint(start)) != digest:
+        raise UserError(
+            f"{where}: its rows are those of another checkpoint than checkpoint.{setting}={start}: embed that one, "
+            f"by {again} --checkpoint={start}"
+        )
+    return folder
