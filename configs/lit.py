@@ -5,18 +5,19 @@
     python main.py --config=configs/lit.py:model=vit_b16,form=blocks,start=WORKDIR
     python main.py --config=configs/lit.py:runlocal          # without a trained tower nothing is learned
 
-`form` says what is held: `image` (the paper's), `text`, or `blocks`: an image tower behind which two blocks learn,
-and which is read by its class token and the mean over its patches together (dino.txt, arXiv 2412.16334, section 3.1).
-The tower of `start`, its projection, tokenizer and preprocessing are that run's; `form=blocks` leaves its projection
-there and trains one. A held tower has no backward pass and no moments; `data.stored.image` has a run read embeddings
-instead of running it. Batch, steps and learning rate are recalled and not verified.
+`form` says what is held: `image` (the paper's), `text`, `projection`: an image tower, of which the projection learns, or
+`blocks`: one behind which two blocks learn, too, and which is read by its class token and the mean over its patches
+together (dino.txt, arXiv 2412.16334, section 3.1). The tower of `start`, its projection, tokenizer and preprocessing
+are that run's. A held tower has no backward pass and no moments, and with `data.stored.image` a run reads what
+--job=embed made of it in the place of running it. `model=quickstart` is for the bundled pairs: docs/interop.md has it
+with ImageNet's weights. Batch, steps and learning rate are recalled and not verified.
 """
 
 from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import clip
+from configs import clip, quickstart
 from configs.common import parse_arg, shrink, start_from
 
 METHODS = [
@@ -48,8 +49,13 @@ METHODS = [
 FORMS = {
     "image": ("^model/image(_projection)?/ = 0", "image"),
     "text": ("^model/text(_projection)?/ = 0", "text"),
+    "projection": ("^model/image/ = 0", "image"),
     "blocks": ("^model/image/top/ = 1; ^model/image/ = 0", "image"),
 }
+NEW = {
+    "projection": "^model/image_projection/",
+    "blocks": "^model/image(/top|_projection)/",
+}  # beside `start`
 
 
 def get_config(argument: str = "") -> ConfigDict:
@@ -57,20 +63,32 @@ def get_config(argument: str = "") -> ConfigDict:
     if arg.form not in FORMS:
         raise ValueError(f"form={arg.form} is not one of {', '.join(FORMS)}")
     rules, tower = FORMS[arg.form]
-    config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
+    config = _small(arg) if arg.model == "quickstart" else _large(arg)
     suffix = "" if arg.form == "image" else f"_{arg.form}"
-    config.name = config.name.replace("clip", f"lit{suffix}")
-    config.update(batch_size=16_384, steps=55_000)
-    config.optimizer.update(learning_rate=1e-3, weight_decay=1e-4, learning_rate_rules=rules)
-    config.optimizer.schedule.warmup_steps = 10_000
+    config.name = f"lit{suffix}_{config.name.removeprefix('clip_')}"
+    config.optimizer.learning_rate_rules = rules
     embed_dim = config.model.embed_dim
-    if arg.runlocal:
-        shrink(config)
     if arg.start:
         start_from(config, arg.start, (tower,))
+        config.checkpoint.start_new = NEW.get(arg.form, "")
+    if arg.form in NEW:
+        config.model.embed_dim, config.model.image.projection = embed_dim, ""
+        config.data.stored.project = arg.form == "projection"
     if arg.form == "blocks":
-        config.model.image.update(pool="class_mean", top_blocks=2, projection="")
-        config.model.embed_dim = 32 if arg.runlocal else embed_dim
-        if arg.start:
-            config.checkpoint.start_new = "^model/image(/top|_projection)/"
+        config.model.image.update(pool="class_mean", top_blocks=2)
+    return config
+
+
+def _small(arg: ConfigDict) -> ConfigDict:
+    """The quickstart's text tower and length of training."""
+    return quickstart.get_config("runlocal" if arg.runlocal else "")
+
+
+def _large(arg: ConfigDict) -> ConfigDict:
+    config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
+    config.update(batch_size=16_384, steps=55_000)
+    config.optimizer.update(learning_rate=1e-3, weight_decay=1e-4)
+    config.optimizer.schedule.warmup_steps = 10_000
+    if arg.runlocal:
+        shrink(config)
     return config

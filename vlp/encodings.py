@@ -122,7 +122,7 @@ class Encodings:
     def image_features(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
         """Returns image embeddings as projected, of any length."""
         return self._once(
-            "image_features", view, lambda: self.model.image_projection(self.image_tower(view).pooled)
+            "image_features", view, lambda: self.model.image_projection(self._pooled("image", view))
         )
 
     def patches(self, view: str = "image") -> Float[Array, "*batch patches embed_dim"]:
@@ -139,8 +139,15 @@ class Encodings:
     def text_features(self, view: str = "text") -> Float[Array, "*batch embed_dim"]:
         """Returns text embeddings as projected, of any length."""
         return self._once(
-            "text_features", view, lambda: self.model.text_projection(self.text_tower(view).pooled)
+            "text_features", view, lambda: self.model.text_projection(self._pooled("text", view))
         )
+
+    def _pooled(self, tower: str, view: str) -> Float[Array, "*batch width"]:
+        """What a tower gives for an example, or what is stored in its place."""
+        rows = stored_rows(self.batch, f"{tower}_tower", f"{view}_tower")
+        if rows is not None:
+            return rows
+        return (self.image_tower if tower == "image" else self.text_tower)(view).pooled
 
     def texts(self, name: str, soft: SoftTokens | None = None) -> Float[Array, "texts embed_dim"]:
         """Returns unit embeddings of the constant texts `name`, an entry of `data.texts`, the same on every device.

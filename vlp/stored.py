@@ -8,7 +8,7 @@ from typing import Any
 from input_pipeline.errors import UserError
 from vlp.models.families import TOWERS
 
-FRONT = "stored_"
+FRONT, OUTPUTS = "stored_", "_tower"  # of embeddings, and of what towers give before a projection
 
 
 def stored_fields(data: Any) -> dict[str, str]:
@@ -19,8 +19,9 @@ def stored_fields(data: Any) -> dict[str, str]:
     """
     settings = data.get("stored", {})
     towers = [tower for tower in TOWERS if settings.get(tower, "")]
-    masks = {f"{tower}_mask": FRONT + tower for tower in towers if tower == "text"}
-    return {tower: FRONT + tower for tower in towers} | masks
+    end = OUTPUTS if settings.get("project", False) else ""
+    masks = {"text_mask": f"{FRONT}text{end}"} if "text" in towers else {}
+    return {tower: FRONT + tower + end for tower in towers} | masks
 
 
 def stored_rows(batch: Mapping[str, Any], tower: str, view: str) -> Any:
@@ -34,7 +35,7 @@ def refuse_stored(batch: Mapping[str, Any], tower: str, view: str) -> None:
     Raises:
       ValueError: says what an objective wanted.
     """
-    if stored_rows(batch, tower, view) is not None and view not in batch:
+    if view == tower and view not in batch and {FRONT + tower, FRONT + tower + OUTPUTS} & batch.keys():
         raise UserError(
             f"data.stored.{tower} holds embeddings, and an active objective reads what the {tower} tower gives before "
             f"them, such as its tokens: leave data.stored.{tower} empty"

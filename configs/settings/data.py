@@ -155,6 +155,9 @@ SETTINGS = {
     "stored": {
         "image": Setting("", "embeddings of the images, in parquet; '' = the tower is run"),
         "text": Setting("", "the same of captions"),
+        "project": Setting(
+            False, "the rows are of towers without projections; the run's own are trained on them"
+        ),
     },
     "single_source_batches": Setting(False, "every global batch is of one source, drawn by weight"),
     "workers": natural(0, "processes beside this one"),

@@ -9,10 +9,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
-from vlp.checkpoint import find_checkpoint
+from vlp.checkpoint import find_checkpoint, read_description
 from vlp.embeddings.store import checkpoint_digest
 from vlp.models.families import TOWERS
-from vlp.stored import FRONT
+from vlp.runs.data import preprocessing_spec
+from vlp.stored import stored_fields
 
 
 def data_with_stored(config: Any) -> Any:
@@ -30,7 +31,7 @@ def data_with_stored(config: Any) -> Any:
         folder = _checked(config, tower)
         of = {"image": "", "text": "text"}[tower]
         path = str(folder / "*" / tower / "*.parquet")
-        data.tables[FRONT + tower] = {"path": path, "column": "embedding", "of": of}
+        data.tables[stored_fields(data)[tower]] = {"path": path, "column": "embedding", "of": of}
     return data
 
 
@@ -46,12 +47,6 @@ def _checked(config: Any, tower: str) -> Path:
     own = {name: part for name, part in parts.items() if name.endswith(f"/{tower}")}
     if form != "parquet" or not own:
         raise UserError(f"{where}: it holds no {tower} embeddings in parquet: make them by {again}")
-    dims = {part["dim"] for part in own.values()}
-    if dims != {config.model.embed_dim}:
-        raise UserError(
-            f"{where}: its rows have {min(dims)} numbers, and model.embed_dim={config.model.embed_dim}: they are "
-            "those of another model"
-        )
     setting = f"start_{tower}" if config.checkpoint[f"start_{tower}"] else "start"
     start = config.checkpoint[setting]
     if not start:
@@ -63,4 +58,27 @@ def _checked(config: Any, tower: str) -> Path:
             f"{where}: its rows are those of another checkpoint than checkpoint.{setting}={start}: embed that one, "
             f"by {again} --checkpoint={start}"
         )
+    _check_prepared(config, tower, where, start)
     return folder
+
+
+def _check_prepared(config: Any, tower: str, where: str, start: str) -> None:
+    """Raises ValueError where the rows are of another projection, or of images that were prepared otherwise."""
+    there = read_description(find_checkpoint(start))
+    kind = there.config["model"][tower].get("projection", "")
+    if config.data.stored.project and kind != "none":
+        raise UserError(
+            f"{where}: data.stored.project is for towers without a projection, and that of {start} has one"
+        )
+    if not config.data.stored.project and config.model.embed_dim != there.config["model"]["embed_dim"]:
+        raise UserError(
+            f"{where}: its rows have {there.config['model']['embed_dim']} numbers, and "
+            f"model.embed_dim={config.model.embed_dim}: set data.stored.project=True to train a projection of them"
+        )
+    own = preprocessing_spec(config)
+    for key, value in own.items():
+        if tower == "image" and there.preprocessing[key] != value:
+            raise UserError(
+                f"{where}: its rows are of images with {key}={there.preprocessing[key]}, and this run's have "
+                f"{key}={value}: set the same in data.image and model.image.resolution"
+            )

@@ -21,10 +21,12 @@ class Towers(NamedTuple):
     Attributes:
       built: that an active objective or an evaluator that is on reads.
       idle: of those, what evaluators alone read: no step changes them.
+      projecting: of those, whose projection is trained all the same, on outputs that are stored.
     """
 
     built: tuple[str, ...]
     idle: tuple[str, ...]
+    projecting: tuple[str, ...] = ()
 
 
 def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
@@ -46,12 +48,14 @@ def towers_of(config: Any, pretrainer: Pretrainer) -> Towers:
     return Towers(
         tuple(tower for tower in TOWERS if tower in read),
         tuple(tower for tower in TOWERS if tower in read - trained),
+        tuple(tower for tower in TOWERS if tower in stored and config.data.stored.project),
     )
 
 
 def idle_paths(towers: Towers, paths: Collection[str]) -> frozenset[str]:
     """Picks the paths of parameters that belong to towers which nothing trains."""
-    branches = tuple(f"model/{tower}{part}/" for tower in towers.idle for part in ("", "_projection"))
+    held = [*towers.idle, *(f"{tower}_projection" for tower in towers.idle if tower not in towers.projecting)]
+    branches = tuple(f"model/{branch}/" for branch in held)
     return frozenset(path for path in paths if path.startswith(branches))
 
 
