@@ -5,7 +5,7 @@
     python main.py --config=configs/lit.py:model=vit_b16,form=blocks,start=WORKDIR
     python main.py --config=configs/lit.py:runlocal          # without a trained tower nothing is learned
 
-`form` says what is held: `image` (the paper's), `text`, `projection`: an image tower, of which the projection learns, or
+`form` says what is held: `image` (the paper's), `text`, `projection`: an image tower whose projection learns, or
 `blocks`: one behind which two blocks learn, too, and which is read by its class token and the mean over its patches
 together (dino.txt, arXiv 2412.16334, section 3.1). The tower of `start`, its projection, tokenizer and preprocessing
 are that run's. A held tower has no backward pass and no moments, and with `data.stored.image` a run reads what

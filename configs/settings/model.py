@@ -138,7 +138,8 @@ SETTINGS = {
     "adapters": {
         "rules": Setting(
             "",
-            "'regex = lora 8; regex = bottleneck 32', over paths as model/image/transformer/blocks/attention/qkv",
+            "'regex = lora 8; regex = lora 8 qv; regex = bottleneck 32', over paths as "
+            "model/image/transformer/blocks/attention/qkv",
         ),
         "alpha": positive(16.0, "what LoRA adds is multiplied by it, and divided by the rank"),
     },

@@ -147,6 +147,7 @@ ELSEWHERE = {
     r"config\.stages\.until=200": "tests/jobs/test_stages_in_runs.py",
     r"config\.frozen\.teacher": "tests/jobs/test_beside_in_runs.py",
     r"spread|striped": "tests/test_extending.py, with the files that the page has",
+    r"runs/(bert|lite0)": "weights that only the reader has; tests/interop and tests/runs/test_stored_towers.py, small",
     r"data\.labels=": "tests/jobs/test_labels_job.py",
     r"'path': 'data/mine'": "tests/jobs/test_prepare_job.py trains on what it prints",
     r"--workdir=runs/(plain|smoothed)-0": "the first two commands with another seed",

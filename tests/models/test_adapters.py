@@ -192,3 +192,39 @@ def test_a_stage_carries_adapters_over():
         with jax.set_mesh(mesh):
             abstract.append(build_training(config, vocabulary_size=50, mesh=mesh).abstract_state)
     check_carried(*abstract)
+
+
+def test_a_part_of_a_fused_projection_is_adapted_alone():
+    adapted, plain = encoder("attention/qkv$ = lora 2 qv"), encoder()
+    layer = adapted.image.transformer.blocks.attention.qkv
+    dice = np.random.default_rng(0)
+    layer.adapter.up[...] = jnp.asarray(dice.normal(size=layer.adapter.up.shape), jnp.float32)
+    one, base = (
+        jax.tree.map(lambda leaf: leaf[0], x.image.transformer.blocks.attention.qkv) for x in (adapted, plain)
+    )
+    x = jnp.asarray(dice.normal(size=(3, WIDTH)), jnp.float32)
+    moved = np.asarray(one(x) - base(x)).reshape(3, 2, 3, -1)  # heads, then queries, keys and values
+    assert not moved[:, :, 1].any() and np.abs(moved[:, :, ::2]).min() > 0
+    gradient = jax.grad(lambda up: (nnx_with_up(one, up)(x) ** 2).sum())(one.adapter.up[...])
+    assert (
+        not np.asarray(gradient).reshape(2, 2, 3, -1)[:, :, 1].any()
+    )  # so that an export needs to know of no parts
+
+
+def nnx_with_up(layer, up):
+    graphdef, state = nnx.split(layer)
+    state["adapter"]["up"] = state["adapter"]["up"].replace(up)
+    return nnx.merge(graphdef, state)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("attention/out$ = lora 2 q", "attention/out is no projection to queries, keys and values"),
+        ("attention/qkv$ = lora 2 qx", "'qx' are none of the parts"),
+        ("attention/qkv$ = bottleneck 2 q", "'q' are none of the parts"),
+    ],
+)
+def test_parts_that_are_none_are_refused(rule, message):
+    with pytest.raises(UserError, match=message):
+        encoder(rule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,24 +75,29 @@ def test_stored_rows_give_the_losses_of_the_tower(form: str, start: Path, tmp_pa
 def test_rows_of_another_checkpoint_or_of_other_records_are_one_line(
     start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trained("clip.py:runlocal", tmp_path / "other", *TINY, "--config.seed=1")
+    other = Path(shutil.copytree(start / "image", tmp_path / "other"))
+    index = json.loads((other / "index.json").read_text())
+    (other / "index.json").write_text(json.dumps({**index, "checkpoint": "0" * 64}))
     rows = f"--config.data.stored.image={start / 'image'}"
 
-    def refusal(origin: Path, *flags: str) -> str:
+    def refusal(*flags: str) -> str:
         capsys.readouterr()
-        arguments = [f"--config=configs/lit.py:runlocal,start={origin}", f"--workdir={tmp_path / 'run'}"]
+        arguments = [f"--config=configs/lit.py:runlocal,start={whole}", f"--workdir={tmp_path / 'run'}"]
         assert main([*arguments, *FLAGS, *TINY[4:], *flags]) == 2
         line = capsys.readouterr().err.splitlines()[-1]
         assert line.startswith("error: ")
         return line
 
     whole = start / "start"
-    assert "are those of another checkpoint than checkpoint.start_image=" in refusal(tmp_path / "other", rows)
+    another = refusal(f"--config.data.stored.image={other}")
+    assert "are those of another checkpoint than checkpoint.start_image=" in another
+    assert "of images with resize=squash, and this run's have resize=pad" in refusal(
+        rows, "--config.data.image.resize=pad"
+    )
+    assert "that of" in refusal(rows, "--config.data.stored.project=True")
     assert "none of 100 records looked at can be used (100 not_in_table)" in refusal(
-        whole, rows, "--config.data.sources.quickstart.path=data/quickstart/test.parquet"
+        rows, "--config.data.sources.quickstart.path=data/quickstart/test.parquet"
     )
-    assert "it holds no image embeddings" in refusal(whole, f"--config.data.stored.image={start / 'text'}")
-    assert "there is no index.json" in refusal(whole, f"--config.data.stored.image={tmp_path}")
-    assert "reads what the image tower gives" in refusal(
-        whole, rows, "--config.objectives.captioning.weight=1.0"
-    )
+    assert "it holds no image embeddings" in refusal(f"--config.data.stored.image={start / 'text'}")
+    assert "there is no index.json" in refusal(f"--config.data.stored.image={tmp_path}")
+    assert "reads what the image tower gives" in refusal(rows, "--config.objectives.captioning.weight=1.0")

@@ -1,7 +1,8 @@
 """Adapters: small layers beside linear ones that are held, which rules over their paths put there.
 
-A rule names a kind and its rank: `attention/(qkv|out)$ = lora 8; mlp/down$ = bottleneck 32`. At first each leaves the
-layer as it is. To train them alone, hold the rest: `optimizer.learning_rate_rules="/adapter/ = 1; .* = 0"`.
+A rule names a kind and its rank: `attention/(qkv|out)$ = lora 8; mlp/down$ = bottleneck 32`; of a projection to
+queries, keys and values together also which of them: `attention/qkv$ = lora 8 qv`. At first each leaves the layer as it
+is. To train them alone, hold the rest: `optimizer.learning_rate_rules="/adapter/ = 1; .* = 0"`.
 """
 
 from __future__ import annotations
@@ -40,21 +41,38 @@ class Adapter(nnx.Module):
 
 
 class LowRank(Adapter):
-    """Adds a product of low rank to the kernel: x A B alpha / rank, B zero at first (LoRA, arXiv 2106.09685, 4.1)."""
+    """Adds a product of low rank to the kernel: x A B alpha / rank, B zero at first (LoRA, arXiv 2106.09685, 4.1).
+
+    Of queries, keys and values (section 4.2) the columns of those that a rule leaves out have no part in it: their B
+    has no gradient, and stays zero. The others share A.
+    """
 
     def __init__(
-        self, shape: tuple[int, ...], rank: int, *, alpha: float, compute: Compute, key: PRNGKeyArray
+        self,
+        shape: tuple[int, ...],
+        rank: int,
+        *,
+        alpha: float,
+        compute: Compute,
+        key: PRNGKeyArray,
+        parts: str = "",
+        heads: int = 0,
     ):
         *layers, inputs, outputs = shape
-        self.scale, self.dtype = alpha / rank, compute.dtype
+        self.scale, self.dtype, self.parts, self.heads = alpha / rank, compute.dtype, parts, heads
         self.down = nnx.Param(jax.random.normal(key, (*layers, inputs, rank)) * inputs**-0.5)
         self.up = nnx.Param(jnp.zeros((*layers, rank, outputs)))
 
     def __call__(
         self, inputs: Float[Array, "*batch inputs"], outputs: Float[Array, "*batch outputs"]
     ) -> Float[Array, "*batch outputs"]:
-        inner = _product(inputs.astype(self.dtype), self.down)
-        return outputs + self.scale * _product(inner, self.up)
+        added = _product(_product(inputs.astype(self.dtype), self.down), self.up)
+        if self.parts:
+            # As the projection has its outputs: head by head, of each queries, keys and values.
+            chosen = jnp.asarray([part in self.parts for part in QKV], added.dtype)[:, None]
+            split = added.reshape(*added.shape[:-1], self.heads, len(QKV), -1) * chosen
+            added = split.reshape(added.shape)
+        return outputs + self.scale * added
 
 
 class Bottleneck(Adapter):
@@ -83,19 +101,24 @@ def _product(x: Float[Array, "*batch inputs"], matrix: nnx.Param[Array]) -> Floa
     return flat_dot_general(x, matrix[...].astype(x.dtype))
 
 
+QKV = "qkv"  # parts of a fused projection, in their order
 KINDS: dict[str, Callable[..., Adapter]] = {"lora": LowRank, "bottleneck": Bottleneck}
 
 
-def read_adapter(text: str) -> tuple[str, int]:
-    """Reads 'lora 8' as a kind and a rank.
+def read_adapter(text: str) -> tuple[str, int, str]:
+    """Reads 'lora 8' as a kind and a rank, and 'lora 8 qv' as these and parts of a projection.
 
     Raises:
-      ValueError: there is no such kind, or the rank is no number from 1.
+      ValueError: there is no such kind, the rank is no number from 1, or the parts are others than q, k and v.
     """
-    kind, _, rank = text.partition(" ")
-    if kind not in KINDS or not rank.strip().isdecimal() or not int(rank):
+    kind, rank, parts = (*text.split(), "", "", "")[:3]
+    if kind not in KINDS or not rank.isdecimal() or not int(rank) or len(text.split()) > 3:
         raise UserError(f"an adapter is one of {', '.join(KINDS)} and a rank from 1, such as 'lora 8'")
-    return kind, int(rank)
+    if parts and (kind != "lora" or not set(parts) <= set(QKV) or len(set(parts)) < len(parts)):
+        raise UserError(
+            f"'{parts}' are none of the parts q, k and v, which 'lora' may have, as in 'lora 8 qv'"
+        )
+    return kind, int(rank), parts
 
 
 def adapt(model: nnx.Module, settings: Any, *, compute: Compute, rngs: nnx.Rngs) -> None:
@@ -119,14 +142,25 @@ def adapt(model: nnx.Module, settings: Any, *, compute: Compute, rngs: nnx.Rngs)
     key = rngs.params()
     for (path, layer), wanted in zip(layers.items(), found, strict=True):
         if wanted is not None:
-            kind, rank = wanted
+            kind, rank, parts = wanted
             shape = layer.kernel.shape
             if rank > min(shape[-2:]):
                 raise UserError(
                     f"{WHERE}: '{kind} {rank}' is wider than the layer {path} of {shape[-2]} x {shape[-1]}: use less"
                 )
             options: dict[str, Any] = {"alpha": settings.alpha, "compute": compute}
+            if parts:
+                options |= {"parts": parts, "heads": _heads_of(model, path)}
             layer.adapter = KINDS[kind](shape, rank, key=fold_in_name(key, path), **options)
+
+
+def _heads_of(model: nnx.Module, path: str) -> int:
+    """Heads of the attention that a fused projection is of."""
+    *above, name = path.split("/")[1:]
+    around: Any = dict(nnx.iter_modules(model))[tuple(above)]
+    if name != "qkv":
+        raise UserError(f"{WHERE}: {path} is no projection to queries, keys and values: leave the parts away")
+    return int(around.heads)
 
 
 def linear_layers(model: nnx.Module) -> Iterator[tuple[str, Linear]]:
