@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vlp", "vlp.runs"),
     (
         *(
+            "vlp.keeping",
             "vlp.loading",
             "vlp.model",
             "vlp.pixels",
@@ -153,7 +154,7 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
         and not under(
             importer,
             *("vlp.jobs", "vlp.runs", "vlp.embeddings", "vlp.curation", "vlp.interop"),
-            *("vlp.model", "vlp.loading"),
+            *("vlp.model", "vlp.loading", "vlp.keeping"),
         )
     ),
     "configs stand alone": lambda importer, imported: (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -276,3 +277,50 @@ def test_a_config_of_another_model_than_the_arrays_is_refused(checkpoint, tmp_pa
     write_manifest(folder, vouched(folder))
     with pytest.raises(ValueError, match=f"are not those of its config's model: .*{words}"):
         vlp.load(workdir)
+
+
+def test_what_notebooks_ask_for(model, encoded, tmp_path, capsys):
+    texts = ["a dog", "two red apples on a table"]
+    rows = model.encode_image(encoded)
+    np.testing.assert_allclose(model.similarity(encoded, texts), rows @ model.encode_text(texts).T, atol=1e-6)
+    for number, data in enumerate(encoded):
+        (tmp_path / "in" / str(number // 6)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / str(number // 6) / f"{number:02d}.png").write_bytes(data)
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    np.testing.assert_allclose(model.encode_images(tmp_path / "in", progress=True), rows, atol=1e-5)
+    assert "11/11" in capsys.readouterr().err
+    np.testing.assert_allclose(model.encode_images(data for data in encoded), rows, atol=1e-5)
+    assert model.encode_images(iter(())).shape == (0, rows.shape[1])
+    for given, said in (
+        (tmp_path / "no", "is no folder with pictures"),
+        (["https://a/b.png"], "is an address"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            model.encode_images(given)
+    tokens = model.encode_tokens(texts)
+    _, mask = model.tokenizer.encode(texts)
+    assert [len(own) for own in tokens] == np.asarray(mask).sum(axis=1).tolist()
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate(tokens), axis=1), 1, atol=1e-5)
+
+
+def test_a_model_saves_itself(model, encoded, tmp_path):
+    model.save(tmp_path / "saved")
+    again = vlp.load(tmp_path / "saved")
+    np.testing.assert_array_equal(again.encode_image(encoded), model.encode_image(encoded))
+    np.testing.assert_array_equal(again.encode_text(["a dog"]), model.encode_text(["a dog"]))
+    with pytest.raises(ValueError, match="holds a checkpoint already"):
+        model.save(tmp_path / "saved")
+
+
+def test_threads_share_a_model(checkpoint, encoded):
+    """From the first call on, when nothing is compiled yet."""
+    shared = vlp.load(checkpoint)
+    asked = [*([encoded[:3]] * 4), *([["a dog"]] * 4)]
+
+    def ask(given):
+        return shared.encode_text(given) if isinstance(given[0], str) else shared.encode_image(given)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, asked))
+    for rows, given in zip(found, asked, strict=True):
+        np.testing.assert_array_equal(rows, ask(given))

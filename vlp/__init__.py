@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     from vlp.configuration import ConfigError, Setting
     from vlp.loading import load
     from vlp.model import Model
-    from vlp.runs.api import config, evaluate, train
+    from vlp.runs.api import config, evaluate, export, train
 
 __version__ = "0.1.0"
-__all__ = ["ROOT", "ConfigError", "Model", "Setting", "__version__", "config", "evaluate", "load", "train"]
+__all__ = [
+    "ROOT",
+    "ConfigError",
+    "Model",
+    "Setting",
+    "__version__",
+    "config",
+    "evaluate",
+    "export",
+    "load",
+    "train",
+]
 # Where each of them is, imported when it is first asked for.
 _HOMES = {
     **dict.fromkeys(("ConfigError", "Setting"), "vlp.configuration"),
     "Model": "vlp.model",
     "load": "vlp.loading",
-    **dict.fromkeys(("config", "evaluate", "train"), "vlp.runs.api"),
+    **dict.fromkeys(("config", "evaluate", "export", "train"), "vlp.runs.api"),
 }
 
 pin()

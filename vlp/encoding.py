@@ -14,7 +14,7 @@ from vlp.models.dual_encoder import DualEncoder, normalise
 def encoding(
     graphdef: nnx.GraphDef[DualEncoder], preprocessing: Mapping[str, Any]
 ) -> dict[str, Callable[..., Array]]:
-    """Builds the four ways by name; weights are an argument, so that new ones need no new compilation.
+    """Builds the five ways by name; weights are an argument, so that new ones need no new compilation.
 
     Args:
       graphdef: structure of the towers.
@@ -34,4 +34,7 @@ def encoding(
     def text(variables: PyTree, ids: Array, mask: Array) -> Array:
         return nnx.merge(graphdef, variables).encode_text(ids, mask)
 
-    return {function.__name__: function for function in (image, pixels, patches, text)}
+    def tokens(variables: PyTree, ids: Array, mask: Array) -> Array:
+        return nnx.merge(graphdef, variables).encode_tokens(ids, mask)
+
+    return {function.__name__: function for function in (image, pixels, patches, text, tokens)}

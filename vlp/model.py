@@ -6,6 +6,7 @@ import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import EvaluationView
 from vlp.encoding import encoding
+from vlp.keeping import encoded_in_batches, pictures_below, save_towers
 from vlp.models.context import unknown_text
 from vlp.models.dual_encoder import DualEncoder
 from vlp.parallel.sharding import batch_sharding, replicated
@@ -33,6 +35,8 @@ Image = Any  # a PIL image, an array, a path, encoded bytes, or an open file of 
 
 class Model:
     """Two towers with the tokenizer and the preprocessing they were trained with.
+
+    Threads may share one: nothing of it changes but what is compiled, which two may do at once, to the same end.
 
     Attributes:
       config: the resolved config of the run that trained it.
@@ -250,6 +254,53 @@ class Model:
         ids, mask = self.tokenizer.encode(rows, [prefix] * len(rows) if prefix else None)
         return self._encode("text", ids, mask)
 
+    def encode_tokens(
+        self, texts: str | Sequence[str], *, prefix: str = ""
+    ) -> list[Float32[np.ndarray, "tokens embed_dim"]]:
+        """Gives unit rows for each token of each text, without padding; times a patch's row, which word lies where.
+
+        Args:
+          texts: one or several, as for `encode_text`.
+          prefix: the name of a prefix token; '' is none.
+
+        Raises:
+          ValueError: as `encode_text`.
+        """
+        rows = strings(texts, "texts")
+        ids, mask = self.tokenizer.encode(rows, [prefix] * len(rows) if prefix else None)
+        tokens = self._encode("tokens", ids, mask)
+        return [own[kept] for own, kept in zip(tokens, np.asarray(mask, bool), strict=True)]
+
+    def similarity(
+        self, images: Image | Sequence[Image], texts: str | Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "images texts"]:
+        """Returns the cosine of every image and every text."""
+        return self.encode_image(images) @ self.encode_text(texts, prefix=prefix).T
+
+    def encode_images(
+        self, images: str | Path | Iterable[Image], *, progress: bool = False
+    ) -> Float32[np.ndarray, "n embed_dim"]:
+        """Gives unit rows for any number of images, of which a batch at a time is held.
+
+        Args:
+          images: a folder, whose pictures are taken in the order of their names, those in folders below too; or
+            anything that yields images, such as a generator.
+          progress: show a bar.
+
+        Raises:
+          ValueError: a folder without pictures, or an image that cannot be read.
+        """
+        given = pictures_below(Path(images)) if isinstance(images, str | Path) else images
+        return encoded_in_batches(self, given, self._batch_size, progress)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the towers, the tokenizer and the preprocessing into a folder that `vlp.load` reads; no other parts.
+
+        Raises:
+          ValueError: the folder holds a checkpoint already.
+        """
+        save_towers(self, self._variables, Path(path).expanduser())
+
     def zero_shot(
         self,
         images: Image | Sequence[Image],
@@ -285,7 +336,7 @@ class Model:
     ) -> Float32[np.ndarray, "n *patches embed_dim"]:
         count = len(inputs[0])
         if not count:
-            patches = (0,) if kind == "patches" else ()
+            patches = (0,) if kind in ("patches", "tokens") else ()
             return np.zeros((0, *patches, self.config.model.embed_dim), np.float32)
         return self._by_blocks(lambda *block: self.start(kind, *block), *inputs)
 
@@ -308,13 +359,14 @@ class Model:
         """Sets the devices to work on some rows and waits for nothing: what is returned may not be there yet.
 
         Args:
-          kind: 'image' (uint8 images), 'pixels', 'patches', or 'text' (token ids and their mask).
+          kind: 'image' (uint8 images), 'pixels', 'patches', or 'text' and 'tokens' (token ids and their mask).
           inputs: what the kind takes; at least one row.
           size: rows of the result, of which those after the n-th mean nothing; 0 is the next power of two, or a whole
             batch where that is less. A mesh may ask for more: for a multiple of its devices.
         """
-        self.require(["text" if kind == "text" else "image"])
-        if kind == "text" and (at := unknown_text(self._variables, inputs[0])) >= 0:
+        texts = kind in ("text", "tokens")
+        self.require(["text" if texts else "image"])
+        if texts and (at := unknown_text(self._variables, inputs[0])) >= 0:
             raise UserError(no_context(self.tokenizer.decode(inputs[0][at]), self.config.model.text))
         return self._encoders[kind](self._variables, *(self._padded(rows, size) for rows in inputs))
 

@@ -58,6 +58,12 @@ RETRIEVAL = {
     "flickr30k_karpathy": "data/flickr30k",
     "xm3600": "data/xm3600",
     "gpr1200": "data/gpr1200",
+    "docci": "data/docci",
+    "urban1k": "data/urban1k",
+    "sharegpt4v": "data/sharegpt4v",
+    "xtd10": "data/xtd10",
+    "xtd200": "data/xtd200",
+    "flickr30k_200": "data/flickr30k_200",
 }
 # fmt: off
 XM3600_LANGUAGES = (
@@ -95,7 +101,10 @@ def _evaluator(name: str) -> dict[str, Any]:
     if name == "gpr1200":
         return {"kind": "image_retrieval", **run}
     # COCO's 1K figures are means over five folds of its 5K test images.
-    languages = XM3600_LANGUAGES if name == "xm3600" else ()
+    languages = {
+        "xm3600": XM3600_LANGUAGES,
+        **dict.fromkeys(("xtd10", "xtd200", "flickr30k_200"), ("*",)),
+    }.get(name, ())
     return {"kind": "retrieval", **run, "folds": 5 if name == "coco_karpathy" else 1, "languages": languages}
 
 

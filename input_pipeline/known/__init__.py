@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from input_pipeline.errors import UserError
-from input_pipeline.known import layouts, winogavil
+from input_pipeline.known import captioned, layouts, winogavil
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
 
@@ -77,6 +77,11 @@ def _cifar(name: str) -> Callable[[Path, str], Source]:
     return lambda folder, split: layouts.Cifar(folder, name, split)
 
 
+def _lines(names: str, languages: str) -> Callable[[Path, str], Source]:
+    below = ("images", ".", "val2014", "train2014", "flickr30k-images")
+    return lambda folder, split: captioned.Lines(folder, names, languages, below)
+
+
 _CIFAR = "https://www.cs.toronto.edu/~kriz/cifar.html (the binary version)"
 _KARPATHY = (
     "https://cs.stanford.edu/people/karpathy/deepimagesent (caption_datasets.zip) beside the images of "
@@ -94,6 +99,39 @@ KNOWN: Mapping[str, KnownSet] = {
     ),
     "xm3600": KnownSet(
         lambda folder, _: layouts.Xm3600(folder), ("all",), "https://google.github.io/crossmodal-3600"
+    ),
+    "aro": KnownSet(
+        captioned.Aro,
+        ("relation", "attribution"),
+        "https://github.com/mertyg/vision-language-models-are-bows",
+    ),
+    "docci": KnownSet(
+        captioned.Docci, ("test", "qual_test", "qual_dev", "train"), "https://google.github.io/docci"
+    ),
+    "urban1k": KnownSet(
+        lambda folder, _: captioned.Urban1k(folder),
+        ("all",),
+        "https://huggingface.co/datasets/BeichenZhang/Urban1k",
+    ),
+    "sharegpt4v": KnownSet(
+        lambda folder, _: captioned.ShareGpt4v(folder),
+        ("all",),
+        "https://huggingface.co/datasets/Lin-Chen/ShareGPT4V",
+    ),
+    "xtd10": KnownSet(
+        _lines("test_image_names.txt", "test_1kcaptions_*.txt"),
+        ("all",),
+        "https://github.com/adobe-research/Cross-lingual-Test-Dataset-XTD10",
+    ),
+    "xtd200": KnownSet(
+        _lines("test_image_names.txt", "*.txt"),
+        ("all",),
+        "https://github.com/visheratin/nllb-clip (data/xtd200)",
+    ),
+    "flickr30k_200": KnownSet(
+        _lines("filenames.txt", "*.txt"),
+        ("all",),
+        "https://github.com/visheratin/nllb-clip (data/flickr30k-200)",
     ),
     "winogavil": KnownSet(
         lambda folder, _: winogavil.WinoGavil(folder),

@@ -53,10 +53,10 @@ class Karpathy(Listed):
         """Reads the file; raises Missing where it or all of the images are not there."""
         if not (folder / name).is_file():
             raise Missing(str(folder / name))
-        content = _json(folder / name)
-        listed = _of(content, "images", list, str(folder / name))
+        content = read_json(folder / name)
+        listed = value_of(content, "images", list, str(folder / name))
         places = [(image, f"{folder / name}, images[{at}]") for at, image in enumerate(listed)]
-        split_of = [_of(image, "split", str, where) for image, where in places]
+        split_of = [value_of(image, "split", str, where) for image, where in places]
         kept = [place for place, own in zip(places, split_of, strict=True) if own == split]
         chosen = [image for image, _ in kept]
         if not chosen:
@@ -67,18 +67,18 @@ class Karpathy(Listed):
 
 
 def _sentences(image: Mapping[str, Any], where: str) -> Record:
-    _of({"filepath": "", **image}, "filepath", str, where)
-    sentences = _of(image, "sentences", list, where)
+    value_of({"filepath": "", **image}, "filepath", str, where)
+    sentences = value_of(image, "sentences", list, where)
     texts = [
-        clean_text(_of(sentence, "raw", str, f"{where}.sentences[{at}]"))
+        clean_text(value_of(sentence, "raw", str, f"{where}.sentences[{at}]"))
         for at, sentence in enumerate(sentences)
     ]
     captions = tuple(Caption(text, "sentence", "en") for text in texts if text)
-    return Record(id=_of(image, "filename", str, where), image=None, captions=captions[:CAPTIONS])
+    return Record(id=value_of(image, "filename", str, where), image=None, captions=captions[:CAPTIONS])
 
 
-def _json(file: Path, text: str | None = None, line: int = 0) -> Any:
-    """What a JSON file, or a line of one, holds; raises ValueError with the file's name and the place."""
+def read_json(file: Path, text: str | None = None, line: int = 0) -> Any:
+    """Returns what a JSON file, or a line of one, holds; raises ValueError with the file's name and the place."""
     try:
         return json.loads(file.read_text(encoding="utf-8-sig") if text is None else text)
     except (ValueError, RecursionError) as error:
@@ -86,8 +86,8 @@ def _json(file: Path, text: str | None = None, line: int = 0) -> Any:
         raise UserError(f"{file}{place} is no JSON: {error}") from None
 
 
-def _of(value: Any, key: str, kind: type[T], where: str) -> T:
-    """The value of a key; raises ValueError with the place where there is none, or one of another type."""
+def value_of(value: Any, key: str, kind: type[T], where: str) -> T:
+    """Returns the value of a key; raises ValueError with the place where there is none, or one of another type."""
     if not isinstance(value, Mapping) or not isinstance(value.get(key), kind):
         found = (
             f"{type(value).__name__}" if not isinstance(value, Mapping) else f"{value.get(key)!r:.60} there"
@@ -117,7 +117,7 @@ class Gpr1200(Listed):
     def __init__(self, folder: Path) -> None:
         """Lists the images; raises Missing where there is none."""
         place = folder / "images" if (folder / "images").is_dir() else folder
-        files = [name for name in _images(place) if name.partition("_")[0].isdigit()]
+        files = [name for name in image_names(place) if name.partition("_")[0].isdigit()]
         if not files:
             raise Missing(f"images named NUMBER_*.jpg in {folder} or {folder / 'images'}")
         files.sort(key=lambda name: (int(name.partition("_")[0]), name))
@@ -141,9 +141,11 @@ class Xm3600(Listed):
         file = folder / "captions.jsonl"
         lines = file.read_text(encoding="utf-8-sig").splitlines()
         images = [
-            (_json(file, line, at), f"{file}, line {at}") for at, line in enumerate(lines, 1) if line.strip()
+            (read_json(file, line, at), f"{file}, line {at}")
+            for at, line in enumerate(lines, 1)
+            if line.strip()
         ]
-        keys = [_of(image, "image/key", str, where) for image, where in images]
+        keys = [value_of(image, "image/key", str, where) for image, where in images]
         records = [
             Record(id=key, image=None, captions=_languages(image, where))
             for key, (image, where) in zip(keys, images, strict=True)
@@ -153,7 +155,7 @@ class Xm3600(Listed):
 
 def _languages(image: Mapping[str, Any], where: str) -> tuple[Caption, ...]:
     by_language = {
-        language: _of(value, "caption", list, f"{where}, {language}")
+        language: value_of(value, "caption", list, f"{where}, {language}")
         for language, value in image.items()
         if isinstance(value, dict)
     }
@@ -225,7 +227,8 @@ class Cifar:
         return Record(id=f"{self._split}/{index}", image=buffer.getvalue(), label=label)
 
 
-def _images(folder: Path) -> list[str]:
+def image_names(folder: Path) -> list[str]:
+    """Returns the names of the images in a folder, sorted; none where there is no folder."""
     return (
         sorted(file.name for file in folder.iterdir() if file.suffix.lower() in IMAGES)
         if folder.is_dir()

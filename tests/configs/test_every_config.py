@@ -125,6 +125,16 @@ def test_an_evaluation_gives_its_figures(name, model, images, tmp_path, capsys):
         more += ["--config.data.evaluation.train.fraction=0.1"]
     elif name in ("dense", "vocabulary_free_regions"):
         more += [f"--config.evaluators.{name}.collages=4"]
+    elif name == "text_as_image":
+        texts = (
+            "--config=configs/eval/features.py",
+            f"--output={tmp_path}/texts",
+            "--config.embed.feature=text",
+        )
+        fractions = ("--config.data.evaluation.train.fraction=0.05", *FEW[1:])
+        assert main.main(["--job=embed", f"--checkpoint={model}", *texts, *fractions]) == 0
+        spec = f"{spec}:{tmp_path}/texts"
+        more = ["--config.evaluators.features.parts=knn"]
     elif name == "descriptions":
         path = tmp_path / "descriptions.json"
         assert main.main(["--job=describe", f"--output={path}"]) == 0

@@ -12,7 +12,7 @@ from made import made
 from retrieval_sets import NamedSet
 
 from vlp.evaluation.composition.compositional import Compositional
-from vlp.evaluation.composition.foils import Choice, minimal_pairs, read_questions
+from vlp.evaluation.composition.foils import Choice, Several, minimal_pairs, read_questions
 
 TEXTS = ("a red cat", "a blue cat", "two dogs", "dogs two")
 
@@ -97,12 +97,55 @@ def test_winoground_asks_for_both_of_a_pair_and_for_all_four(tmp_path: Path) -> 
         assert np.mean([one[name] for one in found]) == pytest.approx(level), name
 
 
+def test_aro_vl_checklist_and_cvqa_are_read_by_their_keys(tmp_path: Path) -> None:
+    box = {"bbox_x": 1, "bbox_y": 2, "bbox_w": 3, "bbox_h": 4}
+    pair = {"image_path": "1.jpg", "true_caption": TEXTS[0], "false_caption": TEXTS[1]}
+    files = {
+        "relation": [{**pair, **box, "relation_name": "to the left of"}],
+        "attribution": [{**pair, "attributes": ["red", "blue"]}],
+        "color": [["vg/2.jpg", {"POS": [TEXTS[2], TEXTS[0]], "NEG": [TEXTS[3], TEXTS[1]]}]],
+    }
+    for name, entries in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(entries))
+    asked = {
+        "ID": "1.jpg",
+        "Question": "What?",
+        "Options": ["a", "b", "c"],
+        "Label": 2,
+        "Subset": "('A', 'B c')",
+    }
+    (tmp_path / "cvqa.jsonl").write_text(json.dumps(asked) + "\n")
+    ids = ["1.jpg@1,2,3,4", "1.jpg", "2"]
+    assert read_questions(tmp_path, ids) == [
+        Choice(1, TEXTS[0], TEXTS[1], "red_blue"),
+        Choice(2, TEXTS[2], TEXTS[3], "color"),
+        Choice(2, TEXTS[0], TEXTS[1], "color"),
+        Several(1, ("What? a", "What? b", "What? c"), 2, "a_b_c"),
+        Choice(0, TEXTS[0], TEXTS[1], "to_the_left_of"),
+    ]
+    (tmp_path / "cvqa.jsonl").write_text(json.dumps({**asked, "Label": -1}) + "\n")
+    with pytest.raises(ValueError, match="Label is -1, no place among"):
+        read_questions(tmp_path, ids)
+
+
+def test_of_several_answers_the_right_one_has_to_be_first(tmp_path: Path) -> None:
+    path, line = tmp_path / "cvqa.jsonl", {"ID": "000000000000", "Question": "a", "Label": 1}
+    path.write_text(json.dumps({**line, "Options": ["red cat", "blue cat"]}) + "\n")
+    measured = evaluator(a_set([[]]), str(path))
+    assert measured.chance() == {"foils/s/accuracy": 0.5}
+    for cosines, right in (([0.1, 0.9, 0, 0], 1.0), ([0.9, 0.1, 0, 0], 0.0), ([0.5, 0.5, 0, 0], 0.0)):
+        assert measured(Table(np.array([cosines]))) == {"foils/s/accuracy": right}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[{]", "neither JSON nor JSON lines"),
         ('["a"]', "entry 0 is no JSON object"),
-        ('[{"filename": "x"}]', r"entry 0 has filename: it needs filename, caption and negative_caption"),
+        (
+            '[{"filename": "x"}]',
+            r"entry 0 has filename: it needs filename, caption, negative_caption; image_path",
+        ),
         ('[{"filename": "x.jpg", "caption": "a", "negative_caption": "b"}]', "has no image 'x.jpg'"),
     ],
 )

@@ -13,6 +13,7 @@ from PIL import Image
 
 from input_pipeline.decode import decode_image
 from input_pipeline.known import KNOWN
+from input_pipeline.records import BadRecord
 from input_pipeline.sources import open_source
 
 
@@ -182,3 +183,50 @@ def test_cifars_files_are_named_where_they_are_cut_off_or_do_not_fit(tmp_path: P
         known(f"cifar10={tmp_path}")
     with pytest.raises(ValueError, match=r"^(?!.*did you mean)"):
         known("cifar10")
+
+
+def test_long_captions_are_read_as_they_are_published(tmp_path: Path) -> None:
+    said = "A long description. " * 20
+    for name in ("docci/images/a.jpg", "urban/image/1.jpg", "share/sam/images/s.jpg"):
+        picture(tmp_path / name)
+    lines = [{"image_file": f"{one}.jpg", "split": one, "description": said} for one in ("train", "test")]
+    lines[1]["image_file"] = "a.jpg"
+    text = "\n".join(json.dumps(line) for line in lines)
+    (tmp_path / "docci/docci_descriptions.jsonlines").write_text(text)
+    (tmp_path / "urban/caption").mkdir()
+    (tmp_path / "urban/caption/1.txt").write_text(said)
+    talk = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": said}]
+    entry = {"image": "sam/images/s.jpg", "conversations": talk}
+    (tmp_path / "share/share-captioner_x.json").write_text(json.dumps([entry]))
+    for path, name in (("docci=docci", "a.jpg"), ("urban1k=urban", "1.jpg"), ("sharegpt4v=share", "s.jpg")):
+        known_name, _, folder = path.partition("=")
+        source = known(f"{known_name}={tmp_path / folder}")
+        assert (len(source), source[0].id, source[0].captions[0].text) == (1, name, said.strip())
+        assert decode_image(source[0].image).shape == (6, 8, 3)
+        with pytest.raises(ValueError, match=f"'{known_name}'.* is not in .*: looked for"):
+            known(f"{known_name}={tmp_path}")
+
+
+def test_captions_of_many_languages_have_a_line_for_each_image(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / "images" / name)
+    (tmp_path / "test_image_names.txt").write_text("a.jpg\nb.jpg\n")
+    for language in ("en", "ko"):
+        (tmp_path / f"test_1kcaptions_{language}.txt").write_text(f"{language} one\n{language} two\n")
+    source = known(f"xtd10={tmp_path}")
+    assert [(one.text, one.language) for one in source[1].captions] == [("en two", "en"), ("ko two", "ko")]
+    (tmp_path / "filenames.txt").write_text("a.jpg\n")
+    with pytest.raises(ValueError, match="has 2 lines for 1 images"):
+        known(f"flickr30k_200={tmp_path}")
+
+
+def test_aros_regions_are_cut_out(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "1.jpg", 200)
+    box = {"bbox_x": 2, "bbox_y": 1, "bbox_w": 3, "bbox_h": 4}
+    entries = [{"image_path": "1.jpg", **box}, {"image_path": "1.jpg", **box, "bbox_x": 50}]
+    (tmp_path / "visual_genome_relation.json").write_text(json.dumps([*entries, entries[0]]))
+    source = known(f"aro={tmp_path}")
+    assert (len(source), source[0].id) == (2, "1.jpg@2,1,3,4")
+    assert decode_image(source[0].image).shape == (4, 3, 3)
+    with pytest.raises(BadRecord, match="lies outside its image"):
+        source[1]

@@ -98,6 +98,12 @@ class DualEncoder(nnx.Module):
         """Encodes token ids as unit vectors."""
         return unit(self.text_projection(self.text(ids, mask).pooled))
 
+    def encode_tokens(
+        self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]
+    ) -> Float[Array, "batch length embed_dim"]:
+        """Encodes token ids as a unit vector a token, by the projection of the whole text."""
+        return unit(self.text_projection(self.text(ids, mask).tokens))
+
 
 def scale_bounds(settings: Any) -> tuple[float, float]:
     """Returns the interval of a scale's logarithm, of settings with `max` and, unless they are older, `min`."""

@@ -95,6 +95,30 @@ def evaluate(model: Model | str | Path, config: ConfigDict | str | None = None) 
         return evaluate(evaluators, RememberingEncoder(encoder))
 
 
+def export(checkpoint: str | Path, form: str, output: str | Path) -> list[str]:
+    """Writes a checkpoint as a folder that transformers or open_clip load.
+
+    Args:
+      checkpoint: what `vlp.load` takes; of a model in memory, what `model.save` wrote.
+      form: 'huggingface' or 'open_clip'.
+      output: a folder that is not there yet, or empty.
+
+    Returns:
+      Sentences on what is different there; none if nothing is.
+
+    Raises:
+      ConfigError: the format is unknown or cannot hold the model.
+    """
+    from vlp.configuration.errors import unknown
+    from vlp.interop.exported import FORMATS, export_model
+    from vlp.runs.startup import configuring
+
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    with configuring():
+        return export_model(checkpoint, form, Path(output).expanduser())
+
+
 def _frozen(asked: ConfigDict | str, needs: Collection[str]) -> FrozenConfigDict:
     """A config as it is run, with all that has to be there."""
     resolved = config(asked) if isinstance(asked, str) else configuration.resolve(ConfigDict(asked))

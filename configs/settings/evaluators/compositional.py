@@ -9,7 +9,8 @@ CLASS = "vlp.evaluation.composition.compositional:Compositional"
 
 SETTINGS = {
     "questions": Setting(
-        "", "SugarCrepe's or Winoground's file or folder; '' = captions that differ in one word"
+        "",
+        "file or folder of SugarCrepe, ARO, VL-CheckList, Winoground or CVQA; '' = captions that differ in a word",
     ),
     "prefix_token": PREFIX_TOKEN,
 }

@@ -11,7 +11,14 @@ from jaxtyping import Bool, Float
 
 from input_pipeline.errors import UserError
 from vlp.configuration.paths import find
-from vlp.evaluation.composition.foils import Choice, Quadruple, Question, minimal_pairs, read_questions
+from vlp.evaluation.composition.foils import (
+    Choice,
+    Quadruple,
+    Question,
+    Several,
+    minimal_pairs,
+    read_questions,
+)
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
 from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.exhibits import pictures_of, spread
@@ -21,7 +28,8 @@ Scores = Mapping[tuple[int, str], float]  # the cosine of an image and a text
 
 @dataclass(frozen=True)
 class Compositional(OnSets):
-    """Accuracy against foils (SugarCrepe), and Winoground's text, image and group scores; a tie counts as wrong.
+    """Accuracy against foils (SugarCrepe, ARO, VL-CheckList) or among answers (CVQA); Winoground's three scores. A tie
+    counts as wrong.
 
     Attributes:
       questions: a file or folder, see `read_questions`; '' = captions of the set that differ in one word.
@@ -51,18 +59,16 @@ class Compositional(OnSets):
         return {figure: np.array(answers, float) for figure, answers in found.items()}
 
     def chance(self) -> dict[str, float]:
-        """Returns the figures of a random order: a half, a quarter for two questions at once, and a sixth for four
-        cells."""
-        levels = {"accuracy": 1 / 2, "text": 1 / 4, "image": 1 / 4, "group": 1 / 6}
-        chance: dict[str, float] = {}
+        """Returns the figures of a random order: one of the texts there are, a quarter for two questions at once, and a
+        sixth for four cells."""
+        levels: dict[str, list[float]] = defaultdict(list)
         for name in self.sets:
             for question in self._questions(name):
-                figures = ("accuracy",) if isinstance(question, Choice) else ("text", "image", "group")
-                for figure in figures:
-                    chance[f"{self.name}/{name}/{figure}"] = levels[figure]
+                for figure, level in _levels(question).items():
+                    levels[f"{self.name}/{name}/{figure}"].append(level)
                     if question.kind:
-                        chance[f"{self.name}/{name}/{question.kind}/{figure}"] = levels[figure]
-        return chance
+                        levels[f"{self.name}/{name}/{question.kind}/{figure}"].append(level)
+        return {figure: float(np.mean(own)) for figure, own in levels.items()}
 
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         """Yields some images with their caption and its foil, the better one first."""
@@ -95,7 +101,15 @@ class Compositional(OnSets):
         return {(row, text): float(images[row] @ columns[place[text]]) for row, text in pairs}
 
 
+def _levels(question: Question) -> dict[str, float]:
+    if isinstance(question, Quadruple):
+        return {"text": 1 / 4, "image": 1 / 4, "group": 1 / 6}
+    return {"accuracy": 1 / len(question.captions) if isinstance(question, Several) else 1 / 2}
+
+
 def _cells(question: Question) -> list[tuple[int, str]]:
+    if isinstance(question, Several):
+        return [(question.image, caption) for caption in question.captions]
     if isinstance(question, Choice):
         return [(question.image, question.caption), (question.image, question.foil)]
     return [(image, caption) for image in question.images for caption in question.captions]
@@ -107,8 +121,9 @@ def _answers(question: Question, scores: Scores) -> dict[str, bool]:
         text = scores[one, first] > scores[one, second] and scores[other, second] > scores[other, first]
         image = scores[one, first] > scores[other, first] and scores[other, second] > scores[one, second]
         return {"text": text, "image": image, "group": text and image}
-    caption, foil = (scores[cell] for cell in _cells(question))
-    return {"accuracy": caption > foil}
+    cells = [scores[cell] for cell in _cells(question)]
+    own = cells.pop(question.right if isinstance(question, Several) else 0)
+    return {"accuracy": all(own > other for other in cells)}
 
 
 def _search(choice: Choice, scores: Scores, picture: Float[np.ndarray, "h w 3"]) -> Search:

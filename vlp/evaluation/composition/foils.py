@@ -1,10 +1,11 @@
-"""Questions of a compositional evaluation: from SugarCrepe's and Winoground's files, or made of captions alone."""
+"""Questions of a compositional evaluation: from published files, or made of captions alone."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from vlp.evaluation.protocols import EvaluationSet
 
 
 class Choice(NamedTuple):
-    """An image between its caption and a foil (SugarCrepe, arXiv 2306.14610)."""
+    """An image between its caption and a foil (SugarCrepe, arXiv 2306.14610; ARO, 2210.01936; VL-CheckList,
+    2207.00221)."""
 
     image: int
     caption: str
@@ -29,15 +31,26 @@ class Quadruple(NamedTuple):
     kind: str
 
 
-Question = Choice | Quadruple
+class Several(NamedTuple):
+    """An image and several texts of which one is right, such as the answers to a question (CVQA, arXiv 2406.05967)."""
+
+    image: int
+    captions: tuple[str, ...]
+    right: int
+    kind: str
+
+
+Question = Choice | Quadruple | Several
 
 
 def read_questions(path: Path, ids: Sequence[str]) -> list[Question]:
     """Reads a file, or all JSON files of a folder, whose names are kinds of questions.
 
     Args:
-      path: SugarCrepe's JSON (entries with filename, caption, negative_caption), or Winoground's JSON lines
-        (image_0, image_1, caption_0, caption_1, and the kind as `collapsed_tag`).
+      path: SugarCrepe's JSON (entries with filename, caption, negative_caption), ARO's (image_path, true_caption,
+        false_caption, a box, and the kind as `relation_name` or `attributes`), VL-CheckList's ([path, {POS, NEG}]),
+        Winoground's JSON lines (image_0, image_1, caption_0, caption_1, and the kind as `collapsed_tag`), or CVQA's
+        rows as JSON lines (ID, Question, Options, Label, and the kind as `Subset`).
       ids: of the images of the evaluation set; files may name them with or without an ending.
 
     Raises:
@@ -51,9 +64,10 @@ def read_questions(path: Path, ids: Sequence[str]) -> list[Question]:
         places.setdefault(name, row)
         places.setdefault(Path(name).stem, row)
     return [
-        _question(entry, places, f"{file}, entry {number}", file.stem)
+        question
         for file in files
         for number, entry in enumerate(_entries(file))
+        for question in _questions(entry, places, f"{file}, entry {number}", file.stem)
     ]
 
 
@@ -106,20 +120,62 @@ def _entries(file: Path) -> Iterator[Mapping[str, Any]]:
     return iter(found)
 
 
-def _question(entry: Any, places: Mapping[str, int], where: str, kind: str) -> Question:
+def _questions(entry: Any, places: Mapping[str, int], where: str, kind: str) -> list[Question]:
+    """What one entry asks, by the keys that it has."""
+    if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], Mapping):
+        sides = entry[1].get("POS", ()), entry[1].get("NEG", ())
+        row = _row(entry[0], places, where)
+        return [Choice(row, str(caption), str(foil), kind) for caption, foil in zip(*sides, strict=False)]
     if not isinstance(entry, Mapping):
         raise UserError(f"{where} is no JSON object")
-    if {"filename", "caption", "negative_caption"} <= entry.keys():
-        row = _row(entry["filename"], places, where)
-        return Choice(row, str(entry["caption"]), str(entry["negative_caption"]), kind)
-    if {"image_0", "image_1", "caption_0", "caption_1"} <= entry.keys():
-        images = _row(entry["image_0"], places, where), _row(entry["image_1"], places, where)
-        tag = str(entry.get("collapsed_tag", "")).lower().replace(" ", "_")
-        return Quadruple(images, (str(entry["caption_0"]), str(entry["caption_1"])), tag)
-    raise UserError(
-        f"{where} has {', '.join(map(str, entry))}: it needs filename, caption and negative_caption (SugarCrepe), or "
-        "image_0, image_1, caption_0 and caption_1 (Winoground)"
-    )
+    for keys, read in _FORMS.items():
+        if set(keys) <= entry.keys():
+            return [read(entry, places, where, kind)]
+    known = "; ".join(", ".join(keys) for keys in _FORMS)
+    raise UserError(f"{where} has {', '.join(map(str, entry))}: it needs {known}; or [path, {{POS, NEG}}]")
+
+
+def _sugarcrepe(entry: Mapping[str, Any], places: Mapping[str, int], where: str, kind: str) -> Question:
+    row = _row(entry["filename"], places, where)
+    return Choice(row, str(entry["caption"]), str(entry["negative_caption"]), kind)
+
+
+def _aro(entry: Mapping[str, Any], places: Mapping[str, int], where: str, kind: str) -> Question:
+    box = [entry.get(f"bbox_{side}") for side in "xywh"]
+    cut = "" if None in box else f"@{','.join(map(str, box))}"
+    name = f"{entry['image_path']}{cut}"
+    row = _row(name if name in places else entry["image_path"], places, where)
+    said = entry.get("relation_name") or "_".join(map(str, entry.get("attributes", ()))) or kind
+    return Choice(row, str(entry["true_caption"]), str(entry["false_caption"]), _kind(said))
+
+
+def _winoground(entry: Mapping[str, Any], places: Mapping[str, int], where: str, kind: str) -> Question:
+    images = _row(entry["image_0"], places, where), _row(entry["image_1"], places, where)
+    captions = str(entry["caption_0"]), str(entry["caption_1"])
+    return Quadruple(images, captions, _kind(entry.get("collapsed_tag", "")))
+
+
+def _cvqa(entry: Mapping[str, Any], places: Mapping[str, int], where: str, kind: str) -> Question:
+    options, right = entry["Options"], entry["Label"]
+    if not isinstance(options, list) or not isinstance(right, int) or not 0 <= right < len(options):
+        raise UserError(
+            f"{where}: Label is {right!r}, no place among {options!r:.80}: it must say which is right"
+        )
+    texts = tuple(f"{entry['Question']} {option}" for option in options)
+    return Several(_row(entry["ID"], places, where), texts, right, _kind(entry.get("Subset", "")))
+
+
+_FORMS: Mapping[tuple[str, ...], Callable[..., Question]] = {
+    ("filename", "caption", "negative_caption"): _sugarcrepe,
+    ("image_path", "true_caption", "false_caption"): _aro,
+    ("image_0", "image_1", "caption_0", "caption_1"): _winoground,
+    ("ID", "Question", "Options", "Label"): _cvqa,
+}
+
+
+def _kind(said: Any) -> str:
+    """A kind as a part of a figure's name."""
+    return "_".join(re.findall(r"\w+", str(said).lower()))
 
 
 def _row(name: Any, places: Mapping[str, int], where: str) -> int:
