@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 from configs.settings.setting import Setting
 from vlp.configuration.errors import ConfigError, nearest
 
+LARGEST = 2**63  # of whole numbers, which arrays take as 64 bits at most
+
 
 def check_values(leaves: Mapping[str, Any], settings: Mapping[str, Setting]) -> None:
     """Checks every setting.
@@ -35,6 +37,8 @@ def check_values(leaves: Mapping[str, Any], settings: Mapping[str, Setting]) -> 
 def problem(value: Any, default: Any) -> str:
     """Returns what is wrong with the type of a value that stands in a default's place; '' if nothing is."""
     kind = type(default)
+    if type(value) is int and abs(value) >= LARGEST:
+        return "is beyond what 64 bits hold"
     if kind is float and type(value) in (float, int):
         return "" if math.isfinite(value) else "must be a finite number"
     if kind is dict:
