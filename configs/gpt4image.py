@@ -72,7 +72,7 @@ def _read(config: ConfigDict, folder: Path) -> None:
         width = index["parts"][f"{source}/text"]["dim"]
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"{folder} holds no rows of texts: run --job=embed with this config: {error!r}"
+            f"there are no rows of texts in {folder}: run --job=embed with this config ({error!r})"
         ) from error
     path = f"{folder}/{source}/text/*.parquet"
     config.data.tables = {"described": {"path": path, "column": "embedding", "of": "text"}}

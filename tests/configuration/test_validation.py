@@ -142,7 +142,6 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         r"contrastive.weight=inf must be a finite number",
     ),
     ({"batch_size": 10**400}, r"batch_size=10* is beyond what 64 bits hold"),
-    ({"objectives.contrastive.weight": 2**70}, r"contrastive.weight=\d+ is beyond what 64 bits hold"),
     (
         {"objectives.contrastive.weight": float("nan")},
         r"contrastive.weight=nan must be a finite number",
