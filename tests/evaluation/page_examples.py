@@ -10,7 +10,17 @@ import pyarrow.parquet
 from PIL import Image
 
 from vlp.evaluation import Findings
-from vlp.evaluation.exhibits import Bars, Confusion, ScoreMap, ScoreMaps, Search, Searches, Table
+from vlp.evaluation.exhibits import (
+    Bars,
+    Confusion,
+    Map,
+    Reliability,
+    ScoreMap,
+    ScoreMaps,
+    Search,
+    Searches,
+    Table,
+)
 
 HARM = "<script>document.title='taken'</script><img src=x onerror=alert(1)>\" onload='x' & \x00\ud800 مرحبا"
 PICTURES = Path(__file__).resolve().parents[2] / "data" / "quickstart" / "val.parquet"
@@ -68,6 +78,18 @@ def score_maps(text: str = "a bird") -> ScoreMaps:
     return ScoreMaps("Where the text is, on collages of val", maps)
 
 
+def reliability() -> Reliability:
+    rng = np.random.default_rng(5)
+    confidence = rng.random(300)
+    return Reliability("How sure and how right, val", confidence, rng.random(300) < confidence**2)
+
+
+def map_of(name: str) -> Map:
+    rng = np.random.default_rng(6)
+    names = [name, *class_names(8)]
+    return Map("Where images of val lie", rng.normal(size=(90, 2)), [names[row % 9] for row in range(90)])
+
+
 def findings(*, text: str = "a bird", classes: int = 60) -> Findings:
     """As an evaluator of two sets would find them."""
     rng = np.random.default_rng(4)
@@ -85,7 +107,10 @@ def findings(*, text: str = "a bird", classes: int = 60) -> Findings:
     )
     wide = Table("A wide table", [f"column {n}" for n in range(14)], [[f"cell {n}" for n in range(14)]] * 3)
     shown = {
-        "zero_shot": [confusion(classes), bars(classes), bars(9), score_maps(text)],
+        "zero_shot": [
+            *(confusion(classes), bars(classes), bars(9), score_maps(text)),
+            *(reliability(), map_of(text)),
+        ],
         "retrieval": [searches(text), searches(), table, wide],
     }
     return Findings(figures, chance, outcomes, shown)

@@ -12,10 +12,11 @@ from sklearn.metrics import average_precision_score
 
 from vlp.evaluation.classification.class_means import ClassMeans
 from vlp.evaluation.exhibits import Bars, Confusion, Table
+from vlp.evaluation.figures import matched_accuracy
 from vlp.evaluation.probes.features import Features
 from vlp.evaluation.probes.linear import LinearProbe
 from vlp.evaluation.probes.penalties import best_place, penalty_at
-from vlp.evaluation.structure.clusters import Clusters, cluster_figures, clusters_of
+from vlp.evaluation.structure.clusters import Clusters, cluster_figures, clusters_of, discovered
 from vlp.evaluation.structure.geometry import Geometry, alignment, modality_gap, uniformity
 
 
@@ -158,8 +159,24 @@ def test_clusters_are_found_where_there_are_some(data, labelled_set):
     evaluator, model = made(Clusters, data, sets=("test",)), Rows()
     figures = evaluator(model)
     assert 0.1 < figures["clusters/test/adjusted_rand"] < 1 and set(evaluator.chance()) < set(figures)
-    (table,) = evaluator.exhibits(model)
-    assert sum(int(count) for count, _ in table.rows) == sum(label != "" for label in data["test"].labels)
+    table, drawn = evaluator.exhibits(model)
+    labelled = sum(label != "" for label in data["test"].labels)
+    assert sum(int(count) for count, _ in table.rows) == labelled == len(drawn.points) == len(drawn.classes)
+    again = list(evaluator.exhibits(model))[1]
+    np.testing.assert_array_equal(again.points, drawn.points)
+
+
+def test_old_and_new_classes_share_one_matching(data):
+    classes = np.array([0, 0, 1, 1, 2, 2, 2])
+    clusters = np.array([5, 5, 5, 7, 8, 8, 7])  # 5 is class 0, 7 is class 1, 8 is class 2
+    found = discovered(clusters, classes, classes < 2)
+    assert found == {"old_accuracy": 0.75, "new_accuracy": pytest.approx(2 / 3)}
+    assert matched_accuracy(clusters, classes) == pytest.approx(5 / 7)
+    known = sorted({label for label in data["test"].labels if label})
+    figures = made(Clusters, data, sets=("test",), old=(known[0],))(Rows())
+    assert {"clusters/test/old_accuracy", "clusters/test/new_accuracy"} < set(figures)
+    with pytest.raises(ValueError, match="0 are of old classes"):
+        made(Clusters, data, sets=("test",), old=("none",)).check()
 
 
 def test_geometry_is_what_its_formulas_say(data):

@@ -10,15 +10,18 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from page_examples import HARM, bars, class_names, confusion, findings, pictures
+from scipy.stats import binomtest
 
 from vlp.evaluation import Findings
-from vlp.evaluation.exhibits import Bars, Confusion, Search, Searches, Table
+from vlp.evaluation.exhibits import Bars, Confusion, Map, Reliability, Search, Searches, Table
 from vlp.evaluation.outcomes import outcomes_to_bytes, read_outcomes
 from vlp.evaluation.page.confusion import largest_mistakes, most_confused
+from vlp.evaluation.page.diagrams import draw_map, draw_reliability
 from vlp.evaluation.page.evaluation import evaluation_page
 from vlp.evaluation.page.html import Markup, element, shorten
 from vlp.evaluation.page.pictures import MOST_BYTES, MOST_PICTURES
 from vlp.evaluation.page.searches import overlay
+from vlp.evaluation.page.tables import draw_bars
 
 VOID = {"img", "meta", "wbr"}
 
@@ -203,3 +206,27 @@ def test_outcomes_come_back_from_disk(tmp_path) -> None:
     (tmp_path / "b.npz").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="holds no outcomes"):
         read_outcomes(tmp_path / "b.npz")
+
+
+def test_reliability_is_accuracy_by_confidence() -> None:
+    confidence = np.array([0.05, 0.62, 0.65, 0.68, 1.0])
+    drawn = str(draw_reliability(Reliability("t", confidence, np.array([0, 1, 0, 0, 1], bool))))
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", drawn)
+    assert cells == ["1", "5.0%", "0.0%", "3", "65.0%", "33.3%", "1", "100.0%", "100.0%"]
+    assert "nothing to show" in draw_reliability(Reliability("t", confidence[:0], np.zeros(0, bool)))
+    rare = Map("m", np.eye(9, 2), [*"aaabcdefg"])
+    assert draw_map(rare).count("<circle") == 9 and "Points of 1 other classes are grey" in draw_map(rare)
+
+
+def test_a_share_of_right_ones_has_wilsons_interval() -> None:
+    shares, counts = np.array([0.5, 1.0]), np.array([10, 4])
+    drawn = str(draw_bars(Bars("t", ["a", "b"], shares, counts, each=True)))
+    low = proportion_interval(5, 10), proportion_interval(4, 4)
+    assert f"50% ({low[0][0]} to {low[0][1]})" in drawn and f"100% ({low[1][0]} to {low[1][1]})" in drawn
+    assert " to " not in draw_bars(Bars("t", ["a", "b"], shares, counts))
+
+
+def proportion_interval(hits: int, count: int) -> tuple[str, str]:
+    """SciPy's, in per cent."""
+    found = binomtest(hits, count).proportion_ci(method="wilson")
+    return f"{100 * found.low:.0f}", f"{100 * found.high:.0f}"

@@ -12,6 +12,7 @@ import pytest
 
 from vlp.evaluation.suites import measured
 from vlp.evaluation.suites.measured import Classes, averages
+from vlp.evaluation.suites.robustness import effective_robustness
 from vlp.evaluation.suites.tasks import DATACOMP, SUITES, Task, tasks_of
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "datacomp_metrics_seed0.npz")
@@ -163,3 +164,15 @@ def test_an_average_is_over_all_tasks_or_is_none() -> None:
     ]
     with pytest.raises(ValueError, match="no task of vtab is called 'imagenet1k'"):
         tasks_of("vtab", ["imagenet1k"])
+
+
+def test_effective_robustness_is_the_distance_to_the_line_of_imagenet_models() -> None:
+    # Accuracies of ResNet-50 in the published table, and about those of CLIP's ViT-B/32.
+    usual = {"imagenet1k": 0.7613, "imagenetv2": 0.6320, "imagenet_sketch": 0.2409, "imagenet-r": 0.3617}
+    found = effective_robustness({key: {"acc1": value} for key, value in usual.items()})
+    assert found.keys() == {f"effective_robustness/{key}" for key in usual if key != "imagenet1k"}
+    assert max(map(abs, found.values())) < 0.012
+    clip = effective_robustness({"imagenet1k": {"acc1": 0.634}, "imagenet-r": {"acc1": 0.69}})
+    assert clip["effective_robustness/imagenet-r"] > 0.35
+    assert not effective_robustness({"imagenetv2": {"acc1": 0.5}})
+    assert not effective_robustness({"imagenet1k": {"acc1": 1.0}, "imagenetv2": {"acc1": 0.5}})

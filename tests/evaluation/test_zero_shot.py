@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from made import made
 
 from input_pipeline.views.class_names import category_names
-from vlp.evaluation.classification.zero_shot import ZeroShot, zero_shot_chance
+from vlp.evaluation.classification.classifier import Answers
+from vlp.evaluation.classification.zero_shot import Classes, ZeroShot, worst_mistakes, zero_shot_chance
 from vlp.evaluation.exhibits import Bars, Confusion
 from vlp.evaluation.texts.class_texts import class_embeddings
 from vlp.evaluation.texts.prompt_sets import load_prompt_set
@@ -39,8 +41,10 @@ def test_the_evaluator_leaves_out_images_without_a_label(model, evaluation_set) 
     assert evaluator(model)["zero_shot/val/top1"] == pytest.approx(top1)
     assert evaluator.chance()["zero_shot/val/top1"] == 1 / len(classes)
     assert np.mean(evaluator.outcomes(model)["zero_shot/val/top1"]) == pytest.approx(top1)
-    bars, confusion = evaluator.exhibits(model)
+    bars, confusion, reliability, mistakes = evaluator.exhibits(model)
     assert isinstance(bars, Bars) and isinstance(confusion, Confusion)
+    assert len(reliability.right) == 18 and np.mean(reliability.right) == pytest.approx(top1)
+    assert len(mistakes.searches) == min(8, round(18 * (1 - top1)))
     own = [category_names(classes).index(name) for name in confusion.classes]
     assert own == list(range(len(classes))) and list(bars.names) == list(confusion.classes)
     for row in rows:
@@ -82,7 +86,7 @@ def test_the_frechet_mean_may_be_a_class_without_a_text(model, evaluation_set, t
     evaluator = made(ZeroShot, {"val": data}, rule="frechet", metric="paths", **settings)
     assert evaluator(model)["zero_shot/val/top1"] == 4 / 14
     assert evaluator(model)["zero_shot/val/squared_distance"] == 10 / 14
-    (_, confusion) = evaluator.exhibits(model)
+    _, confusion, *_ = evaluator.exhibits(model)
     assert list(confusion.classes)[-1] == "a" and confusion.counts[:, -1].sum() == 14
 
 
@@ -153,3 +157,16 @@ def test_a_set_without_labels_is_refused(model, evaluation_set) -> None:
 def test_a_wrong_prompt_set_fails_before_any_encoding() -> None:
     with pytest.raises(ValueError, match="no prompt set 'nope'"):
         made(ZeroShot, {}, sets=("val",), templates="nope")
+
+
+def test_the_surest_mistakes_are_shown_first() -> None:
+    images = np.arange(4 * 3 * 3 * 3, dtype=np.uint8).reshape(4, 3, 3, 3)
+    classes = Classes(["x", "y"], [["x"], ["y"]], ["an x", "a y"], np.array([0, 2, 3]), np.array([0, 1, 0]))
+    found = Answers(classes.indices, np.array([2, 1, 2]), np.array([1, 1, 1]), np.array([0.6, 0.99, 0.9]))
+    (shown,) = worst_mistakes("s", classes, found, SimpleNamespace(images=images))
+    assert [one.about for one in shown.searches] == ["this is an x"] * 2
+    assert [list(one.found) for one in shown.searches] == [["a y"]] * 2
+    assert [float(one.scores[0]) for one in shown.searches] == [0.9, 0.6]
+    np.testing.assert_array_equal(shown.searches[0].query, images[3])
+    right = found._replace(ranks=np.ones(3, int))
+    assert not list(worst_mistakes("s", classes, right, SimpleNamespace(images=images)))

@@ -14,12 +14,16 @@ Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
 
 @dataclass(frozen=True)
 class Bars:
-    """A share by name, such as the accuracy of every class; `counts` says of how many each one is."""
+    """A share by name, such as the accuracy of every class; `counts` says of how many each one is.
+
+    `each` tells whether every one of them is right or wrong, so that a share has an interval.
+    """
 
     title: str
     names: Sequence[str]
     shares: Float[np.ndarray, " names"]
     counts: Int[np.ndarray, " names"]
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,24 @@ class ScoreMaps:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """How sure answers are, from 0 to 1, and whether each is right."""
+
+    title: str
+    confidence: Float[np.ndarray, " n"]
+    right: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Where things lie in two dimensions, and of which class each is."""
+
+    title: str
+    points: Float[np.ndarray, "n 2"]
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of text under a head, for what is none of the above."""
 
@@ -79,4 +101,4 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-Exhibit: TypeAlias = Bars | Confusion | Searches | ScoreMaps | Table
+Exhibit: TypeAlias = Bars | Confusion | Searches | ScoreMaps | Reliability | Map | Table

@@ -97,10 +97,17 @@ def matched_accuracy(clusters: Labels, classes: Labels) -> float:
 
     The assignment problem is solved exactly (Kuhn 1955). Clusters without a class of their own count as wrong.
     """
+    return float(np.mean(matched(clusters, classes)))
+
+
+def matched(clusters: Labels, classes: Labels) -> Bool[np.ndarray, " n"]:
+    """Tells of each example whether its cluster is matched to its class, in that one matching of all of them."""
     from scipy.optimize import linear_sum_assignment
 
     _, rows = np.unique(clusters, return_inverse=True)
     _, columns = np.unique(classes, return_inverse=True)
     counts = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
     np.add.at(counts, (rows, columns), 1)
-    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(rows))
+    right = np.zeros(counts.shape, bool)
+    right[linear_sum_assignment(counts, maximize=True)] = True
+    return right[rows, columns]

@@ -23,6 +23,7 @@ from vlp.evaluation.exhibits import Table
 from vlp.evaluation.outcomes import outcomes_to_bytes, read_outcomes
 from vlp.evaluation.page.files import write_page
 from vlp.evaluation.suites.measured import averages
+from vlp.evaluation.suites.robustness import effective_robustness
 from vlp.evaluation.suites.tasks import SUITES, Task, tasks_of
 from vlp.jobs import JobOptions
 from vlp.jobs._place import place_of
@@ -121,7 +122,7 @@ def _finish(tasks: Sequence[Task], found: Mapping[str, Copy], output: Path, opti
         return 0
     suite = SUITES[options.config.suite.name]
     figures = {key: row["metrics"] for key, row in rows.items()}
-    means = averages(suite, figures)
+    means = averages(suite, figures) | effective_robustness(figures)
     lines = [_reference_row(task, figures[task.key]) for task in tasks if task.key in rows]
     write_whole(output / ROWS, "".join(json.dumps(line) + "\n" for line in lines).encode())
     page = _write_page(tasks, rows, means, output, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,10 +19,11 @@ from vlp.evaluation.classification.label_metric import (
     read_edges,
     tree_distances,
 )
-from vlp.evaluation.exhibits import Bars, Confusion, Exhibit
+from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, Reliability, Search, Searches
 from vlp.evaluation.figures import calibration_error, chance_within, mean_per_class, share_within
 from vlp.evaluation.fitting import check_fits
-from vlp.evaluation.protocols import Encoder, OnSets
+from vlp.evaluation.protocols import Encoder, EvaluationSet, OnSets
+from vlp.evaluation.retrieval.exhibits import SHOWN, pictures_of
 from vlp.evaluation.texts.captions import caption_centroids, caption_files, nearest_captions, read_captions
 from vlp.evaluation.texts.class_names import labelled_classes
 from vlp.evaluation.texts.class_texts import encode_names, pooled, texts_of_classes
@@ -158,7 +159,10 @@ class ZeroShot(OnSets):
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         for name in self.sets:
             classes = self._classes(name)
-            yield from class_exhibits(name, classes.names, self._answers(model, name, classes))
+            found = self._answers(model, name, classes)
+            yield from class_exhibits(name, classes.names, found)
+            yield Reliability(f"How sure and how right, {name}", found.confidence, found.ranks == 1)
+            yield from worst_mistakes(name, classes, found, self.data[name])
 
     def _answers(self, model: Encoder, name: str, classes: Classes) -> Answers:
         if self.scorer:
@@ -243,6 +247,31 @@ def class_exhibits(name: str, classes: Sequence[str], found: Answers) -> tuple[B
     there = np.flatnonzero(counts).tolist()
     accuracy = confusion.diagonal()[there] / counts[there]
     return (
-        Bars(f"Accuracy of each class of {name}", [classes[at] for at in there], accuracy, counts[there]),
+        Bars(
+            f"Accuracy of each class of {name}",
+            [classes[at] for at in there],
+            accuracy,
+            counts[there],
+            each=True,
+        ),
         Confusion(f"Classes of {name}", classes, confusion),
     )
+
+
+def worst_mistakes(name: str, classes: Classes, found: Answers, data: EvaluationSet) -> Iterator[Searches]:
+    """Yields the wrong answers that the model is surest of."""
+    wrong = np.flatnonzero(found.ranks > 1)
+    worst = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:SHOWN]
+    pictures = pictures_of(data)
+    shown = [
+        Search(
+            pictures[int(classes.rows[at])],
+            [classes.names[found.predicted[at]]],
+            np.array([False]),
+            found.confidence[at : at + 1],
+            about=f"this is {classes.names[found.labels[at]]}",
+        )
+        for at in worst
+    ]
+    if shown:
+        yield Searches(f"Surest mistakes of {name}", shown)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, ScoreMaps, Searches, Table
+from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, Map, Reliability, ScoreMaps, Searches, Table
 from vlp.evaluation.page.confusion import draw_confusion
+from vlp.evaluation.page.diagrams import draw_map, draw_reliability
 from vlp.evaluation.page.document import Section, contents, document
 from vlp.evaluation.page.figures import draw_figures, figures_key
 from vlp.evaluation.page.html import Markup, element, join
@@ -59,6 +60,10 @@ def _draw(exhibit: Exhibit, album: Album) -> Markup:
             return draw_searches(exhibit, album)
         case ScoreMaps():
             return draw_score_maps(exhibit, album)
+        case Reliability():
+            return draw_reliability(exhibit)
+        case Map():
+            return draw_map(exhibit)
         case Table():
             return draw_table(exhibit)
 

@@ -13,6 +13,7 @@ from vlp.evaluation.page.html import Markup, breakable, element, join, shorten
 _PLAIN = r"[-+]?[\d.,]+ ?%?"
 _NUMBER = re.compile(rf"({_PLAIN}( (to|±) {_PLAIN})?|-)?")
 MOST_ROWS, MOST_CELL = 200, 300
+_DEVIATIONS = 1.959964  # of the normal distribution, that hold 95 %
 BARS_OF_A_SIDE = 12  # the best and the worst; all of them where there are no more than twice as many
 
 
@@ -97,6 +98,16 @@ def _bar_row(exhibit: Bars, row: int) -> Markup:
         "tr",
         element("th", shorten(exhibit.names[row], 60), scope="row", dir="auto", title=exhibit.names[row]),
         element("td", bar, class_="wide"),
-        element("td", f"{100 * share:.0f}%", class_="number"),
+        element("td", f"{100 * share:.0f}%{_interval(exhibit, share, count)}", class_="number"),
         element("td", f"of {count:,}", class_="number faint"),
     )
+
+
+def _interval(exhibit: Bars, share: float, count: int) -> str:
+    """The 95 % interval of a share of right ones (Wilson 1927), where there is one."""
+    if not exhibit.each or not count:
+        return ""
+    squared = _DEVIATIONS**2 / count
+    middle = (share + squared / 2) / (1 + squared)
+    half = _DEVIATIONS / (1 + squared) * float(np.sqrt(share * (1 - share) / count + squared / (4 * count)))
+    return f" ({100 * max(0.0, middle - half):.0f} to {100 * min(1.0, middle + half):.0f})"

@@ -199,5 +199,6 @@ def _exhibits(name: str, classes: ClassExamples, predicted: np.ndarray) -> Itera
     occurring = np.flatnonzero(counts.sum(axis=1))
     total = counts.sum(axis=1)[occurring]
     shares = np.diag(counts)[occurring] / total
-    yield Bars(f"{name}: linear probe by class", [classes.names[row] for row in occurring], shares, total)
+    seen = [classes.names[row] for row in occurring]
+    yield Bars(f"{name}: linear probe by class", seen, shares, total, each=True)
     yield Confusion(f"{name}: confusion of the linear probe", classes.names, counts)
