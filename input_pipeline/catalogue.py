@@ -173,7 +173,7 @@ class Catalogue:
         ]
 
     def _regions(self) -> ShownRegions:
-        return ShownRegions(self._view(), self._named("regions").get("most", 1))
+        return ShownRegions(self._view(), int(self.data.get("regions", {}).get("most", 1)))
 
     def _check_boxes(self) -> None:
         """Refuses views of which nobody knows where a box is."""

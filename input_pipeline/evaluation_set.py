@@ -42,6 +42,8 @@ class EvaluationSet:
       labels: '' where there is none.
       skipped: how many records were left out, by reason.
       regions: parts of each image, with their boxes as the model sees it; most sets know none.
+      masks: the class number of each pixel, 0 where it is none of `classes`, 255 where nobody knows; None in most sets.
+      classes: what the numbers of masks mean, from 1 on.
       slices: what `columns.extras` says of each image, by column, '' where it says nothing.
     """
 
@@ -56,6 +58,8 @@ class EvaluationSet:
     skipped: Mapping[Reason, int]
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     regions: tuple[tuple[Region, ...], ...] = ()
+    masks: UInt8[np.ndarray, "n resolution resolution"] | None = None
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,7 +101,7 @@ def load_evaluation_set(
             data = cast(bytes, record.image)
             image = view.of_bytes(data) if decode else None
             return (
-                replace(record, image=None, regions=view.regions(record)),
+                _shown(record, view, placed=decode),
                 image if held else None,
                 hash64(data),
             )
@@ -119,7 +123,15 @@ def load_evaluation_set(
         if held
         else ImagesOnDemand(image_of, list(good), resolution, threads)
     )
-    return _whole([record for record, _, _ in good.values()], cast(np.ndarray, images), bad, languages)
+    whole = _whole([record for record, _, _ in good.values()], cast(np.ndarray, images), bad, languages)
+    return replace(whole, classes=tuple(getattr(source, "classes", ())))
+
+
+def _shown(record: Record, view: EvaluationView, placed: bool) -> Record:
+    """A record without its picture, its mask as the view shows it, and so its regions, if they are placed."""
+    numbers = view.mask(record)
+    mask = None if numbers is None else numbers.tobytes()
+    return replace(record, image=None, regions=view.regions(record) if placed else record.regions, mask=mask)
 
 
 def _joined(entries: Mapping[int, _Entry]) -> dict[int, _Entry]:
@@ -188,7 +200,16 @@ def _whole(
         skipped=Counter(entry.reason for entry in bad.values()),
         slices=_slices(records),
         regions=tuple(record.regions for record in records),
+        masks=_masks(records),
     )
+
+
+def _masks(records: list[Record]) -> UInt8[np.ndarray, "n resolution resolution"] | None:
+    if any(record.mask is None for record in records):
+        return None
+    flat = np.stack([np.frombuffer(record.mask or b"", np.uint8) for record in records])
+    side = math.isqrt(flat.shape[1])
+    return flat.reshape(len(records), side, side)
 
 
 def _slices(records: list[Record]) -> dict[str, tuple[str, ...]]:

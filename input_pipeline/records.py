@@ -58,7 +58,8 @@ class Record:
     """One example on the host.
 
     `image` holds encoded bytes; `label` is '' where there is none; `group` names the concept that several
-    records may show; `extras` holds what an objective asks for beyond this (cluster ids, scores).
+    records may show; `extras` holds what an objective asks for beyond this (cluster ids, scores); `mask` holds an
+    encoded picture of class numbers, 0 where there is none of them and 255 where nobody knows.
     """
 
     id: str
@@ -70,10 +71,11 @@ class Record:
     group: str = ""
     extras: Mapping[str, Any] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
+    mask: bytes | None = None
 
 
 # What a record has beside its id.
-FIELDS = ("image", "captions", "tags", "label", "source", "group", "extras", "regions")
+FIELDS = ("image", "captions", "tags", "label", "source", "group", "extras", "regions", "mask")
 
 
 def clean_text(text: str) -> str:

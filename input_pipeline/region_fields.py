@@ -65,8 +65,8 @@ class RegionBoxes:
 
 @dataclass(frozen=True)
 class RegionTexts:
-    """`region_text` int32 [b, most, length] and `region_text_mask`: what the regions show, no token where it is not
-    known."""
+    """`region_text` int32 [b, most, length] and `region_text_mask`: what the regions show, and one token alone where it
+    is not known."""
 
     regions: ShownRegions
     tokenizer: Tokenizer
@@ -86,9 +86,10 @@ class RegionTexts:
         texts = [text for own in shown for text in own]
         ids, mask, truncated = self.tokenizer.tokens(texts, [""] * len(texts))
         known = np.array([bool(text) for text in texts])[:, None]
+        mask = np.where(known, mask, np.arange(mask.shape[1]) == 0)
         shape = (len(shown), self.regions.most, -1)
         batch["region_text"] = ids.reshape(shape)
-        batch["region_text_mask"] = (mask & known).reshape(shape)
+        batch["region_text_mask"] = mask.reshape(shape)
         batch["truncated"] |= truncated.reshape(len(shown), -1).any(axis=1)
 
 

@@ -32,7 +32,7 @@ class RegionsById(LinesById):
     def regions(self, identifier: str) -> tuple[Region, ...]:
         """Returns the regions of an image in the order of its lines; those without a box in [0, 1] are left out."""
         return tuple(
-            Region(tuple(map(float, line["box"])), *_said(line))
+            Region(_box(line["box"]), *_said(line))
             for line in self[identifier]
             if isinstance(line.get("box"), list) and is_box(line["box"])
         )
@@ -58,6 +58,11 @@ def is_box(box: Sequence[Any]) -> bool:
     if len(box) != 4 or not all(isinstance(one, int | float) for one in box):
         return False
     return 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1
+
+
+def _box(box: Sequence[float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = map(float, box)
+    return left, top, right, bottom
 
 
 def _said(line: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:

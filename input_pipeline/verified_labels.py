@@ -191,6 +191,17 @@ def read_hierarchy(path: str) -> Hierarchy:
         raise UserError(f"{file} is no tree of LabelName and Subcategory: {error!r}") from None
 
 
+def read_seen(path: str) -> frozenset[str]:
+    """Reads a file of labels, as --job=labels writes it, as a set.
+
+    Raises:
+      ValueError: there is none, or it is of another form.
+    """
+    from input_pipeline.labels import read_labels
+
+    return frozenset(read_labels(path, ""))
+
+
 def read_label_names(path: str) -> dict[str, str]:
     """Returns names of labels, from a csv file of two columns (label, name) with no header or with any.
 

@@ -6,6 +6,8 @@ python main.py --job=evaluate --checkpoint=RUN \
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:coco_karpathy,path=/data/coco
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:cifar100,imagenet,pets
 
+`voc`, `pascal_context` and `ade20k` are measured by the classes of their pixels.
+
 Of several sets each is measured by an entry of its own, with its own prompts, in one run. A comma in a path stands
 behind a backslash: 'path=/data/a\,b'.
 
@@ -65,6 +67,8 @@ RETRIEVAL = {
     "xtd200": "data/xtd200",
     "flickr30k_200": "data/flickr30k_200",
 }
+# Sets of pixels' classes -> the folder where nothing is said.
+SEGMENTED = {"voc": "data/VOC2012", "pascal_context": "data/VOC2010", "ade20k": "data/ADEChallengeData2016"}
 # fmt: off
 XM3600_LANGUAGES = (
     "ar", "bn", "cs", "da", "de", "el", "es", "fa", "fi", "fil", "fr", "he", "hi", "hr", "hu", "id", "it", "ja", "ko",
@@ -74,7 +78,7 @@ XM3600_LANGUAGES = (
 
 
 def get_config(argument: str = "imagenet") -> ConfigDict:
-    names = dict.fromkeys([*KNOWN, *RETRIEVAL], False)
+    names = dict.fromkeys([*KNOWN, *RETRIEVAL, *SEGMENTED], False)
     arg = parse_arg(argument, format="", path="", split="", **names)
     chosen = [name for name in names if arg[name]] or ["imagenet"]
     config = base.get_config()
@@ -98,6 +102,8 @@ def _evaluator(name: str) -> dict[str, Any]:
     if name in KNOWN:
         _, templates, labels = KNOWN[name]
         return {"kind": "zero_shot", **run, "templates": templates, "labels": labels}
+    if name in SEGMENTED:
+        return {"kind": "pixel_maps", **run}
     if name == "gpr1200":
         return {"kind": "image_retrieval", **run}
     # COCO's 1K figures are means over five folds of its 5K test images.
@@ -115,4 +121,7 @@ def _set(name: str, arg: ConfigDict, alone: bool) -> dict[str, str]:
     if kind != "known":
         return {"format": kind, "path": path or KNOWN[name][0]}
     split = f":{arg.split}" if arg.split else ""
-    return {"format": kind, "path": f"{name}{split}={path or RETRIEVAL.get(name, f'data/{name}')}"}
+    return {
+        "format": kind,
+        "path": f"{name}{split}={path or (RETRIEVAL | SEGMENTED).get(name, f'data/{name}')}",
+    }

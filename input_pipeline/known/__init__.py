@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from input_pipeline.errors import UserError
-from input_pipeline.known import captioned, layouts, winogavil
+from input_pipeline.known import captioned, layouts, regions, winogavil
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
 
@@ -87,6 +87,8 @@ _KARPATHY = (
     "https://cs.stanford.edu/people/karpathy/deepimagesent (caption_datasets.zip) beside the images of "
 )
 
+_VOC = "http://host.robots.ox.ac.uk/pascal/VOC (the folder with JPEGImages in it)"
+
 KNOWN: Mapping[str, KnownSet] = {
     "cifar10": KnownSet(_cifar("cifar10"), ("test", "train"), _CIFAR),
     "cifar100": KnownSet(_cifar("cifar100"), ("test", "train"), _CIFAR),
@@ -96,6 +98,21 @@ KNOWN: Mapping[str, KnownSet] = {
     ),
     "gpr1200": KnownSet(
         lambda folder, _: layouts.Gpr1200(folder), ("all",), "http://visual-computing.com/project/GPR1200"
+    ),
+    "voc": KnownSet(regions.voc, ("val", "train", "trainval"), _VOC),
+    "voc_boxes": KnownSet(regions.VocBoxes, ("val", "train", "trainval", "test"), _VOC),
+    "pascal_context": KnownSet(
+        regions.context, ("val", "train"), f"{_VOC}, its masks as MMSegmentation's converter writes them"
+    ),
+    "ade20k": KnownSet(
+        regions.ade20k,
+        ("validation", "training"),
+        "http://sceneparsing.csail.mit.edu (ADEChallengeData2016.zip)",
+    ),
+    "open_images_boxes": KnownSet(
+        regions.OpenImagesBoxes,
+        ("validation", "test", "train"),
+        "https://storage.googleapis.com/openimages/web/download_v7.html (boxes, class names, images)",
     ),
     "xm3600": KnownSet(
         lambda folder, _: layouts.Xm3600(folder), ("all",), "https://google.github.io/crossmodal-3600"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import reprlib
@@ -17,7 +18,7 @@ from PIL import Image
 from input_pipeline.addresses import is_address, redacted
 from input_pipeline.decode import Picture, load_image, open_picture, picture_of
 from input_pipeline.errors import UserError
-from input_pipeline.records import BadRecord, Record, Region
+from input_pipeline.records import BadRecord, Reason, Record, Region
 from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
 from input_pipeline.views.peers import PeerView
 from input_pipeline.views.regions import placed
@@ -58,6 +59,31 @@ class EvaluationView:
         window = whole_box(picture.width, picture.height, self.mode, self.resolution)
         shown = placed(record.regions, picture.width, picture.height, window)
         return tuple(replace(region, box=box) for region, box in shown)
+
+    def mask(self, record: Record) -> Square | None:
+        """Returns the class number of each pixel that the view shows of a record's mask, 255 beyond it: [r, r].
+
+        Raises:
+          BadRecord: the mask cannot be read.
+        """
+        if record.mask is None:
+            return None
+        try:
+            numbers = np.asarray(Image.open(io.BytesIO(record.mask)))
+            if numbers.ndim != 2:
+                raise ValueError(f"it is of shape {numbers.shape}, and no picture of numbers")
+        except (OSError, ValueError) as error:
+            raise BadRecord(Reason.UNDECODABLE, f"the mask of record '{record.id}': {error}") from None
+        height, width = numbers.shape
+        left, top, right, bottom = whole_box(width, height, self.mode, self.resolution)
+        steps = (np.arange(self.resolution) + 0.5) / self.resolution
+        rows, columns = (
+            np.floor(start + steps * (stop - start)).astype(int)
+            for start, stop in ((top, bottom), (left, right))
+        )
+        inside = ((rows >= 0) & (rows < height))[:, None] & (columns >= 0) & (columns < width)
+        own = numbers[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
+        return np.where(inside, own, 255).astype(np.uint8)
 
     def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
         """Returns the views of one image or of several: a list, a tuple, an iterator or an array [n, h, w, 3] of

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from input_pipeline.decode import decode_image
+from input_pipeline.errors import UserError
+from input_pipeline.evaluation_set import load_evaluation_set
 from input_pipeline.known import KNOWN
-from input_pipeline.records import BadRecord
+from input_pipeline.records import BadRecord, Region
 from input_pipeline.sources import open_source
 
 
@@ -230,3 +232,73 @@ def test_aros_regions_are_cut_out(tmp_path: Path) -> None:
     assert decode_image(source[0].image).shape == (4, 3, 3)
     with pytest.raises(BadRecord, match="lies outside its image"):
         source[1]
+
+
+def numbered(path: Path, numbers: list[list[int]]) -> None:
+    """A picture of class numbers, by a palette as PASCAL's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.array(numbers, np.uint8), "P")
+    image.putpalette([value for colour in range(256) for value in (colour, 0, 255 - colour)])
+    image.save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "masks", "classes"),
+    [
+        ("voc", "Segmentation", "SegmentationClass", 20),
+        ("pascal_context", "SegmentationContext", "SegmentationClassContext", 59),
+    ],
+)
+def test_pascals_masks(name: str, listed: str, masks: str, classes: int, tmp_path: Path) -> None:
+    picture(tmp_path / "JPEGImages" / "one.jpg")
+    numbered(tmp_path / masks / "one.png", [[0, 1, 1, 2]] * 3 + [[255, 255, 0, 0]] * 3)
+    (tmp_path / "ImageSets" / listed).mkdir(parents=True)
+    (tmp_path / "ImageSets" / listed / "val.txt").write_text("one\n")
+    entry = {"format": "known", "path": f"{name}={tmp_path}", "columns": {}}
+    assert len(known(f"{name}={tmp_path}").classes) == classes
+    data = load_evaluation_set(entry, {"resolution": 4, "resize": "squash"})
+    assert data.masks is not None and len(data.classes) == classes and data.ids == ("one",)
+    expected = [[0, 1, 1, 2]] * 2 + [[255, 255, 0, 0]] * 2
+    np.testing.assert_array_equal(data.masks[0], expected)
+    (tmp_path / masks / "one.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="no usable record"):
+        load_evaluation_set(entry, {"resolution": 4, "resize": "squash"})
+
+
+def test_ade20ks_masks_and_names(tmp_path: Path) -> None:
+    for number in range(2):
+        picture(tmp_path / "images" / "validation" / f"ADE_val_{number}.jpg")
+        numbered(tmp_path / "annotations" / "validation" / f"ADE_val_{number}.png", [[number, 2]])
+    head = "Idx\tRatio\tTrain\tVal\tStuff\tName\n"
+    rows = "1\t0.15\t1\t1\t1\twall\n2\t0.1\t1\t1\t1\tbuilding, edifice\n"
+    (tmp_path / "objectInfo150.txt").write_text(head + rows)
+    source = known(f"ade20k={tmp_path}")
+    assert source.classes == ("wall", "building") and [*source.ids()] == ["ADE_val_0", "ADE_val_1"]
+    assert source[1].mask is not None and source[1].regions == ()
+
+
+def test_boxes_of_voc_and_open_images(tmp_path: Path) -> None:
+    picture(tmp_path / "JPEGImages" / "one.jpg")
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("one  1\n")
+    box = "<bndbox><xmin>1</xmin><ymin>4</ymin><xmax>4</xmax><ymax>6</ymax></bndbox>"
+    objects = "".join(
+        f"<object><name>{name}</name><difficult>{hard}</difficult>{box}</object>"
+        for name, hard in (("dog", 0), ("cat", 1))
+    )
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "one.xml").write_text(f"<annotation>{objects}</annotation>")
+    source = known(f"voc_boxes={tmp_path}")
+    assert source[0].regions == (Region((0.0, 0.5, 0.5, 1.0), "dog", "dog"),) and source[0].tags == ("dog",)
+    (tmp_path / "Annotations" / "one.xml").write_text("<annotation>")
+    with pytest.raises(BadRecord):
+        source[0]
+
+    picture(tmp_path / "validation" / "abc.jpg")
+    (tmp_path / "oidv7-class-descriptions-boxable.csv").write_text("/m/1,Dog\n/m/2,Cat\n")
+    table = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
+    table += "abc,xclick,/m/1,1,0.25,0.5,0,1,0\nabc,xclick,/m/2,1,0,1,0,1,1\n"
+    (tmp_path / "validation-annotations-bbox.csv").write_text(table)
+    source = known(f"open_images_boxes={tmp_path}")
+    assert [*source.ids()] == ["abc"]
+    assert source[0].regions == (Region((0.25, 0.0, 0.5, 1.0), "Dog", "Dog"),)
