@@ -16,6 +16,7 @@ import label_checks
 import masked_checks
 import prompt_checks
 import pytest
+import region_checks
 import teacher_checks
 from golden_vectors import TOLERANCES, Golden
 
@@ -31,6 +32,7 @@ CHECKS = {
     **distillation_checks.CHECKS,
     **global_contrast_checks.CHECKS,
     **attention_checks.CHECKS,
+    **region_checks.CHECKS,
 }
 
 # Files without a check here, and where else they are held to or why they are not.

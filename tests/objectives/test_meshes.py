@@ -2,8 +2,8 @@
 restored it goes on to the same bits; with weight zero it is not there.
 
 An objective has a file of its kind's name in `cases`: SETTINGS make it small; `fields(dice, count)` has the batch
-fields that `examples` lacks, CONTEXT what stands beside batches, FROZEN_MODELS the models there, and GIVEN their
-arrays; `before(objective)` makes an initial state that has a loss.
+fields that `examples` lacks, IMAGE settings of the tower, CONTEXT what stands beside batches, FROZEN_MODELS the models
+there, and GIVEN their arrays; `before(objective)` makes an initial state that has a loss.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def alone(config, name):
     config.objectives.contrastive.weight = 0.0
     config.objectives[name].weight = 1.0
     config.objectives[name].update(CASES[name]["SETTINGS"])
+    config.model.image.update(CASES[name].get("IMAGE", {}))
     return config
 
 

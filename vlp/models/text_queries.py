@@ -1,0 +1,82 @@
+"""Texts that ask an image's patches: a decoder whose queries are embeddings of texts, and a score for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vlp.models.compute import Compute
+from vlp.models.decoder import Decoder
+from vlp.models.flops import mlp_flops
+from vlp.models.linear import linear
+from vlp.models.sizes import TowerSize
+
+
+class TextQueryDecoder(nnx.Module):
+    """Log-odds that an image has what each text says (Query2Label, arXiv 2107.10834, without attention among the
+    queries, as in RAM, arXiv 2306.03514): every query is answered as if it were alone."""
+
+    def __init__(
+        self, size: TowerSize, *, text_width: int, memory_width: int, compute: Compute, rngs: nnx.Rngs
+    ):
+        """Builds the layers.
+
+        Args:
+          size: of the queries in the blocks.
+          text_width: of texts' embeddings.
+          memory_width: of the tokens that are asked.
+          compute: dtype, scan and remat.
+          rngs: where initial values come from.
+        """
+        options: dict[str, Any] = {"compute": compute, "rngs": rngs}
+        self.size, self.memory_width = size, memory_width
+        self.words = linear(text_width, size.width, std=text_width**-0.5, **options)
+        self.decoder = Decoder(size, memory_width=memory_width, self_attention=False, **options)
+        self.scores = linear(size.width, 1, std=size.width**-0.5, **options)
+
+    def queries(self, rows: Float[Array, "*texts text_width"]) -> Float[Array, "*texts width"]:
+        """Returns what texts ask with."""
+        return jax.nn.relu(self.words(rows))
+
+    def __call__(
+        self,
+        queries: Float[Array, "batch texts width"],
+        memory: Float[Array, "batch tokens memory_width"],
+    ) -> Float[Array, "batch texts"]:
+        """Returns float32 log-odds of each image's own queries."""
+        return self.scores(self.decoder(queries, memory))[..., 0].astype(jnp.float32)
+
+    def every(
+        self,
+        queries: Float[Array, "rows texts width"],
+        memory: Float[Array, "batch tokens memory_width"],
+        chunk: int,
+    ) -> Float[Array, "batch texts"]:
+        """Returns the same of each image's own queries, or of one row of them for all; `chunk` exist at a time.
+
+        Forward and backward pass hold the activations of one chunk: what it needs is computed again. 0 = all at once.
+        """
+        count = queries.shape[1]
+        each = chunk or count
+        pieces = -(-count // each)
+        padded = jnp.pad(queries, ((0, 0), (0, pieces * each - count), (0, 0)))
+
+        @jax.checkpoint
+        def answer(piece: Float[Array, "rows chunk width"]) -> Float[Array, "batch chunk"]:
+            return self(jnp.broadcast_to(piece, (len(memory), *piece.shape[1:])), memory)
+
+        if pieces == 1:
+            return answer(queries)
+        split = padded.reshape(len(queries), pieces, each, -1).swapaxes(0, 1)
+        return jax.lax.map(answer, split).swapaxes(0, 1).reshape(len(memory), -1)[:, :count]
+
+    def flops(self, queries: int, tokens: int) -> float:
+        """Counts one image's answers to so many queries."""
+        width = self.size.width
+        attention = queries * (4 * width**2 + 4 * tokens * width) + 4 * tokens * self.memory_width * width
+        mlp = queries * mlp_flops((width, self.size.mlp_dim, width))
+        return float(self.size.depth * (attention + mlp))
