@@ -116,13 +116,13 @@ class Model:
         """
         if not name:
             return Cosines(self)
-        part, compiled = self._compiled_part(name, scoring)
+        self.parts.find(name)
 
-        def score(images: UInt8[np.ndarray, "n h w 3"], texts: dict[str, np.ndarray]) -> np.ndarray:
-            own = functools.partial(compiled, self._variables, part.variables, texts)
-            return self._by_blocks(lambda block: own(self._padded(block, 0)), images)
+        def ask(method: str, texts: dict[str, np.ndarray], **fields: np.ndarray) -> np.ndarray:
+            part, compiled = self._compiled_part(name, scoring, method, tuple(fields))
+            return self._by_part(part, functools.partial(compiled, texts=texts), *fields.values())
 
-        return PartScorer(self, score)
+        return PartScorer(self, ask)
 
     def composer(self, name: str) -> Composer:
         """Returns what searches for an image and a text together: the part `name`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import TEXTS
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.regions import GRIDS, grid_boxes
 from vlp.parts import Part
 
 CANDIDATES = "candidates"  # the constant texts that a part scores
@@ -21,16 +23,31 @@ CANDIDATES = "candidates"  # the constant texts that a part scores
 
 class Scorer(Protocol):
     """Holds what scores images against texts; scores of one image compare with each other, how else is its own
-    affair."""
+    affair. Not every part can be asked everything: ValueError where it cannot."""
 
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
         """Returns a score for each image and text, with a prefix token before every text where there is one."""
 
+    def maps(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n k rows columns"]:
+        """Returns a score for each cell of a grid over the image, and text."""
+
+    def regions(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        texts: Sequence[str],
+        *,
+        prefix: str = "",
+    ) -> Float32[np.ndarray, "n regions k"]:
+        """Returns a score for each box, as left, top, right and bottom in [0, 1], and text."""
+
 
 class Cosines:
-    """Cosines of the model's own embeddings."""
+    """Cosines of the model's own embeddings: of images, of patches, and of what lies in boxes."""
 
     def __init__(self, model: Any):
         """Takes a `vlp.Model`."""
@@ -42,15 +59,74 @@ class Cosines:
         """Returns a cosine for each image and text."""
         return self._model.encode_image_array(images) @ self._model.encode_text(texts, prefix=prefix).T
 
+    def maps(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n k rows columns"]:
+        """Returns a cosine for each patch and text."""
+        patches, rows = self._model.encode_patch_array(images), self._model.encode_text(texts, prefix=prefix)
+        return np.einsum("nrcd,kd->nkrc", patches, rows)
+
+    def regions(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        texts: Sequence[str],
+        *,
+        prefix: str = "",
+    ) -> Float32[np.ndarray, "n regions k"]:
+        """Returns a cosine for the crop of each box and each text."""
+        pairs = zip(images, boxes, strict=True)
+        crops = np.stack([cropped(picture, box) for picture, own in pairs for box in own])
+        return self.score(crops, texts, prefix=prefix).reshape(*boxes.shape[:2], -1)
+
+    def detect(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> tuple[Float32[np.ndarray, "n boxes 4"], Float32[np.ndarray, "n boxes k"]]:
+        """Returns the parts that grids cut an image into, and a cosine for the crop of each and each text."""
+        boxes = np.broadcast_to(grid_boxes(GRIDS), (len(images), sum(side**2 for side in GRIDS), 4))
+        return boxes, self.regions(images, boxes, texts, prefix=prefix)
+
+    def relate(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        names: Sequence[Sequence[str]],
+        texts: Sequence[str],
+    ) -> Float32[np.ndarray, "n pairs k"]:
+        """Returns, for each ordered pair of boxes, the cosines of the crop of both with "one, predicate, other"."""
+        pairs = list(itertools.permutations(range(boxes.shape[1]), 2))
+        first, second = np.array(pairs).reshape(-1, 2).T
+        start = np.minimum(boxes[:, first, :2], boxes[:, second, :2])
+        around = np.concatenate([start, np.maximum(boxes[:, first, 2:], boxes[:, second, 2:])], axis=2)
+        said = [f"{own[one]} {text} {own[other]}" for own in names for one, other in pairs for text in texts]
+        rows = self._model.encode_text(said).reshape(*around.shape[:2], len(texts), -1)
+        both = zip(images, around, strict=True)
+        crops = np.stack([cropped(picture, box) for picture, own in both for box in own])
+        seen = self._model.encode_image_array(crops).reshape(*around.shape[:2], -1)
+        return np.einsum("npd,npkd->npk", seen, rows)
+
+
+def cropped(
+    picture: UInt8[np.ndarray, "side side 3"], box: Float32[np.ndarray, 4]
+) -> UInt8[np.ndarray, "side side 3"]:
+    """Returns what lies in a box, as large as the picture (bicubic); of a box without an area, the picture."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    left, top, right, bottom = (box * np.array([width, height, width, height])).tolist()
+    if right <= left or bottom <= top:
+        return picture
+    place = (left, top, right, bottom)
+    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC, place)
+    return np.asarray(image)
+
 
 class PartScorer:
-    """Scores of a part; see `scoring`."""
+    """Scores of a part; see `scoring`. What its part cannot be asked is refused when it is."""
 
-    def __init__(
-        self, model: Any, score: Callable[[UInt8[np.ndarray, "n h w 3"], dict[str, np.ndarray]], np.ndarray]
-    ):
-        """Takes a `vlp.Model`, and the compiled scores of images and the arrays of texts."""
-        self._model, self._score = model, score
+    def __init__(self, model: Any, ask: Callable[..., np.ndarray]):
+        """Takes a `vlp.Model`, and what asks a method of the part: (its name, arrays of texts, batch fields)."""
+        self._model, self._ask = model, ask
 
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
@@ -58,10 +134,49 @@ class PartScorer:
         """Returns a score for each image and text; the texts are encoded once."""
         if not len(images) or not len(texts):
             return np.zeros((len(images), len(texts)), np.float32)
+        return self._ask("score", self._arrays(texts, prefix), image=images)
+
+    def maps(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n k rows columns"]:
+        """Returns a score for each cell and text, by the part's `score_map`."""
+        return self._ask("score_map", self._arrays(texts, prefix), image=images)
+
+    def regions(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        texts: Sequence[str],
+        *,
+        prefix: str = "",
+    ) -> Float32[np.ndarray, "n regions k"]:
+        """Returns a score for each box and text, by the part's `score_regions`."""
+        return self._ask("score_regions", self._arrays(texts, prefix), image=images, region_boxes=boxes)
+
+    def detect(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> tuple[Float32[np.ndarray, "n boxes 4"], Float32[np.ndarray, "n boxes k"]]:
+        """Returns boxes that the part's `detect` finds, and a score for each of them and each text."""
+        found = self._ask("detect", self._arrays(texts, prefix), image=images)
+        return found[..., :4], found[..., 4:]
+
+    def relate(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        names: Sequence[Sequence[str]],
+        texts: Sequence[str],
+    ) -> Float32[np.ndarray, "n pairs k"]:
+        """Returns a score of each text as a predicate for each ordered pair of boxes, which show these names."""
+        ids, mask = self._model.tokenizer.encode([name for own in names for name in own], None)
+        shape = (*boxes.shape[:2], -1)
+        words = {"region_text": ids.reshape(shape), "region_text_mask": mask.reshape(shape)}
+        return self._ask("relate", self._arrays(texts, ""), image=images, region_boxes=boxes, **words)
+
+    def _arrays(self, texts: Sequence[str], prefix: str) -> dict[str, np.ndarray]:
         ids, mask = self._model.tokenizer.encode(texts, [prefix] * len(texts) if prefix else None)
         rows, numbers = self._model.encode_text(texts, prefix=prefix), np.arange(len(texts), dtype=np.int32)
-        arrays = {"ids": ids, "mask": mask, "label": numbers, "first": numbers, "rows": rows}
-        return self._score(images, arrays)
+        return {"ids": ids, "mask": mask, "label": numbers, "first": numbers, "rows": rows}
 
 
 class Composer:
@@ -86,33 +201,39 @@ class Composer:
 
 
 def scoring(
-    graphdef: nnx.GraphDef[DualEncoder], part: Part, name: str, preprocessing: Mapping[str, Any]
-) -> Callable[
-    [PyTree, PyTree, dict[str, Shaped[Array, "k ..."]], UInt8[Array, "n h w 3"]], Float[Array, "n k"]
-]:
-    """Builds the function, to be jitted, that scores by a part with a method `score(encodings, texts)`.
+    graphdef: nnx.GraphDef[DualEncoder],
+    part: Part,
+    name: str,
+    preprocessing: Mapping[str, Any],
+    method: str = "score",
+    fields: Sequence[str] = ("image",),
+) -> Callable[..., Float[Array, "n ..."]]:
+    """Builds the function, to be jitted, that asks a part's method `score(encodings, texts)`, or another of that form.
 
-    The method gets what its objective gets in training: encodings with the images as the batch field `image`, and the
-    name of the constant texts to score, of which `encodings.texts(name)` has the embeddings; it returns [n, k].
+    The method gets what its objective gets in training: encodings with the images as the batch field `image`, and
+    perhaps others, and the name of the constant texts to score, of which `encodings.texts(name)` has the embeddings; it
+    returns [n, ...].
 
     Args:
       graphdef: structure of the towers.
       part: the part.
       name: of the part, for errors.
       preprocessing: of the model.
+      method: of the part.
+      fields: of the batch, whose rows the function takes in this order.
 
     Raises:
       ValueError: it has no such method.
     """
-    require_method(part, "score", name, "score(encodings, texts) that scores images against texts")
+    require_method(part, method, name, f"{method}(encodings, texts) that scores images against texts")
     see = seeing(graphdef, preprocessing)
 
     def score(
-        variables: PyTree, own: PyTree, texts: dict[str, Array], images: UInt8[Array, "n h w 3"]
-    ) -> Float[Array, "n k"]:
-        batch: dict[str, Any] = {"image": images, TEXTS + CANDIDATES: texts}
-        encodings = see(variables, batch)
-        scores: Float[Array, "n k"] = nnx.merge(part.graphdef, own).score(encodings, CANDIDATES)
+        variables: PyTree, own: PyTree, *rows: Shaped[Array, "n ..."], texts: dict[str, Array]
+    ) -> Float[Array, "n ..."]:
+        batch: dict[str, Any] = {**dict(zip(fields, rows, strict=True)), TEXTS + CANDIDATES: texts}
+        module = nnx.merge(part.graphdef, own)
+        scores: Float[Array, "n ..."] = getattr(module, method)(see(variables, batch), CANDIDATES)
         return scores.astype(jnp.float32)
 
     return score

@@ -260,3 +260,20 @@ def test_the_evaluator_scores_tags_by_name(model, evaluation_set) -> None:
     data.tags[:] = [[] for _ in range(12)]
     with pytest.raises(ValueError, match="no tag of 2 images or more"):
         made(MultiLabel, {"val": data}, sets=("val",), min_images=2)(model)
+
+
+def test_labels_that_training_knew_have_figures_of_their_own(model, evaluation_set, tmp_path) -> None:
+    data = evaluation_set(12)
+    data.tags[:] = [["sun", "moon"][: 1 + row % 2] + (["star"] if row % 3 else []) for row in range(12)]
+    known = tmp_path / "known.json"
+    known.write_text(json.dumps({"labels": ["sun", "star"], "of": "tags", "counts": [1, 1]}))
+    plain = made(MultiLabel, {"val": data}, sets=("val",), min_images=1)
+    one = made(MultiLabel, {"val": data}, sets=("val",), min_images=1, seen=str(known))
+    found, levels = one(model), one.chance()
+    targets, scores = one._tagged["val"].targets, one._scores(model, "val")
+    assert one._tagged["val"].names == ["moon", "star", "sun"]
+    for name, own in (("seen", [1, 2]), ("unseen", [0])):
+        figure = f"multi_label/val/mean_average_precision_{name}"
+        assert found[figure] == pytest.approx(average_precisions(scores[:, own], targets[:, own]).mean())
+        assert 0 < levels[figure] <= 1
+    assert not [name for name in plain(model) if "seen" in name]

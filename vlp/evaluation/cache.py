@@ -96,6 +96,10 @@ class _RememberingScorer:
     ):
         self._name, self._model, self._known = name, model, known
 
+    def __getattr__(self, name: str) -> Any:
+        """What a scorer can be asked beside `score`, which is not remembered."""
+        return getattr(self._model.scorer(self._name), name)
+
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:

@@ -93,6 +93,23 @@ class Map:
 
 
 @dataclass(frozen=True)
+class BoxedPicture:
+    """A picture, and boxes in it as left, top, right and bottom in [0, 1], with what each is called."""
+
+    picture: Picture
+    boxes: Float[np.ndarray, "boxes 4"]
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Some pictures with their boxes."""
+
+    title: str
+    pictures: Sequence[BoxedPicture]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of text under a head, for what is none of the above."""
 
@@ -101,4 +118,4 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-Exhibit: TypeAlias = Bars | Confusion | Searches | ScoreMaps | Reliability | Map | Table
+Exhibit: TypeAlias = Bars | Confusion | Searches | ScoreMaps | Boxes | Reliability | Map | Table

@@ -98,12 +98,65 @@ class Composer(Protocol):
 
 
 class Scorer(Protocol):
-    """Holds what scores images against texts: the embeddings' cosines, or a part that an objective trained."""
+    """Holds what scores images against texts: the embeddings' cosines, or a part that an objective trained.
+
+    Scores of one image compare with each other. Not every part can be asked everything: ValueError where it cannot.
+    """
 
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
-        """Returns a score for each image and text; those of one image compare with each other."""
+        """Returns a score for each image and text."""
+
+    def maps(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> Float32[np.ndarray, "n k rows columns"]:
+        """Returns a score for each cell of a grid over the image, and text."""
+
+    def regions(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        texts: Sequence[str],
+        *,
+        prefix: str = "",
+    ) -> Float32[np.ndarray, "n regions k"]:
+        """Returns a score for each box, as left, top, right and bottom in [0, 1], and text."""
+
+
+class Detector(Protocol):
+    """Holds what finds boxes in images, and says how texts fit them."""
+
+    def detect(
+        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
+    ) -> tuple[Float32[np.ndarray, "n boxes 4"], Float32[np.ndarray, "n boxes k"]]:
+        """Returns boxes, and a score for each of them and each text."""
+
+
+class Relater(Protocol):
+    """Holds what says what one region is to another."""
+
+    def relate(
+        self,
+        images: UInt8[np.ndarray, "n h w 3"],
+        boxes: Float32[np.ndarray, "n regions 4"],
+        names: Sequence[Sequence[str]],
+        texts: Sequence[str],
+    ) -> Float32[np.ndarray, "n pairs k"]:
+        """Returns a score of each text as a predicate for each ordered pair of boxes that show these names."""
+
+
+class Region(Protocol):
+    """A part of an image: where it is, as left, top, right and bottom in [0, 1], and what is known of it."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
 
 
 class EvaluationSet(Protocol):
@@ -136,6 +189,18 @@ class EvaluationSet(Protocol):
     @property
     def slices(self) -> Mapping[str, Sequence[str]]:
         """Returns what else the data says of each image, by column; '' where it says nothing."""
+
+    @property
+    def regions(self) -> Sequence[Sequence[Region]]:
+        """Returns the parts of each image that are known; of most sets, none."""
+
+    @property
+    def masks(self) -> UInt8[np.ndarray, "n h w"] | None:
+        """Returns the class number of each pixel, 0 = none of `classes`, 255 = nobody knows; None in most sets."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Returns what the numbers of masks mean, from 1 on."""
 
     @property
     def groups(self) -> Sequence[str]:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vlp.evaluation.exhibits import Bars, Confusion, Exhibit, Map, Reliability, ScoreMaps, Searches, Table
+from vlp.evaluation.exhibits import (
+    Bars,
+    Boxes,
+    Confusion,
+    Exhibit,
+    Map,
+    Reliability,
+    ScoreMaps,
+    Searches,
+    Table,
+)
+from vlp.evaluation.page.boxes import draw_boxes
 from vlp.evaluation.page.confusion import draw_confusion
 from vlp.evaluation.page.diagrams import draw_map, draw_reliability
 from vlp.evaluation.page.document import Section, contents, document
@@ -64,6 +75,8 @@ def _draw(exhibit: Exhibit, album: Album) -> Markup:
             return draw_reliability(exhibit)
         case Map():
             return draw_map(exhibit)
+        case Boxes():
+            return draw_boxes(exhibit, album)
         case Table():
             return draw_table(exhibit)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int8, Int64
+from jaxtyping import Bool, Float, Float64, Int8, Int64
 
 from input_pipeline.errors import UserError
 from input_pipeline.verified_labels import (
     known_labels,
     read_hierarchy,
     read_label_names,
+    read_seen,
     read_verified,
 )
 from vlp.configuration.paths import find, looked_in
@@ -34,12 +35,14 @@ class Tagged(NamedTuple):
     Attributes:
         names: of the labels.
         targets: what is known of each image.
+        seen: which labels training knew; None where nobody said.
         single: the one label that each image has in a set whose labels are among the tags; else None.
     """
 
     names: list[str]
     targets: Int8[np.ndarray, "images labels"]
     single: Int64[np.ndarray, " images"] | None
+    seen: Bool[np.ndarray, " labels"] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class MultiLabel(OnSets):
         min_images: tags of fewer images are left out.
         verified: table of verified labels; '' = what is no tag of an image is not there.
         hierarchy: tree of labels; '' = none.
+        seen: file of the labels that training knew; '' = nobody says.
         names: table of the labels' names; '' = labels are names.
     """
 
@@ -61,11 +65,12 @@ class MultiLabel(OnSets):
     min_images: int
     verified: str
     hierarchy: str
+    seen: str
     names: str
 
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
-        for setting in ("verified", "hierarchy", "names"):
+        for setting in ("verified", "hierarchy", "seen", "names"):
             path = getattr(self, setting)
             if path and not find(path):
                 raise UserError(
@@ -77,6 +82,7 @@ class MultiLabel(OnSets):
         for name, tagged in self._tagged.items():
             scores = self._scores(model, name)
             found = multi_label_figures(scores, tagged.targets)
+            found |= by_seen(scores, tagged)
             if tagged.single is not None:
                 found["top1"] = float(_single_right(scores, tagged.single).mean())
             figures |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
@@ -86,6 +92,7 @@ class MultiLabel(OnSets):
         chance: dict[str, float] = {}
         for name, tagged in self._tagged.items():
             levels = multi_label_chance(tagged.targets)
+            levels |= chance_by_seen(tagged)
             if tagged.single is not None:
                 levels["top1"] = 1 / len(tagged.names)
             chance |= {f"{self.name}/{name}/{figure}": level for figure, level in levels.items()}
@@ -118,7 +125,7 @@ class MultiLabel(OnSets):
             yield Searches(f"Tags found for images of {name}", searches)
 
     def _scores(self, model: Encoder, name: str) -> Float64[np.ndarray, "images labels"]:
-        names, targets, _ = self._tagged[name]
+        names, targets, *_ = self._tagged[name]
         if self.scorer:
             return figures_of.settled(self._scored(model, name), targets)
         images = model.encode_image_array(self.data[name].images).astype(np.float64)
@@ -138,6 +145,7 @@ class MultiLabel(OnSets):
         verified = read_verified(self.verified) if self.verified else None
         hierarchy = read_hierarchy(self.hierarchy) if self.hierarchy else None
         called = read_label_names(self.names) if self.names else {}
+        known = read_seen(self.seen) if self.seen else None
         tagged = {}
         for name in self.sets:
             data = self.data[name]
@@ -158,8 +166,35 @@ class MultiLabel(OnSets):
             place = {label: at for at, label in enumerate(labels)}
             whole = all(label in place for label in data.labels)
             single = np.array([place[label] for label in data.labels]) if whole else None
-            tagged[name] = Tagged([called.get(label, label) for label in labels], targets, single)
+            seen = None if known is None else np.array([label in known for label in labels])
+            tagged[name] = Tagged([called.get(label, label) for label in labels], targets, single, seen)
         return tagged
+
+
+def by_seen(scores: Float[np.ndarray, "images labels"], tagged: Tagged) -> dict[str, float]:
+    """Returns macro mAP of the labels that training knew, and of the others, where there are some."""
+    return {
+        f"mean_average_precision_{name}": float(
+            figures_of.average_precisions(scores[:, labels], tagged.targets[:, labels]).mean()
+        )
+        for name, labels in _sides(tagged)
+    }
+
+
+def chance_by_seen(tagged: Tagged) -> dict[str, float]:
+    """Returns the same of random scores."""
+    return {
+        f"mean_average_precision_{name}": multi_label_chance(tagged.targets[:, labels])[
+            "mean_average_precision"
+        ]
+        for name, labels in _sides(tagged)
+    }
+
+
+def _sides(tagged: Tagged) -> Iterator[tuple[str, Bool[np.ndarray, " labels"]]]:
+    for name, labels in (("seen", tagged.seen), ("unseen", None if tagged.seen is None else ~tagged.seen)):
+        if labels is not None and (tagged.targets[:, labels] > 0).any():
+            yield name, labels
 
 
 def multi_label_outcomes(

@@ -1,0 +1,198 @@
+"""Score maps against regions whose boxes are known: classes of cells, with background and behind a gate."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64
+
+from input_pipeline.errors import UserError
+from input_pipeline.views.class_names import naming_rule
+from vlp.evaluation.cache import LatestModel
+from vlp.evaluation.dense.figures import Areas, areas
+from vlp.evaluation.dense.known_regions import KnownRegions, cells_of, known_regions
+from vlp.evaluation.exhibits import Bars, Exhibit, ScoreMap, ScoreMaps
+from vlp.evaluation.protocols import Encoder, OnSets
+from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
+
+SHOWN = 6
+
+
+class Scored(NamedTuple):
+    """Score maps of all names, and what is known: the name of each cell (-1 = background), whether each name is shown
+    at all, and how sure the gate is of that."""
+
+    maps: Float64[np.ndarray, "images names cells"]
+    real: Int64[np.ndarray, "images cells"]
+    shown: Bool[np.ndarray, "images names"]
+    gate: Float64[np.ndarray, "images names"]
+
+
+@dataclass(frozen=True)
+class BoxMaps(OnSets):
+    """Mean IoU of cells with and without background, pointing, and what a gate before the maps takes away.
+
+    Attributes:
+        scorer: part of the model whose maps count; '' = cosines of patches.
+        gate: part that says of whole images whether a name is shown; 'cosines' = the embeddings', '' = no gate.
+        recall: share of the names that are shown that the gate lets through.
+        background: a cell whose best score is below the scores' mean and so many deviations is background.
+        templates: prompt set that names are written into.
+        labels: rule from labels to names.
+        prefix_token: before every text.
+    """
+
+    scorer: str
+    gate: str
+    recall: float
+    background: float
+    templates: str
+    labels: str
+    prefix_token: str
+
+    def __post_init__(self) -> None:
+        load_prompt_set(self.templates)
+        naming_rule(self.labels)
+
+    def __call__(self, model: Encoder) -> dict[str, float]:
+        return {
+            f"{self.name}/{name}/{figure}": value
+            for name in self.sets
+            for figure, value in self._figures(self._scored(model, name)).items()
+        }
+
+    def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
+        return {f"{self.name}/{name}/pointing": pointing(self._scored(model, name)) for name in self.sets}
+
+    def chance(self) -> dict[str, float]:
+        """Returns the figures of cells that score at random: of IoU, the ratio of the expected areas."""
+        chance: dict[str, float] = {}
+        for name in self.sets:
+            known = self._regions[name]
+            sizes = (known.boxes[..., 2:] - known.boxes[..., :2]).prod(axis=2)
+            real = np.bincount(known.kinds[known.there], sizes[known.there], len(known.names))
+            kinds = len(known.names)
+            said = Areas(real / kinds, np.full(kinds, real.sum() / kinds), real)
+            chance[f"{self.name}/{name}/pointing"] = float(sizes[known.there].mean())
+            chance[f"{self.name}/{name}/mean_iou"] = float(ious(said)[real > 0].mean())
+        return chance
+
+    def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
+        for name in self.sets:
+            known, scored = self._regions[name], self._scored(model, name)
+            names, side = naming_rule(self.labels)(known.names), round(scored.maps.shape[2] ** 0.5)
+            found = areas(said_of(scored.maps), scored.real.reshape(-1), len(names))
+            there = found.real > 0
+            own = [one for one, is_there in zip(names, there, strict=True) if is_there]
+            yield Bars(f"IoU of classes in {name}", own, ious(found)[there], found.real[there].astype(int))
+            maps = [
+                ScoreMap(known.images[at], names[kind], scored.maps[at, kind].reshape(side, side))
+                for at in range(min(SHOWN, len(scored.maps)))
+                for kind in np.flatnonzero(scored.shown[at])
+            ]
+            yield ScoreMaps(f"Where names fit pictures of {name}", maps)
+
+    def _figures(self, scored: Scored) -> dict[str, float]:
+        kinds = scored.maps.shape[1]
+        real = scored.real.reshape(-1)
+        with_background = areas(
+            self._with_background(scored.maps), np.where(real < 0, kinds, real), kinds + 1
+        )
+        plain = areas(said_of(scored.maps), real, kinds)
+        figures = {
+            "pointing": float(pointing(scored).mean()),
+            "mean_iou": float(ious(plain)[plain.real > 0].mean()),
+            "mean_iou_with_background": float(ious(with_background)[with_background.real > 0].mean()),
+            "false_positives": false_positives(scored.maps, scored.shown),
+        }
+        if self.gate:
+            closed = scored.gate < threshold(scored.gate[scored.shown], self.recall)
+            behind = np.where(closed[:, :, None], -np.inf, scored.maps)
+            gated = areas(said_of(behind), real, kinds)
+            figures["mean_iou_gated"] = float(ious(gated)[gated.real > 0].mean())
+            figures["false_positives_gated"] = false_positives(behind, scored.shown)
+        return figures
+
+    def _with_background(
+        self, maps: Float64[np.ndarray, "images names cells"]
+    ) -> Int64[np.ndarray, " cells"]:
+        best = maps.max(axis=1).reshape(-1)
+        limit = maps.mean() + self.background * maps.std()
+        return np.where(best < limit, maps.shape[1], said_of(maps))
+
+    def _scored(self, model: Encoder, name: str) -> Scored:
+        return self._found.once(model, name, functools.partial(self._measured, model, name))
+
+    def _measured(self, model: Encoder, name: str) -> Scored:
+        known, templates = self._regions[name], load_prompt_set(self.templates)
+        called = naming_rule(self.labels)(known.names)
+        texts = [fill(template, one) for one in called for template in templates]
+        maps = model.scorer(self.scorer).maps(known.images, texts, prefix=self.prefix_token)
+        count, _, side, _ = maps.shape
+        every = maps.astype(np.float64).reshape(count, len(called), len(templates), side * side).mean(axis=2)
+        if not np.isfinite(every).all():
+            raise UserError(f"the part '{self.scorer}' gave scores for {name} that are no numbers")
+        shown = np.zeros((count, len(called)), bool)
+        for row, kinds in zip(shown, known.kinds, strict=True):
+            row[kinds[kinds >= 0]] = True
+        gate = np.zeros(shown.shape)
+        if self.gate:
+            scorer = model.scorer("" if self.gate == "cosines" else self.gate)
+            sure = scorer.score(known.images, texts, prefix=self.prefix_token).astype(np.float64)
+            gate = sure.reshape(count, len(called), -1).mean(axis=2)
+        return Scored(every, real_cells(known, side), shown, gate)
+
+    @cached_property
+    def _found(self) -> LatestModel:
+        return LatestModel()
+
+    @cached_property
+    def _regions(self) -> dict[str, KnownRegions]:
+        return {name: known_regions(name, self.data[name], "label") for name in self.sets}
+
+
+def real_cells(known: KnownRegions, side: int) -> Int64[np.ndarray, "images cells"]:
+    """Returns the name of each cell by the last box that covers its middle; -1 where none does."""
+    real = np.full((len(known.boxes), side, side), -1)
+    for row, boxes, kinds in zip(real, known.boxes, known.kinds, strict=True):
+        for inside, kind in zip(cells_of(boxes, side), kinds, strict=True):
+            row[inside] = kind
+    return real.reshape(len(real), -1)
+
+
+def said_of(maps: Float64[np.ndarray, "images names cells"]) -> Int64[np.ndarray, " cells"]:
+    """Returns the name that each cell fits best."""
+    return maps.argmax(axis=1).reshape(-1)
+
+
+def ious(found: Areas) -> Float64[np.ndarray, " classes"]:
+    """Returns intersection over union of each class; 0 of one that is nowhere."""
+    return found.both / np.maximum(found.said + found.real - found.both, 1e-9)
+
+
+def pointing(scored: Scored) -> Float64[np.ndarray, " shown"]:
+    """Returns 1 for each name that an image shows whose best cell is one of its own (arXiv 1608.00507)."""
+    rows, kinds = np.nonzero(scored.shown)
+    best = scored.maps[rows, kinds].argmax(axis=1)
+    return (scored.real[rows, best] == kinds) * 1.0
+
+
+def false_positives(
+    maps: Float64[np.ndarray, "images names cells"], shown: Bool[np.ndarray, "images names"]
+) -> float:
+    """Returns the share of names that an image does not show and some cell of it is nevertheless given to."""
+    given = np.zeros(shown.shape, bool)
+    for row, best in zip(given, maps.argmax(axis=1), strict=True):
+        row[best] = True
+    return float(given[~shown].mean()) if (~shown).any() else 0.0
+
+
+def threshold(sure: Float64[np.ndarray, " shown"], recall: float) -> float:
+    """Returns the largest threshold at which so large a share of these scores is at or above it."""
+    ordered = np.sort(sure)[::-1]
+    return float(ordered[max(1, int(np.ceil(recall * len(ordered)))) - 1])
