@@ -85,6 +85,26 @@ def quickstart_labels(split: str, weight: float = 1.0) -> dict[str, Any]:
     return {**source, "columns": columns, "templates": ("a picture of a {}", "clip art of a {}", "a {}")}
 
 
+def use_collages(config: ConfigDict) -> None:
+    """Trains on the bundled pictures two by two, whose regions are known, and has a set of them to measure on."""
+    config.data.sources = {"collages": {**quickstart_source("train"), "format": "collages"}}
+    config.data.evaluation = {
+        **config.data.evaluation.to_dict(),
+        "collages": {**quickstart_source("val_vendor"), "format": "collages"},
+    }
+    config.model.image.patch_dropout = 0.0
+    config.data.image.crop_scale = (0.8, 1.0)
+
+
+CATEGORIES = "data/quickstart/tables/categories.json"
+
+
+def name_regions(config: ConfigDict, texts: str = "classes") -> None:
+    """Tells what regions show by the bundled categories of training pictures, whose names are texts."""
+    config.data.labels = {"classes": {"path": CATEGORIES, "of": "label", "most": 1}}
+    config.data.texts = {texts: {"path": CATEGORIES, "templates": ("{}", "a picture of {}")}}
+
+
 def evaluate_labels(config: ConfigDict, labels: str) -> None:
     """Measures on the bundled images of the labels of a file alone."""
     sets = {name: {**quickstart_source(name), "keep_labels": labels} for name in config.data.evaluation}

@@ -25,6 +25,14 @@ METHODS = [
         "test_self_distillation_is_cross_entropy_over_pairs_of_different_crops",
     },
     {
+        "paper": "SILC: Improving Vision Language Pretraining with Self-Distillation",
+        "arxiv": "2310.13355",
+        "family": "hybrid",
+        "flags": "--config.objectives.contrastive.kernel=sigmoid",
+        "check": "tests/objectives/test_views.py::"
+        "test_self_distillation_is_cross_entropy_over_pairs_of_different_crops",
+    },
+    {
         "paper": "DINO: Emerging Properties in Self-Supervised Vision Transformers",
         "arxiv": "2104.14294",
         "family": "distillation",

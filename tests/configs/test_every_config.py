@@ -125,6 +125,8 @@ def test_an_evaluation_gives_its_figures(name, model, images, tmp_path, capsys):
         more += ["--config.data.evaluation.train.fraction=0.1"]
     elif name in ("dense", "vocabulary_free_regions"):
         more += [f"--config.evaluators.{name}.collages=4"]
+    elif name == "co_segmentation":
+        more += [f"--config.evaluators.{one}.collages=4" for one in ("dense", name)]
     elif name == "text_as_image":
         texts = (
             "--config=configs/eval/features.py",

@@ -1,0 +1,21 @@
+"""Images pooled by each text, beside a sigmoid contrast of whole ones."""
+
+from benchmarks.claims import FIGURES, SET, Claim, Figure, on, train
+
+VIEWS = "--config.data.text_views={'captions': {'count': 2}}"
+SIGMOID = ("--config.objectives.contrastive.kernel=sigmoid", "--config.model.logit_bias.learn=true")
+CLAIM = Claim(
+    title="FLAIR: images pooled by texts",
+    arxiv="2412.03561",
+    says="a text that pools the image for itself finds details that a global embedding does not keep",
+    arms={
+        "SigLIP": train(*SIGMOID),
+        "SigLIP + FLAIR": train(
+            *SIGMOID,
+            VIEWS,
+            *on("text_pooling", heads=4),
+            "--config.evaluators.zero_shot.scorer=text_pooling/scorer",
+        ),
+    },
+    figures={"categories, top 1": Figure(f"zero_shot/{SET}/top1"), **FIGURES},
+)
