@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def encoded_in_batches(
     """Returns the rows of images that are read a batch at a time, with a bar if it is asked for."""
     from tqdm import tqdm
 
-    total = len(images) if hasattr(images, "__len__") else None
+    total = len(images) if isinstance(images, Sized) else None
     done = [np.zeros((0, model.config.model.embed_dim), np.float32)]
     with tqdm(total=total, unit=" images", disable=not progress) as bar:
         rest = iter(images)

@@ -76,7 +76,7 @@ class ScoreMaps:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How sure answers are, from 0 to 1, and whether each is right."""
+    """Holds how sure answers are, from 0 to 1, and whether each is right."""
 
     title: str
     confidence: Float[np.ndarray, " n"]
@@ -85,7 +85,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Map:
-    """Where things lie in two dimensions, and of which class each is."""
+    """Holds where things lie in two dimensions, and of which class each is."""
 
     title: str
     points: Float[np.ndarray, "n 2"]
