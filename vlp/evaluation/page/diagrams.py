@@ -9,11 +9,12 @@ import numpy as np
 
 from vlp.evaluation.exhibits import Map, Reliability
 from vlp.evaluation.page.curves import legend
-from vlp.evaluation.page.html import Markup, element, join
+from vlp.evaluation.page.html import Markup, element, join, shorten
 from vlp.evaluation.page.tables import grid, note
 
 BINS = 10
 CLASSES = 6  # of a map that have a style of their own: the most frequent
+LONGEST = 60  # letters of a class in the legend
 _SIDE, _EDGE = 300, 34
 _SPAN = _SIDE - 2 * _EDGE
 
@@ -84,7 +85,10 @@ def draw_map(exhibit: Map) -> Markup:
         role="img",
         aria_label=f"{exhibit.title}: {len(points)} points of {len(set(exhibit.classes))} classes",
     )
-    parts = [element("figure", drawing, class_="curves square"), legend(frequent)]
+    parts = [
+        element("figure", drawing, class_="curves square"),
+        legend([shorten(name, LONGEST) for name in frequent]),
+    ]
     others = len(set(exhibit.classes)) - len(frequent)
     return join([*parts, note(f"Points of {others} other classes are grey.")] if others else parts)
 
