@@ -22,6 +22,7 @@ from vlp.planning.topology import LOCAL, Topology, open_topology
 from vlp.runs.beside import given, open_frozen
 from vlp.runs.data import preprocessing_spec
 from vlp.runs.startup import configuring, use_compilation_cache
+from vlp.runs.stored import data_with_stored
 from vlp.training.throughput import measured_matmul_peak
 
 NEEDS = ("objectives", "tokenizer")
@@ -60,7 +61,7 @@ class Planner:
         self.vocabulary_size = tokenizer.vocabulary_size
         platform = self.topology.devices[0].platform
         self.given = given(self.config, preprocessing, tokenizer, open_frozen(self.config), platform)
-        data = self.config.data
+        data = data_with_stored(self.config)
         places = {name: place for place, name in enumerate(sorted(data.sources))}
         self.shapes: FieldShapes = Catalogue(data, preprocessing, tokenizer, places).shapes()
         local = self.topology.name == LOCAL
