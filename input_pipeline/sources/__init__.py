@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from input_pipeline.buckets import in_bucket
 from input_pipeline.errors import UserError
 from input_pipeline.kinds import find_kind, sources
 from input_pipeline.records import Record
@@ -28,16 +29,24 @@ class Source(Protocol):
         ...
 
 
-def open_source(config: Mapping[str, Any]) -> Source:
+def open_source(config: Mapping[str, Any], cache_gb: float = 0.0) -> Source:
     """Opens {"format", "path", "columns", "image_folder", "captions_by_id", "regions_by_id"}; all else is about its
     records.
 
     Where there is no format, it is guessed from the path.
 
+    Args:
+      config: the entry.
+      cache_gb: of an address in a bucket, what is kept here at a time; 0 = it is fetched whole.
+
     Raises:
       ValueError: unknown format, missing path, or files that do not hold what the columns name.
     """
     name, path = config.get("format", ""), config["path"]
+    if cache_gb and in_bucket(path):
+        from input_pipeline.streaming.source import open_streamed
+
+        return open_streamed(config, cache_gb)
     if not name:
         from input_pipeline.sources.guess import guess
 
@@ -60,9 +69,9 @@ def open_source(config: Mapping[str, Any]) -> Source:
     return opened
 
 
-def open_named(name: str, config: Mapping[str, Any]) -> Source:
+def open_named(name: str, config: Mapping[str, Any], cache_gb: float = 0.0) -> Source:
     """Opens an entry of `data.sources` by `open_source`, so that what is wrong with it names it."""
     try:
-        return open_source(config)
+        return open_source(config, cache_gb)
     except ValueError as error:
         raise UserError(f"source '{name}': {error}") from None
