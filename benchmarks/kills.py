@@ -101,11 +101,10 @@ def killed_run(address: str, steps: int, processes: int, cache: Path, dice: rand
             os.kill(with_it, signal.SIGKILL)
             kills += 1
         try:
-            process.wait(60)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait(90)
+        except subprocess.TimeoutExpired:  # killed before all had joined, the others wait for start_seconds
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A run on every host of a Cloud TPU slice, whose hosts hold this folder under the same path.
-#   TPU=my-slice ZONE=us-central2-b launch/tpu_pod.sh --config=configs/clip.py --workdir=/mnt/runs/clip
-# The processes find each other by the slice's metadata. The workdir has to be a mounted folder that all hosts see.
+#   TPU=my-slice ZONE=us-central2-b launch/tpu_pod.sh --config=configs/clip.py --workdir=gs://my-bucket/runs/clip
+# The processes find each other by the slice's metadata. The workdir is an address, or a mounted folder that all hosts see.
 set -euo pipefail
 workdir=$(printf '%s\n' "$@" | sed -n 's/^--workdir=//p')
-: "${workdir:?give --workdir=FOLDER: all hosts have to see it}"
+: "${workdir:?give --workdir=gs://BUCKET/RUN, or a folder that all hosts see}"
 printf -v arguments '%q ' "$@"
 exec gcloud compute tpus tpu-vm ssh "${TPU:?name of the slice}" --zone="${ZONE:?its zone}" --worker=all \
   --command="cd $(printf %q "$PWD") && launch/supervise --workdir=$(printf %q "$workdir") -- python main.py $arguments"

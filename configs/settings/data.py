@@ -163,6 +163,13 @@ SETTINGS = {
     "workers": natural(0, "processes beside this one"),
     "threads": count(2, "that load, in each process"),
     "prefetch": count(4, "batches"),
+    "cache_gb": not_negative(
+        0.0, "of a host for shards in buckets, which are streamed then; 0 = fetched whole"
+    ),
+    "window": count(2048, "records of a streamed source that are shuffled together"),
+    "lanes": natural(
+        0, "of rows of the batch, a multiple of the hosts; 0 = the most up to 64 that divide it"
+    ),
     "max_bad_share": share(0.05, "of unreadable records, above which training stops"),
     "watchdog_seconds": natural(120, "without a batch, after which the loader's state is printed; 0 = never"),
     "watchdog_reports": count(10, "of them in a row stop the run"),

@@ -55,7 +55,15 @@ SETTINGS = {
         "start_text": Setting("", "whose text tower and its projection"),
         "start_new": Setting("", "regex of paths, as '^model/text_projection/', that they need not have"),
     },
-    "log": {"every": count(50, "steps"), "tensorboard": Setting(True, "write events, too")},
+    "log": {
+        "every": count(50, "steps"),
+        "tensorboard": Setting(True, "write events, too"),
+        "tracker": Setting(
+            "",
+            "wandb: its offline run in the workdir, too; nothing is sent",
+            choices=("", "wandb"),
+        ),
+    },
     "profile": {
         "first": natural(0, "step that is traced into the workdir's `profile`; 0 = none"),
         "steps": count(3, "that are traced"),

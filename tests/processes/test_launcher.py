@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -257,3 +258,9 @@ def test_the_supervisor_starts_again_while_there_is_progress(tmp_path, checkpoin
     done = subprocess.run([*supervise, *command], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == end
     assert len((tmp_path / "tries").read_text()) == tries, done.stderr
+    history = tmp_path / "restarts.jsonl"
+    lines = [json.loads(line) for line in history.read_text().splitlines()] if history.exists() else []
+    assert len(lines) == tries - (end in (0, 2))
+    assert all(line["status"] == 1 for line in lines) and [line["given_up"] for line in lines[:-1]] == [
+        False
+    ] * (len(lines) - 1)

@@ -25,7 +25,7 @@ from vlp.processes.claim_in_bucket import Claim
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLED = {"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
+KILLED = {"JAX_COMPILATION_CACHE_DIR": "", "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
 KILL = "--config.hooks.kill={'kind': 'small_bucket_runs:Kill', 'every': 5}"
 
 
@@ -59,6 +59,7 @@ def test_a_killed_run_goes_on_from_the_bucket_alone_and_leaves_the_same_bits(
     bucket = Bucket(address)
     assert steps_of(address) == [3] and json.loads(bucket.read("run.lock"))["ended"] is False
     assert '"step": 3,' in bucket.read("metrics.jsonl").decode()
+    assert any(name.startswith("compiled/") for name in bucket.versions())
     # The hook was of the machine that failed.
     again = [*SMALL, f"--workdir={address}", "--allow_config_change=hooks"]
     assert main.main(again) == 0

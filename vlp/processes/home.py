@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from input_pipeline.whole_files import ASIDE, write_whole
 SECONDS = 60.0  # between two looks for what has changed
 # Not the copy's to bring or to fetch: checkpoints have a way of their own, the others are of machines.
 APART = ("checkpoints", "processes", "run.lock")
-LEFT = ("logs", "tensorboard", "profile")  # of those before, which nothing goes on from
+PROGRAMS = "compiled"
+LEFT = ("logs", "tensorboard", "profile", "wandb", PROGRAMS)  # which nothing goes on from
 _slots: dict[str, tuple[Path, int]] = {}  # held as long as this process lives
 
 
@@ -43,6 +45,7 @@ class Home:
         self.claim: Callable[[], None] = lambda: None
         self._bucket = Bucket(address) if address else None
         self._brought: dict[str, tuple[int, int]] = {}  # size and time of what is there already
+        self._also: list[tuple[Path, str, str, float]] = []  # folder, where it goes, endings, since when
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -86,14 +89,32 @@ class Home:
         if self._bucket is None:
             return
         with self._lock:
-            for path in sorted(self.folder.rglob("*")):
-                name = str(path.relative_to(self.folder))
-                if name.partition("/")[0] in APART or name.endswith(ASIDE) or not path.is_file():
-                    continue
+            for name, path in self._files():
                 state = _state(path)
                 if self._brought.get(name) != state:
                     self._bucket.write(name, path)
                     self._brought[name] = state
+
+    def bring_also(self, folder: Path, name: str, ending: str) -> None:
+        """Brings, with the run's own files, those that come into another folder from now on.
+
+        Args:
+          folder: where they come.
+          name: of the folder that they go to.
+          ending: of their names.
+        """
+        self._also.append((folder, name, ending, time.time()))
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """What may have to be brought, with its name there."""
+        for path in sorted(self.folder.rglob("*")):
+            name = str(path.relative_to(self.folder))
+            if name.partition("/")[0] not in APART and not name.endswith(ASIDE) and path.is_file():
+                yield name, path
+        for folder, place, ending, since in self._also:
+            for path in folder.glob(f"*{ending}"):
+                if path.stat().st_mtime >= since:
+                    yield f"{place}/{path.name}", path
 
     def vouch(self) -> None:
         """Makes sure that a checkpoint of this moment may become one: all that it vouches for is there, and the address

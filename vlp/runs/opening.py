@@ -6,11 +6,13 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
 
-from input_pipeline.buckets import joined
+from input_pipeline.buckets import Bucket, joined
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import Checkpointer, shown
 from vlp.configuration import to_dict
@@ -18,7 +20,8 @@ from vlp.processes import board
 from vlp.processes.claim import claimed
 from vlp.processes.claim_in_bucket import claimed_in_bucket
 from vlp.processes.heartbeat import Heartbeat, Sign
-from vlp.processes.home import Home
+from vlp.processes.home import PROGRAMS, Home
+from vlp.training.writers import MetricsWriter
 
 _SIGNS = "vlp/signs"
 
@@ -40,8 +43,23 @@ def at_home(home: Home) -> Iterator[None]:
             claim = stack.enter_context(claimed_in_bucket(home.address, process))
             home.claim = claim.check if claim is not None else home.claim
             home.fetch(process)
+            _share_programs(home, process)
             stack.enter_context(home.brought())
         yield
+
+
+def _share_programs(home: Home, process: int) -> None:
+    """Has the programs that earlier starts of this run compiled, and brings new ones with its other files: a machine
+    that has never seen the run then compiles nothing."""
+    folder = Path(jax.config.jax_compilation_cache_dir or "")
+    if not jax.config.jax_compilation_cache_dir:
+        return
+    bucket = Bucket(joined(home.address, PROGRAMS))
+    missing = [name for name in bucket.versions() if not (folder / name).exists()]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: write_whole(folder / name, bucket.read(name)), missing))
+    if process == 0:  # jax has it alone write them
+        home.bring_also(folder, PROGRAMS, "-cache")
 
 
 def checkpointer_of(settings: Any, home: Home) -> Checkpointer:
@@ -64,6 +82,19 @@ def write_config(home: Home, config: Any) -> None:
     """Writes config.json, in which addresses show no secrets."""
     text = json.dumps(shown(to_dict(config)), indent=1, sort_keys=True)
     write_whole(home.folder / "config.json", (text + "\n").encode())
+
+
+def writer_of(home: Home, config: Any) -> MetricsWriter:
+    """Returns what writes a run's curves, in the first process."""
+    log = config.log
+    return MetricsWriter(
+        home.folder,
+        enabled=jax.process_index() == 0,
+        tensorboard=log.tensorboard,
+        tracker=log.tracker,
+        project=config.name,
+        name=str(home).rstrip("/").rpartition("/")[2],
+    )
 
 
 def heartbeat_of(home: Home, launch: int) -> Heartbeat:

@@ -29,7 +29,7 @@ from vlp.processes.log import logging_to
 from vlp.runs.beside import pinned
 from vlp.runs.first_words import say_what_for
 from vlp.runs.fresh import fresh_state
-from vlp.runs.opening import at_home, checkpointer_of, heartbeat_of, write_config
+from vlp.runs.opening import at_home, checkpointer_of, heartbeat_of, write_config, writer_of
 from vlp.runs.same_inputs import changed_sources, check_tokenizer, inputs_of
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
@@ -144,9 +144,7 @@ class Run:
         devices = f"{jax.local_device_count()} of {jax.device_count()} {jax.devices()[0].device_kind} devices"
         where = (process, processes, devices, dict(self.mesh.shape), step)
         log.info("process %d of %d, %s, mesh %s, from step %d", *where)
-        writer = stack.enter_context(
-            MetricsWriter(workdir, enabled=self.primary, tensorboard=config.log.tensorboard)
-        )
+        writer = stack.enter_context(writer_of(self.home, config))
         with configuring():
             writer.truncate_to(step if self.newest is not None else -1)
         if self.primary:

@@ -14,6 +14,7 @@ import numpy as np
 from input_pipeline.errors import UserError
 from input_pipeline.whole_files import write_whole
 from vlp.evaluation.provenance import PROVENANCE
+from vlp.training.trackers import Tracker
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -32,12 +33,24 @@ class MetricsWriter:
         workdir: the run's directory; created if missing.
         enabled: False on all processes but the first: then nothing is touched or written.
         tensorboard: also write every value as a TensorBoard scalar.
+        tracker: also write every value by this tool's package, see `trackers`; '' = none.
+        project: that the tool is told.
+        name: of the run, that the tool is told.
 
     Raises:
-        ValueError: TensorBoard is wanted and tensorboardX is not installed.
+        ValueError: TensorBoard or a tracker is wanted and its package is not installed.
     """
 
-    def __init__(self, workdir: str | Path, *, enabled: bool = True, tensorboard: bool = True) -> None:
+    def __init__(
+        self,
+        workdir: str | Path,
+        *,
+        enabled: bool = True,
+        tensorboard: bool = True,
+        tracker: str = "",
+        project: str = "",
+        name: str = "",
+    ) -> None:
         self._workdir = Path(workdir)
         self._enabled = enabled
         self._tensorboard: SummaryWriter | None = None
@@ -49,6 +62,7 @@ class MetricsWriter:
             )
         if enabled:
             self._workdir.mkdir(parents=True, exist_ok=True)
+        self._tracker = Tracker(tracker, self._workdir, project, name) if tracker and enabled else None
 
     @property
     def metrics_path(self) -> Path:
@@ -78,10 +92,13 @@ class MetricsWriter:
         self._write(self.timings_path, step, values)
 
     def close(self) -> None:
-        """Flushes the TensorBoard events; the line files never hold anything back."""
+        """Flushes the TensorBoard events and ends the tracker's run; the line files never hold anything back."""
         if self._tensorboard is not None:
             self._tensorboard.close()
             self._tensorboard = None
+        if self._tracker is not None:
+            self._tracker.close()
+            self._tracker = None
 
     def __enter__(self) -> MetricsWriter:
         return self
@@ -98,6 +115,8 @@ class MetricsWriter:
             file.write(json.dumps({"step": step, **numbers}) + "\n")
         if self._wants_tensorboard:
             self._write_events(step, numbers)
+        if self._tracker is not None:
+            self._tracker.write(step, numbers)
 
     def _write_events(self, step: int, numbers: Mapping[str, float]) -> None:
         if self._tensorboard is None:

@@ -1,0 +1,30 @@
+"""Curves beside TensorBoard's, by the tool's own package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from vlp.training.writers import MetricsWriter
+
+
+def test_an_offline_run_of_wandb_has_what_metrics_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    options = {"tensorboard": False, "tracker": "wandb", "project": "clip", "name": "first"}
+    with MetricsWriter(tmp_path, **options) as writer:
+        writer.write_metrics(1, {"a_loss": 0.5})
+        writer.write_timings(1, {"pairs_per_second": 3})
+    (run,) = tmp_path.glob("wandb/offline-run-*/run-first.wandb")
+    content = run.read_bytes()
+    assert b"a_loss" in content and b"pairs_per_second" in content
+    with MetricsWriter(tmp_path / "other", **options, enabled=False) as writer:
+        writer.write_metrics(1, {"a_loss": 0.5})
+    assert not (tmp_path / "other").exists()
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ValueError, match=r"log\.tracker='wandb' needs its package: pip install wandb"):
+        MetricsWriter(tmp_path, **options)

@@ -1,0 +1,45 @@
+"""Curves for Weights & Biases, written by its own package into an offline run: nothing is sent."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from input_pipeline.errors import UserError
+
+
+class Tracker:
+    """Holds a run in WORKDIR/wandb, which `wandb sync` uploads if somebody wants that."""
+
+    def __init__(self, tool: str, workdir: Path, project: str, name: str) -> None:
+        """Begins a run, or a further part of the one with this name.
+
+        Args:
+          tool: its package, wandb.
+          workdir: of the run.
+          project: that the run belongs to.
+          name: of the run.
+
+        Raises:
+          ValueError: the package is not installed.
+        """
+        try:
+            package: Any = importlib.import_module(tool)
+        except ImportError:
+            raise UserError(
+                f"log.tracker='{tool}' needs its package: pip install {tool}, or set it ''"
+            ) from None
+        workdir.mkdir(parents=True, exist_ok=True)
+        self._run: Any = package.init(
+            project=project, name=name, id=name, resume="allow", dir=str(workdir), mode="offline"
+        )
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds figures of a step."""
+        self._run.log(dict(values), step=step)
+
+    def close(self) -> None:
+        """Ends the run; what it holds is in its files then."""
+        self._run.finish()
