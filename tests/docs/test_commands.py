@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:python|benchmarks/|launch/)[^`]+)`")
 # What only the reader has: a checkpoint, a folder, a file of another block; and what it is called in an error.
 READERS_OWN = re.compile(
-    r"there is (no|nothing)|needs? (a|the|an|at least) |holds no|is no workdir|cannot find|not exist"
+    r"there (is|are) (no|nothing)|needs? (a|the|an|at least) |holds no|is no workdir|cannot find|not exist"
     r"|--(checkpoint|source|output)"
 )
 
