@@ -30,6 +30,7 @@ from benchmarks.object_store import google_store_apart, sent_by
 from configs import quickstart
 from input_pipeline.buckets import Bucket
 from input_pipeline.stream import Stream, make_stream
+from input_pipeline.streaming.cache import _alone
 from input_pipeline.tokenizers import load_tokenizer
 
 BATCH, SIDE = 64, 256
@@ -93,10 +94,11 @@ class Disk:
     def _watch(self) -> None:
         while not self._done.wait(0.02):
             found = 0
-            with contextlib.suppress(OSError):  # it goes as we look
-                for file in self._folder.rglob("*"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with _alone(self._folder / ".lock"):  # nothing is added and nothing goes while it is looked at
+                for file in self._folder.glob("*/*"):
                     with contextlib.suppress(OSError):
-                        found += file.stat().st_size if file.is_file() else 0
+                        found += file.stat().st_size
             self.most = max(self.most, found)
 
     def stop(self) -> int:
@@ -153,7 +155,7 @@ def main() -> None:
         for host in range(hosts):
             os.environ["VLP_DATA_CACHE"] = f"{place}/host{host}"
             sent_by(environment)
-            made, disk = stream(PLACE, **data), Disk(Path(place) / f"host{host}")
+            made, disk = stream(PLACE, **data), Disk(Path(place) / f"host{host}" / "shards")
             rates.append(rate(made, hosts, steps, host))
             most = max(most, disk.stop())
             shares.append(

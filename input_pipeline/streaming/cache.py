@@ -111,12 +111,7 @@ class ShardCache:
 
     def _used(self) -> list[tuple[Path, int, float]]:
         """The files that are there, fetched or being fetched: size, and when last used."""
-        found = []
-        for folder in self._folder.iterdir():
-            with contextlib.suppress(OSError):  # others remove as well
-                used = folder.stat().st_mtime
-                found += [(file, file.stat().st_size, used) for file in folder.iterdir()]
-        return found
+        return [one for folder in self._folder.iterdir() if folder.is_dir() for one in _files(folder)]
 
     def _removed(self, path: Path) -> bool:
         """Removes a shard that nobody holds: whoever has its file open reads no more of it, and it takes no room."""
@@ -132,6 +127,17 @@ class ShardCache:
         finally:
             os.close(descriptor)
         return True
+
+
+def _files(folder: Path) -> list[tuple[Path, int, float]]:
+    """What a shard's folder holds: looked at again where a file got its last name meanwhile, for all must count."""
+    while True:
+        try:
+            used = folder.stat().st_mtime
+            return [(file, file.stat().st_size, used) for file in folder.iterdir()]
+        except OSError:
+            if not folder.exists():
+                return []
 
 
 def _is_whole(path: Path, shard: Shard) -> bool:

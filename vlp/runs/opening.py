@@ -51,9 +51,9 @@ def at_home(home: Home) -> Iterator[None]:
 def _share_programs(home: Home, process: int) -> None:
     """Has the programs that earlier starts of this run compiled, and brings new ones with its other files: a machine
     that has never seen the run then compiles nothing."""
-    folder = Path(jax.config.jax_compilation_cache_dir or "")
-    if not jax.config.jax_compilation_cache_dir:
+    if not (kept := jax.config.values["jax_compilation_cache_dir"]):
         return
+    folder = Path(kept)
     bucket = Bucket(joined(home.address, PROGRAMS))
     missing = [name for name in bucket.versions() if not (folder / name).exists()]
     with ThreadPoolExecutor(8) as pool:
