@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Captioner:
     def write(self, images: UInt8[np.ndarray, "n h w 3"]) -> list[str]:
         """Returns a text for each image."""
         pad = self._tokenizer.special.pad
-        rows = self._write(images) if len(images) else []
+        rows: Iterable[np.ndarray] = self._write(images) if len(images) else ()
         return [self._tokenizer.decode(ids[ids != pad]) for ids in rows]
 
     def likelihoods(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from input_pipeline.errors import UserError
 from input_pipeline.records import clean_text
@@ -13,6 +13,7 @@ from input_pipeline.whole_files import write_whole
 
 KINDS = {"wordpiece": "WordPieceTokenizer"}
 
+Default = TypeVar("Default", bool, None)
 PAD, UNKNOWN, BEGIN, END, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 
 
@@ -66,11 +67,11 @@ def wordpiece_json(pieces: Sequence[str], settings: Mapping[str, Any]) -> bytes:
     return pipeline.to_str().encode()
 
 
-def _switch(settings: Mapping[str, Any], name: str, *, default: bool | None) -> bool | None:
+def _switch(settings: Mapping[str, Any], name: str, *, default: Default) -> bool | Default:
     value = settings.get(name, default)
     if value is not default and not isinstance(value, bool):
         raise UserError(f"tokenizer_config.json: {name}={value!r} must be true or false")
-    return value
+    return bool(value) if value is not None else default
 
 
 def train_wordpiece(captions: Iterable[str], vocabulary_size: int, path: str | Path) -> None:

@@ -138,7 +138,7 @@ def _dino(folder: Path, resolution: int | None) -> Spec:
     said = read_json(path, {})
     name = str(said.get("image_processor_type") or said.get("feature_extractor_type") or "")
     if not name:
-        name = PROCESSOR_OF.get(read_json(folder / "config.json").get("model_type"), "Bit")
+        name = PROCESSOR_OF.get(str(read_json(folder / "config.json").get("model_type")), "Bit")
     kind = re.sub(r"(ImageProcessor|FeatureExtractor)(Fast)?$", "", name)
     if kind not in PROCESSORS:
         raise UserError(

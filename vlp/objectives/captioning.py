@@ -181,5 +181,6 @@ class Captioning(Objective):
         tokens = encodings.image_tower(self.image_view).tokens
         if self.seen == 1:
             return tokens
-        kept = kept_patches(encodings.key(f"{self.image_view}/seen"), *tokens.shape[:2], 1 - self.seen)
+        batch, patches, _ = tokens.shape
+        kept = kept_patches(encodings.key(f"{self.image_view}/seen"), batch, patches, 1 - self.seen)
         return jnp.take_along_axis(tokens, kept[..., None], axis=1)
