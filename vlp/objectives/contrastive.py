@@ -17,6 +17,7 @@ from vlp.kernels.directions import mix
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.kernels import configured_kernel
+from vlp.objectives.rows import watch
 from vlp.objectives.scorers import Scores, one_by_one
 from vlp.objectives.targets import TARGETS, same_id
 from vlp.parallel.contrastive import Contrast, chunked_sigmoid, chunked_softmax
@@ -94,17 +95,5 @@ def match_metrics(
     targets: Float[Array, "rows columns"],
     mask: Bool[Array, "rows columns"] | None = None,
 ) -> dict[str, Float[Array, ""]]:
-    """Returns what shows a healthy contrast or a collapse: accuracy in the batch, mean cosine of positives and
-    negatives."""
-    cosines = jax.lax.stop_gradient(scores.cosines())
-    counts = jnp.broadcast_to(True if mask is None else mask, cosines.shape)
-    best = jnp.where(counts, cosines, -jnp.inf).argmax(axis=1)
-    hits = jnp.take_along_axis(targets, best[:, None], axis=1) > 0
-    positives, total = targets.sum(), counts.sum(dtype=jnp.float32)
-    cosines = jnp.where(counts, cosines, 0.0)
-    positive_sum = (cosines * targets).sum()
-    return {
-        "accuracy": hits.mean(dtype=jnp.float32),
-        "positive_cosine": positive_sum / positives,
-        "negative_cosine": (cosines.sum() - positive_sum) / jnp.maximum(total - positives, 1.0),
-    }
+    """Returns what `vlp.objectives.rows.Watched` shows of a whole matrix."""
+    return watch(scores.cosines(), targets, mask).metrics()

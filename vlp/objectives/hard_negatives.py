@@ -14,8 +14,9 @@ from vlp.kernels import KERNELS
 from vlp.kernels.directions import mix
 from vlp.kernels.loss import Loss
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.micro_batch import micro_batched
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.contrastive import match_metrics
+from vlp.objectives.rows import Watched, each_row, summed, watch
 from vlp.objectives.scorers import Scores
 from vlp.objectives.targets import TARGETS, same_id
 
@@ -25,7 +26,8 @@ class HardNegatives(Objective):
 
     DesCo (arXiv 2306.14060) asks for a description among those of what is easily mistaken for it, NegCLIP (2210.01936,
     section 4.1) adds captions of swapped words to the columns of all images. Texts find images as in CLIP. A foil that
-    is the text itself, where no other could be made, takes no part. The score matrix is whole.
+    is the text itself, where no other could be made, takes no part. With a `chunk` as many rows of scores exist at
+    a time.
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
@@ -38,7 +40,7 @@ class HardNegatives(Objective):
         """
         del model, rngs
         self.direction, self.columns, self.field = config.direction, config.columns, TARGETS[config.targets]
-        self.image_view, self.foils = config.image_view, config.foils
+        self.image_view, self.foils, self.chunk = config.image_view, config.foils, config.chunk
         texts = ("text", "text_mask", self.foils, f"{self.foils}_mask")
         self.fields = (self.image_view, *texts, *([self.field] if self.field else []))
 
@@ -67,19 +69,30 @@ class HardNegatives(Objective):
           there: which of these take part.
           ids: equal where an image and a text match.
         """
-        targets, logits, batch = same_id(ids, ids), scores.logits(), len(foils)
-        own = jnp.einsum("id,ikd->ik", scores.rows, foils)
-        if self.columns == "own":
-            more, counts = own, there
-        else:
-            more = scores.rows @ foils.reshape(-1, foils.shape[-1]).T
-            counts = jnp.broadcast_to(there.reshape(-1), more.shape)
-        wide = jnp.concatenate([logits, scores.scale * more], axis=1)
-        wanted = jnp.pad(targets, ((0, 0), (0, more.shape[1])))
-        mask = jnp.concatenate([jnp.ones((batch, batch), bool), counts], axis=1)
-        of_images = KERNELS["softmax"](wide, wanted, mask=mask)
-        loss = mix(of_images, KERNELS["softmax"](logits.T, targets.T), self.direction)
-        pairs = (scores.rows * scores.columns).sum(axis=1, keepdims=True)
-        told = jax.lax.stop_gradient((own < pairs) & there).sum() / jnp.maximum(there.sum(), 1)
-        foiled = {"foils_told": told, "foils": there.mean(dtype=jnp.float32)}
-        return loss, {**match_metrics(scores, targets), **foiled}
+        images, scale, flat = scores.rows, scores.scale, foils.reshape(-1, foils.shape[-1])
+
+        def of_images(
+            rows: Array, pairs: Array, foils: Array, there: Array, own_ids: Array
+        ) -> tuple[Loss, Watched, Array]:
+            cosines, targets = rows @ scores.columns.T, same_id(own_ids, ids)
+            own = jnp.einsum("id,ikd->ik", rows, foils)
+            more, counts = (own, there) if self.columns == "own" else (rows @ flat.T, everybody)
+            counts = jnp.broadcast_to(counts, more.shape)
+            wide = jnp.concatenate([cosines, more], axis=1)
+            wanted = jnp.pad(targets, ((0, 0), (0, more.shape[1])))
+            mask = jnp.concatenate([jnp.ones_like(cosines, bool), counts], axis=1)
+            loss = each_row(KERNELS["softmax"], scale * wide + scores.bias, wanted, mask)
+            return loss, watch(cosines, targets), (own < (rows * pairs).sum(axis=1, keepdims=True)) & there
+
+        def of_texts(rows: Array, own_ids: Array) -> Loss:
+            return each_row(KERNELS["softmax"], scale * rows @ images.T + scores.bias, same_id(own_ids, ids))
+
+        everybody = there.reshape(-1)
+        forth, seen, told = micro_batched(of_images, self.chunk, images, scores.columns, foils, there, ids)
+        back = micro_batched(of_texts, self.chunk, scores.columns, ids)
+        loss = mix(summed(forth), summed(back), self.direction)
+        foiled = {
+            "foils_told": jax.lax.stop_gradient(told).sum() / jnp.maximum(there.sum(), 1),
+            "foils": there.mean(dtype=jnp.float32),
+        }
+        return loss, {**seen.metrics(), **foiled}

@@ -15,9 +15,9 @@ from vlp.kernels.loss import Loss
 from vlp.kernels.softmax import reverse_softmax, softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.micro_batch import micro_batched
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.contrastive import match_metrics
-from vlp.objectives.scorers import Scores
+from vlp.objectives.rows import Watched, each_row, watch
 from vlp.objectives.targets import TARGETS, same_id
 
 
@@ -27,6 +27,7 @@ class Identities(Objective):
     CMPM (Zhang and Lu 2018, equations 4 to 6) for the identity contrast of PLIP (arXiv 2305.08386): only the side that
     is projected onto is of length one, and there is no temperature. CMPC (equation 9) classifies the identity of what
     is projected. The public code divides the targets by their length where the paper divides by their sum.
+    With a `chunk` as many rows of the scores exist at a time.
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
@@ -47,7 +48,7 @@ class Identities(Objective):
             config.numbers,
             config.classify_weight,
         )
-        shape = (config.classes, model.embed_dim)
+        self.chunk, shape = config.chunk, (config.classes, model.embed_dim)
         start = nnx.initializers.xavier_uniform()
         self.table = nnx.Param(start(rngs.params(), shape)) if self.classify else None
         self.fields = (self.image_view, "text", "text_mask", self.field)
@@ -64,15 +65,24 @@ class Identities(Objective):
         images, texts = encodings.image_features(self.image_view), encodings.text_features()
         ids = encodings.batch[self.field]
         loss = self.contrast(images, texts, ids)
-        metrics = match_metrics(
-            Scores(unit(images), unit(texts), jnp.float32(1.0), jnp.float32(0.0)), same_id(ids, ids)
-        )
+        metrics = self._watched(unit(images), unit(texts), ids).metrics()
         if self.table is not None:
             numbers = encodings.batch[self.numbers].reshape(len(images), -1)[:, 0]
             named = self.classified(images, texts, numbers, self.table[...])
             loss = Loss(loss.total + self.classify * named.total, loss.weight)
             metrics["classification"] = jax.lax.stop_gradient(named.mean())
         return ObjectiveOutput(loss, metrics)
+
+    def _watched(
+        self,
+        images: Float[Array, "batch dim"],
+        texts: Float[Array, "batch dim"],
+        ids: Int[Array, " batch *words"],
+    ) -> Watched:
+        def seen(rows: Array, own_ids: Array) -> Watched:
+            return watch(rows @ texts.T, same_id(own_ids, ids))
+
+        return micro_batched(seen, self.chunk, images, ids)
 
     def contrast(
         self,
@@ -81,20 +91,26 @@ class Identities(Objective):
         ids: Int[Array, " batch *words"],
     ) -> Loss:
         """Computes CMPM of embeddings of any length, with whoever carries the same id."""
-        targets = same_id(ids, ids)
-        even = 1 / targets.sum(axis=1)
-        more = jnp.log(jnp.sqrt(even) + self.epsilon) - jnp.log(even + self.epsilon)
 
         def one(rows: Array, columns: Array) -> Array:
-            scores = rows @ unit(columns).T
-            loss = reverse_softmax(scores, targets, epsilon=self.epsilon).total
-            if not self.length:
-                return loss
-            # Where they match the targets' logarithms are so much higher.
-            return loss - ((jax.nn.softmax(scores, axis=1) * targets).sum(axis=1) * more).sum()
+            def losses(rows: Array, own_ids: Array) -> Array:
+                return self._divergence(rows @ columns.T, same_id(own_ids, ids))
 
-        total = one(images, texts) + one(texts, images)
+            return micro_batched(losses, self.chunk, rows, ids).sum()
+
+        total = one(images, unit(texts)) + one(texts, unit(images))
         return Loss(total, jnp.asarray(len(images), total.dtype))
+
+    def _divergence(
+        self, scores: Float[Array, "rows batch"], targets: Float[Array, "rows batch"]
+    ) -> Float[Array, " rows"]:
+        losses = each_row(reverse_softmax, scores, targets, epsilon=self.epsilon).total
+        if not self.length:
+            return losses
+        # Where they match the targets' logarithms are so much higher.
+        even = 1 / targets.sum(axis=1)
+        more = jnp.log(jnp.sqrt(even) + self.epsilon) - jnp.log(even + self.epsilon)
+        return losses - (jax.nn.softmax(scores, axis=1) * targets).sum(axis=1) * more
 
     def classified(
         self,

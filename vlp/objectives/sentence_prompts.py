@@ -11,14 +11,16 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
 from vlp.given import Context, text_arrays
-from vlp.kernels import KERNELS, REGRESSIONS
+from vlp.kernels import REGRESSIONS
 from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import softmax_at
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.decoder import Decoder
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops, transformer_flops
 from vlp.models.linear import linear
+from vlp.models.micro_batch import micro_batched
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.models.spliced import spliced
 from vlp.objectives.base import Objective, ObjectiveOutput
@@ -99,7 +101,8 @@ class SentencePromptRetrieval(Objective):
 
     SPRC (arXiv 2310.05473): contrast with the target, the same with free prompts that know no image, and the mean of
     the prompts drawn to that of the free ones. The text's pooled output stands for the paper's class token, in both
-    contrasts: where a text tower is causal a prompt at the front has seen no word.
+    contrasts: where a text tower is causal a prompt at the front has seen no word. With a `chunk` as many rows of the
+    scores, one a prompt, exist at a time.
     """
 
     parts = ("composer",)
@@ -126,7 +129,7 @@ class SentencePromptRetrieval(Objective):
         )
         self.free = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), (config.prompts, width)))
         self.temperature = nnx.Param(jnp.float32(config.temperature), bounds=(0.001, 0.5))
-        self.weights = (config.free_weight, config.align_weight)
+        self.weights, self.chunk = (config.free_weight, config.align_weight), config.chunk
         self.image_view, self.labels, self.texts = config.image_view, config.labels, config.texts
         self.fields, self.constants = (self.image_view, self.labels), (self.texts,)
         self.raw = (self.labels,)
@@ -174,16 +177,16 @@ class SentencePromptRetrieval(Objective):
           prompts: of the queries, before the text tower.
           there: which queries count; the images of all are candidates.
         """
-        right = jnp.eye(len(query)) * there[:, None]
 
-        def scores(rows: Float[Array, "batch dim"]) -> Float[Array, "batch batch"]:
-            return jnp.einsum("id,jqd->ijq", rows, targets).max(axis=-1) / self.temperature[...]
+        def found(rows: Float[Array, "rows dim"], places: Int[Array, " rows"]) -> tuple[Array, Array]:
+            similarity = jnp.einsum("id,jqd->ijq", rows, targets).max(axis=-1) / self.temperature[...]
+            return softmax_at(similarity, places), jax.lax.stop_gradient(similarity).argmax(axis=1) == places
 
-        similarity = scores(query)
-        found, guessed = KERNELS["softmax"](similarity, right), KERNELS["softmax"](scores(blind), right)
+        places = jnp.arange(len(query))
+        losses, hits = micro_batched(found, self.chunk, query, places)
+        guesses, _ = micro_batched(found, self.chunk, blind, places)
         aim = jnp.broadcast_to(self.free[...].mean(axis=0), prompts[:, 0].shape)
         aligned = REGRESSIONS["squared_error"](prompts.mean(axis=1), aim, mask=there)
         guess, align = self.weights
-        total = found.total + guess * guessed.total + align * aligned.total
-        hits = jax.lax.stop_gradient(similarity).argmax(axis=1) == jnp.arange(len(query))
-        return Loss(total, found.weight), hits
+        total = ((losses + guess * guesses) * there).sum() + align * aligned.total
+        return Loss(total, there.sum(dtype=total.dtype)), hits

@@ -17,6 +17,7 @@ SETTINGS = {
     "temperature": positive(0.07, "learned, at first"),
     "free_weight": not_negative(0.4, "of the contrast by prompts that see no image"),
     "align_weight": not_negative(0.4, "of the mean prompt's distance from the mean of those"),
+    "chunk": natural(0, "rows of the score matrix that exist at a time, over all devices; 0 = all"),
     "size": Setting("S", "of the queries: Ti ... So400m; '' = by the four numbers below"),
     "width": natural(0, "of the queries"),
     "depth": natural(0, "their blocks"),

@@ -1,0 +1,84 @@
+"""Losses of a score matrix some of its rows at a time, where a kernel's rows know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from vlp.kernels.loss import Loss
+
+
+class Watched(NamedTuple):
+    """Holds what is watched of each row's cosines, without gradient.
+
+    Attributes:
+      hits: whether the best column matches.
+      positive: sum of the matching cosines.
+      positives: how many they are.
+      total: sum of all that count.
+      counted: how many they are.
+    """
+
+    hits: Bool[Array, " rows"]
+    positive: Float[Array, " rows"]
+    positives: Float[Array, " rows"]
+    total: Float[Array, " rows"]
+    counted: Float[Array, " rows"]
+
+    def metrics(self) -> dict[str, Float[Array, ""]]:
+        """Returns what shows a healthy contrast or a collapse: accuracy in the batch, mean cosine of positives and
+        negatives."""
+        positives = self.positives.sum()
+        negatives = jnp.maximum(self.counted.sum() - positives, 1.0)
+        return {
+            "accuracy": self.hits.mean(dtype=jnp.float32),
+            "positive_cosine": self.positive.sum() / positives,
+            "negative_cosine": (self.total.sum() - self.positive.sum()) / negatives,
+        }
+
+
+def watch(
+    cosines: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    mask: Bool[Array, "rows columns"] | None = None,
+) -> Watched:
+    """Looks at rows of a matrix.
+
+    Args:
+      cosines: of the rows with all columns.
+      targets: above zero where they match.
+      mask: which cells count; all by default.
+    """
+    cosines = jax.lax.stop_gradient(cosines)
+    counts = jnp.broadcast_to(True if mask is None else mask, cosines.shape)
+    best = jnp.where(counts, cosines, -jnp.inf).argmax(axis=1)
+    hits = jnp.take_along_axis(targets, best[:, None], axis=1)[:, 0] > 0
+    cosines = jnp.where(counts, cosines, 0.0)
+    positive = (cosines * targets).sum(axis=1)
+    counted = counts.sum(axis=1, dtype=jnp.float32)
+    return Watched(hits, positive, targets.sum(axis=1), cosines.sum(axis=1), counted)
+
+
+def each_row(
+    kernel: Callable[..., Loss],
+    scores: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    mask: Bool[Array, "rows columns"] | None = None,
+    **options: Any,
+) -> Loss:
+    """Returns a kernel's loss of each row by itself: what a chunk of rows gives, to be summed with the others."""
+
+    def alone(*row: Array) -> Loss:
+        scores, targets, *mask = (one[None] for one in row)
+        return kernel(scores, targets, mask=mask[0] if mask else None, **options)
+
+    return jax.vmap(alone)(scores, targets, *(() if mask is None else (mask,)))
+
+
+def summed(losses: Loss) -> Loss:
+    """Returns the loss of all rows, of those of each."""
+    return Loss(losses.total.sum(), losses.weight.sum())
