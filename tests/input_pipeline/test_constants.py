@@ -49,6 +49,15 @@ def test_labels_of_a_source_are_read_once_and_named(
     assert (texts.ids == ids).all() and (texts.mask == mask).all() and texts.truncated == 0
 
 
+def test_a_class_without_a_name_is_one_line(load: Callable[..., ConstantTexts], tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_text(json.dumps({"names": {"cat": "a cat"}}))
+    with pytest.raises(
+        ValueError, match=r"^data\.texts\.classes: label 'b/dog' is no class of .*names\.json"
+    ):
+        load(labels=str(path))
+
+
 def test_descriptions_follow_the_name_or_stand_alone(
     load: Callable[..., ConstantTexts], tmp_path: Path
 ) -> None:

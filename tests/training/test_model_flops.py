@@ -86,9 +86,9 @@ def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_thi
         texts={"tags": {"ids": np.zeros((40, 6))}}, frozen={"guest": types.SimpleNamespace(config=config)}
     )
 
-    def beside(own=0.0, fields=(), constants=()):
+    def beside(own=0.0, fields=(), constants=(), again=()):
         objective = types.SimpleNamespace(
-            flops=lambda: own, view_flops=dict, copied=(), fields=fields, constants=constants
+            flops=lambda: own, view_flops=dict, copied=(), again=again, fields=fields, constants=constants
         )
         return other_flops(
             config,
@@ -97,6 +97,7 @@ def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_thi
         )
 
     assert beside(7.0, ("image",)) == 7.0
+    assert beside(0.0, ("image",), again=("image",)) == image  # through the same tower, with other prompts
     assert beside(0.0, (), ("tags",)) == pytest.approx(40 * text / config.batch_size)
     assert beside(0.0, ("guest/image",), ("guest/tags",)) == pytest.approx(
         image / 3 + 40 * text / config.batch_size / 3
