@@ -153,11 +153,15 @@ def truncate_lines(path: Path, step: int) -> None:
 
 
 def steps_with(path: Path, names: Iterable[str]) -> set[int]:
-    """Returns the steps that have a line with a figure of one of these evaluators; for files that were truncated."""
+    """Returns the steps that have a line with a figure of one of these evaluators; for files that were truncated.
+
+    Lines with a loss are of training, where an objective may have an evaluator's name.
+    """
     prefixes = tuple(f"{name}/" for name in names)
     lines = path.read_bytes().splitlines() if path.exists() else []
     values = [json.loads(line) for line in lines]
-    return {line["step"] for line in values if any(name.startswith(prefixes) for name in line)}
+    figures = (line for line in values if "loss" not in line)
+    return {line["step"] for line in figures if any(name.startswith(prefixes) for name in line)}
 
 
 def write_results(
