@@ -5,6 +5,7 @@ What two objectives ask for is computed once; what nobody asks for is never trac
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
@@ -54,6 +55,12 @@ class Encodings:
         self._frozen = {one.name: one for one in frozen}
         self._known: dict[tuple[str, str], Any] = {}
         self._parts: Mapping[str, Any] = {}
+
+    def apart(self) -> Encodings:
+        """Returns the same batch with what is known of it, whose further encodings are nobody else's."""
+        other = copy.copy(self)
+        other._known = dict(self._known)
+        return other
 
     def altered(self, **fields: Shaped[Array, "batch ..."]) -> Encodings:
         """Returns the batch with other fields in the place of some, as the same model sees it, such as greys."""

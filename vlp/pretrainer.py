@@ -16,6 +16,7 @@ from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.objectives import active_objectives
+from vlp.objectives.scheduled import where_there
 from vlp.objectives.weights import Weight
 from vlp.randomness import fold_in_name, named_rngs
 from vlp.selection import active_selector
@@ -107,15 +108,18 @@ class Pretrainer(nnx.Module):
             batch, metrics = self._selected(batch, key, step)
         encodings = self.encodings(batch, key=key, step=step)
         total = jnp.zeros((), jnp.float32)
-        for name, objective in self.objectives.items():
-            output = objective(encodings)
-            mean, weight = output.loss.mean(), self.weights[name]
-            shown = {"loss": mean, **output.metrics}
-            if weight.constant:
-                total += weight.whole * mean
+        # Those that come and go are last: what the others have encoded they need not encode again.
+        constant = {name: weight.constant for name, weight in self.weights.items()}
+        for name in sorted(constant, key=lambda name: not constant[name]):
+            objective, weight = self.objectives[name], self.weights[name]
+            if constant[name]:
+                output = objective(encodings)
+                mean = output.loss.mean()
+                total, shown = total + weight.whole * mean, {"loss": mean, **output.metrics}
             else:
-                shown["weight"] = weight.at(step)
-                total += shown["weight"] * mean
+                output = where_there(objective, encodings, weight.there(step))
+                mean, now = output.loss.mean(), weight.at(step)
+                total, shown = total + now * mean, {"loss": mean, **output.metrics, "weight": now}
             metrics |= {f"{name}/{part}": value for part, value in shown.items()}
         return total, metrics
 

@@ -11,6 +11,7 @@ from flax import nnx
 from vlp.configuration import ConfigError
 from vlp.configuration.schema import check_parts
 from vlp.models.compute import Compute
+from vlp.models.teacher import Teacher
 from vlp.objectives.weights import Weight
 from vlp.pretrainer import Pretrainer
 
@@ -53,6 +54,38 @@ def test_one_compiled_step_sees_its_weight_and_says_it(config, batch):
     assert "contrastive/weight" not in jax.eval_shape(
         Pretrainer(config, vocabulary_size=50, compute=Compute()), batch, jax.random.key(0), jnp.int32(0)
     )[1]  # fmt: skip
+
+
+def test_what_is_not_there_is_not_computed_and_its_teacher_follows(config, batch):
+    config.steps = 10
+    settled = {"hidden_width": 16, "bottleneck_width": 8, "prototypes": 32, "momentum": 0.5}
+    config.objectives.self_distillation.update(weight=0.5, **settled, **settings(begin=0.5))
+    views = np.random.default_rng(0).integers(0, 256, (8, 2, 16, 16, 3), dtype=np.uint8)
+    batch = {**batch, "global_crops": jnp.asarray(views), "local_crops": jnp.asarray(views[:, :, :8, :8])}
+    graphdef, params, rest = nnx.split(
+        Pretrainer(config, vocabulary_size=50, compute=Compute()), nnx.Param, ...
+    )
+    params = jax.tree.map(lambda one: one + 1.0, params)  # the student has moved on
+
+    def loss(params, step, batch):
+        module = nnx.merge(graphdef, params, rest, copy=True)
+        total, metrics = module(batch, jax.random.key(0), step)
+        return total, (metrics, nnx.state(module.objectives["self_distillation"], Teacher))
+
+    step = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    outcomes = {at: step(params, jnp.int32(at), batch) for at in (3, 6)}
+    assert step._cache_size() == 1
+    (_, (before, teacher)), (_, (after, _)) = outcomes[3][0], outcomes[6][0]
+    assert before["self_distillation/loss"] == 0 < after["self_distillation/loss"]
+    assert before["contrastive/loss"] == after["contrastive/loss"]
+    for at, quiet in ((3, True), (6, False)):
+        own = jax.tree.leaves(outcomes[at][1]["objectives"]["self_distillation"])
+        assert all((np.asarray(one) == 0).all() for one in own) is quiet
+    old = nnx.to_pure_dict(
+        nnx.state(nnx.merge(graphdef, params, rest).objectives["self_distillation"], Teacher)
+    )
+    for one, other in zip(jax.tree.leaves(old), jax.tree.leaves(nnx.to_pure_dict(teacher)), strict=True):
+        np.testing.assert_allclose(other, one + 0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", [{"begin": 0.9, "warmup": 5}, {"begin": 0.5, "end": 0.5}])

@@ -110,3 +110,6 @@ class Objective(nnx.Module):
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Computes the loss of one batch."""
         raise TypeError(f"{type(self).__name__} does not say how to compute its loss")
+
+    def idle(self, encodings: Encodings) -> None:
+        """Does what has to be done in updates in which its schedule leaves it out, such as moving a teacher on."""

@@ -75,6 +75,10 @@ class SelfDistillation(Objective):
         loss, metrics = self.between_crops(jnp.concatenate(crops, axis=1), taught, encodings.step)
         return ObjectiveOutput(loss, metrics | followed)
 
+    def idle(self, encodings: Encodings) -> None:
+        """Keeps the teacher near the student, so that there is one when it is asked."""
+        self.follow_student(encodings)
+
     def follow_student(self, encodings: Encodings) -> dict[str, Float[Array, ""]]:
         """Moves the teacher towards what the last update made of the student, before it is asked for anything."""
         momentum = cosine_to_one(encodings.step, self.momentum, self.momentum_steps)

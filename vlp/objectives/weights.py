@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +42,15 @@ class Weight:
         """Tells whether it is the same at every step."""
         return not self.begin and not self.warmup and self.end < 0
 
+    def there(self, step: Int[Array, ""]) -> Bool[Array, ""]:
+        """Tells whether the update after `step` others is one that it has a say in."""
+        return (step >= self.begin) & ((step < self.end) | (self.end < 0))
+
+    def share(self, steps: int) -> float:
+        """Returns the share of a run's updates that it has a say in."""
+        return ((steps if self.end < 0 else self.end) - self.begin) / steps
+
     def at(self, step: Int[Array, ""]) -> Float[Array, ""]:
         """Returns the weight of the update after `step` others."""
         grown = jnp.clip((step - self.begin) / self.warmup, 0.0, 1.0) if self.warmup else 1.0
-        there = (step >= self.begin) & ((step < self.end) | (self.end < 0))
-        return jnp.where(there, jnp.float32(self.whole) * grown, 0.0)
+        return jnp.where(self.there(step), jnp.float32(self.whole) * grown, 0.0)
