@@ -126,6 +126,12 @@ class Encodings:
             rows if rows is not None else self._once("image", view, lambda: unit(self.image_features(view)))
         )
 
+    def image_token(self, view: str, token: int) -> Float[Array, "*batch embed_dim"]:
+        """Returns unit embeddings of one of class token and registers, by the projection of the whole image."""
+        prefix = self.image_tower(view).prefix
+        assert prefix is not None, "the config's checks ask for a tower with such tokens"
+        return unit(self.model.image_projection(prefix[..., token, :]))
+
     def image_features(self, view: str = "image") -> Float[Array, "*batch embed_dim"]:
         """Returns image embeddings as projected, of any length."""
         return self._once(

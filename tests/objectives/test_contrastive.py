@@ -311,3 +311,26 @@ def test_what_is_watched_has_no_gradient_and_stands_for_one_pair_alone():
     one = Scores(jnp.ones((1, 1)), jnp.ones((1, 1)), jnp.float32(1.0), jnp.float32(0.0))
     found = {name: float(value) for name, value in match_metrics(one, jnp.ones((1, 1))).items()}
     assert found == {"accuracy": 1.0, "positive_cosine": 1.0, "negative_cosine": 0.0}
+
+
+def test_a_second_token_of_an_image_meets_texts_of_its_own(config, batch):
+    config.model.image.update(pool="class", registers=1, patch_dropout=0.0)
+    config.objectives.contrastive.weight = 0.5
+    config.objectives.synthetic = {
+        **config.objectives.contrastive.to_dict(), "kind": "contrastive", "text_view": "synthetic", "token": 1
+    }  # fmt: skip
+    pretrainer = pretrainer_of(config)
+    batch = {**batch, "synthetic": batch["text"][::-1], "synthetic_mask": batch["text_mask"][::-1]}
+    assert set(pretrainer.fields) == set(batch)
+    encodings = pretrainer.encodings(batch, key=jax.random.key(0), step=jnp.int32(0))
+    first, second = encodings.image(), encodings.image_token("image", 1)
+    prefix = encodings.image_tower().prefix
+    np.testing.assert_array_equal(prefix[:, 0], encodings.image_tower().pooled)
+    assert np.abs(first - second).max() > 1e-3
+    expected = []
+    for rows, columns in ((first, encodings.text()), (second, encodings.text("synthetic"))):
+        logits = np.asarray(rows, np.float64) @ np.asarray(columns, np.float64).T / 0.07
+        halves = [np.log(np.exp(z).sum(axis=1)) - np.diag(z) for z in (logits, logits.T)]
+        expected.append(np.mean(halves))
+    loss, _ = pretrainer(batch, jax.random.key(0), jnp.int32(0))
+    assert float(loss) == pytest.approx(np.mean(expected), rel=1e-5)

@@ -29,11 +29,13 @@ class TowerOutput(NamedTuple):
       tokens: [batch, tokens, width], the outputs at patches (image) or token positions (text).
       watched: what was asked for within the tower, by its name; see `Transformer`. There, the tokens of an image are
         class token, registers, prompts and patches.
+      prefix: the outputs at an image's class token and registers; None where a tower has no such tokens.
     """
 
     pooled: Float[Array, "batch width"]
     tokens: Float[Array, "batch tokens width"]
     watched: dict[str, Array] = {}  # noqa: RUF012 (a tuple's default, which nobody changes)
+    prefix: Float[Array, "batch prefix width"] | None = None
 
 
 class Masked(NamedTuple):
@@ -267,13 +269,13 @@ class VisionTransformer(nnx.Module):
             prompts=None if prompts is None else Prompts(prompts, self.prefix_length),
             watch=watch,
         )
-        tokens = x[:, before:]
+        tokens, prefix = x[:, before:], x[:, : self.prefix_length]
         if self.pool == "class":
-            return TowerOutput(pooling.first(x), tokens, watched)
+            return TowerOutput(pooling.first(x), tokens, watched, prefix)
         pooled = self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens)
         if self.pool == "class_mean":
             pooled = jnp.concatenate([pooling.first(x), pooled], axis=-1)
-        return TowerOutput(pooled, tokens, watched)
+        return TowerOutput(pooled, tokens, watched, prefix)
 
 
 def drawn_branches(

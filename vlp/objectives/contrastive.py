@@ -35,8 +35,9 @@ class Contrastive(Objective):
     CLIP (arXiv 2103.00020, section 2.3): softmax kernel, pairs match. ALIGN (2102.05918): with label smoothing 0.1.
     ConVIRT (2010.00747, equation 4): direction 0.75. UniCL (2204.03610): equal labels match, or equal texts where there
     is none. SigLIP (2303.15343): sigmoid kernel and a bias. DreamLIP (2403.17007): a text view with several captions,
-    each contrasted by itself, and the mean of their losses; so are several image views. A kernel of `REGRESSIONS` takes
-    pairs alone, each side once for a constant (BYOL, 2006.07733, without its predictor and teacher).
+    each contrasted by itself, and the mean of their losses; so are several image views. TIPS (2410.16512): a second
+    entry, of another `token` of the image and other captions. A kernel of `REGRESSIONS` takes pairs alone, each side
+    once for a constant (BYOL, 2006.07733, without its predictor and teacher).
     """
 
     def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
@@ -44,7 +45,7 @@ class Contrastive(Objective):
 
         Args:
           config: `objectives.contrastive`: `kernel` and `targets` (names), what `configured_kernel` reads, `direction`
-            (share of image-to-text in the loss), the fields `image_view` and `text_view`, and `chunk`.
+            (share of image-to-text in the loss), the fields `image_view` and `text_view`, `token` and `chunk`.
           model: unused, as is `rngs`: it learns nothing of its own, but a temperature.
           rngs: unused.
         """
@@ -55,13 +56,15 @@ class Contrastive(Objective):
         self.smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
         self.loss = REGRESSIONS.get(config.kernel) or configured_kernel(config)
         self.image_view, self.text_view = config.image_view, config.text_view
+        self.token = config.token
         self.field = TARGETS[config.targets]
         texts = (self.text_view, f"{self.text_view}_mask")
         self.fields = (self.image_view, *texts, *([self.field] if self.field else []))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the weighted mean of the image-to-text and the text-to-image loss."""
-        images, texts = encodings.image(self.image_view), encodings.text(self.text_view)
+        view, texts = self.image_view, encodings.text(self.text_view)
+        images = encodings.image_token(view, self.token) if self.token else encodings.image(view)
         ids = encodings.batch[self.field] if self.field else None
         scale, bias = encodings.logit_scale(), encodings.logit_bias()
         shown = {"logit_scale": scale}

@@ -24,6 +24,9 @@ SETTINGS = {
     "asymmetric": ASYMMETRIC,
     "image_view": Setting("image", "batch field of images: `image`, or a name of data.image_views"),
     "text_view": Setting("text", "batch field of texts: `text`, or a name of data.text_views"),
+    "token": natural(
+        0, "of class token and registers, which stands for the image; 0 = what the tower pools (TIPS: 1)"
+    ),
     "temperature": not_negative(
         0.0, "learned, that scaled cosines are divided by in training, at first; 0 = none (AdaptCLIPZS)"
     ),
@@ -42,4 +45,11 @@ def check(entry: Any, config: Any, where: str) -> None:
         raise ValueError(
             f"{where}.targets='{entry.targets}' asks who else matches, but kernel='{entry.kernel}' compares a pair "
             "alone: use targets='pair'"
+        )
+    image = config.model.image
+    tokens = image.registers + (image.pool == "class") if image.kind == "vit" else 0
+    if entry.weight and entry.token and entry.token >= tokens:
+        raise ValueError(
+            f"{where}.token={entry.token} is none of the {tokens} tokens beside the patches, which count from 0: add "
+            f"some by model.image.registers, in a tower of kind 'vit'"
         )
