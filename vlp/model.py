@@ -92,6 +92,11 @@ class Model:
                     f"{tower}s"
                 )
 
+    @property
+    def towers(self) -> tuple[str, ...]:
+        """Returns which towers there are, of 'image' and 'text'."""
+        return tuple(tower for tower in TOWERS if tower in self._variables)
+
     def with_variables(self, variables: PyTree, parts: Callable[[], Parts] | None = None) -> Model:
         """Returns the same model with other weights, and other parts if any; what is compiled stays compiled."""
         clone = object.__new__(Model)

@@ -131,7 +131,7 @@ class PartScorer:
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k"]:
-        """Returns a score for each image and text; the texts are encoded once."""
+        """Returns a score for each image and text; the texts are encoded once, where there is a tower for them."""
         if not len(images) or not len(texts):
             return np.zeros((len(images), len(texts)), np.float32)
         return self._ask("score", self._arrays(texts, prefix), image=images)
@@ -175,8 +175,11 @@ class PartScorer:
 
     def _arrays(self, texts: Sequence[str], prefix: str) -> dict[str, np.ndarray]:
         ids, mask = self._model.tokenizer.encode(texts, [prefix] * len(texts) if prefix else None)
-        rows, numbers = self._model.encode_text(texts, prefix=prefix), np.arange(len(texts), dtype=np.int32)
-        return {"ids": ids, "mask": mask, "label": numbers, "first": numbers, "rows": rows}
+        numbers = np.arange(len(texts), dtype=np.int32)
+        arrays = {"ids": ids, "mask": mask, "label": numbers, "first": numbers}
+        if "text" in self._model.towers:
+            arrays["rows"] = self._model.encode_text(texts, prefix=prefix)
+        return arrays
 
 
 class Composer:

@@ -6,11 +6,13 @@ import fnmatch
 
 import attention_checks
 import bag_checks
+import captioning_checks
 import class_table_checks
 import composition_checks
 import contrastive_checks
 import distillation_checks
 import global_contrast_checks
+import image_only_checks
 import jax
 import label_checks
 import masked_checks
@@ -26,6 +28,8 @@ CHECKS = {
     **teacher_checks.CHECKS,
     **label_checks.CHECKS,
     **masked_checks.CHECKS,
+    **captioning_checks.CHECKS,
+    **image_only_checks.CHECKS,
     **prompt_checks.CHECKS,
     **bag_checks.CHECKS,
     **composition_checks.CHECKS,

@@ -108,6 +108,18 @@ def test_scores_are_mean_log_likelihoods_of_texts(pretrainer, batch):
 
 
 @pytest.mark.slow
+def test_a_model_without_a_text_tower_writes_and_scores(tmp_path, capsys):
+    few = ("--config.steps=1", "--config.tokenizer.length=8", "--config.evaluators.image_retrieval.final=0")
+    run = ["--config=configs/openvision2.py:runlocal", f"--workdir={tmp_path}", *SMALL[:4], *few]
+    assert main.main(run) == 0, capsys.readouterr().err
+    model = vlp.load(tmp_path)
+    assert model.towers == ("image",)
+    images = np.zeros((2, 64, 64, 3), np.uint8)
+    assert model.scorer("writer").score(images, ["a cat", "two dogs", "a"]).shape == (2, 3)
+    assert len(model.caption(list(images))) == 2
+
+
+@pytest.mark.slow
 def test_a_loaded_model_writes_what_its_decoder_finds_likeliest(tmp_path, capsys):
     off = [
         f"--config.evaluators.{one}.{flag}"

@@ -1,0 +1,19 @@
+"""A mixture of two images: texts, views, and both."""
+
+from benchmarks.claims import Claim, on, train
+from benchmarks.claims._shared import CLIP
+from benchmarks.claims.slip import VIEWS
+
+CROPS, OFF = f"--config.data.image_views={VIEWS!r}", "--config.objectives.contrastive.weight=0"
+SIZE = {"hidden_width": 256, "output_width": 64, "depth": 1, "heads": 2, "mlp_dim": 512}
+
+CLAIM = Claim(
+    title="M3I: two images in one",
+    arxiv="2211.09807",
+    says="all targets in one stage are better than any of them alone",
+    arms={
+        "CLIP": CLIP,
+        "texts of the mixture": train(CROPS, OFF, *on("mixed_views", view_weight=0.0, **SIZE)),
+        "views and texts of the mixture": train(CROPS, OFF, *on("mixed_views", **SIZE)),
+    },
+)
