@@ -84,6 +84,15 @@ def test_each_window_starts_afresh_and_an_empty_one_says_nothing() -> None:
     assert timer.report() == {}
 
 
+def test_steps_may_cost_different_amounts():
+    now = [0.0]
+    timer = StepTimer(1, step_flops=lambda before: 1e9 * (before + 1), peak_flops=1e10, clock=lambda: now[0])
+    for before in range(3):
+        timer.step(before)
+    now[0] = 2.0
+    assert timer.report()["mfu"] == pytest.approx((1 + 2 + 3) * 1e9 / 2 / 1e10)
+
+
 @pytest.mark.parametrize("known", [{"step_flops": 1e9}, {"peak_flops": 1e9}])
 def test_a_share_of_the_peak_needs_both(known: dict[str, float]) -> None:
     clock = FakeClock()

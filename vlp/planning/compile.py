@@ -62,6 +62,7 @@ class CompiledStep:
       links: of each collective's group, over how many dimensions of the torus it reaches; by its members.
       seconds: that compiling took.
       refusal: what the compiler said instead of compiling.
+      scheduled: of each objective that comes and goes, the share of updates it is there, and its forward FLOPs.
     """
 
     mesh: dict[str, int]
@@ -79,6 +80,7 @@ class CompiledStep:
     links: dict[tuple[int, ...], int]
     seconds: float
     refusal: str
+    scheduled: tuple[tuple[float, float], ...] = ()
 
 
 def compile_step(
@@ -120,6 +122,7 @@ def compile_step(
         fields=training.encoded,
         step_shares=training.step_shares,
         other_flops=training.other_flops,
+        scheduled=tuple((weight.share(config.steps), flops) for weight, flops in training.scheduled),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
         held=held_bytes(training, batch),
         **(_memory(compiled) if compiled else refused_memory(refusal)),

@@ -11,6 +11,7 @@ from vlp.planning.estimate import Estimate
 from vlp.planning.suggest import Trial
 from vlp.planning.topology import Topology
 from vlp.training.model_flops import forward_flops
+from vlp.training.throughput import train_step_flops
 
 GIB = 2**30
 
@@ -61,7 +62,19 @@ def _model(config: Any, step: CompiledStep, estimate: Estimate) -> list[str]:
         _line("parameters", f"{step.parameters / 1e6:,.1f} million"),
         _line("to train on a pair", f"{_flops(estimate.pair_flops)} (towers, forward and backward)"),
         _line("a step", f"{_flops(estimate.step_flops)} for {config.batch_size:,} pairs"),
+        *_schedules(step, estimate),
         *_stages(config, step),
+    ]
+
+
+def _schedules(step: CompiledStep, estimate: Estimate) -> list[str]:
+    """What is saved where objectives are not there; nothing of a run whose objectives all are."""
+    if not step.scheduled:
+        return []
+    idle = train_step_flops(sum((1 - share) * flops for share, flops in step.scheduled), 1)
+    return [
+        _line("schedules", "all figures are those of a step with all objectives;"),
+        _line("", f"over the whole run a pair takes {_flops(estimate.pair_flops - idle)} in the mean"),
     ]
 
 

@@ -100,9 +100,13 @@ class Stage:
         """Returns a clock that knows what this stage's model costs, and what the machine can do."""
         training = self.training
         towers = forward_flops(self.config, training.encoded, shares=training.step_shares)
-        flops = towers + training.other_flops
         batch_size = self.config.batch_size
-        return StepTimer(batch_size, step_flops=train_step_flops(flops, batch_size), peak_flops=peak_flops)
+
+        def step_flops(before: int) -> float:
+            idle = sum(flops for weight, flops in training.scheduled if not weight.there(before))
+            return train_step_flops(towers + training.other_flops - idle, batch_size)
+
+        return StepTimer(batch_size, step_flops=step_flops, peak_flops=peak_flops)
 
     def model(self, state: TrainState) -> Model:
         """Returns the model to evaluate; others of the stage differ in weights alone."""

@@ -17,11 +17,12 @@ from vlp.models.compute import resolve_compute
 from vlp.models.families import TOWERS
 from vlp.models.variables import merged
 from vlp.objectives.base import Episode
+from vlp.objectives.weights import Weight
 from vlp.parallel.sharding import replicated, state_shardings, variable_splits
 from vlp.parts import Parts, part_graphdefs, parts_of
 from vlp.path_rules import tree_paths
 from vlp.pretrainer import Pretrainer
-from vlp.training.model_flops import other_flops
+from vlp.training.model_flops import other_flops, scheduled_flops
 from vlp.training.optimizer import held_paths, make_optimizer
 from vlp.training.state import Bounds, TrainState, averaged, create_state, parameter_bounds, split
 from vlp.training.step import Gradient, make_gradient, make_train_step
@@ -48,6 +49,7 @@ class Training:
         step's batch.
       step_shares: of a step's passes that a tower costs of which something is held.
       other_flops: forward FLOPs of one example outside the towers; see `vlp.training.model_flops`.
+      scheduled: weights of objectives that come and go, and what each costs while it is there.
       part_graphdefs: structures of what objectives learn and want to outlive training, by 'entry/part'.
       pretrainer_graphdef: structure of towers and objectives together.
       episodes: of the objectives that want the data clustered ahead, by name.
@@ -67,6 +69,7 @@ class Training:
     beside: dict[str, PyTree]
     step_shares: Mapping[str, float]
     other_flops: float
+    scheduled: tuple[tuple[Weight, float], ...]
     part_graphdefs: dict[str, nnx.GraphDef]
     pretrainer_graphdef: nnx.GraphDef
     episodes: dict[str, Episode]
@@ -132,6 +135,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         beside=_beside(abstract, given, mesh),
         step_shares=step_shares(held, tree_paths(abstract_params)),
         other_flops=other_flops(config, abstract, given),
+        scheduled=scheduled_flops(config, abstract),
         part_graphdefs=part_graphdefs(dict(abstract.objectives.items())),
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},

@@ -95,7 +95,7 @@ def training_steps(
             # Two steps in flight hide the host from the device; more would only hold memory and delay signals.
             jax.block_until_ready(previous)
         previous = metrics
-        timer.step()
+        timer.step(step - 1)
         last = stop_requested(step) or step == steps
         info = StepInfo(step, state, metrics, batch, last)
         yield info

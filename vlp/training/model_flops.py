@@ -10,6 +10,7 @@ from vlp.given import Given
 from vlp.models.adapters import adapter_flops
 from vlp.models.families import family
 from vlp.models.flops import FORWARDS_PER_STEP
+from vlp.objectives.weights import Weight
 from vlp.pretrainer import Pretrainer
 
 
@@ -80,6 +81,23 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
         elif slash:
             flops += share * forward_flops(own, (plain,))
     return flops
+
+
+def scheduled_flops(config: Any, pretrainer: Pretrainer) -> tuple[tuple[Weight, float], ...]:
+    """Counts what each objective with a schedule adds to the forward FLOPs of one example, where others do not ask for
+    the same: what an update costs less that it has no say in."""
+    objectives, found = dict(pretrainer.objectives.items()), []
+    for name, weight in pretrainer.weights.items():
+        if weight.constant:
+            continue
+        one = objectives[name]
+        others = {field for other, it in objectives.items() if other != name for field in it.fields}
+        own = [field for field in one.fields if field in pretrainer.encoded and field not in others]
+        flops = forward_flops(config, [field for field in own if "/" not in field])
+        flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP
+        parts = sum(cost * _views(config, field) for field, cost in one.view_flops().items())
+        found.append((weight, flops + trained_share(config) * (float(one.flops()) + parts)))
+    return tuple(found)
 
 
 def _adapter_flops(config: Any, pretrainer: Pretrainer) -> float:

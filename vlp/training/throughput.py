@@ -61,7 +61,7 @@ class StepTimer:
 
     Args:
         batch_size: pairs of a global batch.
-        step_flops: model FLOPs of a step (`train_step_flops`); 0 leaves MFU out.
+        step_flops: model FLOPs of a step (`train_step_flops`), or a function of the updates before it; 0 leaves MFU out.
         peak_flops: FLOP/s of the whole machine (`measured_matmul_peak`).
     """
 
@@ -69,7 +69,7 @@ class StepTimer:
         self,
         batch_size: int,
         *,
-        step_flops: float = 0.0,
+        step_flops: float | Callable[[int], float] = 0.0,
         peak_flops: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -80,7 +80,7 @@ class StepTimer:
     def restart(self) -> None:
         """Begins a new window now."""
         self._start = self._clock()
-        self._steps = 0
+        self._steps, self._flops = 0, 0.0
         self._spent = {"data": 0.0, "compute": 0.0}
         self._paused: dict[str, float] = {}
 
@@ -105,9 +105,10 @@ class StepTimer:
         finally:
             self._paused[what] = self._paused.get(what, 0.0) + self._clock() - begin
 
-    def step(self) -> None:
-        """Counts a finished step."""
+    def step(self, before: int = 0) -> None:
+        """Counts a finished step, with so many updates before it."""
         self._steps += 1
+        self._flops += self._step_flops(before) if callable(self._step_flops) else self._step_flops
 
     def report(self, remaining_steps: int = 0) -> dict[str, float]:
         """Returns the window's figures, and begin the next; empty if it holds no step.
@@ -116,7 +117,7 @@ class StepTimer:
             step_seconds, pairs_per_second, data_wait_share, compute_share and host_share (of 1), eta_seconds,
             mfu (model FLOP/s as a share of the peak) where both FLOP figures are known, and <what>_seconds of pauses.
         """
-        spent, paused, steps = self._spent, self._paused, self._steps
+        spent, paused, steps, flops = self._spent, self._paused, self._steps, self._flops
         seconds = self._clock() - self._start - sum(paused.values())
         self.restart()
         if not steps or seconds <= 0:
@@ -130,8 +131,8 @@ class StepTimer:
             "eta_seconds": remaining_steps * seconds / steps,
             **{f"{what}_seconds": pause for what, pause in paused.items()},
         }
-        if self._step_flops and self._peak_flops:
-            figures["mfu"] = steps * self._step_flops / seconds / self._peak_flops
+        if flops and self._peak_flops:
+            figures["mfu"] = flops / seconds / self._peak_flops
         return figures
 
     @contextmanager
