@@ -203,6 +203,14 @@ def reported(estimate=CHEAP, topology=None, limit=2**34, price=0.0, **changes):
     return plan_report(config, topology or there, step, estimate, limit, price).splitlines()
 
 
+def test_a_plan_says_what_schedules_save():
+    # Three passes of 0.5 GFLOP, in the first four fifths.
+    lines = reported(scheduled=((0.2, 0.5e9),))
+    at = lines.index(line("schedules", "all figures are those of a step with all objectives;"))
+    assert lines[at + 1] == line("", "over the whole run a pair takes 2.30 GFLOP in the mean")
+    assert not [one for one in reported() if "schedules" in one]
+
+
 def test_a_report_says_what_was_counted_in_readable_units():
     config, said = resolve(base.get_config()), reported(price=1.5)
     assert said[0] == (f"{config.name} on v5e:4x4: 16 x TPU v5 lite, 4 host(s); mesh data=4, fsdp=4, model=1")

@@ -61,7 +61,7 @@ class StepTimer:
 
     Args:
         batch_size: pairs of a global batch.
-        step_flops: model FLOPs of a step (`train_step_flops`), or a function of the updates before it; 0 leaves MFU out.
+        step_flops: model FLOPs of a step (`train_step_flops`), or a function of the updates before it; 0 = no MFU.
         peak_flops: FLOP/s of the whole machine (`measured_matmul_peak`).
     """
 
