@@ -10,12 +10,13 @@ from flax import nnx
 from given import made
 from golden_vectors import Golden
 
-from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
+from vlp.kernels.distillation import cross_view_softmax, soft_targets
 from vlp.kernels.regression import absolute_error
 from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.vision import TowerOutput
 from vlp.objectives import cross_level
+from vlp.objectives.base import Remembered
 from vlp.objectives.corruption import Corruption
 from vlp.objectives.cross_level import CrossLevel, most_alike
 
@@ -65,7 +66,7 @@ def cmd(golden: Golden) -> None:
     sharp = golden.number("teacher_temp")
     settings |= {"teacher_temperature": sharp, "first_temperature": sharp, "prototypes": columns}
     objective = made(CrossLevel, "cross_level", hidden_width=4, bottleneck_width=4, **settings)
-    objective.centre[...], objective.region_centre[...] = centre[0], region_centre[0]
+    objective.region_centre = Remembered(region_centre[0])
     objective.sharpness = lambda step: jnp.asarray(sharp, golden.dtype)
     # A patch is its scores and its features side by side; the heads take one, and what is compared the other.
     objective.region_head, objective.teacher_region_head = First(columns), First(columns)
@@ -95,7 +96,7 @@ def cmd(golden: Golden) -> None:
     golden.losses(value, golden["view_region_loss"])
     golden.gradients(gradients[0], golden["view_region_grad_student_cls"])
     golden.gradients(gradients[1], golden["view_region_grad_student_region"])
-    golden.gradients(moving_centre(region_centre[0], t_regions, 0.9), golden["region_center_after"][0])
+    golden.gradients(objective.region_centre[...], golden["region_center_after"][0])
     bag = objective.bag(seen(regions)[0].tokens)
     golden.gradients(bag.sum(axis=-1), jnp.ones(bag.shape[:-1]))
 
