@@ -85,18 +85,23 @@ def cmd(golden: Golden) -> None:
     teacher = TowerOutput(jnp.zeros(()), cut(jnp.concatenate([t_regions, t_features], axis=1), 2, large))
     targets = soft_targets(t_whole.reshape(2, images, -1), temperature=sharp, centre=centre[0])
 
+    graphdef, state = nnx.split(objective)
+
     def loss(whole, regions):
+        own = nnx.merge(graphdef, state)
         views = cross_view_softmax(whole.reshape(crops, images, -1) / settings["temperature"], targets)
-        return 0.5 * views.mean() + 0.5 * objective.between_regions(seen(regions), teacher, jnp.int32(0))
+        parts = own.between_regions(seen(regions), teacher, jnp.int32(0))
+        return 0.5 * views.mean() + 0.5 * parts, own.region_centre[...]
 
     with mock.patch.object(
         cross_level, "most_alike", lambda one, other: most_alike(*(x[..., columns:] for x in (one, other)))
     ):
-        value, gradients = jax.value_and_grad(loss, argnums=(0, 1))(whole, regions)
+        step = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        (value, moved), gradients = step(whole, regions)
     golden.losses(value, golden["view_region_loss"])
     golden.gradients(gradients[0], golden["view_region_grad_student_cls"])
     golden.gradients(gradients[1], golden["view_region_grad_student_region"])
-    golden.gradients(objective.region_centre[...], golden["region_center_after"][0])
+    golden.gradients(moved, golden["region_center_after"][0])
     bag = objective.bag(seen(regions)[0].tokens)
     golden.gradients(bag.sum(axis=-1), jnp.ones(bag.shape[:-1]))
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from vlp.models.compute import Compute
 from vlp.models.vision import TowerOutput
@@ -124,9 +125,12 @@ def test_a_bag_is_a_distribution_and_its_teacher_learns_nothing(asked):
     np.testing.assert_allclose(objective.bag(tokens).sum(axis=-1), 1.0, rtol=1e-5)
     crops = [TowerOutput(tokens[:, :, 0], tokens), TowerOutput(tokens[:, :, 0], tokens[:, :, :3])]
 
+    graphdef, state = nnx.split(objective)
+
     def loss(taught):
-        targets = objective.targets_of(taught[:, :, 0], jnp.int32(0))
-        regions = objective.between_regions(crops, TowerOutput(taught[:, :, 0], taught), jnp.int32(0))
-        return regions + objective.bags(crops, targets)
+        own = nnx.merge(graphdef, state)
+        targets = own.targets_of(taught[:, :, 0], jnp.int32(0))
+        regions = own.between_regions(crops, TowerOutput(taught[:, :, 0], taught), jnp.int32(0))
+        return regions + own.bags(crops, targets)
 
     assert np.abs(jax.grad(loss)(tokens + 1.0)).max() == 0
