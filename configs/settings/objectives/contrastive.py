@@ -47,7 +47,8 @@ def check(entry: Any, config: Any, where: str) -> None:
             "alone: use targets='pair'"
         )
     image = config.model.image
-    tokens = image.registers + (image.pool == "class") if image.kind == "vit" else 0
+    alike = image.kind == "vit" and image.pool != "class_mean"  # of the pooled output's width
+    tokens = image.registers + (image.pool == "class") if alike else 0
     if entry.weight and entry.token and entry.token >= tokens:
         raise ValueError(
             f"{where}.token={entry.token} is none of the {tokens} tokens beside the patches, which count from 0: add "
