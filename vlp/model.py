@@ -22,6 +22,7 @@ from vlp.encoding import encoding
 from vlp.keeping import encoded_in_batches, pictures_below, save_towers
 from vlp.models.context import unknown_text
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.families import TOWERS
 from vlp.parallel.sharding import batch_sharding, replicated
 from vlp.parts import Part, Parts
 from vlp.pixels import PixelPath, pixel_functions

@@ -88,7 +88,7 @@ def cmd(golden: Golden) -> None:
     graphdef, state = nnx.split(objective)
 
     def loss(whole, regions):
-        own = nnx.merge(graphdef, state)
+        own = nnx.merge(graphdef, state, copy=True)
         views = cross_view_softmax(whole.reshape(crops, images, -1) / settings["temperature"], targets)
         parts = own.between_regions(seen(regions), teacher, jnp.int32(0))
         return 0.5 * views.mean() + 0.5 * parts, own.region_centre[...]

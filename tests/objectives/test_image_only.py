@@ -128,7 +128,7 @@ def test_a_bag_is_a_distribution_and_its_teacher_learns_nothing(asked):
     graphdef, state = nnx.split(objective)
 
     def loss(taught):
-        own = nnx.merge(graphdef, state)
+        own = nnx.merge(graphdef, state, copy=True)
         targets = own.targets_of(taught[:, :, 0], jnp.int32(0))
         regions = own.between_regions(crops, TowerOutput(taught[:, :, 0], taught), jnp.int32(0))
         return regions + own.bags(crops, targets)

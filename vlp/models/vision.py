@@ -186,7 +186,8 @@ class VisionTransformer(nnx.Module):
                 prompts=None if prompts is None else Prompts(prompts, self.prefix_length),
             )
             return rows[:, before:]
-        pooled, tokens, _ = self(pixels)
+        output = self(pixels)
+        pooled, tokens = output.pooled, output.tokens
         if self.pool == "mean":
             return tokens
         if self.pool == "class_mean":

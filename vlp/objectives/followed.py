@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from flax import nnx
 from jaxtyping import Array, Float
 
 from vlp.encodings import Encodings
 from vlp.kernels.unit import unit
 from vlp.models.teacher import follow, teacher_of
+from vlp.models.vision import VisionTransformer
 from vlp.objectives.base import Objective
 from vlp.objectives.self_distillation import cosine_to_one
 
@@ -20,7 +20,7 @@ class Followed(Objective):
 
     head: Any
 
-    def teach(self, config: Any, tower: nnx.Module) -> None:
+    def teach(self, config: Any, tower: VisionTransformer) -> None:
         """Makes the teacher a copy of the tower and of the head, which is there already.
 
         Args:

@@ -87,7 +87,7 @@ class MixedViews(Followed):
             if not self.mixed:
                 pairs = pairs[:1]
             losses = [self._both_ways(scale * one @ other.T + bias) for one, other in pairs]
-            metrics["text_loss"] = sum(losses) / len(losses)
+            metrics["text_loss"] = jnp.stack(losses).mean()
             total += self.text_weight * metrics["text_loss"]
         if self.head is not None:
             metrics |= self.follow_student(encodings)
@@ -95,7 +95,7 @@ class MixedViews(Followed):
             pairs = [(found[:, 0], taught[:, 0]), (found[:, 1], jnp.roll(taught[:, 1], 1, axis=0))]
             scores = [one @ other.T / self.temperature for one, other in pairs]
             own = jnp.eye(len(rows))
-            metrics["view_loss"] = sum(softmax(one, own).mean() for one in scores) / 2
+            metrics["view_loss"] = jnp.stack([softmax(one, own).mean() for one in scores]).mean()
             hits = [(one.argmax(axis=1) == jnp.arange(len(one))).mean() for one in scores]
             metrics |= {"own_view_accuracy": hits[0], "other_view_accuracy": hits[1]}
             total += self.view_weight * metrics["view_loss"]

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -42,7 +43,7 @@ class Weight:
         """Tells whether it is the same at every step."""
         return not self.begin and not self.warmup and self.end < 0
 
-    def there(self, step: Int[Array, ""]) -> Bool[Array, ""]:
+    def there(self, step: Int[Array, ""] | np.int32) -> Bool[Array, ""]:
         """Tells whether the update after `step` others is one that it has a say in."""
         return (step >= self.begin) & ((step < self.end) | (self.end < 0))
 
