@@ -33,14 +33,6 @@ METHODS = [
         "check": "tests/objectives/test_weights.py::"
         "test_what_is_not_there_is_not_computed_and_its_teacher_follows",
     },
-    {
-        "paper": "SILC: Improving Vision Language Pretraining with Self-Distillation",
-        "arxiv": "2310.13355",
-        "family": "hybrid",
-        "flags": "--config.objectives.captioning.weight=0 --config.objectives.masked_distillation.patch_weight=0 "
-        "--config.objectives.masked_distillation.schedule.begin=0",
-        "check": "tests/golden/test_golden_vectors.py::test_golden_file",
-    },
 ]
 
 # By image tower: width, the decoder's depth, and the weight of what the last fifth adds.
