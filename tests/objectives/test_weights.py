@@ -34,7 +34,8 @@ def test_the_weight_of_every_step(config, schedule, expected):
     weight = Weight.of(config.objectives.contrastive, 10)
     np.testing.assert_allclose([weight.at(jnp.int32(step)) for step in range(10)], expected)
     assert weight.constant is (not schedule)
-    there = [bool(weight.there(step)) for step in range(10)]
+    there = [weight.covers(step) for step in range(10)]
+    assert there == [bool(weight.there(step)) for step in range(10)]
     assert weight.share(10) == np.mean(there) and not any(np.array(expected)[~np.array(there)])
 
 

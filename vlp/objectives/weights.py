@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -43,9 +42,13 @@ class Weight:
         """Tells whether it is the same at every step."""
         return not self.begin and not self.warmup and self.end < 0
 
-    def there(self, step: Int[Array, ""] | np.int32) -> Bool[Array, ""]:
+    def there(self, step: Int[Array, ""]) -> Bool[Array, ""]:
         """Tells whether the update after `step` others is one that it has a say in."""
         return (step >= self.begin) & ((step < self.end) | (self.end < 0))
+
+    def covers(self, before: int) -> bool:
+        """Tells the same of a number of updates that is known."""
+        return self.begin <= before and (self.end < 0 or before < self.end)
 
     def share(self, steps: int) -> float:
         """Returns the share of a run's updates that it has a say in."""

@@ -103,8 +103,7 @@ class Stage:
         batch_size = self.config.batch_size
 
         def step_flops(before: int) -> float:
-            now = np.int32(before)
-            idle = sum((flops for weight, flops in training.scheduled if not weight.there(now)), 0.0)
+            idle = sum((flops for weight, flops in training.scheduled if not weight.covers(before)), 0.0)
             return train_step_flops(towers + training.other_flops - idle, batch_size)
 
         return StepTimer(batch_size, step_flops=step_flops, peak_flops=peak_flops)
