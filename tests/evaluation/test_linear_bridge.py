@@ -1,0 +1,68 @@
+"""One linear map between images and texts: its fit, what it finds, and what is refused."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from input_pipeline.errors import UserError
+from vlp.evaluation.retrieval.bridge import LinearBridge
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+class Turned:
+    """Image rows that are those of their captions, turned around by a fixed map, in more dimensions."""
+
+    def __init__(self, noise=0.0):
+        dice = np.random.default_rng(0)
+        self.words, self.turn, self.noise = dice.normal(size=(60, 8)), dice.normal(size=(8, 12)), noise
+
+    def encode_text(self, texts, *, prefix=""):
+        return unit(self.words[[int(text) for text in texts]]).astype(np.float32)
+
+    def encode_image_array(self, images):
+        there = unit(self.words[images[:, 0, 0, 0]]) @ self.turn
+        return (there + self.noise * np.random.default_rng(1).normal(size=there.shape)).astype(np.float32)
+
+
+def data(first, count):
+    images = np.zeros((count, 1, 1, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(first, first + count)
+    captions = [[str(number)] for number in range(first, first + count)]
+    return SimpleNamespace(images=images, captions=captions)
+
+
+def evaluator(**changes):
+    sets = {"train": data(0, 40), "val": data(40, 20)}
+    own = {"train_sets": ("train",), "k": (1,), "penalty": 1e-3, "texts": "", **changes}
+    return LinearBridge("bridge", sets, 0, True, ("val",), **own)
+
+
+def test_the_map_is_the_ridge_regression_and_nothing_else_is_fitted():
+    model, noise = Turned(noise=1.0), {"penalty": 0.7}
+    x = model.encode_image_array(evaluator().data["train"].images).astype(np.float64)
+    y = model.encode_text([str(number) for number in range(40)]).astype(np.float64)
+    middle, aim = x.mean(axis=0), y.mean(axis=0)
+    weights = np.linalg.solve((x - middle).T @ (x - middle) + 0.7 * np.eye(12), (x - middle).T @ (y - aim))
+    val = evaluator().data["val"].images
+    mapped = unit((model.encode_image_array(val) - middle) @ weights + aim)
+    scores = mapped @ model.encode_text([str(number) for number in range(40, 60)]).T
+    hits = (scores.argmax(axis=1) == np.arange(20)).mean(), (scores.argmax(axis=0) == np.arange(20)).mean()
+    figures = evaluator(**noise)(model)
+    assert 0.1 < hits[0] < 1
+    found = [figures[f"bridge/val/{way}/recall@1"] for way in ("image_to_text", "text_to_image")]
+    np.testing.assert_allclose(found, hits)
+
+
+def test_it_finds_what_a_linear_map_hides_and_less_where_there_is_less():
+    whole, noisy = (evaluator()(Turned(noise)) for noise in (0.0, 30.0))
+    assert whole["bridge/val/text_to_image/recall@1"] == whole["bridge/val/image_to_text/recall@1"] == 1.0
+    assert noisy["bridge/val/rsum"] < 1.0
+    assert evaluator().chance()["bridge/val/image_to_text/recall@1"] == pytest.approx(1 / 20)
+    with pytest.raises(UserError, match="there is no checkpoint at '/nowhere'"):
+        evaluator(texts="/nowhere")

@@ -1,0 +1,91 @@
+"""How much of a text space lies in images already: retrieval behind one linear map (LiMBeR)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.linear_model import Ridge
+
+from input_pipeline.errors import UserError
+from vlp.evaluation.cache import RememberingEncoder
+from vlp.evaluation.protocols import Encoder, OnSets
+from vlp.evaluation.retrieval.captions import retrieval_chance, retrieval_figures
+from vlp.evaluation.retrieval.galleries import Gallery, whole_gallery
+
+
+@dataclass(frozen=True)
+class LinearBridge(OnSets):
+    """Retrieval of captions and images where a ridge map brings image embeddings to those of their captions.
+
+    Nothing but the map is fitted, on training sets, in closed form. LiMBeR (Merullo et al. 2023, arXiv 2209.15162) maps
+    patches into the input of a language model, and asks it for captions; there is none here, so that the question is
+    asked of a text tower.
+
+    Attributes:
+        train_sets: what the map is fitted on.
+        k: ranks up to which a hit counts.
+        penalty: of the map's squared weights.
+        texts: checkpoint whose text tower makes the space; '' = the evaluated model's own.
+    """
+
+    train_sets: tuple[str, ...]
+    k: tuple[int, ...]
+    penalty: float
+    texts: str
+
+    def __post_init__(self) -> None:
+        if self.texts and not Path(self.texts).exists():
+            raise UserError(f"evaluators.{self.name}.texts: there is no checkpoint at '{self.texts}'")
+
+    def check(self) -> None:
+        for name in (*self.sets, *self.train_sets):
+            self._gallery(name)
+
+    def __call__(self, model: Encoder) -> dict[str, float]:
+        parts = [self._pairs(model, name) for name in self.train_sets]
+        rows, targets = (np.concatenate(side) for side in zip(*parts, strict=True))
+        bridge = Ridge(alpha=self.penalty).fit(rows.astype(np.float64), targets.astype(np.float64))
+        figures: dict[str, float] = {}
+        for name in self.sets:
+            whole = self._gallery(name)
+            mapped = bridge.predict(model.encode_image_array(self.data[name].images))
+            mapped /= np.linalg.norm(mapped, axis=1, keepdims=True)
+            texts = self._texts(model).encode_text(whole.texts)
+            found = retrieval_figures(mapped.astype(np.float32), texts, whole.pairs, self.k)
+            figures |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
+        return figures
+
+    def chance(self) -> dict[str, float]:
+        """Returns what a map that knows nothing would reach."""
+        chance: dict[str, float] = {}
+        for name in self.sets:
+            whole = self._gallery(name)
+            found = retrieval_chance(whole.pairs, len(whole.rows), len(whole.texts), self.k)
+            chance |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
+        return chance
+
+    def _pairs(
+        self, model: Encoder, name: str
+    ) -> tuple[Float[np.ndarray, "pairs dim"], Float[np.ndarray, "pairs dim"]]:
+        whole = self._gallery(name)
+        images = model.encode_image_array(self.data[name].images)
+        texts = self._texts(model).encode_text(whole.texts)
+        return images[whole.pairs[:, 0]], texts[whole.pairs[:, 1]]
+
+    def _gallery(self, name: str) -> Gallery:
+        return whole_gallery(name, self.data[name])
+
+    def _texts(self, model: Encoder) -> Encoder:
+        return self._space or model
+
+    @cached_property
+    def _space(self) -> Encoder | None:
+        if not self.texts:
+            return None
+        from vlp.loading import load
+
+        return RememberingEncoder(load(self.texts))
