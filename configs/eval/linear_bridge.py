@@ -27,6 +27,6 @@ METHODS = [
 def get_config() -> ConfigDict:
     config = base.get_config()
     config.name = "linear_bridge"
-    config.data.evaluation.train = quickstart_source("train")
+    config.data.evaluation = {**config.data.evaluation.to_dict(), "train": quickstart_source("train")}
     config.evaluators.linear_bridge.update(final=True, sets=("val_vendor", "test"))
     return config
