@@ -40,7 +40,7 @@ def data(first, count):
 def evaluator(**changes):
     sets = {"train": data(0, 40), "val": data(40, 20)}
     own = {"train_sets": ("train",), "k": (1,), "penalty": 1e-3, "texts": "", **changes}
-    return LinearBridge("bridge", sets, 0, True, ("val",), **own)
+    return LinearBridge(name="bridge", data=sets, every=0, final=True, sets=("val",), **own)
 
 
 def test_the_map_is_the_ridge_regression_and_nothing_else_is_fitted():
