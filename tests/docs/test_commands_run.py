@@ -136,6 +136,7 @@ ELSEWHERE = {
     r"--job=labels .*(runs/tags|words)\.json": "the other labels command with other flags",
     r"--job=concept": "tests/jobs/test_concept_job.py, with a program that answers",
     r"--job=suite": "sets that only the reader has; tests/jobs/test_suite_job.py makes all of them, small",
+    r"--job=plan --config=configs/siglip2\.py": "compiles a ViT-B/16 for minutes; tests/planning/test_estimates.py",
     r"--job=scaling": "needs several runs of growing data; tests/jobs/test_scaling_job.py",
     r"--job=evaluate --checkpoint=RUN$": "with the name of the run, it is among those that are run",
     r"--checkpoint=runs/(quickstart|methods/first|coca) --config=configs/eval/": "tests/configs: every evaluation",
