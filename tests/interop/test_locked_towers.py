@@ -49,6 +49,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 HELD = {
     "image": ("image/", "image_projection/"),
     "text": ("text/", "text_projection/"),
+    "projection": ("image/",),
     "blocks": ("image/",),
 }
 
