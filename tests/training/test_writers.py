@@ -82,7 +82,9 @@ def test_steps_with_a_figure_of_an_evaluator_are_found(tmp_path: Path) -> None:
     path = write_run(tmp_path, 1, 6).metrics_path
     assert steps_with(path, ["retrieval", "zero_shot"]) == {2, 4, 6}
     assert steps_with(path, ["zero"]) == steps_with(tmp_path / "none", ["zero_shot"]) == set()
-    with MetricsWriter(tmp_path, tensorboard=False) as writer:  # an objective of an evaluator's name has trained
+    with MetricsWriter(
+        tmp_path, tensorboard=False
+    ) as writer:  # an objective of an evaluator's name has trained
         writer.write_metrics(7, {"loss": 0.1, "zero_shot/loss": 0.1})
     assert steps_with(path, ["zero_shot"]) == {2, 4, 6}
 
