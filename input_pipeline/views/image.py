@@ -42,8 +42,12 @@ class EvaluationView:
 
     def __call__(self, picture: Picture) -> Square:
         """Returns the view of a picture; raises BadRecord if it turns out to be damaged."""
-        box = whole_box(picture.width, picture.height, self.mode, self.resolution)
+        box = self._box(picture.width, picture.height)
         return resize(picture.pixels(), box, self.resolution)
+
+    def _box(self, width: int, height: int) -> Box:
+        shorter = self._peer.shorter_side if self._peer else self.resolution
+        return whole_box(width, height, self.mode, self.resolution, shorter)
 
     def of_bytes(self, data: bytes) -> Square:
         """Returns the view of an encoded image; raises BadRecord if it cannot be read."""
@@ -56,7 +60,7 @@ class EvaluationView:
         if not record.regions or record.image is None:
             return ()
         picture = open_picture(record.image)
-        window = whole_box(picture.width, picture.height, self.mode, self.resolution)
+        window = self._box(picture.width, picture.height)
         shown = placed(record.regions, picture.width, picture.height, window)
         return tuple(replace(region, box=box) for region, box in shown)
 
@@ -75,7 +79,7 @@ class EvaluationView:
         except (OSError, ValueError) as error:
             raise BadRecord(Reason.UNDECODABLE, f"the mask of record '{record.id}': {error}") from None
         height, width = numbers.shape
-        left, top, right, bottom = whole_box(width, height, self.mode, self.resolution)
+        left, top, right, bottom = self._box(width, height)
         steps = (np.arange(self.resolution) + 0.5) / self.resolution
         rows, columns = (
             np.floor(start + steps * (stop - start)).astype(int)

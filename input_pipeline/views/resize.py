@@ -19,25 +19,25 @@ RESIZE_MODES = ("squash", "crop", "pad")
 Square = UInt8[np.ndarray, "resolution resolution 3"]
 
 
-def whole_box(width: int, height: int, mode: str, resolution: int) -> Box:
-    """Returns the box of the evaluation view."""
+def whole_box(width: int, height: int, mode: str, resolution: int, shorter_side: int = 0) -> Box:
+    """Returns the box of the evaluation view; a crop after the shorter side was made so long, or else `resolution`."""
     if mode == "squash":
         return 0.0, 0.0, float(width), float(height)
     if mode == "pad":
         left, top, side = min(0, width - height) / 2, min(0, height - width) / 2, max(width, height)
         return left, top, left + side, top + side
-    left, right = _centre_interval(width, min(width, height), resolution)
-    top, bottom = _centre_interval(height, min(width, height), resolution)
+    left, right = _centre_interval(width, min(width, height), resolution, shorter_side or resolution)
+    top, bottom = _centre_interval(height, min(width, height), resolution, shorter_side or resolution)
     return left, top, right, bottom
 
 
-def _centre_interval(extent: int, shorter: int, resolution: int) -> tuple[float, float]:
-    """The part of a side that scaling the shorter side to `resolution`, then a centre crop, would keep.
+def _centre_interval(extent: int, shorter: int, resolution: int, shorter_side: int) -> tuple[float, float]:
+    """The part of a side that scaling the shorter side to `shorter_side`, then a centre crop, would keep.
 
     In whole pixels of the scaled image, as torchvision's Resize and CenterCrop do, so that imported models
     see the pixels they were trained on.
     """
-    scaled = int(resolution * extent / shorter)
+    scaled = int(shorter_side * extent / shorter)
     start = round((scaled - resolution) / 2.0)
     return start * extent / scaled, (start + resolution) * extent / scaled
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline.decode import open_picture, picture_of
+from input_pipeline.records import Record, Region
 from input_pipeline.views.bicubic import bicubic
 from input_pipeline.views.image import EvaluationView, TrainingView
 
@@ -54,6 +55,29 @@ def test_pad_is_fit_the_longer_side_then_centre_on_white(size: tuple[int, int]) 
     assert abs(left - (32 - right)) <= 1 and abs(top - (32 - bottom)) <= 1
     inner = np.asarray(image.resize((int(right - left), int(bottom - top)), Image.Resampling.BICUBIC))
     np.testing.assert_allclose(shown[top:bottom, left:right].astype(int), inner.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("size", [(128, 80), (80, 128)])
+def test_boxes_and_masks_lie_where_an_imported_model_sees_them(size: tuple[int, int]) -> None:
+    """The shorter side is made 64 pixels, of which the middle 56 are kept."""
+    spec = {"resolution": 56, "resize": "crop", "shorter_side": 64}
+    seen = EvaluationView({**spec, "convention": "torchvision", "interpolation": "bilinear"})
+    places = np.zeros(size[::-1], np.uint8)
+    places[20:50, 30:60] = 1
+    files = [io.BytesIO(), io.BytesIO()]
+    for file, shown in zip(files, (places * 255, places), strict=True):
+        Image.fromarray(shown).save(file, "PNG")
+    image, mask = (file.getvalue() for file in files)
+    width, height = size
+    region = Region((30 / width, 20 / height, 60 / width, 50 / height), "a square", "square")
+    record = Record("one", image, regions=(region,), mask=mask)
+    white = seen.of_bytes(image)[..., 0] > 127
+    drawn = np.argwhere(white)
+    (top, left), (bottom, right) = drawn.min(0), drawn.max(0) + 1
+    np.testing.assert_allclose(
+        np.multiply(seen.regions(record)[0].box, 56), (left, top, right, bottom), atol=1
+    )
+    assert (seen.mask(record) != white).mean() < 0.02
 
 
 def test_downscaling_is_antialiased() -> None:
