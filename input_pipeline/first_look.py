@@ -41,8 +41,9 @@ def check_examples(examples: Examples, seed: int) -> None:
         if not table.by_source and len(examples.sources) > 1:
             _check_unique(table, examples)
     for name, source in examples.sources.items():
-        if isinstance(source, WithTexts):
+        while isinstance(source, WithTexts):  # captions and regions may both be by id, one around the other
             _check_texts(source, examples, name)
+            source = source.source
         _check_source(name, examples, Dice(seed), tables)
 
 

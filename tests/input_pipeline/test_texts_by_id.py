@@ -102,21 +102,25 @@ def test_a_file_of_other_records_is_refused_before_the_first_step(
     source: Path, tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
     texts = written(tmp_path / "texts.jsonl", {"id": "x1", "texts": ["a"]})
-    data = {
+    made: dict[str, Any] = {
+        "preprocessing": {"resolution": 8, "resize": "squash"},
+        "tokenizer": tokenizer,
+        "batch_size": 2,
+        "seed": 0,
+        "fields": ("text",),
+    }
+    data: dict[str, Any] = {
         "sources": {"some": entry(source, texts)},
         "image": {},
         "text": {"languages": ()},
         "tables": {},
     }
     with pytest.raises(ValueError, match=r"data\.sources\.some\.captions_by_id.*'r3'.*such as 'x1'"):
-        make_stream(
-            data,
-            preprocessing={"resolution": 8, "resize": "squash"},
-            tokenizer=tokenizer,
-            batch_size=2,
-            seed=0,
-            fields=("text",),
-        )
+        make_stream(data, **made)
+    good = written(tmp_path / "regions.jsonl", {"id": "r1", "box": [0, 0, 1, 1], "text": "a"})
+    data["sources"]["some"]["regions_by_id"] = good  # around the captions
+    with pytest.raises(ValueError, match=r"data\.sources\.some\.captions_by_id"):
+        make_stream(data, **made)
     texts = written(tmp_path / "more.jsonl", {"id": "r1", "texts": "no list"})
     with pytest.raises(Exception, match="`texts` of id 'r1' is no list of texts"):
         open_source(entry(source, texts))[1]
