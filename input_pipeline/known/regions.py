@@ -96,9 +96,10 @@ class Boxed:
         image = read_beside(self._folder, f"{self._images}/{name}.jpg")
         picture = open_picture(image, MAX_PIXELS)
         regions = tuple(
-            Region(_inside(box), label, label)
+            Region(inside, label, label)
             for box, label in self.boxes(name, picture.width, picture.height)
-            if box[0] < box[2] and box[1] < box[3]
+            for inside in [_inside(box)]
+            if inside[0] < inside[2] and inside[1] < inside[3]
         )
         tags = tuple(dict.fromkeys(region.label for region in regions))
         return Record(name, image, tags=tags, regions=regions)

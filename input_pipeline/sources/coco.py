@@ -124,9 +124,9 @@ def images_of(file: Path, image: Mapping[str, Any]) -> Path:
     Raises:
       ValueError: the image is in none of the places where COCO has them.
     """
-    split = file.stem.partition("_")[2]
-    above = [file.parent, file.parent.parent]
-    tried = [folder / below for folder in above for below in ("", split, f"images/{split}", "images")]
+    splits = dict.fromkeys(split for split in (file.stem.partition("_")[2], file.stem) if split)
+    names = ["", *(below for split in splits for below in (split, f"images/{split}")), "images"]
+    tried = [folder / below for folder in (file.parent, file.parent.parent) for below in names]
     for folder in tried:
         try:
             read_beside(folder, image["file_name"])

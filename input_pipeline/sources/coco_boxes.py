@@ -2,7 +2,8 @@
 
 The path is such a file, beside the images as `coco` looks for them. A record's regions are its boxes in the file's
 order, crowds left out, with the category's name as text and label; its tags are the categories that it has, each once,
-and the negatives that LVIS knows of stand in `extras` as `absent`. Boxes without an area are left out.
+and the negatives that LVIS knows of stand in `extras` as `absent`. Boxes without an area in the picture are
+left out.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class CocoBoxes:
         if size != (entry.get("width", size[0]), entry.get("height", size[1])):
             raise BadRecord(Reason.UNREADABLE, f"{entry['file_name']} is of {size}, its boxes are not")
         boxes = self._boxes.get(entry["id"], [])
-        regions = tuple(_region(box, self._names[category], *size) for category, box in boxes)
+        placed = [_region(box, self._names[category], *size) for category, box in boxes]
+        regions = tuple(one for one in placed if one.box[0] < one.box[2] and one.box[1] < one.box[3])
         absent = [self._names[one] for one in entry.get("neg_category_ids", ()) if one in self._names]
         extras = {"absent": absent} if absent else {}
         return Record(entry["file_name"], image, tags=self._tags(entry["id"]), extras=extras, regions=regions)

@@ -125,7 +125,7 @@ def test_boxes_of_coco_and_lvis_are_read_as_they_are_downloaded(tmp_path, lvis):
     image = {"id": 7, "width": 40, "height": 20}
     named = {"coco_url": "http://images.cocodataset.org/val2017/1.jpg", "neg_category_ids": [2]}
     image |= named if lvis else {"file_name": "1.jpg"}
-    boxes = [([10, 5, 20, 10], 1, 0), ([0, 0, 40, 20], 2, 1), ([3, 3, 0, 4], 1, 0)]
+    boxes = [([10, 5, 20, 10], 1, 0), ([0, 0, 40, 20], 2, 1), ([3, 3, 0, 4], 1, 0), ([50, 0, 9, 9], 1, 0)]
     annotations = [
         {"id": at, "image_id": 7, "category_id": category, "bbox": box, "iscrowd": crowd}
         for at, (box, category, crowd) in enumerate(boxes)
@@ -139,6 +139,9 @@ def test_boxes_of_coco_and_lvis_are_read_as_they_are_downloaded(tmp_path, lvis):
     assert record.regions == (Region((0.25, 0.25, 0.75, 0.75), "baseball bat", "baseball bat"),)
     assert record.tags == ("baseball bat",) and [*source.values("tags")] == [["baseball bat"]]
     assert record.extras == ({"absent": ["dog"]} if lvis else {})
+    if not lvis:  # whose names say the folder themselves
+        (own := tmp_path / "val2017.json").write_text(file.read_text())
+        assert open_source({"path": str(own), "format": "coco_boxes"})[0] == record
     file.write_text(json.dumps({**content, "categories": []}))
     with pytest.raises(UserError, match="none of COCO's or LVIS's"):
         open_source({"path": str(file)})

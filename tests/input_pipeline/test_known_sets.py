@@ -298,6 +298,7 @@ def test_boxes_of_voc_and_open_images(tmp_path: Path) -> None:
     (tmp_path / "oidv7-class-descriptions-boxable.csv").write_text("/m/1,Dog\n/m/2,Cat\n")
     table = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
     table += "abc,xclick,/m/1,1,0.25,0.5,0,1,0\nabc,xclick,/m/2,1,0,1,0,1,1\n"
+    table += "abc,xclick,/m/2,1,1.1,1.5,0,1,0\n"  # beside the picture
     (tmp_path / "validation-annotations-bbox.csv").write_text(table)
     source = known(f"open_images_boxes={tmp_path}")
     assert [*source.ids()] == ["abc"]
