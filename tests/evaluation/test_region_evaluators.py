@@ -13,7 +13,7 @@ from made import made
 from input_pipeline.errors import UserError
 from input_pipeline.records import Region
 from vlp.evaluation.cache import RememberingEncoder
-from vlp.evaluation.dense.box_maps import BoxMaps
+from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of
 from vlp.evaluation.dense.box_precision import average_precision, hits
 from vlp.evaluation.dense.detection import Detection, precisions
 from vlp.evaluation.dense.known_regions import KnownRegions, cells_of
@@ -125,6 +125,14 @@ def test_maps_have_background_and_a_gate_takes_false_positives_away(data):
     assert plain["false_positives"] > 0.5 and plain["false_positives_gated"] == 0.0
     strict = figures_of(BoxMaps, data, labels="verbatim", background=9.0)
     assert strict["mean_iou_with_background"] < 0.2 and "mean_iou_gated" not in strict
+
+
+def test_cells_behind_the_gate_are_given_to_no_name():
+    maps = np.full((2, 3, 4), -np.inf)
+    maps[1, 2, :3] = 1.0
+    assert said_of(maps).tolist() == [3, 3, 3, 3, 2, 2, 2, 3]
+    shown = np.array([[False, True, False], [True, False, False]])
+    assert false_positives(maps, shown) == 1 / 4
 
 
 def test_pixels_are_of_the_class_whose_map_is_highest(data):

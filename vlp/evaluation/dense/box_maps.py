@@ -113,7 +113,7 @@ class BoxMaps(OnSets):
         if self.gate:
             closed = scored.gate < threshold(scored.gate[scored.shown], self.recall)
             behind = np.where(closed[:, :, None], -np.inf, scored.maps)
-            gated = areas(said_of(behind), real, kinds)
+            gated = areas(said_of(behind), real, kinds + 1)
             figures["mean_iou_gated"] = float(ious(gated)[gated.real > 0].mean())
             figures["false_positives_gated"] = false_positives(behind, scored.shown)
         return figures
@@ -166,8 +166,9 @@ def real_cells(known: KnownRegions, side: int) -> Int64[np.ndarray, "images cell
 
 
 def said_of(maps: Float64[np.ndarray, "images names cells"]) -> Int64[np.ndarray, " cells"]:
-    """Returns the name that each cell fits best."""
-    return maps.argmax(axis=1).reshape(-1)
+    """Returns the name that each cell fits best; of a cell that is given to none, the number behind the names."""
+    none = np.isneginf(maps.max(axis=1))
+    return np.where(none, maps.shape[1], maps.argmax(axis=1)).reshape(-1)
 
 
 def ious(found: Areas) -> Float64[np.ndarray, " classes"]:
@@ -186,10 +187,10 @@ def false_positives(
     maps: Float64[np.ndarray, "images names cells"], shown: Bool[np.ndarray, "images names"]
 ) -> float:
     """Returns the share of names that an image does not show and some cell of it is nevertheless given to."""
-    given = np.zeros(shown.shape, bool)
-    for row, best in zip(given, maps.argmax(axis=1), strict=True):
+    given = np.zeros((len(shown), shown.shape[1] + 1), bool)
+    for row, best in zip(given, said_of(maps).reshape(len(maps), -1), strict=True):
         row[best] = True
-    return float(given[~shown].mean()) if (~shown).any() else 0.0
+    return float(given[:, :-1][~shown].mean()) if (~shown).any() else 0.0
 
 
 def threshold(sure: Float64[np.ndarray, " shown"], recall: float) -> float:
