@@ -16,7 +16,7 @@ from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of
 from vlp.evaluation.dense.box_precision import average_precision, hits
 from vlp.evaluation.dense.detection import Detection, precisions
-from vlp.evaluation.dense.known_regions import KnownRegions, cells_of
+from vlp.evaluation.dense.known_regions import KnownRegions, cells_of, covered
 from vlp.evaluation.dense.pixel_maps import PixelMaps, enlarged
 from vlp.evaluation.dense.region_search import RegionSearch, hit_chance
 from vlp.evaluation.dense.relation_recall import RelationRecall, kinds_of
@@ -125,6 +125,24 @@ def test_maps_have_background_and_a_gate_takes_false_positives_away(data):
     assert plain["false_positives"] > 0.5 and plain["false_positives_gated"] == 0.0
     strict = figures_of(BoxMaps, data, labels="verbatim", background=9.0)
     assert strict["mean_iou_with_background"] < 0.2 and "mean_iou_gated" not in strict
+
+
+def test_pointing_counts_any_own_box_that_another_covers(data):
+    """A cat's two boxes, one of them within a dog's that comes later."""
+    inner = (0.25, 0.25, 0.5, 0.5)
+    regions = (Region(inner, "", "cat"), Region(RIGHT, "", "cat"), Region((0.0, 0.0, 0.5, 1.0), "", "dog"))
+    covered_cat = {"made": SimpleNamespace(images=data["made"].images[:1], regions=(regions,))}
+    evaluator = made(BoxMaps, covered_cat, sets=("made",), final=True, labels="verbatim")
+    assert evaluator.chance()[f"{evaluator.name}/made/pointing"] == pytest.approx((0.25 + 1 / 16 + 0.5) / 2)
+    model = Model(covered_cat["made"])
+    maps = np.zeros((1, 2, 4, 4), np.float32)
+    maps[0, :, 1, 1] = 1.0
+    model.maps = lambda images, texts, prefix="": np.repeat(maps, len(texts) // 2, axis=1)
+    assert evaluator.outcomes(RememberingEncoder(model))[f"{evaluator.name}/made/pointing"].tolist() == [
+        1.0,
+        1.0,
+    ]
+    assert covered(np.array([LEFT, inner, RIGHT], np.float32)) == 0.5
 
 
 def test_cells_behind_the_gate_are_given_to_no_name():

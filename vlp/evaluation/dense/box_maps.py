@@ -15,7 +15,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.dense.figures import Areas, areas
-from vlp.evaluation.dense.known_regions import KnownRegions, cells_of, known_regions
+from vlp.evaluation.dense.known_regions import KnownRegions, cells_of, covered, known_regions
 from vlp.evaluation.exhibits import Bars, Exhibit, ScoreMap, ScoreMaps
 from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
@@ -24,11 +24,12 @@ SHOWN = 6
 
 
 class Scored(NamedTuple):
-    """Score maps of all names, and what is known: the name of each cell (-1 = background), whether each name is shown
-    at all, and how sure the gate is of that."""
+    """Score maps of all names, and what is known: the name of each cell (-1 = background), the cells in any box of each
+    name, whether the name is shown at all, and how sure the gate is of that."""
 
     maps: Float64[np.ndarray, "images names cells"]
     real: Int64[np.ndarray, "images cells"]
+    own: Bool[np.ndarray, "images names cells"]
     shown: Bool[np.ndarray, "images names"]
     gate: Float64[np.ndarray, "images names"]
 
@@ -78,7 +79,12 @@ class BoxMaps(OnSets):
             real = np.bincount(known.kinds[known.there], sizes[known.there], len(known.names))
             kinds = len(known.names)
             said = Areas(real / kinds, np.full(kinds, real.sum() / kinds), real)
-            chance[f"{self.name}/{name}/pointing"] = float(sizes[known.there].mean())
+            own = [
+                covered(boxes[kinds == kind])
+                for boxes, kinds in zip(known.boxes, known.kinds, strict=True)
+                for kind in np.unique(kinds[kinds >= 0])
+            ]
+            chance[f"{self.name}/{name}/pointing"] = float(np.mean(own))
             chance[f"{self.name}/{name}/mean_iou"] = float(ious(said)[real > 0].mean())
         return chance
 
@@ -145,7 +151,7 @@ class BoxMaps(OnSets):
             scorer = model.scorer("" if self.gate == "cosines" else self.gate)
             sure = scorer.score(known.images, texts, prefix=self.prefix_token).astype(np.float64)
             gate = sure.reshape(count, len(called), -1).mean(axis=2)
-        return Scored(every, real_cells(known, side), shown, gate)
+        return Scored(every, real_cells(known, side), own_cells(known, side), shown, gate)
 
     @cached_property
     def _found(self) -> LatestModel:
@@ -165,6 +171,14 @@ def real_cells(known: KnownRegions, side: int) -> Int64[np.ndarray, "images cell
     return real.reshape(len(real), -1)
 
 
+def own_cells(known: KnownRegions, side: int) -> Bool[np.ndarray, "images names cells"]:
+    """Tells of each name which cells have their middle in any of its boxes, whatever else covers them."""
+    own = np.zeros((len(known.boxes), len(known.names), side, side), bool)
+    for row, boxes, kinds in zip(own, known.boxes, known.kinds, strict=True):
+        np.logical_or.at(row, kinds[kinds >= 0], cells_of(boxes[kinds >= 0], side))
+    return own.reshape(*own.shape[:2], -1)
+
+
 def said_of(maps: Float64[np.ndarray, "images names cells"]) -> Int64[np.ndarray, " cells"]:
     """Returns the name that each cell fits best; of a cell that is given to none, the number behind the names."""
     none = np.isneginf(maps.max(axis=1))
@@ -177,10 +191,10 @@ def ious(found: Areas) -> Float64[np.ndarray, " classes"]:
 
 
 def pointing(scored: Scored) -> Float64[np.ndarray, " shown"]:
-    """Returns 1 for each name that an image shows whose best cell is one of its own (arXiv 1608.00507)."""
+    """Returns 1 for each name that an image shows whose best cell is in a box of its own (arXiv 1608.00507)."""
     rows, kinds = np.nonzero(scored.shown)
     best = scored.maps[rows, kinds].argmax(axis=1)
-    return (scored.real[rows, best] == kinds) * 1.0
+    return scored.own[rows, kinds, best] * 1.0
 
 
 def false_positives(

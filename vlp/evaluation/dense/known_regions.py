@@ -75,3 +75,12 @@ def cells_of(boxes: Float32[np.ndarray, "regions 4"], side: int) -> Bool[np.ndar
     across = (middles >= boxes[:, :1]) & (middles < boxes[:, 2:3])
     down = (middles >= boxes[:, 1:2]) & (middles < boxes[:, 3:])
     return down[:, :, None] & across[:, None, :]
+
+
+def covered(boxes: Float32[np.ndarray, "regions 4"]) -> float:
+    """Returns the area of all boxes together, what several of them cover counted once."""
+    across, down = (np.unique(boxes[:, axis::2]) for axis in (0, 1))
+    inside = np.zeros((len(down) - 1, len(across) - 1), bool)
+    for left, top, right, bottom in boxes:
+        inside |= ((down >= top) & (down < bottom))[:-1, None] & ((across >= left) & (across < right))[:-1]
+    return float(np.diff(down) @ inside @ np.diff(across))
