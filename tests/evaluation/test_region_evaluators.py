@@ -11,6 +11,7 @@ import pytest
 from made import made
 
 from input_pipeline.errors import UserError
+from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import Region
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of
@@ -125,6 +126,23 @@ def test_maps_have_background_and_a_gate_takes_false_positives_away(data):
     assert plain["false_positives"] > 0.5 and plain["false_positives_gated"] == 0.0
     strict = figures_of(BoxMaps, data, labels="verbatim", background=9.0)
     assert strict["mean_iou_with_background"] < 0.2 and "mean_iou_gated" not in strict
+
+
+def test_no_image_is_read_to_check_a_set_of_which_a_part_has_regions(data):
+    read = []
+
+    def load(row):
+        read.append(row)
+        return data["made"].images[row]
+
+    images, regions = ImagesOnDemand(load, range(8), 8, 1), ((), *data["made"].regions[1:])
+    part = {"made": SimpleNamespace(images=images, regions=regions)}
+    for evaluator in (BoxMaps, RegionSearch, Detection, RelationRecall):
+        made(evaluator, part, sets=("made",)).check()
+    assert not read
+    assert figures_of(BoxMaps, part, labels="verbatim")["pointing"] == 1.0
+    assert figures_of(RegionSearch, part, labels="verbatim")["accuracy"] == 1.0
+    assert read
 
 
 def test_pointing_counts_any_own_box_that_another_covers(data):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from input_pipeline.errors import UserError
+from input_pipeline.images_on_demand import ImagesOnDemand
 from vlp.evaluation.protocols import EvaluationSet, Region
+
+THREADS = 2  # that read images of a part of a set
 
 
 class KnownRegions(NamedTuple):
     """Images that have regions, padded to equally many.
 
     Attributes:
-        images: these images.
+        images: these images, which are read when they are indexed.
         boxes: of their regions, zero where there is none.
         there: which regions are.
         kinds: the place of each region's name among `names`; -1 where it is not known.
@@ -60,7 +63,10 @@ def known_regions(name: str, data: EvaluationSet, by: str) -> KnownRegions:
 
 
 def _rows(data: EvaluationSet, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n side side 3"]:
-    return data.images if len(rows) == len(data.images) else data.images[rows]
+    if len(rows) == len(data.images):
+        return data.images
+    own = ImagesOnDemand(lambda row: data.images[row], rows.tolist(), data.images.shape[1], THREADS)
+    return cast(np.ndarray, own)
 
 
 def texts_of(regions: Sequence[Region], count: int) -> list[str]:
