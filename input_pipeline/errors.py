@@ -8,3 +8,7 @@ class UserError(ValueError):
 
     Whoever runs a command sees it in one line. A plain ValueError is a bug, and keeps its traceback.
     """
+
+
+class UnreadableFile(UserError):
+    """A file that is damaged, cut off or of another format, whatever was asked of it: others may still be read."""

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from input_pipeline.errors import UserError
+from input_pipeline.errors import UnreadableFile, UserError
 from input_pipeline.records import BadRecord, Reason, Record, decode_text
 from input_pipeline.sources.columns import (
     EXTRA,
@@ -169,7 +169,7 @@ def _reader(file: FileVersion) -> Any:
     options = "readahead_buffer_size:0,max_parallelism:0"
     reader = ArrayRecordReader(file.path, options, file_reader_buffer_size=1 << 15)
     if not reader.ok():
-        raise UserError(
+        raise UnreadableFile(
             f"{file.path} is no readable array_record file: it is damaged, cut off or another format"
         )
     return reader

@@ -63,24 +63,24 @@ def examine(files: Sequence[Path], count: Callable[[FileVersion], int]) -> Found
       ValueError: every file is refused: `count` raises a ValueError that says why.
     """
 
-    def attempt(file: Path) -> tuple[FileVersion, int | str]:
+    def attempt(file: Path) -> tuple[FileVersion, int | Exception]:
         try:
             version = FileVersion.of(file)
             return version, count(version)
         except (ValueError, OSError) as error:
-            return FileVersion(str(file.absolute()), 0, 0), str(error)
+            return FileVersion(str(file.absolute()), 0, 0), error
 
     with ThreadPoolExecutor(min(THREADS, len(files))) as pool:
         found = list(pool.map(attempt, files))
-    refused = [result for _, result in found if isinstance(result, str)]
+    refused = [result for _, result in found if isinstance(result, Exception)]
     if len(refused) == len(found):
-        raise UserError(refused[0])
+        raise refused[0] if isinstance(refused[0], UserError) else UserError(str(refused[0]))
     if refused:
         logging.getLogger(__name__).warning(
             "%d of %d files cannot be read and count as one bad record each; the first: %s",
             *(len(refused), len(found), refused[0]),
         )
-    return found
+    return [(file, str(result) if isinstance(result, Exception) else result) for file, result in found]
 
 
 class Shards:

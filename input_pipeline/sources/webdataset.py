@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.errors import UserError
+from input_pipeline.errors import UnreadableFile
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import tar
 from input_pipeline.sources.cache import Index, cached_index
@@ -157,12 +157,12 @@ def _index(file: FileVersion) -> Index:
     read = open_file(file).read
     start = read(0, tar.BLOCK)
     if start[:2] == b"\x1f\x8b":
-        raise UserError(
+        raise UnreadableFile(
             f"{file.path} is compressed, which rules out random access: unpack it with gunzip first"
         )
     if any(start) and not tar.is_header(start):
-        raise UserError(f"{file.path} is no tar archive: it starts with {start[:16]!r}")
+        raise UnreadableFile(f"{file.path} is no tar archive: it starts with {start[:16]!r}")
     if not start:
-        raise UserError(f"{file.path} is empty: a tar archive without members has at least 1024 bytes")
+        raise UnreadableFile(f"{file.path} is empty: a tar archive without members has at least 1024 bytes")
     rows = [(first if sound else ~first, end) for first, end, sound in tar.samples(read, file.size)]
     return np.array(rows, np.int64).reshape(-1, 2)

@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 
 from input_pipeline.addresses import redacted
 from input_pipeline.buckets import Bucket, BucketError, Version
-from input_pipeline.errors import UserError
+from input_pipeline.errors import UnreadableFile, UserError
 from input_pipeline.sources.cache import cache_folder
 from input_pipeline.whole_files import write_whole
 
 INDEX = "vlp-shards.json"
 _THREADS = 16
 _TAIL = 1 << 16
+_LEAST = 12  # bytes of a Parquet file
 _PATTERN = frozenset("*?[")
 
 
@@ -58,7 +59,7 @@ def shards_at(
       count: finds out how many records one holds.
 
     Raises:
-      ValueError: there is no shard, or none that can be read.
+      ValueError: there is no shard, none that can be read, or counting fails for a reason of its own.
     """
     bucket, there = _listed(address, suffix)
     known = _known(bucket)
@@ -76,7 +77,9 @@ def shards_at(
         for name, version in there.items()
     ]
     if counted:
-        _keep(bucket, {**known, **{one.name: (one.size, one.tag, one.records) for one in shards}})
+        # What could not be read today is looked at again.
+        read = {one.name: (one.size, one.tag, one.records) for one in shards if one.records}
+        _keep(bucket, {**known, **read})
     if not any(one.records for one in shards):
         raise UserError(f"{redacted(address)}: none of its {len(shards)} shards can be read")
     return bucket, [one for one in shards if one.records]
@@ -88,11 +91,16 @@ def rows_of_parquet(bucket: Bucket, name: str, version: Version) -> int:
     Raises:
       ValueError: it is none.
     """
+    if version.size < _LEAST:
+        raise UnreadableFile(f"its {version.size} bytes are no Parquet file")
     tail = bucket.read_range(name, max(0, version.size - _TAIL), version.size, version.tag)
     needed = int.from_bytes(tail[-8:-4], "little") + 8
     if needed > len(tail):
         tail = bucket.read_range(name, max(0, version.size - needed), version.size, version.tag)
-    rows: int = pq.read_metadata(pa.BufferReader(b"PAR1" + tail)).num_rows
+    try:
+        rows: int = pq.read_metadata(pa.BufferReader(b"PAR1" + tail)).num_rows
+    except (pa.ArrowException, OSError) as error:  # of these bytes: the bucket has given them
+        raise UnreadableFile(str(error)) from None
     return rows
 
 
@@ -118,7 +126,7 @@ def _tried(count: Callable[[Bucket, str, Version], int], bucket: Bucket, name: s
     """As `count`; 0 for a shard that cannot be read, which is left out."""
     try:
         return count(bucket, name, version)
-    except (ValueError, pa.ArrowException) as error:
+    except UnreadableFile as error:
         logging.getLogger(__name__).warning("%s/%s is left out: %s", bucket.address, name, error)
         return 0
 
@@ -127,7 +135,8 @@ def _known(bucket: Bucket) -> Mapping[str, tuple[int, str, int]]:
     """What was found out before: size, tag and records of each shard."""
     for read in (lambda: bucket.read(INDEX), _beside(bucket).read_bytes):
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            return {name: (size, tag, records) for name, (size, tag, records) in json.loads(read()).items()}
+            found = json.loads(read()).items()
+            return {name: (size, tag, records) for name, (size, tag, records) in found if records}
     return {}
 
 

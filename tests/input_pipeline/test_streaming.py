@@ -145,6 +145,31 @@ def test_tar_shards_come_by_a_cache_that_holds_few_of_them(
         pass
 
 
+def test_only_what_is_wrong_with_a_shard_leaves_it_out_and_not_for_good(
+    google: Door, encode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLP_DATA_CACHE", str(tmp_path))
+    bucket, image = Bucket("gs://bucket/damaged"), encode(np.zeros((8, 8, 3), np.uint8), "JPEG")
+    for number in range(2):
+        bucket.write(f"{number}.tar", tar_of(number, 3, image))
+    bucket.write("2.tar", b"no archive" * 200)
+    entry: dict[str, Any] = {"format": "webdataset", "path": bucket.address, "columns": {}}
+    with pytest.raises(ValueError, match="has no room for"):
+        open_source(entry, 1e-9)
+    with pytest.raises(ValueError, match=r"has no 'wrong' for captions"):
+        open_source({**entry, "columns": {"captions": "wrong"}}, 1.0)
+    assert len(open_source(entry, 1.0)) == 6
+    known = json.loads(bucket.read(INDEX))
+    assert sorted(known) == ["0.tar", "1.tar"]
+    # As an older version kept it.
+    bucket.write(INDEX, json.dumps({**known, "1.tar": [*known["1.tar"][:2], 0]}).encode())
+    assert len(open_source(entry, 1.0)) == 6
+    for name, content in (("0", b""), ("1", b"no table" * 99), ("2", b"x" * 99 + b"\5\0\0\0PAR1")):
+        Bucket("gs://bucket/no tables").write(f"{name}.parquet", content)
+    with pytest.raises(ValueError, match="none of its 3 shards can be read"):
+        open_source({"format": "parquet", "path": "gs://bucket/no tables", "columns": {}}, 1.0)
+
+
 def test_parquet_is_counted_by_its_footers_and_array_records_by_reading_them(
     google: Door, write_parquet: Any, encode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
