@@ -13,6 +13,7 @@ from made import made
 from input_pipeline.errors import UserError
 from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import Region
+from vlp import scoring
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of
 from vlp.evaluation.dense.box_precision import average_precision, hits
@@ -24,7 +25,7 @@ from vlp.evaluation.dense.relation_recall import RelationRecall, kinds_of
 from vlp.evaluation.exhibits import BoxedPicture, Boxes
 from vlp.evaluation.page.boxes import draw_boxes
 from vlp.evaluation.page.pictures import SIDE, Album
-from vlp.scoring import cropped
+from vlp.scoring import Cosines, cropped
 
 NAMES = ("cat", "dog", "fox", "owl")
 LEFT, RIGHT, LOW = (0.0, 0.0, 0.5, 0.5), (0.5, 0.0, 1.0, 0.5), (0.0, 0.5, 0.5, 1.0)
@@ -270,3 +271,23 @@ def test_boxes_are_drawn_where_they_are_and_crops_show_what_lies_in_them():
     part = cropped(picture, np.array(RIGHT, np.float32))[2:6, 2:6]
     np.testing.assert_allclose(part.astype(int), 200, atol=12)  # bicubic, which goes a little beyond
     assert (cropped(picture, np.zeros(4, np.float32)) == picture).all()
+
+
+def test_crops_of_few_images_exist_at_a_time(monkeypatch):
+    counts = []
+
+    def encode(crops):
+        counts.append(len(crops))
+        return crops.reshape(len(crops), -1).astype(np.float32)
+
+    texts = np.random.default_rng(0).normal(size=(12, 192)).astype(np.float32)
+    model = SimpleNamespace(encode_image_array=encode, encode_text=lambda said, prefix="": texts[: len(said)])
+    images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    boxes = np.tile(np.array([LEFT, RIGHT, (0, 0, 1, 1)], np.float32), (5, 1, 1))
+    cosines = Cosines(model)
+    whole = cosines.regions(images, boxes, ["a", "b"])
+    monkeypatch.setattr(scoring, "CROPS", 7)
+    np.testing.assert_array_equal(cosines.regions(images, boxes, ["a", "b"]), whole)
+    assert counts == [15, 6, 6, 3] and whole.shape == (5, 3, 2)
+    golden = cropped(images[3], boxes[3, 1]).reshape(-1) @ texts[1]
+    np.testing.assert_allclose(whole[3, 1, 1], golden, rtol=1e-4)
