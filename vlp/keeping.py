@@ -53,7 +53,10 @@ def save_towers(model: Any, variables: PyTree, folder: Path) -> None:
     """
     if folder.exists() and any(is_step(path) for path in (folder, *folder.rglob("*"))):
         raise UserError(f"{folder} holds a checkpoint already: save into another folder")
+    # The config is that of the model's stage already: with its stages, step 0 would be read as the first of them.
     config = to_dict(model.config)
+    if "stages" in config:
+        config["stages"] = dict.fromkeys(config["stages"], ())
     tokenizer = model.tokenizer
     description = Description(config, model.preprocessing, tokenizer.spec, tokenizer.to_bytes(), {"step": 0})
     checkpointer = Checkpointer(folder / "checkpoints")

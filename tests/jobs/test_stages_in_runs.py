@@ -86,13 +86,18 @@ def _all_bits(workdir):
     return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
 
-def test_a_checkpoint_is_the_model_of_its_stage(finished):
+def test_a_checkpoint_is_the_model_of_its_stage(finished, tmp_path):
     for step, resolution, length in ((SWITCH, 32, 8), (6, 64, 20)):
         model = vlp.load(finished, step=step)
         assert model.preprocessing["resolution"] == model.config.model.image.resolution == resolution
         assert model.tokenizer.length == model.config.tokenizer.length == length
         assert model.encode_text(["a cat"]).shape == (1, 128)
-        assert np.isfinite(model.encode_image([np.zeros((48, 48, 3), np.uint8)])).all()
+        rows = model.encode_image([np.zeros((48, 48, 3), np.uint8)])
+        assert np.isfinite(rows).all()
+        model.save(tmp_path / str(step))
+        again = vlp.load(tmp_path / str(step))
+        assert again.config.model.image.resolution == resolution and again.tokenizer.length == length
+        np.testing.assert_array_equal(again.encode_image([np.zeros((48, 48, 3), np.uint8)]), rows)
 
 
 def test_replay_crosses_the_switch(finished, tmp_path, capsys):
