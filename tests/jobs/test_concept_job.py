@@ -13,6 +13,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 import main
+from input_pipeline.errors import UserError
 from vlp.active.annotators import annotator_of, read_answers
 from vlp.active.concept import doubtful, fitted, log_odds, mined, text_scores
 
@@ -102,3 +103,5 @@ def test_answers_are_read_or_refused_by_their_line(tmp_path: Path) -> None:
         annotator_of(str(tmp_path / "a.jsonl"), "")(asked)
     with pytest.raises(ValueError, match="is empty"):
         annotator_of("", "")
+    with pytest.raises(UserError, match="'say \"yes' is no command line: No closing quotation"):
+        annotator_of('say "yes', "")

@@ -44,7 +44,7 @@ def annotator_of(said: str, concept: str) -> Annotator:
     """Returns what answers: 'label:PATTERN', a .jsonl file of answers, or a command line.
 
     Raises:
-      ValueError: nothing is said.
+      ValueError: nothing is said, or a command with a quote that is not closed.
     """
     if not said:
         raise UserError(
@@ -54,7 +54,11 @@ def annotator_of(said: str, concept: str) -> Annotator:
         return lambda asked: {one.id: {"yes": _labelled(one, said.removeprefix(BY_LABEL))} for one in asked}
     if said.endswith(ENDINGS):
         return lambda asked: _of_file(Path(said), asked)
-    return lambda asked: _of_command(said, concept, asked)
+    try:
+        words = shlex.split(said)
+    except ValueError as error:
+        raise UserError(f"concept.annotator='{said}' is no command line: {error}") from None
+    return lambda asked: _of_command(said, words, concept, asked)
 
 
 def read_answers(lines: Iterable[str], where: str) -> Answers:
@@ -93,7 +97,7 @@ def _of_file(file: Path, asked: Sequence[Asked]) -> Answers:
     return {one.id: known[one.id] for one in asked if one.id in known}
 
 
-def _of_command(command: str, concept: str, asked: Sequence[Asked]) -> Answers:
+def _of_command(command: str, words: Sequence[str], concept: str, asked: Sequence[Asked]) -> Answers:
     with tempfile.TemporaryDirectory() as folder:
         lines = []
         for number, one in enumerate(asked):
@@ -103,7 +107,7 @@ def _of_command(command: str, concept: str, asked: Sequence[Asked]) -> Answers:
             lines.append(json.dumps({**line, "captions": list(one.captions), "tags": list(one.tags)}))
         try:
             done = subprocess.run(
-                shlex.split(command),
+                words,
                 input="\n".join(lines) + "\n",
                 text=True,
                 capture_output=True,
