@@ -123,6 +123,8 @@ def test_aro_vl_checklist_and_cvqa_are_read_by_their_keys(tmp_path: Path) -> Non
         Several(1, ("What? a", "What? b", "What? c"), 2, "a_b_c"),
         Choice(0, TEXTS[0], TEXTS[1], "to_the_left_of"),
     ]
+    (tmp_path / "attribution.json").write_text(json.dumps([{**pair, "attributes": None}]))
+    assert read_questions(tmp_path / "attribution.json", ids)[0].kind == "attribution"
     (tmp_path / "cvqa.jsonl").write_text(json.dumps({**asked, "Label": -1}) + "\n")
     with pytest.raises(ValueError, match="Label is -1, no place among"):
         read_questions(tmp_path, ids)
@@ -147,6 +149,9 @@ def test_of_several_answers_the_right_one_has_to_be_first(tmp_path: Path) -> Non
             r"entry 0 has filename: it needs filename, caption, negative_caption; image_path",
         ),
         ('[{"filename": "x.jpg", "caption": "a", "negative_caption": "b"}]', "has no image 'x.jpg'"),
+        ('[["a.jpg", {"POS": ["a", "b"], "NEG": ["c"]}]]', "entry 0: POS is .* two lists of the same length"),
+        ('[["a.jpg", {"POS": "ab", "NEG": "cd"}]]', "must be two lists"),
+        ('[["a.jpg", {"POS": ["a"]}]]', "NEG None: they must be two lists"),
     ],
 )
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str) -> None:

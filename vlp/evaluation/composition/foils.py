@@ -123,9 +123,7 @@ def _entries(file: Path) -> Iterator[Mapping[str, Any]]:
 def _questions(entry: Any, places: Mapping[str, int], where: str, kind: str) -> list[Question]:
     """What one entry asks, by the keys that it has."""
     if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], Mapping):
-        sides = entry[1].get("POS", ()), entry[1].get("NEG", ())
-        row = _row(entry[0], places, where)
-        return [Choice(row, str(caption), str(foil), kind) for caption, foil in zip(*sides, strict=False)]
+        return _vl_checklist(entry[0], entry[1], places, where, kind)
     if not isinstance(entry, Mapping):
         raise UserError(f"{where} is no JSON object")
     for keys, read in _FORMS.items():
@@ -133,6 +131,18 @@ def _questions(entry: Any, places: Mapping[str, int], where: str, kind: str) -> 
             return [read(entry, places, where, kind)]
     known = "; ".join(", ".join(keys) for keys in _FORMS)
     raise UserError(f"{where} has {', '.join(map(str, entry))}: it needs {known}; or [path, {{POS, NEG}}]")
+
+
+def _vl_checklist(
+    image: Any, said: Mapping[str, Any], places: Mapping[str, int], where: str, kind: str
+) -> list[Question]:
+    captions, foils = said.get("POS"), said.get("NEG")
+    if not isinstance(captions, list) or not isinstance(foils, list) or len(captions) != len(foils):
+        raise UserError(
+            f"{where}: POS is {captions!r:.80} and NEG {foils!r:.80}: they must be two lists of the same length"
+        )
+    row = _row(image, places, where)
+    return [Choice(row, str(caption), str(foil), kind) for caption, foil in zip(captions, foils, strict=True)]
 
 
 def _sugarcrepe(entry: Mapping[str, Any], places: Mapping[str, int], where: str, kind: str) -> Question:
@@ -145,7 +155,7 @@ def _aro(entry: Mapping[str, Any], places: Mapping[str, int], where: str, kind: 
     cut = "" if None in box else f"@{','.join(map(str, box))}"
     name = f"{entry['image_path']}{cut}"
     row = _row(name if name in places else entry["image_path"], places, where)
-    said = entry.get("relation_name") or "_".join(map(str, entry.get("attributes", ()))) or kind
+    said = entry.get("relation_name") or "_".join(map(str, entry.get("attributes") or ())) or kind
     return Choice(row, str(entry["true_caption"]), str(entry["false_caption"]), _kind(said))
 
 
