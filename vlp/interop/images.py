@@ -26,11 +26,13 @@ _CROPPED: Spec = {
     "image_mean": CLIP_MEAN,
     "image_std": CLIP_STD,
 }
+# Of these a size that is one number is that of a square, elsewhere that of the shorter side.
+_SQUASHED: Spec = {"size": _SQUARE, "default_to_square": True, "resample": 2}
 PROCESSORS: Mapping[str, Spec] = {
     "Bit": _CROPPED,
     "CLIP": _CROPPED,
-    "ViT": {"size": _SQUARE, "image_mean": HALF, "image_std": HALF, "resample": 2},
-    "DINOv3ViT": {"size": _SQUARE, "image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD, "resample": 2},
+    "ViT": {**_SQUASHED, "image_mean": HALF, "image_std": HALF},
+    "DINOv3ViT": {**_SQUASHED, "image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD},
 }
 PROCESSOR_OF = {"vit": "ViT", "dinov3_vit": "DINOv3ViT"}
 PREPROCESSOR = "preprocessor_config.json"
@@ -105,7 +107,8 @@ def _huggingface(folder: Path, defaults: Spec) -> Spec:
 
 def _huggingface_size(path: Path, settings: Spec) -> Spec:
     # Older files write one number.
-    size = _edges(settings["size"], ("shortest_edge",), f"{path}: size")
+    edges = ("height", "width") if settings.get("default_to_square") else ("shortest_edge",)
+    size = _edges(settings["size"], edges, f"{path}: size")
     crops = settings.get("do_center_crop") and settings.get("crop_size") is not None
     crop = _edges(settings["crop_size"], ("height", "width"), f"{path}: crop_size") if crops else None
     if set(size) == {"height", "width"} and crop in (None, size):
