@@ -177,6 +177,14 @@ def test_what_a_processor_does_not_say_is_what_it_is_there(
     assert (ours["resolution"], ours["resize"]) == (224, "crop" if crop else "squash")
 
 
+@pytest.mark.parametrize("processor", ["ViTFeatureExtractor", "DINOv3ViTImageProcessorFast"])
+def test_a_size_that_is_one_number_is_a_square(processor: str, tmp_path: Path) -> None:
+    said = {"feature_extractor_type": processor, "size": 96}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    ours = preprocessing_of(tmp_path, "dino")
+    assert (ours["resolution"], ours["resize"]) == (96, "squash")
+
+
 def timm_folder(folder: Path, kind: str) -> tuple[Path, Any]:
     torch.manual_seed(0)
     small = {"img_size": 28, "depth": 2, "embed_dim": 32, "num_heads": 4}
@@ -195,10 +203,12 @@ def timm_folder(folder: Path, kind: str) -> tuple[Path, Any]:
 @pytest.mark.parametrize("kind", ["vit", "registers", "convnext", "lite"])
 def test_an_image_tower_of_timm_sees_as_it_does_there(kind: str, tmp_path: Path) -> None:
     folder, peer = timm_folder(tmp_path / "theirs", kind)
-    flags = ["--config.interop.resolution=64"] if kind in ("convnext", "lite") else []
+    if kind == "lite":  # of another side than it was published with
+        said("config.json", pretrained_cfg={"input_size": [3, 64, 64]})(folder)
+    flags = ["--config.interop.resolution=64"] if kind == "convnext" else []
     ours = imported(folder, tmp_path / "ours", *flags)
     side = ours.preprocessing["resolution"]
-    assert side == (64 if flags else 28)
+    assert side == (64 if kind in ("convnext", "lite") else 28)
     pixels = np.random.default_rng(0).normal(size=(2, side, side, 3)).astype(np.float32)
     peer.reset_classifier(0)
     with torch.no_grad():

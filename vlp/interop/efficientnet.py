@@ -41,7 +41,7 @@ def single(tensors: Tensors, *, timm: bool) -> Single:
         "width": 0,
         "depth": 0,
         "norm": "batch",
-        "resolution": RESOLUTIONS[name],
+        **({} if timm else {"resolution": RESOLUTIONS[name]}),  # which timm's files say
     }
     entries = _of_timm(size) if timm else _of_wheel(size)
     heads = "classifier." if timm else "_fc."
