@@ -25,11 +25,17 @@ class WordPieceTokenizer(HuggingFaceTokenizer):
 
     def _json(self) -> bytes:
         try:
-            pieces = self._data.decode("utf-8").splitlines()
+            pieces = vocabulary_lines(self._data.decode("utf-8"))
         except ValueError as error:
             raise UserError(f"these {len(self._data)} bytes are no vocab.txt: {error}") from None
         capital = any(piece != piece.lower() for piece in pieces if not piece.startswith("["))
         return wordpiece_json(pieces, {"do_lower_case": not capital})
+
+
+def vocabulary_lines(text: str) -> list[str]:
+    """Returns the pieces of a vocab.txt, of which some may be, or hold, what Unicode ends a line with."""
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return [line.removesuffix("\r") for line in lines]
 
 
 def wordpiece_json(pieces: Sequence[str], settings: Mapping[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as Pipeline
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer, tokenizer_from_bytes
+from input_pipeline.tokenizers.wordpiece import vocabulary_lines
 
 WORDS = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "red": 5, "cat": 6, "##s": 7}
 
@@ -152,3 +153,14 @@ def test_a_text_ends_at_what_is_unknown_where_that_is_the_end_token(tmp_path: Pa
     pipeline.add_special_tokens(["[PAD]", "</s>"])
     ids, mask = load(pipeline, tmp_path).encode(["a b", "a c b", "c"])
     assert [row[real].tolist() for row, real in zip(ids, mask, strict=True)] == [[0, 1, 3], [0, 3], [3]]
+
+
+def test_a_vocabulary_has_the_lines_that_its_file_has(tmp_path: Path) -> None:
+    """Not those that Unicode would make of it: a piece may be a line separator."""
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "\u2028", "\u0085", "a"]
+    path = tmp_path / "vocab.txt"
+    for end in ("\n", "\r\n"):
+        path.write_bytes(end.join([*pieces, ""]).encode())
+        assert vocabulary_lines(path.read_bytes().decode()) == pieces
+        settings = {"kind": "wordpiece", "path": str(path), "length": 4, "vocabulary_size": 0}
+        assert load_tokenizer(settings).encode(["a"])[0][0, 1] == 6

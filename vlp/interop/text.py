@@ -9,7 +9,7 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
-from input_pipeline.tokenizers.wordpiece import wordpiece_json
+from input_pipeline.tokenizers.wordpiece import vocabulary_lines, wordpiece_json
 from vlp.interop import fields
 from vlp.interop.bert_tokenizer import byte_level_json
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, write_tokenizer
@@ -219,7 +219,7 @@ def _pipeline(folder: Path, name: str, settings: Mapping[str, Any]) -> tuple[byt
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return vocabulary_lines(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is no text: {error}") from None
 
