@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.errors import UserError
+from vlp.checkpoint import Checkpointer, Description
 from vlp.evaluation.retrieval.bridge import LinearBridge
 
 
@@ -64,5 +65,14 @@ def test_it_finds_what_a_linear_map_hides_and_less_where_there_is_less():
     assert whole["bridge/val/text_to_image/recall@1"] == whole["bridge/val/image_to_text/recall@1"] == 1.0
     assert noisy["bridge/val/rsum"] < 1.0
     assert evaluator().chance()["bridge/val/image_to_text/recall@1"] == pytest.approx(1 / 20)
-    with pytest.raises(UserError, match="there is no checkpoint at '/nowhere'"):
+    with pytest.raises(UserError, match=r"evaluators.bridge.texts: there is no checkpoint or .* at /nowhere"):
         evaluator(texts="/nowhere")
+
+
+def test_the_space_is_found_where_a_model_is_loaded_from(tmp_path, monkeypatch):
+    checkpointer = Checkpointer(tmp_path / "run" / "checkpoints")
+    description = Description({}, {}, {}, b"", {"step": 1})
+    checkpointer.save(1, {"params": np.zeros(2)}, {"step": np.int32(1)}, description)
+    checkpointer.close()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    evaluator(texts="~/run")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from sklearn.linear_model import Ridge
 
 from input_pipeline.errors import UserError
+from vlp.checkpoint import find_checkpoint
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.protocols import Encoder, OnSets
 from vlp.evaluation.retrieval.captions import retrieval_chance, retrieval_figures
@@ -38,8 +38,11 @@ class LinearBridge(OnSets):
     texts: str
 
     def __post_init__(self) -> None:
-        if self.texts and not Path(self.texts).exists():
-            raise UserError(f"evaluators.{self.name}.texts: there is no checkpoint at '{self.texts}'")
+        try:
+            if self.texts:
+                find_checkpoint(self.texts)
+        except UserError as error:
+            raise UserError(f"evaluators.{self.name}.texts: {error}") from None
 
     def check(self) -> None:
         for name in (*self.sets, *self.train_sets):
