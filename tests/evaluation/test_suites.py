@@ -122,6 +122,9 @@ def test_several_labels_are_mean_average_precision() -> None:
     data = Given(GOLDEN["multilabel/images"], labels=[""] * len(tags), tags=tags)
     found = measured.classification(of_key("voc2007_multilabel"), data, Rows(rows), Classes(names, ["a {c}"]))
     same(found.figures, EXPECTED["voc2007_multilabel"])
+    data.tags[1] = [str(len(names))]
+    with pytest.raises(ValueError, match="voc2007_multilabel: label '6' is no number of a class"):
+        measured.classification(of_key("voc2007_multilabel"), data, Rows(rows), Classes(names, ["a {c}"]))
 
 
 def test_retrieval_is_that_of_a_peer() -> None:

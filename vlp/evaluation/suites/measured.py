@@ -91,7 +91,7 @@ def classification(task: Task, data: Images, model: Texts, classes: Classes) -> 
       ValueError: labels are no numbers of classes, or a task's groups are not there.
     """
     if any(data.tags):
-        return _several_labels(data, model, classes)
+        return _several_labels(task, data, model, classes)
     labels = _numbers(task, data.labels, len(classes.names))
     found = classify(Classifier(_table(model, classes), model.logit_scale), data.images, labels)
     figures = measures.accuracies(found, len(classes.names))
@@ -152,11 +152,12 @@ def association(data: Images, model: Texts, questions: Sequence[Association]) ->
     return Measured(figures, {"avg_jaccard_score": values})
 
 
-def _several_labels(data: Images, model: Texts, classes: Classes) -> Measured:
+def _several_labels(task: Task, data: Images, model: Texts, classes: Classes) -> Measured:
+    numbers = [_numbers(task, own, len(classes.names)) for own in data.tags]
     scores = np.concatenate([*_scores(_table(model, classes), data)])
     targets = np.full(scores.shape, -1)
-    for row, own in enumerate(data.tags):
-        targets[row, [int(number) for number in own]] = 1
+    for row, own in enumerate(numbers):
+        targets[row, own] = 1
     precisions = average_precisions(settled(scores, targets), targets)
     # A class that no image shows counts as zero, as it does there.
     return Measured({"mean_average_precision": float(precisions.sum() / len(classes.names))}, {})
@@ -177,7 +178,7 @@ def _numbers(task: Task, labels: Sequence[str], classes: int) -> Int[np.ndarray,
         raise UserError(
             f"{task.key}: label '{bad[0]}' is no number of a class: it names {classes}, from 0 on"
         )
-    return np.array([int(label) for label in labels])
+    return np.array([int(label) for label in labels], int)
 
 
 def _cue(word: str) -> str:
