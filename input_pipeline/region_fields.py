@@ -34,7 +34,7 @@ class ShownRegions:
         if not visit.record.regions:
             return []
         width, height = visit.picture.width, visit.picture.height
-        window, mirrored = self.view.window(width, height, visit.roll("image"))
+        window, mirrored = self.view.window(width, height, visit.image_dice())
         return placed(visit.record.regions, width, height, window, mirrored)[: self.most]
 
 

@@ -59,7 +59,9 @@ class Encodings:
     def apart(self) -> Encodings:
         """Returns the same batch with what is known of it, whose further encodings are nobody else's."""
         other = copy.copy(self)
-        other._known = dict(self._known)
+        other._known = {
+            name: one.apart() if isinstance(one, Encodings) else one for name, one in self._known.items()
+        }
         return other
 
     def altered(self, **fields: Shaped[Array, "batch ..."]) -> Encodings:

@@ -83,6 +83,14 @@ def test_what_contradicts_itself_is_refused_by_name(settings, message):
         configuration.validate(configuration.resolve(config_of(**settings)), needs=())
 
 
+def test_what_an_objective_needs_it_needs_in_every_stage():
+    config = config_of(until=(60,), patch_dropout=(0.75,))
+    config.objectives.transport.weight = 1.0
+    config.objectives.pixel_texts.weight = 1.0
+    with pytest.raises(ConfigError, match=r"in stage 1 of 2, .*pixel_texts looks at all patches"):
+        configuration.validate(configuration.resolve(config), needs=())
+
+
 def test_a_tower_without_patches_drops_none():
     config = config_of(until=(60,), patch_dropout=(0.5,))
     config.model.image.update(kind="resnet", size="R50")

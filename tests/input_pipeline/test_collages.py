@@ -59,11 +59,12 @@ def test_a_box_is_cut_mirrored_and_dropped_with_what_it_holds():
     assert [region.text for region, _ in placed(regions, 100, 50, (45.0, 0.0, 95.0, 50.0))] == ["b"]
 
 
-def stream(tokenizer, **image):
+def stream(tokenizer, *, seed=0, variants=0, fraction=1.0, **image):
     labels = {"path": "data/quickstart/tables/categories.json", "of": "label", "most": 1, "column": ""}
     labels |= {"verified": "", "hierarchy": "", "noise": 0.0, "noise_seed": 0}
     config = {
-        "sources": {"collages": {**ENTRY, "weight": 1.0}},
+        "sources": {"collages": {**ENTRY, "weight": 1.0, "fraction": fraction}},
+        "variants": variants,
         "image": image,
         "text": {},
         "regions": {"most": 3},
@@ -74,7 +75,7 @@ def stream(tokenizer, **image):
         preprocessing={"resolution": 32, "resize": "pad"},
         tokenizer=tokenizer,
         batch_size=6,
-        seed=0,
+        seed=seed,
         fields=(
             *("image", "region_boxes", "region_mask", "region_text"),
             *("region_text_mask", "region_classes"),
@@ -94,6 +95,17 @@ def test_boxes_of_a_batch_lie_where_its_crops_have_put_them(tokenizer):
     assert ((moved["region_text_mask"].sum(axis=2) > 1) == there).all()
     assert ((moved["region_classes"] == 1).sum(axis=2)[there] <= 1).all()
     assert (moved["region_classes"][~there] == -1).all()
+
+
+def test_boxes_of_a_fixed_view_are_those_of_that_view(tokenizer):
+    boxes = {}
+    for seed in (0, 1):
+        crops = {"crop_scale": (0.4, 0.6), "crop_ratio": (1.0, 1.0), "flip": True}
+        some = stream(tokenizer, seed=seed, variants=1, fraction=0.003, **crops).batches()
+        for batch in (next(some), next(some)):
+            for image, own in zip(batch["image"], batch["region_boxes"], strict=True):
+                np.testing.assert_array_equal(boxes.setdefault(image.tobytes(), own), own)
+    assert len(boxes) < 24  # some were seen again
 
 
 def test_an_evaluation_set_of_collages_knows_their_regions_and_a_moved_image_has_none(tokenizer):

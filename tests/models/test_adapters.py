@@ -211,6 +211,13 @@ def test_a_part_of_a_fused_projection_is_adapted_alone():
     )  # so that an export needs to know of no parts
 
 
+def test_parts_of_heads_that_differ_are_refused():
+    model = config_of("attention/qkv$ = lora 2 qv").model
+    model.image.last_heads = 1
+    with pytest.raises(UserError, match=r"last block of .* has other heads"):
+        encoder(model=model)
+
+
 def nnx_with_up(layer, up):
     graphdef, state = nnx.split(layer)
     state["adapter"]["up"] = state["adapter"]["up"].replace(up)

@@ -122,7 +122,7 @@ def test_a_bag_is_a_distribution_and_its_teacher_learns_nothing(asked):
     small = {"hidden_width": 16, "bottleneck_width": 8, "prototypes": 32}
     objective, _ = asked("cross_level", **small)
     tokens = jnp.asarray(DICE.normal(size=(4, 2, 6, 16)), jnp.float32)
-    np.testing.assert_allclose(objective.bag(tokens).sum(axis=-1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(objective.bag(tokens, 0).sum(axis=-1), 1.0, rtol=1e-5)
     crops = [TowerOutput(tokens[:, :, 0], tokens), TowerOutput(tokens[:, :, 0], tokens[:, :, :3])]
 
     graphdef, state = nnx.split(objective)
@@ -131,6 +131,6 @@ def test_a_bag_is_a_distribution_and_its_teacher_learns_nothing(asked):
         own = nnx.merge(graphdef, state, copy=True)
         targets = own.targets_of(taught[:, :, 0], jnp.int32(0))
         regions = own.between_regions(crops, TowerOutput(taught[:, :, 0], taught), jnp.int32(0))
-        return regions + own.bags(crops, targets)
+        return regions + own.bags(crops, targets, 0)
 
     assert np.abs(jax.grad(loss)(tokens + 1.0)).max() == 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from configs.settings.kinds import kinds
 from vlp.configuration import ConfigError
+from vlp.configuration.parts import find_part
 from vlp.configuration.schema import check_parts
 from vlp.models.compute import Compute
 from vlp.models.teacher import Teacher
+from vlp.objectives.base import Objective
 from vlp.objectives.weights import Weight
 from vlp.pretrainer import Pretrainer
 
@@ -100,3 +105,10 @@ def test_a_weight_that_is_never_whole_is_refused(config, schedule):
         ConfigError, match=r"objectives\.contrastive\.schedule: of 20 steps the weight grows from"
     ):
         check_parts(config)
+
+
+def test_whatever_moves_a_teacher_moves_it_while_its_schedule_leaves_it_out():
+    classes = [find_part("objectives", kind, kind).load() for kind in kinds("objectives")]
+    following = [one for one in classes if "follow(" in inspect.getsource(inspect.getmodule(one))]
+    assert len(following) > 4
+    assert not [one.__name__ for one in following if one.idle is Objective.idle]

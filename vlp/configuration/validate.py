@@ -64,6 +64,7 @@ def _check_stages(config: ConfigDict) -> None:
     for stage in stages(config)[:-1]:
         try:
             check_values(flatten(stage.config), settings_of(stage.config))
+            check_parts(stage.config)
             _check_towers(stage.config)
         except ConfigError as error:
             raise ConfigError(f"stages: in stage {stage.number} of {stage.total}, {error}") from error

@@ -157,7 +157,12 @@ def adapt(model: nnx.Module, settings: Any, *, compute: Compute, rngs: nnx.Rngs)
 def _heads_of(model: nnx.Module, path: str) -> int:
     """Heads of the attention that a fused projection is of."""
     *above, name = path.split("/")[1:]
-    around: Any = dict(nnx.iter_modules(model))[tuple(above)]
+    modules: Any = dict(nnx.iter_modules(model))
+    around = modules[tuple(above)]
+    if any(getattr(modules[tuple(above[:depth])], "last_heads", 0) for depth in range(1, len(above))):
+        raise UserError(
+            f"{WHERE}: the last block of {path} has other heads: leave the parts away, or last_heads at 0"
+        )
     if name != "qkv":
         raise UserError(f"{WHERE}: {path} is no projection to queries, keys and values: leave the parts away")
     return int(around.heads)

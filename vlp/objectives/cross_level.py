@@ -66,7 +66,7 @@ class CrossLevel(SelfDistillation):
         targets = self.targets_of(taught.pooled, encodings.step)
         view_loss, metrics = self.between_crops(pooled, taught.pooled, encodings.step)
         regions = self.between_regions(crops, taught, encodings.step)
-        bag = self.bags(crops, targets)
+        bag = self.bags(crops, targets, encodings.step)
         losses = {"crop_loss": view_loss.mean(), "region_loss": regions, "bag_loss": bag}
         total = 0.5 * losses["crop_loss"] + 0.5 * regions + self.bag_weight * bag
         return ObjectiveOutput(Loss(total, jnp.ones_like(total)), {**metrics, **losses, **followed})
@@ -132,20 +132,26 @@ class CrossLevel(SelfDistillation):
         return jax.lax.stop_gradient(means.mean(axis=0))
 
     def bags(
-        self, crops: list[TowerOutput], targets: Float[Array, "views batch prototypes"]
+        self,
+        crops: list[TowerOutput],
+        targets: Float[Array, "views batch prototypes"],
+        step: Int[Array, ""] | int,
     ) -> Float[Array, ""]:
         """Returns the cross-entropy of the bags with the teacher's other whole views, as between crops."""
-        bags = [self.bag(one.tokens).swapaxes(0, 1) for one in crops]
+        bags = [self.bag(one.tokens, step).swapaxes(0, 1) for one in crops]
         return cross_view_softmax(jnp.log(jnp.concatenate(bags) + 1e-12), targets).mean()
 
     def bag(
-        self, tokens: Float[Array, "batch views regions width"]
+        self, tokens: Float[Array, "batch views regions width"], step: Int[Array, ""] | int
     ) -> Float[Array, "batch views prototypes"]:
         """Returns the mean of the patches' probabilities, which sum to one."""
+        frozen = step < self.frozen_steps
 
         @jax.checkpoint
         def add(total: Array, rows: Array) -> tuple[Array, None]:
-            return total + jax.nn.softmax(self.region_head.score(rows) / self.temperature), None
+            return total + jax.nn.softmax(
+                self.region_head.score(rows, frozen=frozen) / self.temperature
+            ), None
 
         places = jnp.moveaxis(self.region_head.rows(tokens), 2, 0)
         shape = jax.eval_shape(self.region_head.score, places[0])

@@ -95,10 +95,14 @@ class InstanceLabels(Objective):
         """Counts the head and its running mean's, and the cosines with the queue."""
         return mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) + 2.0 * self.widths[-1] * self.size
 
-    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """Returns the mean over the images; moves the running means on first and everything else afterwards."""
+    def idle(self, encodings: Encodings) -> None:
+        """Moves the teacher towards what the last update made of the student."""
         follow(self.teacher_tower, encodings.model.image, self.momentum)
         follow(self.teacher_head, self.head, self.momentum)
+
+    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
+        """Returns the mean over the images; moves the running means on first and everything else afterwards."""
+        self.idle(encodings)
         weak, strong = self.views
         seen, batch = encodings.image_tower(weak).pooled, encodings.batch
         other = encodings.through(self.teacher_tower, strong).pooled

@@ -93,11 +93,13 @@ class MixedViews(Followed):
             metrics |= self.follow_student(encodings)
             found, taught = unit(self.head(rows)), self.taught(encodings, self.view)
             pairs = [(found[:, 0], taught[:, 0]), (found[:, 1], jnp.roll(taught[:, 1], 1, axis=0))]
+            if not self.mixed:
+                pairs = pairs[:1]
             scores = [one @ other.T / self.temperature for one, other in pairs]
             own = jnp.eye(len(rows))
             metrics["view_loss"] = jnp.stack([softmax(one, own).mean() for one in scores]).mean()
             hits = [(one.argmax(axis=1) == jnp.arange(len(one))).mean() for one in scores]
-            metrics |= {"own_view_accuracy": hits[0], "other_view_accuracy": hits[1]}
+            metrics |= dict(zip(("own_view_accuracy", "other_view_accuracy"), hits, strict=False))
             total += self.view_weight * metrics["view_loss"]
         return ObjectiveOutput(Loss(total, jnp.ones_like(total)), metrics)
 

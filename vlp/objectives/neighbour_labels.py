@@ -64,10 +64,14 @@ class NeighbourLabels(Objective):
         cosines = 2.0 * self.widths[-1] * self.size
         return mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) + cosines
 
-    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """Returns the mean over the images that have a neighbour of their label, in this batch or those before."""
+    def idle(self, encodings: Encodings) -> None:
+        """Moves the teacher towards what the last update made of the student."""
         follow(self.teacher_tower, encodings.model.image, self.momentum)
         follow(self.teacher_head, self.head, self.momentum)
+
+    def __call__(self, encodings: Encodings) -> ObjectiveOutput:
+        """Returns the mean over the images that have a neighbour of their label, in this batch or those before."""
+        self.idle(encodings)
         rows = unit(self.head(encodings.image_tower(self.image_view).pooled))
         labels, records = encodings.batch[self.labels][:, 0], encodings.batch["record_id"]
         keys = unit(self.teacher_head(encodings.through(self.teacher_tower, self.image_view).pooled))

@@ -103,6 +103,7 @@ class RegionContrast(Objective):
         self.regions = BoxedImages(config, model=model, rngs=rngs)
         self.boxes, self.smallest, self.chunk = config.boxes, config.smallest, config.chunk
         self.image_view = config.image_view
+        self.again = (self.image_view,) if config.windows else ()  # the windows that are shifted
         self.fields = (self.image_view, "text", "text_mask")
 
     def flops(self) -> float:
