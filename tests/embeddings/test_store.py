@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from input_pipeline.errors import UserError
 from vlp.embeddings.sets import DumpedSets
 from vlp.embeddings.store import Embeddings, Notes, read_shard, remove_unfinished, shard_path, write_shard
 
@@ -92,6 +93,7 @@ def test_sets_hold_images_with_their_captions_and_only_what_was_read_is_told(set
     np.testing.assert_array_equal(one.images, ROWS[:3])
     assert one.captions == [["a"], [], ["b", "a"]] and one.ids == ["r0", "r1", "r2"]
     assert (one.labels, one.tags, one.groups) == (["l0", "l1", "l0"], [[], ["t1"], ["t2"] * 2], [""] * 3)
+    assert (one.regions, one.masks, one.classes) == (((), (), ()), None, ())
     assert sets["val"] is one and one.slices == one.translations == {}
     assert sets.skipped == {"val": {"unreadable": 2}} and sets.sizes == {"val": 3}
     assert sets.origins == {"val": {"format": "embeddings", "path": str(sets.folder / "val")}}
@@ -107,5 +109,15 @@ def test_texts_are_looked_up_and_others_are_refused(sets: DumpedSets, tmp_path: 
             sets.encode_text(given, prefix=prefix)
     with pytest.raises(ValueError, match="holds no patches"):
         sets.encode_patch_array(ROWS)
+    for ask in (sets.pixels, sets.scorer, lambda: sets.composer("joint"), sets.captioner):
+        with pytest.raises(UserError, match="--checkpoint"):
+            ask()
     with pytest.raises(ValueError, match=r"has no index\.json"):
         DumpedSets(tmp_path / "val")
+
+
+def test_views_of_images_are_no_sets(sets: DumpedSets) -> None:
+    path = sets.folder / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "views": 2}))
+    with pytest.raises(UserError, match="2 training views of each image"):
+        DumpedSets(sets.folder)

@@ -78,6 +78,8 @@ def test_rows_of_another_checkpoint_or_of_other_records_are_one_line(
     other = Path(shutil.copytree(start / "image", tmp_path / "other"))
     index = json.loads((other / "index.json").read_text())
     (other / "index.json").write_text(json.dumps({**index, "checkpoint": "0" * 64}))
+    viewed = Path(shutil.copytree(start / "image", tmp_path / "viewed"))
+    (viewed / "index.json").write_text(json.dumps({**index, "views": 2}))
     rows = f"--config.data.stored.image={start / 'image'}"
 
     def refusal(*flags: str) -> str:
@@ -99,5 +101,6 @@ def test_rows_of_another_checkpoint_or_of_other_records_are_one_line(
         rows, "--config.data.sources.quickstart.path=data/quickstart/test.parquet"
     )
     assert "it holds no image embeddings" in refusal(f"--config.data.stored.image={start / 'text'}")
+    assert "2 training views of each image" in refusal(f"--config.data.stored.image={viewed}")
     assert "there is no index.json" in refusal(f"--config.data.stored.image={tmp_path}")
     assert "reads what the image tower gives" in refusal(rows, "--config.objectives.captioning.weight=1.0")

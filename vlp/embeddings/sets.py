@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from input_pipeline.errors import UserError
+from input_pipeline.records import Region
 from vlp.embeddings.store import Embeddings
 
 
@@ -38,6 +39,18 @@ class DumpedSet:
     def translations(self) -> Mapping[str, list[list[str]]]:
         return {}
 
+    @property
+    def regions(self) -> tuple[tuple[Region, ...], ...]:
+        return ((),) * len(self.ids)
+
+    @property
+    def masks(self) -> None:
+        return None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return ()
+
 
 class DumpedSets(Mapping[str, DumpedSet]):
     """The sets of a folder by name, each read when it is first asked for; and the encoder that looks rows up in it."""
@@ -46,7 +59,7 @@ class DumpedSets(Mapping[str, DumpedSet]):
         """Reads the index.
 
         Raises:
-          ValueError: there is none.
+          ValueError: there is none, or it is of views, of which no set is made.
         """
         if not (folder / "index.json").exists():
             raise UserError(
@@ -54,6 +67,11 @@ class DumpedSets(Mapping[str, DumpedSet]):
                 "To evaluate a checkpoint on the data that lie there, add --checkpoint=RUN"
             )
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        if views := index.get("views"):
+            raise UserError(
+                f"{folder} holds {views} training views of each image, and evaluators see another: embed the data with "
+                "--config.embed.views=0 into another --output"
+            )
         self.folder, self._parts = folder, index["parts"]
         self._names = [part.removesuffix("/image") for part in self._parts if part.endswith("/image")]
         self._loaded: dict[str, DumpedSet] = {}
@@ -113,11 +131,27 @@ class DumpedSets(Mapping[str, DumpedSet]):
 
     def encode_patch_array(self, images: np.ndarray) -> np.ndarray:
         """Raises ValueError: patches are not there."""
-        raise UserError(f"{self.folder} holds no patches: evaluate the checkpoint itself, with --checkpoint")
+        raise self._lacks("patches")
 
     def pixels(self) -> NoReturn:
         """Raises ValueError: pixels are not there."""
-        raise UserError(f"{self.folder} holds no pixels: evaluate the checkpoint itself, with --checkpoint")
+        raise self._lacks("pixels")
+
+    def scorer(self, name: str = "") -> NoReturn:
+        """Raises ValueError: what scores images is not there."""
+        raise self._lacks(f"scorer '{name}'")
+
+    def composer(self, name: str) -> NoReturn:
+        """Raises ValueError: what searches for an image and a text together is not there."""
+        raise self._lacks(f"composer '{name}'")
+
+    def captioner(self, name: str = "writer", beams: int = 1) -> NoReturn:
+        """Raises ValueError: what writes about images is not there."""
+        del beams
+        raise self._lacks(f"captioner '{name}'")
+
+    def _lacks(self, what: str) -> UserError:
+        return UserError(f"{self.folder} holds no {what}: evaluate the checkpoint itself, with --checkpoint")
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """Returns the rows of captions of these sets.

@@ -42,11 +42,17 @@ def _checked(config: Any, tower: str) -> Path:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         digest, form, parts = index["checkpoint"], index["format"], index["parts"]
+        views = index.get("views", 0)
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{where}: there is no index.json of a whole {again}") from None
     own = {name: part for name, part in parts.items() if name.endswith(f"/{tower}")}
     if form != "parquet" or not own:
         raise UserError(f"{where}: it holds no {tower} embeddings in parquet: make them by {again}")
+    if views and tower == "image":
+        raise UserError(
+            f"{where}: its rows are of {views} training views of each image, not of the one that evaluators see: embed "
+            f"into another folder by {again} --config.embed.views=0"
+        )
     setting = f"start_{tower}" if config.checkpoint[f"start_{tower}"] else "start"
     start = config.checkpoint[setting]
     if not start:
