@@ -9,10 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from input_pipeline.errors import UserError
-from input_pipeline.images_on_demand import ImagesOnDemand
 from vlp.evaluation.protocols import EvaluationSet, Region
-
-THREADS = 2  # that read images of a part of a set
 
 
 class KnownRegions(NamedTuple):
@@ -63,10 +60,22 @@ def known_regions(name: str, data: EvaluationSet, by: str) -> KnownRegions:
 
 
 def _rows(data: EvaluationSet, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n side side 3"]:
-    if len(rows) == len(data.images):
-        return data.images
-    own = ImagesOnDemand(lambda row: data.images[row], rows.tolist(), data.images.shape[1], THREADS)
-    return cast(np.ndarray, own)
+    whole = len(rows) == len(data.images)
+    return data.images if whole else cast(np.ndarray, PartOfImages(data.images, rows))
+
+
+class PartOfImages:
+    """Reads like an array of some of the images; only what is indexed is read, for the set may be too large to hold."""
+
+    def __init__(self, images: UInt8[np.ndarray, "n side side 3"], rows: Int64[np.ndarray, " part"]) -> None:
+        self._images, self._rows = images, rows
+        self.shape, self.dtype, self.ndim = (len(rows), *images.shape[1:]), images.dtype, images.ndim
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: int | slice | Int64[np.ndarray, " m"]) -> UInt8[np.ndarray, "*m side side 3"]:
+        return self._images[self._rows[rows]]
 
 
 def texts_of(regions: Sequence[Region], count: int) -> list[str]:
