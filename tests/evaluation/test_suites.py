@@ -114,6 +114,7 @@ def test_associations_are_a_jaccard_index() -> None:
     data = Given(images, ids=[str(number) for number in range(len(images))])
     found = measured.association(data, Rows(rows), [*questions, lost])
     same(found.figures, EXPECTED["misc/winogavil"])
+    assert found.queries == (len(questions), len(questions) + 1)
 
 
 def test_several_labels_are_mean_average_precision() -> None:

@@ -60,6 +60,7 @@ def miniature(task: Task, below: Path) -> None:
         line = f'"{names.replace(chr(34), chr(39))}"'
         (folder / "winogavil_dataset.csv").write_text(
             f"cue,associations,candidates\nodd,\"['thing1','thing3']\",{line}\n"
+            f"lost,\"['gone']\",\"['gone','thing1']\"\n"
         )
         return
     archive(folder / "test" / "0.tar", [sample(task, number) for number in range(COUNT)])
@@ -110,6 +111,21 @@ def test_forty_tasks_in_one_command_each_of_them_once(
     assert figures["datacomp/average"] == pytest.approx(np.mean(main_metrics[:-2]))
     page = (output / "datacomp.html").read_text()
     assert "Dollar Street" in page and "SVHN has 39 of 26,032 images" in page
+    assert "WinoGAViL asks 1 of 2 queries" in page
+
+    # A copy that is whole now, or lies elsewhere, is measured; others are not.
+    kept, stl = (output / f"{name}.json" for name in ("cars", "stl10"))
+    before = kept.stat().st_mtime_ns
+    archive(copies / "wds_stl10_test" / "test" / "0.tar", [sample(DATACOMP[1], n) for n in range(COUNT + 1)])
+    only = "--config.suite.tasks=('cars','stl10')"
+    assert suite(checkpoint, copies, output, only) == 0
+    assert (json.loads(stl.read_text())["images"], kept.stat().st_mtime_ns) == (COUNT + 1, before)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (copies / "wds_stl10_test").rename(elsewhere / "wds_stl10_test")
+    assert suite(checkpoint, elsewhere, output, only) == 0
+    assert json.loads(stl.read_text())["copy"]["path"].startswith(str(elsewhere.resolve()))
+    (elsewhere / "wds_stl10_test").rename(copies / "wds_stl10_test")
 
     # What does not fit is said in a line, with the task.
     (copies / "wds_cars_test" / "classnames.txt").write_text("one\n")

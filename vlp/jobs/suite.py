@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import vlp
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError
-from vlp.embeddings.encode import check_same_start
+from vlp.embeddings.encode import Records, check_same_start
 from vlp.embeddings.store import checkpoint_digest
 from vlp.evaluation import Findings
 from vlp.evaluation.comparison.runs import EVALUATIONS
@@ -31,7 +31,7 @@ from vlp.model import Model
 from vlp.parallel.mesh import local_mesh
 from vlp.processes.join import join
 from vlp.runs.startup import configuring, use_compilation_cache
-from vlp.runs.suite import Copy, find_copy, measure
+from vlp.runs.suite import Copy, find_copy, measure, records_of
 from vlp.training.writers import write_results
 
 NEEDS = ()
@@ -53,7 +53,7 @@ ROWS = "eval_results.jsonl"
 
 
 def run(options: JobOptions) -> int:
-    """Measures the tasks that have no row yet, each in turn; several processes take turns at the tasks.
+    """Measures the tasks that have no row of their copy yet, each in turn; several processes take turns at the tasks.
 
     Raises:
       ConfigError: no checkpoint or source is named, none of the tasks has a copy there, or data do not fit a task.
@@ -81,20 +81,44 @@ def run(options: JobOptions) -> int:
         model = vlp.load(folder, mesh=local_mesh())
         model.require(("image", "text"), "--job=suite")
         own = [task for task in tasks if task.key in found][jax.process_index() :: jax.process_count()]
-        for task in own:
-            _measure(task, found[task.key], model, output, options)
+        for task, records in [*_missing(own, found, model, output)]:
+            _measure(task, found[task.key], records, model, output, options)
     return _finish(tasks, found, output, options)
 
 
-def _measure(task: Task, copy: Copy, model: Model, output: Path, options: JobOptions) -> None:
-    """Leaves a task's row and the outcomes of its queries, unless they are there."""
+def _missing(
+    tasks: Sequence[Task], found: Mapping[str, Copy], model: Model, output: Path
+) -> Iterator[tuple[Task, Records]]:
+    """The tasks without a row, whose copy was another when it was written, or had other records."""
+    for task in tasks:
+        file, records = _row_file(output, task), records_of(task, found[task.key], model)
+        if file.exists():
+            if json.loads(file.read_text()).get("copy") == _told(found[task.key], records):
+                continue
+            file.unlink()
+        yield task, records
+
+
+def _told(copy: Copy, records: Records) -> dict[str, Any]:
+    """What tells a copy from another, and from itself before it was whole."""
+    return {"path": str(copy.folder.resolve()), "records": len(records)}
+
+
+def _measure(
+    task: Task, copy: Copy, records: Records, model: Model, output: Path, options: JobOptions
+) -> None:
+    """Leaves a task's row and the outcomes of its queries."""
     file = _row_file(output, task)
-    if file.exists():
-        return
     scratch = output / "embeddings" / file.stem
     with tqdm(desc=task.name, unit=" records", smoothing=0.1, disable=None) as bar:
         done = measure(
-            task, copy, model, scratch, batch_size=options.config.suite.batch_size, report=bar.update
+            task,
+            copy,
+            records,
+            model,
+            scratch,
+            batch_size=options.config.suite.batch_size,
+            report=bar.update,
         )
     write_whole(file.with_suffix(".npz"), outcomes_to_bytes(done.result.outcomes))
     row = {
@@ -106,6 +130,8 @@ def _measure(task: Task, copy: Copy, model: Model, output: Path, options: JobOpt
         "language": "en",
         "images": done.images,
         "skipped": done.skipped,
+        "queries": done.result.queries,
+        "copy": _told(copy, records),
     }
     write_whole(file, (json.dumps(row) + "\n").encode())
 
@@ -205,6 +231,12 @@ def _remarks(tasks: Sequence[Task], rows: Mapping[str, Mapping[str, Any]]) -> di
         for task in tasks
         if task.key in rows and task.images and rows[task.key]["images"] != task.images
     ]
+    for task in tasks:
+        asked, all_there_are = rows.get(task.key, {}).get("queries", (0, 0))
+        if asked != all_there_are:
+            short.append(
+                f"{task.name} asks {asked:,} of {all_there_are:,} queries: images of others are missing"
+            )
     missing = [task.name for task in tasks if task.key not in rows]
     found = {"not whole": "; ".join(short), "missing": ", ".join(missing)}
     return {name: text for name, text in found.items() if text}

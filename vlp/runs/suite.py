@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from input_pipeline.known.benchmark_sets import class_names, split_folder, templ
 from input_pipeline.known.layouts import Missing
 from input_pipeline.known.winogavil import TABLE, associations
 from input_pipeline.sources.guess import guess
+from input_pipeline.whole_files import write_whole
 from vlp.embeddings.encode import Records, embed, require_rows
 from vlp.embeddings.sets import DumpedSet
 from vlp.embeddings.store import Embeddings
@@ -63,9 +65,15 @@ def find_copy(task: Task, below: Path) -> Copy | None:
     return None
 
 
+def records_of(task: Task, copy: Copy, model: Model) -> Records:
+    """Returns the records of a task's copy, as the model sees them."""
+    return Records({task.key: copy.entry}, {}, model.preprocessing, "image")
+
+
 def measure(
     task: Task,
     copy: Copy,
+    records: Records,
     model: Model,
     scratch: Path,
     *,
@@ -77,6 +85,7 @@ def measure(
     Args:
       task: of a suite.
       copy: of `find_copy`.
+      records: of `records_of`.
       model: with both towers.
       scratch: folder of embeddings, which are gone on with where they were interrupted, and removed at the end.
       batch_size: images encoded at a time.
@@ -85,7 +94,7 @@ def measure(
     Raises:
       ValueError: data that cannot be read, or do not have what the task needs.
     """
-    records = Records({task.key: copy.entry}, {}, model.preprocessing, "image")
+    _begin(scratch, records)
     embed(records, model, scratch, threads=usable_cores(), batch_rows=batch_size, report=report)
     embeddings = require_rows(Embeddings(scratch))
     notes, captions = embeddings.notes(), list[list[str]]()
@@ -96,6 +105,15 @@ def measure(
     result = _measured(task, copy.folder, images, model)
     shutil.rmtree(scratch)
     return Done(result, len(notes.ids), dict(embeddings.skipped))
+
+
+def _begin(scratch: Path, records: Records) -> None:
+    """Removes what there is of other records, and writes down of which the embeddings are."""
+    file = scratch / "begun_with.json"
+    if scratch.exists() and not (file.exists() and json.loads(file.read_text()) == records.described):
+        shutil.rmtree(scratch)
+    scratch.mkdir(parents=True, exist_ok=True)
+    write_whole(file, json.dumps(records.described).encode())
 
 
 def _measured(task: Task, folder: Path, images: DumpedSet, model: Model) -> Measured:

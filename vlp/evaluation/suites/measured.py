@@ -78,10 +78,17 @@ class Association(Protocol):
 
 
 class Measured(NamedTuple):
-    """Figures by name, and for those that are means over queries the value of each query."""
+    """Figures by name, and for those that are means over queries the value of each query.
+
+    Attributes:
+      figures: by name.
+      outcomes: a value of each query, by the name of the figure.
+      queries: that were asked, and all that there are, where some may not be asked.
+    """
 
     figures: dict[str, float]
     outcomes: dict[str, Float[np.ndarray, " queries"]]
+    queries: tuple[int, int] = (0, 0)
 
 
 def classification(task: Task, data: Images, model: Texts, classes: Classes) -> Measured:
@@ -134,7 +141,7 @@ def retrieval(data: Images, model: Texts) -> Measured:
 
 
 def association(data: Images, model: Texts, questions: Sequence[Association]) -> Measured:
-    """Chooses as many candidates of each cue as belong to it; cues with an image that is not there are left out."""
+    """Chooses as many candidates of each cue as belong to it; those with an image that is not there are left out."""
     place = {name: row for row, name in enumerate(data.ids)}
     asked = [one for one in questions if all(name in place for name in one.candidates)]
     if not asked:
@@ -149,7 +156,7 @@ def association(data: Images, model: Texts, questions: Sequence[Association]) ->
         counts.append(len(one.candidates))
     values = np.array(scores)
     figures = measures.association_figures(values, np.array(counts))
-    return Measured(figures, {"avg_jaccard_score": values})
+    return Measured(figures, {"avg_jaccard_score": values}, (len(asked), len(questions)))
 
 
 def _several_labels(task: Task, data: Images, model: Texts, classes: Classes) -> Measured:
