@@ -102,7 +102,7 @@ def cmd(golden: Golden) -> None:
     golden.gradients(gradients[0], golden["view_region_grad_student_cls"])
     golden.gradients(gradients[1], golden["view_region_grad_student_region"])
     golden.gradients(moved, golden["region_center_after"][0])
-    bag = objective.bag(seen(regions)[0].tokens)
+    bag = objective.bag(seen(regions)[0].tokens, 0)
     golden.gradients(bag.sum(axis=-1), jnp.ones(bag.shape[:-1]))
 
 
