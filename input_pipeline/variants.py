@@ -6,6 +6,8 @@ A stored embedding of a view is worth something where a run shows that very view
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +45,25 @@ class FixedViews:
         """Returns the views of the settings of `data.image`, as a model of this preprocessing sees them."""
         return cls(TrainingView.build(preprocessing, image), count)
 
+    @property
+    def digest(self) -> str:
+        """Returns a few letters for what decides which view a number is; a teacher may see it at another resolution."""
+        own = self.view
+        augmented = [
+            [one.name, one.probability, sorted(getattr(one.apply, "__dict__", {}).items())]
+            for one in own.augmentations
+        ]
+        said = [own.mode, own.crop_scale, own.crop_ratio, own.flip, augmented]
+        return hashlib.sha256(json.dumps(_plain(said)).encode()).hexdigest()[:16]
+
     def __call__(self, identifier: str, image: bytes) -> tuple[Square, ...]:
         """Returns the views of a record's encoded image; raises BadRecord if it cannot be read."""
         picture = open_picture(image, MAX_PIXELS)
         return tuple(self.view(picture, variant_dice(identifier, number)) for number in range(self.count))
+
+
+def _plain(value: Any) -> Any:
+    """Lists of texts and floats: 1 and 1.0 are the same setting."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, str) else float(value)

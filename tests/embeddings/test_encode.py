@@ -80,6 +80,10 @@ def test_a_folder_is_of_one_request(tmp_path: Path) -> None:
     check_same_start(folder, {"checkpoint": "a", "rows": [1]})
     with pytest.raises(ValueError, match="holds embeddings of another rows: remove it or choose another"):
         check_same_start(folder, {"checkpoint": "a", "rows": [2]})
+    check_same_start(folder, {"checkpoint": "a", "data.image": "b"}, later=("data.image",))
+    (folder / "begun_with.json").write_text('{"data.image": "a"}')
+    with pytest.raises(ValueError, match=r"another data\.image"):
+        check_same_start(folder, {"data.image": "b"}, later=("data.image",))
 
 
 def test_no_rows_at_all_are_an_error_that_counts_why(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from input_pipeline.errors import UserError
+from input_pipeline.variants import FixedViews
+from vlp.embeddings.origins import check_origins
 from vlp.embeddings.sets import DumpedSets
 from vlp.embeddings.store import Embeddings, Notes, read_shard, remove_unfinished, shard_path, write_shard
 
@@ -121,3 +123,37 @@ def test_views_of_images_are_no_sets(sets: DumpedSets) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "views": 2}))
     with pytest.raises(UserError, match="2 training views of each image"):
         DumpedSets(sets.folder)
+
+
+def test_views_by_another_data_image_are_refused_where_the_file_says_whose_they_are(tmp_path: Path) -> None:
+    image = {
+        "crop_scale": (0.5, 1),
+        "crop_ratio": (1.0, 1.0),
+        "flip": True,
+        "resize": "pad",
+        "grayscale": 0.2,
+    }
+    views = FixedViews.build({"resolution": 8, "resize": "pad"}, {**image, "crop_scale": (0.5, 1.0)}, 3)
+    tables = {"rows": {"path": str(tmp_path), "of": "image", "checkpoint": ""}}
+    write_shard(shard_path(tmp_path, 0, "parquet"), ROWS[:3], notes(0, 3), {"views": views.digest})
+    check_origins(tables, image)
+    others = (
+        {"flip": False},
+        {"resize": "squash"},
+        {"crop_scale": (0.4, 1.0)},
+        {"blur": 0.5},
+        {"grayscale": 0.3},
+    )
+    for other in others:
+        with pytest.raises(UserError, match=r"data\.tables\.rows: .*another data\.image"):
+            check_origins(tables, {**image, **other})
+    jittered = {**image, "color_jitter": (0.4, 0.4, 0.4, 0.1), "color_jitter_probability": 1.0}
+    digests = {
+        FixedViews.build(
+            {"resolution": 8, "resize": "pad"}, {**jittered, "rand_augment": (2, size)}, 1
+        ).digest
+        for size in (9, 9.0, 5)
+    }
+    assert len(digests) == 2
+    write_shard(shard_path(tmp_path, 0, "parquet"), ROWS[:3], notes(0, 3))  # as older files
+    check_origins(tables, {**image, "flip": False})

@@ -25,6 +25,7 @@ SMALL = (
     "--config.evaluators={}",
     "--config.objectives.distillation.weight=1.0",
 )
+OTHER = "--config.data.image.crop_scale=(0.31,0.72)"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def stored(checkpoint, source, tmp_path_factory):
     output = tmp_path_factory.mktemp("taught")
     embed = ("feature=both", "views=2", "dtype=bfloat16", "format=parquet", "sets=('quickstart',)")
     given = ["--job=embed", f"--checkpoint={checkpoint}", f"--output={output}", SMALL[0], source]
-    assert main.main([*given, *(f"--config.embed.{one}" for one in embed)]) == 0
+    given += [f"--config.embed.{one}" for one in embed]
+    assert main.main(given) == 0
+    assert main.main([*given, OTHER]) == 2  # other views are not those of this folder
     index = json.loads((output / "index.json").read_text())
     assert index["parts"]["quickstart/image"]["rows"] == 2 * 40
     tables = {
@@ -85,6 +88,10 @@ def test_stored_rows_are_those_of_what_the_stream_shows_and_teach_as_their_teach
     assert main.main([*SMALL, *wrong]) == 2
     error = capsys.readouterr().err
     assert "data.tables.images" in error and f"not of {other}" in error and error.count("\n") == 1
+    assert (
+        main.main([*SMALL, source, *read(*stored, checkpoint), OTHER, f"--workdir={tmp_path / 'views'}"]) == 2
+    )
+    assert "by another data.image than this run's" in capsys.readouterr().err
     more = (source, *read(*stored, checkpoint), "--config.data.variants=3", f"--workdir={tmp_path / 'more'}")
     assert main.main([*SMALL, *more]) == 2
     assert "values of 2 fixed views of an image, and data.variants=3" in capsys.readouterr().err

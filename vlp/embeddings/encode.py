@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -104,6 +104,11 @@ class Records:
         """Returns what tells these records from others, as plain values: their numbers, and where they lie."""
         return [[len(source) for source in self.sources.values()], self.paths]
 
+    @property
+    def views_digest(self) -> str:
+        """Returns what tells the settings of its views from others; '' where there are none."""
+        return self._views.digest if self._views else ""
+
     def source_of(self, index: int) -> str:
         """Returns the name of the source of record `index`."""
         return list(self.sources)[int(np.searchsorted(self._ends, index, side="right"))]
@@ -175,8 +180,13 @@ class GivenTexts(Records):
         return Shown(str(index), None, (self._given[index],), "", "", ())
 
 
-def check_same_start(folder: Path, begun_with: Mapping[str, Any]) -> None:
+def check_same_start(folder: Path, begun_with: Mapping[str, Any], later: Collection[str] = ()) -> None:
     """Writes down what the embeddings of a folder are made from.
+
+    Args:
+      folder: of the embeddings.
+      begun_with: by names that errors say.
+      later: those of the names that older folders do not know.
 
     Raises:
       ValueError: it holds embeddings of something else.
@@ -187,7 +197,7 @@ def check_same_start(folder: Path, begun_with: Mapping[str, Any]) -> None:
         write_whole(path, (json.dumps(begun_with, indent=2) + "\n").encode())
     saved = json.loads(path.read_text(encoding="utf-8"))
     for name, value in begun_with.items():
-        if saved.get(name) != value:
+        if saved.get(name) != value and not (name in later and name not in saved):
             raise UserError(
                 f"{folder} holds embeddings of another {name}: remove it or choose another --output"
             )
@@ -230,7 +240,8 @@ def embed(
     missing = {n: indices for n, indices in ranges.items() if not shard_path(folder, n, form).exists()}
     report(sum(map(len, ranges.values())) - sum(map(len, missing.values())))
     reading = _Reading(records, missing, report)
-    written = _ShardWriter(folder, form, checkpoint, reading.finished)
+    origin = {"checkpoint": checkpoint, "views": records.views_digest}
+    written = _ShardWriter(folder, form, origin, reading.finished)
     with ThreadPoolExecutor(threads) as pool:
         batches = _batches(reading.rows(pool, 2 * batch_rows), model, records.feature, batch_rows)
         for rows in _encoded(_ahead(batches, 2), model, batch_rows):
@@ -297,8 +308,10 @@ def _noted(index: int, shown: Shown | Reason, notes: Notes) -> list[Row]:
 class _ShardWriter:
     """Deals rows, as they come, to the shards whose turn it is."""
 
-    def __init__(self, folder: Path, form: str, checkpoint: str, finished: deque[tuple[int, Notes]]) -> None:
-        self._folder, self._form, self._checkpoint, self._finished = folder, form, checkpoint, finished
+    def __init__(
+        self, folder: Path, form: str, origin: Mapping[str, str], finished: deque[tuple[int, Notes]]
+    ) -> None:
+        self._folder, self._form, self._origin, self._finished = folder, form, origin, finished
         self._rows: list[Float32[np.ndarray, "n dim"]] = []
 
     def add(self, rows: Float32[np.ndarray, "n dim"]) -> None:
@@ -307,7 +320,7 @@ class _ShardWriter:
             number, notes = self._finished.popleft()
             waiting = np.concatenate(self._rows)
             own, self._rows = waiting[: len(notes.ids)], [waiting[len(notes.ids) :]]
-            write_shard(shard_path(self._folder, number, self._form), own, notes, self._checkpoint)
+            write_shard(shard_path(self._folder, number, self._form), own, notes, self._origin)
 
 
 class _Batch(NamedTuple):

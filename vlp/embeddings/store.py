@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +74,17 @@ def remove_unfinished(folder: Path, mine: Callable[[str], bool]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_shard(path: Path, rows: Float32[np.ndarray, "n dim"], notes: Notes, checkpoint: str = "") -> None:
+def write_shard(
+    path: Path, rows: Float32[np.ndarray, "n dim"], notes: Notes, origin: Mapping[str, str] | None = None
+) -> None:
     """Writes NUMBER.npy with NUMBER.json beside it, or NUMBER.parquet, which is renamed last.
 
     Args:
       path: its suffix is '.npy' or '.parquet'.
       rows: embeddings.
       notes: what is known of them.
-      checkpoint: digest of the model that made them, which a Parquet file says.
+      origin: what a Parquet file says of them, such as the digests of the `checkpoint` that made them and of the
+        settings of the `views` that they are of; '' is left out.
     """
     if path.suffix == ".npy":
         write_whole(path.with_suffix(".json"), json.dumps(vars(notes)).encode())
@@ -89,16 +92,16 @@ def write_shard(path: Path, rows: Float32[np.ndarray, "n dim"], notes: Notes, ch
         if path.suffix == ".npy":
             np.save(file, rows)
         else:
-            pq.write_table(_table(rows, notes, checkpoint), file)
+            pq.write_table(_table(rows, notes, origin or {}), file)
 
 
-def _table(rows: Float32[np.ndarray, "n dim"], notes: Notes, checkpoint: str) -> pa.Table:
+def _table(rows: Float32[np.ndarray, "n dim"], notes: Notes, origin: Mapping[str, str]) -> pa.Table:
     columns = {name: pa.array(getattr(notes, field), kind) for name, (kind, field) in COLUMNS.items()}
     if notes.views:
         columns[VIEWS[0]] = pa.array(notes.views, VIEWS[1])
     values = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
     table = pa.table({**columns, "embedding": values})
-    said = {"skipped": json.dumps(notes.skipped), **({"checkpoint": checkpoint} if checkpoint else {})}
+    said = {"skipped": json.dumps(notes.skipped), **{name: value for name, value in origin.items() if value}}
     return table.replace_schema_metadata(said)
 
 

@@ -27,6 +27,8 @@ from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ()  # what is embedded may lie at --source
 
+_IMAGE = "data.image"  # what views depend on beside their number
+
 
 class Part(NamedTuple):
     """One feature of one set: `folder` is SET/FEATURE."""
@@ -53,7 +55,7 @@ def run(options: JobOptions) -> int:
         model = vlp.load(folder, mesh=local_mesh(), dtype=settings.dtype)
         parts = list(_parts(options, model))
         digest = checkpoint_digest(folder)
-        check_same_start(output, _begun_with(digest, parts, settings))
+        check_same_start(output, _begun_with(digest, parts, settings), later=(_IMAGE,))
         if not jax.process_index():
             remove_unfinished(output, lambda name: name == "index.json")
         for part in parts:
@@ -120,7 +122,12 @@ def _evaluated_on(data: Any) -> dict[str, tuple[Mapping[str, Any], Mapping[str, 
 def _begun_with(digest: str, parts: list[Part], settings: Any) -> dict[str, Any]:
     data = {part.folder: part.records.described for part in parts}
     begun = {"checkpoint": digest, "data": data, "format": settings.format, "shards": settings.shard_records}
-    more = {"views": settings.views, "dtype": settings.dtype}  # which older folders do not know
+    shown = next(filter(None, (part.records.views_digest for part in parts)), "")
+    more = {
+        "views": settings.views,
+        "dtype": settings.dtype,
+        _IMAGE: shown,
+    }  # which older folders do not know
     return begun | {name: value for name, value in more.items() if value}
 
 

@@ -87,9 +87,9 @@ def pinned(config: Any) -> Any:
 
     Raises:
       ValueError: there is no checkpoint, another one than the config's digest says, or a table of embeddings of
-        another than its entry says.
+        another than its entry says, or of other views than this run's.
     """
-    check_origins(config.data.tables)
+    check_origins(config.data.tables, config.data.image)
     if not config.frozen:
         return config
     whole = ConfigDict(config).copy_and_resolve_references()
