@@ -111,7 +111,11 @@ def test_a_text_tower_reads_as_transformers_does(kind: str, pool: str, tmp_path:
     if pool == "mean":  # as sentence-transformers says it
         (folder / "1_Pooling").mkdir()
         (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
-    ours = imported(folder, tmp_path / "ours", "--config.interop.text_length=10")
+    length = [] if kind == "bert" else ["--config.interop.text_length=10"]
+    if kind == "bert":  # sentence-transformers' own, and lower case, which its tokenizer makes anyway
+        sentences = {"max_seq_length": 10, "do_lower_case": True}
+        (folder / "sentence_bert_config.json").write_text(json.dumps(sentences))
+    ours = imported(folder, tmp_path / "ours", *length)
     peer = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     options = {"padding": "max_length", "truncation": True, "max_length": 10, "return_tensors": "pt"}
@@ -258,6 +262,11 @@ def lacking(name: str) -> Callable[[Path], None]:
     return write
 
 
+def lower_case_texts(folder: Path) -> None:
+    said("tokenizer_config.json", do_lower_case=False)(folder)
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+
+
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "an unknown kind of model": (
         said("config.json", model_type="t5"),
@@ -282,6 +291,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "a switch that is none": (
         said("tokenizer_config.json", do_lower_case="no"),
         "do_lower_case='no' must be true",
+    ),
+    "lower case that the tokenizer would not make": (
+        lower_case_texts,
+        "do_lower_case=True of sentence-transformers is not supported",
     ),
     "a tensor too few": (lacking("word_embeddings.weight"), "missing: embeddings.word_embeddings.weight"),
 }

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from vlp.configuration import completed
-from vlp.interop import bert, dino, efficientnet, timm_towers
+from vlp.interop import bert, dino, efficientnet, fields, timm_towers
 from vlp.interop.assembled import Imported, config_around, model_config, preprocessing, variables_of
 from vlp.interop.images import preprocessing_of
 from vlp.interop.mapping import Tensors, read
@@ -32,6 +32,7 @@ MODEL_TYPES = {
 }
 # Towers that are made for several resolutions: they take that of their preprocessor, which is smaller than the largest.
 ANY_SIDE = ("dino", "dino_registers")
+CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZÀÉÖΩЖ"
 
 
 def import_tower(source: Path, family: str, tensors: Tensors, interop: Mapping[str, Any]) -> Imported:
@@ -82,6 +83,19 @@ def _image(
     return leaves, load_tokenizer(completed({})["tokenizer"]), pixels
 
 
+def _sentences(folder: Path) -> dict[str, Any]:
+    """What sentence-transformers adds to a tower: the longest text, and whether texts are lower-cased."""
+    files = (folder / f"sentence_{kind}_config.json" for kind in bert.KINDS)
+    return read_json(
+        next((file for file in files if file.is_file()), folder / "sentence_bert_config.json"), {}
+    )
+
+
+def _lower(tokenizer: Tokenizer) -> bool:
+    """Whether capital letters have the ids of small ones."""
+    return bool((tokenizer.encode([*CAPITALS])[0] == tokenizer.encode([*CAPITALS.lower()])[0]).all())
+
+
 def _text(
     family: str, folder: Path, model: ConfigDict, leaves: Tensors, single: Single, interop: Mapping[str, Any]
 ) -> tuple[Tensors, Tokenizer, dict[str, Any]]:
@@ -91,12 +105,20 @@ def _text(
     there = len(leaves[path])
     said = read_json(folder / "tokenizer_config.json", {}).get("model_max_length")
     most = min(there, said) if isinstance(said, int) and said > 2 else there
+    sentences = _sentences(folder)
+    if (cut := sentences.get("max_seq_length")) is not None:
+        most = min(most, fields.whole(cut, "sentence_bert_config.json: max_seq_length", least=3))
     length = interop["text_length"] or most
     if length > there:
         raise UserError(f"interop.text_length={length} is more than the {there} positions that there are")
     leaves[path] = leaves[path][:length]
     tokenizer = tokenizer_of(folder, family, length=length)
     check_tokenizer(single.reading, tokenizer, leaves)
+    if sentences.get("do_lower_case") and not _lower(tokenizer):
+        raise UserError(
+            f"{folder}: do_lower_case=True of sentence-transformers is not supported, as the tokenizer tells capital "
+            "letters from small ones"
+        )
     data = completed({})["data"]["image"]
     pixels = {name: data[name] for name in ("resize", "mean", "std")}
     return leaves, tokenizer, {**pixels, "resolution": model.image.resolution}
