@@ -152,6 +152,7 @@ def test_one_device_equals_eight_and_what_was_saved_goes_on_to_the_same_bits(con
         assert np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_with_weight_zero_nothing_of_it_is_built_or_read(config, name):
     def built(config):

@@ -97,8 +97,8 @@ class StoredCheckpoints:
         self._removed([first, *(name for name in self._bucket.versions(str(step)) if name != first)])
 
     def remove_unfinished(self) -> None:
-        """Removes what saves and removals that were cut off have left."""
-        whole = {str(step) for step in self.steps()}
+        """Removes what saves and removals that were cut off have left; what was set aside keeps its bytes."""
+        whole = {str(step) for step in self.steps()} | {name.partition(DAMAGED)[0] for name in self.damaged()}
         names = [name for name in self._bucket.versions() if step_of(name.partition("/")[0]) is not None]
         self._removed(name for name in names if name.partition("/")[0] not in whole)
 

@@ -83,6 +83,8 @@ def _save(imported: Imported, source: Path, home: Home) -> None:
         home.folder / "checkpoints", address=joined(home.address, "checkpoints") if home.address else ""
     )
     try:
+        if home.address:
+            checkpointer.newest()  # copies of an earlier import are none of what the bucket has
         checkpointer.save(0, imported.variables, {}, description)
         checkpointer.close()
     except RuntimeError as error:  # what a full disk becomes

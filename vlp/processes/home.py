@@ -25,6 +25,7 @@ from input_pipeline.whole_files import ASIDE, write_whole
 SECONDS = 60.0  # between two looks for what has changed
 # Not the copy's to bring or to fetch: checkpoints have a way of their own, the others are of machines.
 APART = ("checkpoints", "processes", "run.lock")
+METRICS = "metrics.jsonl"
 PROGRAMS = "compiled"
 LEFT = ("logs", "tensorboard", "profile", "wandb", PROGRAMS)  # which nothing goes on from
 _slots: dict[str, tuple[Path, int]] = {}  # held as long as this process lives
@@ -84,16 +85,18 @@ class Home:
         """Writes to the address what has changed since it last was brought there.
 
         Raises:
-          BucketError: the bucket refuses, or does not answer.
+          BucketError: the bucket refuses or does not answer, or another run has the address.
         """
         if self._bucket is None:
             return
+        self.claim()
         with self._lock:
             for name, path in self._files():
-                state = _state(path)
-                if self._brought.get(name) != state:
-                    self._bucket.write(name, path)
-                    self._brought[name] = state
+                with contextlib.suppress(FileNotFoundError):  # a temporary file of somebody's
+                    state = _state(path)
+                    if self._brought.get(name) != state:
+                        self._bucket.write(name, path)
+                        self._brought[name] = state
 
     def bring_also(self, folder: Path, name: str, ending: str) -> None:
         """Brings, with the run's own files, those that come into another folder from now on.
@@ -106,11 +109,16 @@ class Home:
         self._also.append((folder, name, ending, time.time()))
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        """What may have to be brought, with its name there."""
-        for path in sorted(self.folder.rglob("*")):
-            name = str(path.relative_to(self.folder))
-            if name.partition("/")[0] not in APART and not name.endswith(ASIDE) and path.is_file():
-                yield name, path
+        """What may have to be brought, with its name there; last the metrics, whose last line says that all is."""
+        found: list[Path] = []
+        for root, folders, names in os.walk(self.folder):
+            if Path(root) == self.folder:
+                folders[:] = [name for name in folders if name not in APART]
+                names = [name for name in names if name not in APART]
+            found += [Path(root, name) for name in names if not name.endswith(ASIDE)]
+        for path in sorted(found, key=lambda path: (path.name == METRICS, path)):
+            if path.is_file():
+                yield str(path.relative_to(self.folder)), path
         for folder, place, ending, since in self._also:
             for path in folder.glob(f"*{ending}"):
                 if path.stat().st_mtime >= since:
