@@ -17,6 +17,7 @@ SOURCES = {"collages": entry("train", "collages")}
 SETS = {SET: entry(SET, "parquet"), "collages": entry(SET, "collages")}
 LABELS = {"classes": {"path": CATEGORIES, "of": "label", "most": 1}}
 ON_COLLAGES = (
+    "--config.model.image.patch_dropout=0",  # what looks at patches needs them all, and is compared with its like
     f"--config.data.sources={SOURCES!r}",
     f"--config.data.evaluation={SETS!r}",
     f"--config.evaluators.retrieval.sets=('{SET}',)",

@@ -3,7 +3,11 @@
 from benchmarks.claims import FIGURES, SET, Claim, Figure, on, train
 
 VIEWS = "--config.data.text_views={'captions': {'count': 2}}"
-SIGMOID = ("--config.objectives.contrastive.kernel=sigmoid", "--config.model.logit_bias.learn=true")
+SIGMOID = (
+    "--config.model.image.patch_dropout=0",
+    "--config.objectives.contrastive.kernel=sigmoid",
+    "--config.model.logit_bias.learn=true",
+)
 CLAIM = Claim(
     title="FLAIR: images pooled by texts",
     arxiv="2412.03561",

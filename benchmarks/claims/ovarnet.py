@@ -14,6 +14,7 @@ SCORER = {"kind": "multi_label", "scorer": "federated_tags/scorer", "sets": (SET
 def federated(unknown: float) -> Step:
     """Returns CLIP with tags of which few are known."""
     return train(
+        "--config.model.image.patch_dropout=0",
         *on("federated_tags", unknown_weight=unknown),
         f"--config.data.labels={KNOWN!r}",
         f"--config.data.texts={TEXTS!r}",

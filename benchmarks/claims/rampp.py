@@ -12,6 +12,7 @@ def tagged(kind: str, templates: tuple[str, ...] = WORDS, **settings: object) ->
     scorer = {"kind": "multi_label", "scorer": f"{kind}/scorer", "sets": (SET,), "final": True, "seen": SEEN}
     texts = {"tags": {"path": SEEN, "labels": "verbatim", "templates": templates}}
     return train(
+        "--config.model.image.patch_dropout=0",
         *on(kind, **settings),
         f"--config.data.labels={ {'tags': {'path': SEEN, 'of': 'tags'}}!r}",
         f"--config.data.texts={texts!r}",

@@ -28,6 +28,7 @@ RUNNABLE = sorted(
 # What a recipe needs and does not come with the project, and what is said of it.
 MISSING = {
     ("siglip", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
+    ("siglip2", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
     ("jest", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
 }
 

@@ -82,7 +82,7 @@ def test_sources_can_be_replaced_by_a_flag_and_are_completed() -> None:
     line = parse("--config.data.sources={'mine': {'format': 'parquet', 'path': '/data/*.parquet'}}")
     (source,) = configuration.resolve(line.config).data.sources.values()
     left_out = {"weight": 1.0, "columns": {}, "fraction": 1.0, "keep_ids": "", "keep_labels": "", "shots": 0}
-    left_out |= {"only": "", "shots_seed": 0, "captions_by_id": ""}
+    left_out |= {"only": "", "shots_seed": 0, "captions_by_id": "", "regions_by_id": ""}
     left_out |= {"keep_probability": "", "keep_column": "balance_probability"}
     left_out |= {"templates": (), "labels": "", "prefix": "", "prefix_token": "", "image_folder": ""}
     assert source.to_dict() == {"format": "parquet", "path": "/data/*.parquet", **left_out}

@@ -347,7 +347,7 @@ def test_images_elsewhere_are_read_where_the_source_says_so(pictures: Path, tmp_
     entry = {"format": "csv", "path": str(elsewhere / "a.csv"), "image_folder": str(pictures)}
     assert [open_source(entry)[i].image for i in range(2)] == [b"a.jpg"] * 2
     with pytest.raises(
-        ValueError, match="image_folder is of parquet, folder, csv, jsonl, coco, not of format"
+        ValueError, match="image_folder is of parquet, folder, csv, jsonl, coco, coco_boxes, not of format"
     ):
         open_source({**entry, "format": "webdataset"})
     with pytest.raises(ValueError, match="no folder at /nowhere"):
