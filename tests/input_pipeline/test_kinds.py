@@ -12,7 +12,7 @@ KNOWN = {"parquet": "json:loads", "gone": "no_such_package.module:Class", "lost"
 def test_formats_endings_and_tokenizers_are_those_of_the_files() -> None:
     assert {"parquet", "webdataset", "folder", "csv", "coco", "known"} <= set(sources())
     assert sources()["parquet"].startswith("input_pipeline.sources.parquet:")
-    assert set(tokenizers()) == {"sentencepiece", "clip", "siglip", "huggingface"}
+    assert set(tokenizers()) == {"sentencepiece", "clip", "siglip", "huggingface", "wordpiece"}
     assert tokenizers()["clip"] == "input_pipeline.tokenizers.clip:ClipTokenizer"
     endings = list(suffixes())
     assert suffixes()[".parquet"] == "parquet" and suffixes()[".tar"] == "webdataset"

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 import vlp
 from main import main
-from vlp.checkpoint import Checkpointer
+from vlp.checkpoint.saving import Saving
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH, LENGTH, VOCABULARY = 64, 8, 2000
@@ -90,11 +90,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 def test_a_full_disk_is_one_line_and_can_be_tried_again(
     theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(self: Checkpointer, *arguments: object) -> None:
+    def full(self: Saving, *arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpointer, "_write", full)
+        patch.setattr(Saving, "_written", full)
         assert run(theirs, tmp_path / "ours") == 2
     line = capsys.readouterr().err
     assert "No space left on device" in line and "make room" in line and line.count("\n") == 1
