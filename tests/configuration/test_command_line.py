@@ -43,7 +43,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("resolution", "'big'"),
     ),
     "unknown model": (("--config=configs/clip.py:model=resnet",), ("model=resnet", "vit_b")),
-    "bucket as workdir": (("--workdir=gs://bucket/run",), ("gs://bucket/run", "local or mounted folder")),
+    "no bucket as workdir": (("--workdir=ftp://bucket/run",), ("ftp://bucket/run", "at gs:// or s3://")),
     "unknown flag": (("--wrkdir=/tmp/x",), ("--wrkdir", "did you mean --workdir")),
     "a leaf without --config": (("--learning_rate=1",), ("did you mean --config.optimizer.learning_rate",)),
     "no flag at all": (("train",), ("'train' is not a flag",)),
