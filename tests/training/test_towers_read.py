@@ -60,7 +60,7 @@ def initial(trained):
 
 def test_images_alone_build_no_text_tower_and_the_image_tower_is_the_same(images_alone, both):
     alone, whole = initial(images_alone), initial(both)
-    assert images_alone[0].towers[:2] == (("image",), ()) and both[0].towers == (("image", "text"), ())
+    assert images_alone[0].towers[:2] == (("image",), ()) and both[0].towers[:2] == (("image", "text"), ())
     assert set(whole.params["model"]) - set(alone.params["model"]) == {"text", "text_projection"}
     for tower in ("image", "image_projection"):
         jax.tree.map(
@@ -91,7 +91,7 @@ def test_what_evaluators_alone_read_is_built_and_held_and_has_to_start_from_some
     check_started(training.towers, config)
     config.evaluators.zero_shot.final = False
     config.evaluators.image_retrieval.final = True
-    assert training_of(config)[0].towers == (("image",), ())
+    assert training_of(config)[0].towers[:2] == (("image",), ())
 
 
 def test_views_and_words_of_an_objective_s_own_say_which_towers_it_reads():
