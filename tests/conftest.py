@@ -161,11 +161,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Leaves the slow tests out where no path is named, and gives many tests two processes: compiling keeps one core
     busy. `python -m pytest tests` is all of them."""
     option = config.option
-    if "PYTEST_XDIST_WORKER" in os.environ:  # which comes by here, too, and must not start two of its own
-        return
     no_path = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if no_path and not option.markexpr:
         option.markexpr = "not slow"
+    if "PYTEST_XDIST_WORKER" in os.environ:  # which comes by here, too, and must not start two of its own
+        return
     many = no_path or [Path(path).resolve() for path in config.args] == [ROOT / "tests"]
     able = config.pluginmanager.hasplugin("xdist") and not option.usepdb and os.cpu_count() != 1
     if many and able and not option.collectonly and option.numprocesses is None and option.dist == "no":
