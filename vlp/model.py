@@ -19,6 +19,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.views.image import EvaluationView
 from vlp.encoding import encoding
+from vlp.evaluation.protocols import Scorer
 from vlp.keeping import encoded_in_batches, pictures_below, save_towers
 from vlp.models.context import unknown_text
 from vlp.models.dual_encoder import DualEncoder
@@ -27,7 +28,7 @@ from vlp.parallel.sharding import batch_sharding, replicated
 from vlp.parts import Part, Parts
 from vlp.pixels import PixelPath, pixel_functions
 from vlp.prompting import class_probabilities, class_prompts, no_context, strings
-from vlp.scoring import Composer, Cosines, PartScorer, Scorer, composing, scoring
+from vlp.scoring import Composer, Cosines, PartScorer, composing, scoring
 from vlp.writing import Captioner, writing
 
 IN_FLIGHT = 2  # batches that the devices have, beside the one whose rows are fetched

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,31 +20,6 @@ from vlp.parts import Part
 
 CANDIDATES = "candidates"  # the constant texts that a part scores
 CROPS = 2048  # that exist at a time: at 384 pixels, 0.9 GB
-
-
-class Scorer(Protocol):
-    """Holds what scores images against texts; scores of one image compare with each other, how else is its own
-    affair. Not every part can be asked everything: ValueError where it cannot."""
-
-    def score(
-        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
-    ) -> Float32[np.ndarray, "n k"]:
-        """Returns a score for each image and text, with a prefix token before every text where there is one."""
-
-    def maps(
-        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
-    ) -> Float32[np.ndarray, "n k rows columns"]:
-        """Returns a score for each cell of a grid over the image, and text."""
-
-    def regions(
-        self,
-        images: UInt8[np.ndarray, "n h w 3"],
-        boxes: Float32[np.ndarray, "n regions 4"],
-        texts: Sequence[str],
-        *,
-        prefix: str = "",
-    ) -> Float32[np.ndarray, "n regions k"]:
-        """Returns a score for each box, as left, top, right and bottom in [0, 1], and text."""
 
 
 class Cosines:

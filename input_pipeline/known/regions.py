@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,17 +31,12 @@ CONTEXT = (
 )
 
 
-class Masked:
-    """Pictures and, beside them, pictures of their classes' numbers: 0 is background, 255 is not known.
+class Pictures(abc.ABC):
+    """Pictures of a folder by their names, each with what is known of it."""
 
-    Attributes:
-      classes: what the numbers from 1 on mean.
-    """
-
-    def __init__(self, folder: Path, names: Sequence[str], images: str, masks: str, classes: Sequence[str]):
-        """Takes the names of pictures without endings, and where pictures and masks lie below the folder."""
-        self._folder, self._names = folder, tuple(names)
-        self._images, self._masks, self.classes = images, masks, tuple(classes)
+    def __init__(self, folder: Path, images: str, names: Sequence[str]):
+        """Takes where pictures lie below the folder, and their names without endings."""
+        self._folder, self._images, self._names = folder, images, tuple(names)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -49,12 +45,30 @@ class Masked:
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
         name = self._names[index]
-        image = read_beside(self._folder, f"{self._images}/{name}.jpg")
-        return Record(name, image, mask=read_beside(self._folder, f"{self._masks}/{name}.png"))
+        return self._record(name, read_beside(self._folder, f"{self._images}/{name}.jpg"))
 
     def ids(self) -> Iterator[str]:
         """Yields the name of every picture."""
         return iter(self._names)
+
+    @abc.abstractmethod
+    def _record(self, name: str, image: bytes) -> Record: ...
+
+
+class Masked(Pictures):
+    """Pictures and, beside them, pictures of their classes' numbers: 0 is background, 255 is not known.
+
+    Attributes:
+      classes: what the numbers from 1 on mean.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], images: str, masks: str, classes: Sequence[str]):
+        """Takes the names of pictures without endings, and where pictures and masks lie below the folder."""
+        super().__init__(folder, images, names)
+        self._masks, self.classes = masks, tuple(classes)
+
+    def _record(self, name: str, image: bytes) -> Record:
+        return Record(name, image, mask=read_beside(self._folder, f"{self._masks}/{name}.png"))
 
 
 def voc(folder: Path, split: str) -> Masked:
@@ -79,21 +93,10 @@ def ade20k(folder: Path, split: str) -> Masked:
     return Masked(folder, names, f"images/{split}", f"annotations/{split}", classes)
 
 
-class Boxed:
+class Boxed(Pictures):
     """Pictures and their boxes, brought to [0, 1] when they are read."""
 
-    def __init__(self, folder: Path, images: str, names: Sequence[str]):
-        """Takes where pictures lie below the folder, and their names without endings."""
-        self._folder, self._images, self._names = folder, images, tuple(names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, index: int) -> Record:
-        if not 0 <= index < len(self):
-            raise IndexError(f"record {index} of {len(self)}")
-        name = self._names[index]
-        image = read_beside(self._folder, f"{self._images}/{name}.jpg")
+    def _record(self, name: str, image: bytes) -> Record:
         picture = open_picture(image, MAX_PIXELS)
         regions = tuple(
             Region(inside, label, label)
@@ -104,13 +107,9 @@ class Boxed:
         tags = tuple(dict.fromkeys(region.label for region in regions))
         return Record(name, image, tags=tags, regions=regions)
 
+    @abc.abstractmethod
     def boxes(self, name: str, width: int, height: int) -> Sequence[tuple[_Box, str]]:
         """Returns the boxes of a picture of this size, and what they show."""
-        raise NotImplementedError
-
-    def ids(self) -> Iterator[str]:
-        """Yields the name of every picture."""
-        return iter(self._names)
 
 
 class VocBoxes(Boxed):

@@ -75,4 +75,4 @@ def test_the_space_is_found_where_a_model_is_loaded_from(tmp_path, monkeypatch):
     checkpointer.save(1, {"params": np.zeros(2)}, {"step": np.int32(1)}, description)
     checkpointer.close()
     monkeypatch.setenv("HOME", str(tmp_path))
-    evaluator(texts="~/run")
+    assert evaluator(texts="~/run").texts == "~/run"  # which is looked for when it is made

@@ -272,3 +272,11 @@ class OnSets(Evaluator):
     every: int
     final: bool
     sets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(OnSets):
+    """Makes each figure the mean of its outcomes, a value a question."""
+
+    def __call__(self, model: Encoder) -> dict[str, float]:
+        return {name: float(values.mean()) for name, values in self.outcomes(model).items()}

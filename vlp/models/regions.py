@@ -93,6 +93,18 @@ class RegionHead(nnx.Module):
         self.each = linear(width, hidden, std=width**-0.5, **options)
         self.whole = linear(hidden, outputs, std=hidden**-0.5, **options)
 
+    @classmethod
+    def beside(cls, model: Any, config: Any, rngs: nnx.Rngs) -> RegionHead:
+        """Builds one from the patches of a model's image tower into the space of both towers.
+
+        Args:
+          model: the dual encoder.
+          config: `samples` and `hidden` of an objective.
+          rngs: where initial values come from.
+        """
+        size = {"size": config.samples, "hidden": config.hidden}
+        return cls(model.image.width, model.embed_dim, **size, compute=model.compute, rngs=rngs)
+
     def __call__(
         self, patches: Float[Array, "batch patches width"], boxes: Float[Array, "batch regions 4"]
     ) -> Float[Array, "batch regions outputs"]:

@@ -34,14 +34,7 @@ class BoxedImages(nnx.Module):
           model: for its widths.
           rngs: where initial values come from.
         """
-        self.head = RegionHead(
-            model.image.width,
-            model.embed_dim,
-            size=config.samples,
-            hidden=config.hidden,
-            compute=model.compute,
-            rngs=rngs,
-        )
+        self.head = RegionHead.beside(model, config, rngs)
         self.windows, self.image_view = config.windows, config.image_view
 
     def tokens(self, encodings: Encodings) -> Float[Array, "batch patches width"]:

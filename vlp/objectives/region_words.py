@@ -29,14 +29,7 @@ class RegionRows(nnx.Module):
           model: for its widths.
           rngs: where initial values come from.
         """
-        self.head = RegionHead(
-            model.image.width,
-            model.embed_dim,
-            size=config.samples,
-            hidden=config.hidden,
-            compute=model.compute,
-            rngs=rngs,
-        )
+        self.head = RegionHead.beside(model, config, rngs)
         self.image_view = config.image_view
 
     def rows(

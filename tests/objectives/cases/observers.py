@@ -1,22 +1,14 @@
 """What makes the objective small: two observers of three labels."""
 
-import numpy as np
+from small_inputs import names, states
 
 from vlp.given import Context
 
 SETTINGS = {"observers": ("tags", "others")}
 CONTEXT = Context.from_dict({"texts": {"tags": (5, 3)}, "labels": {"tags": 3, "others": 3}})
-_DICE = np.random.default_rng(3)
-GIVEN = {
-    "texts/tags": {
-        "ids": _DICE.integers(4, 50, (5, 6), dtype=np.int32),
-        "mask": np.arange(6) < _DICE.integers(2, 7, (5, 1)),
-        "label": np.array([0, 0, 1, 2, 2], np.int32),
-        "first": np.array([0, 2, 3], np.int32),
-    },
-}
+GIVEN = {"texts/tags": names()}
 
 
 def fields(dice, count):
     """Yes, no and unknown, twice."""
-    return {name: dice.integers(-1, 2, (count, 3), dtype=np.int8) for name in ("tags", "others")}
+    return {name: states(dice, count) for name in ("tags", "others")}

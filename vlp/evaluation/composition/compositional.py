@@ -20,14 +20,14 @@ from vlp.evaluation.composition.foils import (
     read_questions,
 )
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
-from vlp.evaluation.protocols import Encoder, OnSets
+from vlp.evaluation.protocols import Asked, Encoder
 from vlp.evaluation.retrieval.exhibits import pictures_of, spread
 
 Scores = Mapping[tuple[int, str], float]  # the cosine of an image and a text
 
 
 @dataclass(frozen=True)
-class Compositional(OnSets):
+class Compositional(Asked):
     """Accuracy against foils (SugarCrepe, ARO, VL-CheckList) or among answers (CVQA); Winoground's three scores. A tie
     counts as wrong.
 
@@ -41,9 +41,6 @@ class Compositional(OnSets):
     def __post_init__(self) -> None:
         if self.questions and not find(self.questions):
             raise UserError(f"evaluators.{self.name}.questions: there is nothing at '{self.questions}'")
-
-    def __call__(self, model: Encoder) -> dict[str, float]:
-        return {name: float(values.mean()) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
         """Tells of every question whether it is answered right, over all and by kind."""

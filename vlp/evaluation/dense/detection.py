@@ -15,14 +15,14 @@ from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.dense.box_precision import MOST, average_precision, hits, overlaps
 from vlp.evaluation.dense.known_regions import KnownRegions, known_regions
 from vlp.evaluation.exhibits import Bars, BoxedPicture, Boxes, Exhibit
-from vlp.evaluation.protocols import Detector, Encoder, OnSets
+from vlp.evaluation.protocols import Asked, Detector, Encoder
 from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
 
 SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Detection(OnSets):
+class Detection(Asked):
     """Mean average precision over labels, and the share of the real boxes that any box finds.
 
     Attributes:
@@ -40,9 +40,6 @@ class Detection(OnSets):
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
         naming_rule(self.labels)
-
-    def __call__(self, model: Encoder) -> dict[str, float]:
-        return {name: float(values.mean()) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
         values: dict[str, Float[np.ndarray, " queries"]] = {}

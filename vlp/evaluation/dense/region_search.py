@@ -14,14 +14,14 @@ from input_pipeline.views.class_names import naming_rule
 from vlp.evaluation.cache import LatestModel
 from vlp.evaluation.dense.known_regions import KnownRegions, known_regions
 from vlp.evaluation.exhibits import Bars, Exhibit
-from vlp.evaluation.protocols import Encoder, OnSets
+from vlp.evaluation.protocols import Asked, Encoder
 from vlp.evaluation.texts.prompt_sets import fill, load_prompt_set
 
 NEAREST = (1, 5)
 
 
 @dataclass(frozen=True)
-class RegionSearch(OnSets):
+class RegionSearch(Asked):
     """Accuracy of regions among the names of all, and recall of the regions that a text is about.
 
     Attributes:
@@ -39,9 +39,6 @@ class RegionSearch(OnSets):
     def __post_init__(self) -> None:
         load_prompt_set(self.templates)
         naming_rule(self.labels)
-
-    def __call__(self, model: Encoder) -> dict[str, float]:
-        return {name: float(values.mean()) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
         values: dict[str, Float[np.ndarray, " queries"]] = {}

@@ -12,13 +12,13 @@ from jaxtyping import Float, Float32, Float64, Int64
 
 from input_pipeline.errors import UserError
 from vlp.evaluation.dense.known_regions import KnownRegions, known_regions, texts_of
-from vlp.evaluation.protocols import Encoder, OnSets, Relater
+from vlp.evaluation.protocols import Asked, Encoder, Relater
 
 DIRECTIONS = 8
 
 
 @dataclass(frozen=True)
-class RelationRecall(OnSets):
+class RelationRecall(Asked):
     """Recall at k of the directions between regions, one predicate a pair; and accuracy of all pairs.
 
     Attributes:
@@ -37,9 +37,6 @@ class RelationRecall(OnSets):
                 f"evaluators.{self.name}.predicates={self.predicates} must be the names of {DIRECTIONS} directions, "
                 "clockwise from right"
             )
-
-    def __call__(self, model: Encoder) -> dict[str, float]:
-        return {name: float(values.mean()) for name, values in self.outcomes(model).items()}
 
     def outcomes(self, model: Encoder) -> dict[str, Float[np.ndarray, " queries"]]:
         values: dict[str, Float[np.ndarray, " queries"]] = {}
