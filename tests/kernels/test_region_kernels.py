@@ -21,8 +21,8 @@ def test_matching_costs_as_little_as_scipys_and_knows_no_order_of_queries():
     costs = dice.normal(size=(40, 5, 10)).astype(np.float32)
     there = np.arange(5) < dice.integers(0, 6, (40, 1))
     solve = jax.jit(matched)
-    own, order = np.asarray(solve(costs, there)), dice.permutation(10)
-    turned = order[np.asarray(solve(costs[:, :, order], there))]
+    own, order = np.asarray(solve(jnp.asarray(costs), jnp.asarray(there))), dice.permutation(10)
+    turned = order[np.asarray(solve(jnp.asarray(costs[:, :, order]), jnp.asarray(there)))]
     for cost, known, found, other in zip(costs, there, own, turned, strict=True):
         rows, columns = linear_sum_assignment(cost[known])
         best = cost[known][rows, columns].sum()
@@ -30,16 +30,16 @@ def test_matching_costs_as_little_as_scipys_and_knows_no_order_of_queries():
             assert len({*one.tolist()}) == 5
             assert cost[known, one[known]].sum() == pytest.approx(best, rel=1e-5, abs=1e-6)
     with pytest.raises(ValueError, match="more queries"):
-        matched(costs.swapaxes(1, 2), jnp.ones((40, 10), bool))
+        matched(jnp.asarray(costs.swapaxes(1, 2)), jnp.ones((40, 10), bool))
 
 
 def test_overlaps_are_areas_and_cells_are_inside():
-    one, other = np.array([0.0, 0.0, 0.5, 0.5]), np.array([0.25, 0.0, 1.0, 0.5])
+    one, other = jnp.array([0.0, 0.0, 0.5, 0.5]), jnp.array([0.25, 0.0, 1.0, 0.5])
     union, around = 0.25 + 0.375 - 0.125, 0.5
     assert float(iou(one, other)) == pytest.approx(0.125 / union)
     expected = 0.125 / union - (around - union) / around
     assert float(generalised_iou(one, other)) == pytest.approx(expected)
-    apart = np.array([0.75, 0.75, 1.0, 1.0])
+    apart = jnp.array([0.75, 0.75, 1.0, 1.0])
     assert float(generalised_iou(one, apart)) == pytest.approx(-(1 - 0.3125))
     np.testing.assert_allclose(corners(jnp.array([0.5, 0.4, 0.2, 0.4])), [0.4, 0.2, 0.6, 0.6], rtol=1e-6)
     inside = np.asarray(covered(jnp.array([[0.0, 0.5, 0.5, 1.0]]), 4)).reshape(4, 4)
@@ -71,7 +71,7 @@ def test_transport_shares_out_rows_and_columns():
 def test_what_nobody_knows_has_no_gradient_where_it_weighs_nothing():
     dice = np.random.default_rng(0)
     scores, states = dice.normal(size=(4, 6)), dice.integers(-1, 2, (4, 6))
-    gradient = np.asarray(jax.grad(lambda scores: federated_sigmoid(scores, states))(jnp.asarray(scores)))
+    gradient = np.asarray(jax.grad(lambda scores: federated_sigmoid(scores, jnp.asarray(states)))(jnp.asarray(scores)))
     assert not gradient[states < 0].any() and gradient[states >= 0].all()
 
 

@@ -39,7 +39,7 @@ def own_columns(
         known = inside & there[jnp.minimum(own, count - 1)]
         scores = scale * rows[jnp.minimum(own, count - 1)] @ columns.T
         scores = jnp.where(there, scores, jnp.finfo(scores.dtype).min)
-        targets = (jnp.arange(count) == own[:, None]) & known[:, None]
+        targets = ((jnp.arange(count) == own[:, None]) & known[:, None]).astype(scores.dtype)
         hits = (scores.argmax(axis=1) == own) & known
         return softmax(scores, targets, mask=there[None]), hits.sum(dtype=scores.dtype)
 
