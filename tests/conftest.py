@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from absl import flags
+from jaxtyping import install_import_hook
 
 from benchmarks.object_store import Door, amazon_store, google_store
 
@@ -48,11 +49,9 @@ flags.FLAGS.mark_as_parsed()
 MEMORY = 10**9  # more than that, and a process lets go of the programs it compiled
 ROOT = Path(__file__).resolve().parents[1]
 
-# Shapes and types that kernels say are checked as they are called: VLP_CHECK_SHAPES=1 python -m pytest tests/kernels
-if os.environ.get("VLP_CHECK_SHAPES"):
-    from jaxtyping import install_import_hook
-
-    install_import_hook("vlp.kernels", "beartype.beartype")
+install_import_hook(
+    "vlp.kernels", "beartype.beartype"
+)  # shapes and types that kernels say hold in every call
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -71,7 +71,9 @@ def test_transport_shares_out_rows_and_columns():
 def test_what_nobody_knows_has_no_gradient_where_it_weighs_nothing():
     dice = np.random.default_rng(0)
     scores, states = dice.normal(size=(4, 6)), dice.integers(-1, 2, (4, 6))
-    gradient = np.asarray(jax.grad(lambda scores: federated_sigmoid(scores, jnp.asarray(states)))(jnp.asarray(scores)))
+    gradient = np.asarray(
+        jax.grad(lambda scores: federated_sigmoid(scores, jnp.asarray(states)))(jnp.asarray(scores))
+    )
     assert not gradient[states < 0].any() and gradient[states >= 0].all()
 
 

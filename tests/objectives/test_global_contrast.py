@@ -19,7 +19,7 @@ def test_what_was_never_seen_takes_the_batch_and_the_rest_moves():
     moved = moving_log_mean(jnp.asarray(before), jnp.asarray(now), jnp.float32(0.25))
     expected = [2.0, np.log(0.75 * np.exp(1.0) + 0.25 * np.exp(3.0)), 50.0 + np.log(0.75)]
     np.testing.assert_allclose(moved, expected, rtol=1e-6)
-    np.testing.assert_allclose(moving_log_mean(before, now, jnp.float32(1.0)), now)
+    np.testing.assert_allclose(moving_log_mean(jnp.asarray(before), jnp.asarray(now), jnp.float32(1.0)), now)
 
 
 def test_with_a_rate_of_one_the_slope_is_that_of_the_logarithm_of_the_batch():
