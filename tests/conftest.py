@@ -157,8 +157,8 @@ def _found(store: AbstractContextManager[tuple[Door, dict[str, str]]]) -> Iterat
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Leaves the slow tests out where no path is named, and gives many tests two processes: compiling keeps one core
-    busy. `python -m pytest tests` is all of them."""
+    """Leaves the slow tests out where no path is named, and gives many tests three processes, one of which mostly
+    waits for programs that tests start. `python -m pytest tests` is all of them."""
     option = config.option
     no_path = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if no_path and not option.markexpr:
@@ -168,7 +168,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     many = no_path or [Path(path).resolve() for path in config.args] == [ROOT / "tests"]
     able = config.pluginmanager.hasplugin("xdist") and not option.usepdb and os.cpu_count() != 1
     if many and able and not option.collectonly and option.numprocesses is None and option.dist == "no":
-        option.numprocesses, option.dist = 2, "loadfile"
+        option.numprocesses, option.dist = 3, "loadfile"
         option.loadscopereorder = False  # pytest_collection_modifyitems does it
 
 

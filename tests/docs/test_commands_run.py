@@ -132,6 +132,7 @@ RUN: tuple[tuple[str, Sequence[str]], ...] = (
 ELSEWHERE = {
     r":runlocal": "tests/configs: every recipe as a toy, and every command of a method",
     r"--config=configs/\w+\.py:(model|text|curated|captions|teacher)=": "takes days; above it is a toy",
+    r"concentration\.py:": "takes days; a method's commands are its toy",
     r"--job=curate|--config=configs/curate/": "tests/configs/test_method_commands.py runs the same",
     r"--job=labels .*(runs/tags|words)\.json": "the other labels command with other flags",
     r"--job=concept": "tests/jobs/test_concept_job.py, with a program that answers",

@@ -96,8 +96,7 @@ def test_a_damaged_record_is_counted(prepared: Path, tmp_path: Path) -> None:
     shutil.copytree(prepared / "cats" / "1.2.0", copy)
     (shard,) = copy.glob("*.array_record*")
     data = bytearray(shard.read_bytes())
-    place = data.index(b"IHDR")
-    data[place : place + 4] = b"dead"
+    data[300:304] = b"dead"  # after the headers; what is packed with what differs from time to time
     shard.write_bytes(data)
     source = open_source({"format": "tfds", "path": f"{copy}/train"})
     outcomes = []

@@ -82,8 +82,8 @@ def slurm(count, request):
 
 @pytest.mark.parametrize(
     ("launch", "count", "mesh"),
-    [(local, 4, (2, 1, 2)), (openmpi, 2, (1, 2, 2)), (slurm, 4, (2, 1, 2))],
-    ids=["local-4", "openmpi-2", "slurm-4"],
+    [(local, 4, (2, 1, 2)), (openmpi, 2, (1, 2, 2)), (slurm, 2, (2, 1, 2))],
+    ids=["local-4", "openmpi-2", "slurm-2"],
 )
 def test_a_run_is_the_same_under_every_launcher(alone, launch, count, mesh, tmp_path, request):
     command, environment = launch(count, request)

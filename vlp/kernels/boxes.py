@@ -12,7 +12,7 @@ def corners(boxes: Float[Array, "*boxes 4"]) -> Float[Array, "*boxes 4"]:
     return jnp.concatenate([middle - half, middle + half], axis=-1)
 
 
-def generalised_iou(one: Float[Array, "*boxes 4"], other: Float[Array, "*boxes 4"]) -> Float[Array, "*boxes"]:
+def generalised_iou(one: Float[Array, "*#boxes 4"], other: Float[Array, "*#boxes 4"]) -> Float[Array, ...]:
     """Returns intersection over union, less the share of the smallest box around both that neither covers (GIoU, arXiv
     1902.09630, algorithm 1); the boxes' leading axes broadcast."""
     union, shared = _areas(one, other)
@@ -21,15 +21,15 @@ def generalised_iou(one: Float[Array, "*boxes 4"], other: Float[Array, "*boxes 4
     return shared / jnp.maximum(union, 1e-9) - (around - union) / jnp.maximum(around, 1e-9)
 
 
-def iou(one: Float[Array, "*boxes 4"], other: Float[Array, "*boxes 4"]) -> Float[Array, "*boxes"]:
+def iou(one: Float[Array, "*#boxes 4"], other: Float[Array, "*#boxes 4"]) -> Float[Array, ...]:
     """Returns intersection over union; the boxes' leading axes broadcast."""
     union, shared = _areas(one, other)
     return shared / jnp.maximum(union, 1e-9)
 
 
 def _areas(
-    one: Float[Array, "*boxes 4"], other: Float[Array, "*boxes 4"]
-) -> tuple[Float[Array, "*boxes"], Float[Array, "*boxes"]]:
+    one: Float[Array, "*#boxes 4"], other: Float[Array, "*#boxes 4"]
+) -> tuple[Float[Array, ...], Float[Array, ...]]:
     """Areas of the union and of the intersection."""
     start, end = jnp.maximum(one[..., :2], other[..., :2]), jnp.minimum(one[..., 2:], other[..., 2:])
     shared = jnp.maximum(end - start, 0.0).prod(axis=-1)

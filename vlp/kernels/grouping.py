@@ -18,7 +18,9 @@ def min_max(similarities: Float[Array, "... patches"]) -> Float[Array, "... patc
     return (similarities - lowest) / jnp.where(extent > 0, extent, 1.0)
 
 
-def sparse_weights(strengths: Float[Array, "... patches"], threshold: float) -> Float[Array, "... patches"]:
+def sparse_weights(
+    strengths: Float[Array, "... patches"], threshold: float | Float[Array, ""]
+) -> Float[Array, "... patches"]:
     """Strengths below the threshold set to zero and the rest divided by their sum.
 
     Args:
@@ -31,7 +33,9 @@ def sparse_weights(strengths: Float[Array, "... patches"], threshold: float) -> 
 
 
 def grouped_patches(
-    texts: Float[Array, "batch texts dim"], patches: Float[Array, "batch patches dim"], threshold: float
+    texts: Float[Array, "batch texts dim"],
+    patches: Float[Array, "batch patches dim"],
+    threshold: float | Float[Array, ""],
 ) -> Float[Array, "batch texts dim"]:
     """Returns, for each text, the unit mean of its own image's patches, weighed by `sparse_weights` of their cosines.
 

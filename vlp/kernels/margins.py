@@ -17,7 +17,9 @@ from vlp.kernels.precision import widen
 
 
 def additive_cosine(
-    cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], margin: float
+    cosines: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    margin: float | Float[Array, ""],
 ) -> Float[Array, "rows columns"]:
     """Returns cos(theta) - margin where a row and a column match: CosFace (arXiv 1801.09414, equation 4)."""
     return cosines - margin * (targets > 0)
@@ -26,7 +28,7 @@ def additive_cosine(
 def additive_angle(
     cosines: Float[Array, "rows columns"],
     targets: Float[Array, "rows columns"],
-    margin: float,
+    margin: float | Float[Array, ""],
     *,
     straight_through: bool = False,
 ) -> Float[Array, "rows columns"]:
@@ -52,7 +54,9 @@ def additive_angle(
 
 
 def drop_similar_negatives(
-    cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], threshold: float
+    cosines: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    threshold: float | Float[Array, ""],
 ) -> Float[Array, "rows columns"]:
     """Returns zero for negatives whose cosine is above the threshold, which are probably unlabelled positives.
 
@@ -62,7 +66,9 @@ def drop_similar_negatives(
 
 
 def circle(
-    cosines: Float[Array, "rows columns"], targets: Float[Array, "rows columns"], margin: float
+    cosines: Float[Array, "rows columns"],
+    targets: Float[Array, "rows columns"],
+    margin: float | Float[Array, ""],
 ) -> Float[Array, "rows columns"]:
     """Returns each cosine's distance from where it should be, weighed by how far it still has to go.
 

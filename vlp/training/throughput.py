@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,12 +19,13 @@ def train_step_flops(forward_flops: float, batch_size: int) -> float:
     return float(FORWARDS_PER_STEP * forward_flops * batch_size)
 
 
+@functools.cache
 def measured_matmul_peak(dtype: Any = jnp.float32, seconds: float = 0.3) -> float:
     """Returns the FLOP/s of the best square matmul that all devices of the run together would reach.
 
-    Measures one local device: a few sizes, the fastest of several runs each. CPU devices share the cores of
-    their process, so there one device stands for the whole process; accelerators count one by one. The
-    precision is jax's default, as in the towers (float32 may mean TF32 on a GPU, bfloat16 passes on a TPU).
+    Measured once in a process, on one local device: a few sizes, the fastest of several runs each. CPU devices
+    share the cores of their process, so there one device stands for the whole process; accelerators count one by
+    one. The precision is jax's default, as in the towers (float32 may mean TF32 on a GPU, bfloat16 passes on a TPU).
 
     Args:
         dtype: compute dtype, float32 or bfloat16.
