@@ -5,23 +5,13 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from configs import base
+from small_inputs import tiny_config
 
 
 @pytest.fixture
 def config():
     """A pretrainer so small that it compiles at once."""
-    config = base.get_config()
-    config.unlock()
-    config.model.embed_dim = 16
-    tiny = {"size": "", "width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}
-    config.model.image.update(tiny, patch_size=4, resolution=16, patch_dropout=0.5)
-    config.model.text.update(tiny)
-    config.tokenizer.length = 6
-    config.objectives.contrastive.weight = 1.0
-    config.objectives.distraction = {"kind": "distraction:Distraction", "weight": 0.0}
-    return config
+    return tiny_config()
 
 
 @pytest.fixture

@@ -1,8 +1,25 @@
-"""Inputs that several objectives' cases have in common: texts of a few names, and regions of images."""
+"""Inputs that several objectives' cases have in common: a config, texts of a few names, regions of images."""
 
 from __future__ import annotations
 
 import numpy as np
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def tiny_config() -> ConfigDict:
+    """A pretrainer so small that it compiles at once."""
+    config = base.get_config()
+    config.unlock()
+    config.model.embed_dim = 16
+    tiny = {"size": "", "width": 16, "depth": 1, "heads": 2, "mlp_dim": 32}
+    config.model.image.update(tiny, patch_size=4, resolution=16, patch_dropout=0.5)
+    config.model.text.update(tiny)
+    config.tokenizer.length = 6
+    config.objectives.contrastive.weight = 1.0
+    config.objectives.distraction = {"kind": "distraction:Distraction", "weight": 0.0}
+    return config
 
 
 def names(labels: tuple[int, ...] = (0, 0, 1, 2, 2)) -> dict[str, np.ndarray]:

@@ -1,6 +1,10 @@
 """Every objective on one device and on eight: the same loss, metrics, gradients and state afterwards; saved and
 restored it goes on to the same bits; with weight zero it is not there.
 
+What one device finds is also on record (`figures.json`), as the checks against papers and peers go through parts of an
+objective more often than through its whole call. Where a figure moves, say why, and take it anew:
+`PYTHONPATH=. python tests/objectives/test_meshes.py NAME ...` (all without a name).
+
 An objective has a file of its kind's name in `cases`: SETTINGS make it small; `fields(dice, count)` has the batch
 fields that `examples` lacks, IMAGE settings of the tower, CONTEXT what stands beside batches, FROZEN_MODELS the models
 there, and GIVEN their arrays; `before(objective)` makes an initial state that has a loss.
@@ -8,7 +12,10 @@ there, and GIVEN their arrays; `before(objective)` makes an initial state that h
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import runpy
+import sys
 from pathlib import Path
 
 import jax
@@ -17,6 +24,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from small_inputs import tiny_config
 
 from configs.settings.kinds import kinds
 from vlp.checkpoint import Checkpointer, Description
@@ -29,6 +37,7 @@ CASES = {
     kind: runpy.run_path(str(Path(__file__).parent / "cases" / f"{kind}.py")) for kind in kinds("objectives")
 }
 BATCH = 8
+RECORD = Path(__file__).parent / "figures.json"
 
 
 def examples():
@@ -74,6 +83,7 @@ class Step:
             )
             for objective in pretrainer.objectives.values():
                 case.get("before", lambda objective: None)(objective)
+            self.flops = sum(objective.flops() for objective in pretrainer.objectives.values())
             graphdef, *state = split(pretrainer)
             self.shardings = state_shardings(tuple(state), self.mesh, variable_splits(pretrainer))
             self.state = jax.device_put(tuple(state), self.shardings)
@@ -120,6 +130,27 @@ def named(state):
     return dict(zip(("params", "rest"), state, strict=True))
 
 
+def figures(step, outcome):
+    """The loss, every metric, the lengths of the gradients and of what is remembered, and what an example costs."""
+    (loss, (metrics, rest)), gradients = outcome
+    own = {"gradients": norm(gradients), "remembered": norm(rest), "flops": step.flops}
+    shown = {"loss": loss, **own, **metrics}
+    return {name: float(f"{float(value):.6g}") for name, value in sorted(shown.items())}
+
+
+def norm(tree):
+    """The length of all that is a number in a tree; what was never seen may be infinite."""
+    leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(tree) if leaf.dtype.kind in "fiub"]
+    return sum(float((leaf[np.isfinite(leaf)] ** 2).sum()) for leaf in leaves) ** 0.5
+
+
+def versions():
+    """Of what draws initial values: another may draw others."""
+    return {
+        package: ".".join(importlib.metadata.version(package).split(".")[:2]) for package in ("jax", "flax")
+    }
+
+
 def alone(config, name):
     """The config of a case."""
     config.objectives.contrastive.weight = 0.0
@@ -138,6 +169,10 @@ def test_one_device_equals_eight_and_what_was_saved_goes_on_to_the_same_bits(con
     (expected, expected_aux), expected_gradients = jax.device_get(one(one.state))
     (value, aux), gradients = jax.device_get(first)
     assert np.isfinite(expected) and expected > 0
+    record = json.loads(RECORD.read_text())
+    if record["versions"] == versions() and name in record:  # what is new is welcome
+        found = figures(one, ((expected, expected_aux), expected_gradients))
+        assert found == pytest.approx(record[name], rel=2e-3, abs=1e-5), "see the head of this file"
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     for leaf, other in zip(jax.tree.leaves(expected_aux), jax.tree.leaves(aux), strict=True):
         np.testing.assert_allclose(other, leaf, rtol=1e-4, atol=1e-5)
@@ -163,3 +198,18 @@ def test_with_weight_zero_nothing_of_it_is_built_or_read(config, name):
     if name != "contrastive":
         config.objectives[name].update(CASES[name]["SETTINGS"], weight=0.0)
         assert built(config) == plain
+
+
+def record(names):
+    """Takes figures anew, all of them where none is named."""
+    own = json.loads(RECORD.read_text()) if names else {}
+    own["versions"] = versions()
+    for name in names or sorted(CASES):
+        step = Step(alone(tiny_config(), name), (1, 1, 1), CASES[name])
+        own[name] = figures(step, jax.device_get(step(step.state)))
+        print(name, own[name]["loss"])
+    RECORD.write_text(json.dumps(own, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1:])
