@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vlp.checkpoint import run_of
+from vlp.checkpoint import found, run_of
 from vlp.checkpoint.folders import complete_steps, set_aside, steps_to_remove
 from vlp.checkpoint.names import step_of
 
@@ -68,3 +68,16 @@ def test_what_is_found_out_about_a_checkpoint_belongs_to_its_run(tmp_path: Path)
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "manifest.json").touch()
     assert run_of(tmp_path / "alone") == tmp_path
+
+
+def test_copies_of_a_buckets_checkpoints_lie_in_the_users_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+    monkeypatch.setattr(found, "fetched", lambda *given: asked.append(given) or tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for cache in ("", str(tmp_path / "cache")):
+        monkeypatch.setenv("XDG_CACHE_HOME", cache)
+        found.find_checkpoint("s3://bucket/run", 3)
+    roots = (tmp_path / "home" / ".cache", tmp_path / "cache")
+    assert asked == [("s3://bucket/run", root / "vlp" / "checkpoints", 3) for root in roots]

@@ -8,6 +8,7 @@ from ml_collections import FrozenConfigDict
 from configs import base
 from vlp import configuration
 from vlp.configuration import ConfigError, stage_config, stages
+from vlp.configuration.stages import check_spans
 
 
 def config_of(**settings):
@@ -44,6 +45,12 @@ def test_each_stage_has_its_own_and_the_last_is_the_config_itself():
     # The state after an update is of the stage that made it.
     found = [sizes(stage_config(config, step))[0] for step in (0, 1, 60, 61, 90, 91, 100)]
     assert found == [112, 112, 112, 160, 160, 224, 224]
+
+
+def test_a_stage_may_be_a_single_update():
+    plans = stages(config_of(until=(1, 99), resolution=(112, 160)))
+    check_spans(config_of(until=(1, 99), resolution=(112, 160)))
+    assert [(plan.start, plan.until) for plan in plans] == [(0, 1), (1, 99), (99, 100)]
 
 
 def test_flags_set_stages():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made import made
 
+from vlp.evaluation.dense.co_segmented import CoSegmentation
 from vlp.evaluation.dense.collages import halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
 from vlp.evaluation.dense.region_figures import (
@@ -156,6 +157,36 @@ def test_a_model_that_sees_every_patch_right_has_every_figure_right(evaluation_s
     assert first.scores.shape == (side, side) and len(maps.maps) == 24
     assert first.scores[0, 0] == 1 and first.scores.sum() == (side / 2) ** 2
     assert first.picture[0, 0, 0] == 10 * int(first.text)
+
+
+class Searcher(Painter):
+    """Sees of a whole picture, which has to be as large as its own, the mean of its cells."""
+
+    side = 0
+
+    def encode_image_array(self, images: np.ndarray) -> np.ndarray:
+        assert images.shape[1:3] == (self.side, self.side)
+        return self.encode_patch_array(images).mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize("enlarge", [False, True])
+def test_a_name_finds_pictures_and_their_seeds_find_its_cells(evaluation_set, enlarge: bool) -> None:
+    """With one picture a name the seed is the class itself: a cell of it scores s(1) s(10), another s(0) s(0)."""
+    data = evaluation_set(10)
+    data.images[:] = (np.arange(10) * 10)[:, None, None, None]
+    data.labels[:] = [str(row) for row in range(10)]
+    settings = {"labels": "verbatim", "templates": "plain", "collages": 9, "enlarge": enlarge}
+    evaluator = made(CoSegmentation, {"val": data}, sets=("val",), nearest=1, contexts=("25",), **settings)
+    model = Searcher()
+    model.side = data.images.shape[1]
+    assert set(evaluator(model).values()) == {1.0}
+    (maps,) = evaluator.exhibits(model)
+    own, other = 1 / (1 + np.exp(-1)) / (1 + np.exp(-10)), 0.25
+    side = 4 if enlarge else 2
+    for shown in maps.maps:
+        assert sorted(shown.scores.reshape(-1).tolist()) == pytest.approx(
+            [other] * (side**2 - side**2 // 4) + [own] * (side**2 // 4)
+        )
 
 
 def test_chance_agrees_with_patches_that_know_nothing() -> None:

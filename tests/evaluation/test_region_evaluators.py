@@ -21,7 +21,7 @@ from vlp.evaluation.dense.detection import Detection, precisions
 from vlp.evaluation.dense.known_regions import KnownRegions, cells_of, covered
 from vlp.evaluation.dense.pixel_maps import PixelMaps, enlarged
 from vlp.evaluation.dense.region_search import RegionSearch, hit_chance
-from vlp.evaluation.dense.relation_recall import RelationRecall, kinds_of
+from vlp.evaluation.dense.relation_recall import RelationRecall, kinds_of, recall
 from vlp.evaluation.exhibits import BoxedPicture, Boxes
 from vlp.evaluation.page.boxes import draw_boxes
 from vlp.evaluation.page.pictures import SIDE, Album
@@ -193,6 +193,14 @@ def test_what_lacks_regions_or_parts_is_refused(data):
         made(BoxMaps, bare, sets=("made",)).check()
     with pytest.raises(UserError, match="8 directions"):
         made(RelationRecall, data, predicates=("left",))
+
+
+def test_of_an_images_pairs_those_are_asked_that_are_surest_of_something():
+    scores = np.array(
+        [[0.9, -0.9], [0.5, 0.4], [0.7, 0.0]]
+    )  # the surest are 0 and 2, whatever else they are not
+    assert recall(scores, np.array([0, 1, 0]), 2) == pytest.approx(2 / 3)
+    assert recall(scores, np.array([1, 0, 0]), 1) == 0.0
 
 
 def test_chance_of_a_search_is_that_of_a_random_order():
