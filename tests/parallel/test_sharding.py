@@ -11,6 +11,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 from configs import base
 from vlp.configuration import ConfigError, resolve, validate, validate_devices
+from vlp.models.sharding import TABLE_AXES
 from vlp.parallel.sharding import (
     batch_sharding,
     fetch,
@@ -52,15 +53,17 @@ class Table(nnx.Module):
     """Says itself how it lies."""
 
     def __init__(self):
-        self.rows = nnx.Param(jnp.zeros((64, 128)), split=("model", None))
+        self.rows = nnx.Param(jnp.zeros((64, 128)), split=(TABLE_AXES, None))
         self.others = nnx.List([nnx.Variable(jnp.zeros((64, 128)))])
 
 
-@pytest.mark.parametrize(("axes", "spec"), [((2, 2, 2), ("model", None)), ((2, 4, 1), (None, None))])
+@pytest.mark.parametrize(
+    ("axes", "spec"), [((2, 2, 2), (("model", "fsdp"), None)), ((2, 4, 1), ("fsdp", None))]
+)
 def test_a_variable_lies_as_its_metadata_say_and_so_do_its_moments(axes, spec):
     module = Table()
     splits = variable_splits(module)
-    assert splits == {"rows": ("model", None)}
+    assert splits == {"rows": (TABLE_AXES, None)}
     values = nnx.to_pure_dict(nnx.state(module))
     mesh = jax.make_mesh(axes, ("data", "fsdp", "model"), (AxisType.Auto,) * 3)
     shardings = state_shardings((values, [{"rows": values["rows"]}]), mesh, splits)
@@ -69,9 +72,9 @@ def test_a_variable_lies_as_its_metadata_say_and_so_do_its_moments(axes, spec):
 
 
 def test_what_an_axis_does_not_divide_is_whole_whatever_its_metadata_say():
-    assert parameter_spec("rows", (63, 128), {"data": 1, "fsdp": 2, "model": 2}, ("model", None)) == (
-        PartitionSpec(None, None)
-    )
+    axes = {"data": 1, "fsdp": 4, "model": 2}
+    for rows, taken in ((64, ("model", "fsdp")), (66, "model"), (63, None)):
+        assert parameter_spec("rows", (rows, 128), axes, (TABLE_AXES, None)) == PartitionSpec(taken, None)
 
 
 def test_one_axis_alone_takes_the_largest_and_never_the_depth():

@@ -10,6 +10,8 @@ from jaxtyping import Array, Bool, Float
 
 from vlp.kernels.precision import widen
 
+AxisName = str | tuple[str, ...] | None  # one of `shard_map`, or several that are one together
+
 
 class LogSumExp(NamedTuple):
     """Holds what has to be known of some columns to go on with others: log sum exp = maximum + log total.
@@ -58,7 +60,7 @@ def merge(one: LogSumExp, other: LogSumExp) -> LogSumExp:
     return LogSumExp(maximum, total)
 
 
-def across(state: LogSumExp, axis_name: str | None) -> LogSumExp:
+def across(state: LogSumExp, axis_name: AxisName) -> LogSumExp:
     """Returns the state after the columns of all devices along a mapped axis: one max and one sum all-reduce.
 
     Args:
@@ -71,6 +73,6 @@ def across(state: LogSumExp, axis_name: str | None) -> LogSumExp:
     return LogSumExp(maximum, jax.lax.psum(state.total * jnp.exp(state.maximum - maximum), axis_name))
 
 
-def sum_across(values: Float[Array, " ..."], axis_name: str | None) -> Float[Array, " ..."]:
+def sum_across(values: Float[Array, " ..."], axis_name: AxisName) -> Float[Array, " ..."]:
     """Returns the sum over the devices along a mapped axis; the values themselves where there is none."""
     return values if axis_name is None else jax.lax.psum(values, axis_name)

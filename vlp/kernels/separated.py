@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vlp.kernels.log_sum_exp import across, log_sum_exp
+from vlp.kernels.log_sum_exp import AxisName, across, log_sum_exp
 from vlp.kernels.loss import Loss
 
 
@@ -15,7 +15,7 @@ def separated(
     targets: Float[Array, "rows columns"],
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns log(1 + sum over positives of exp(-score)) + log(1 + sum over negatives of exp(score)).
 
@@ -41,7 +41,7 @@ def separated_sides(
     targets: Float[Array, "rows columns"],
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> tuple[Loss, Loss]:
     """Returns the positive and the negative part of `separated`, which add up to it."""
     positive, negative = _sides(scores, targets, mask, axis_name)
@@ -54,7 +54,7 @@ def joint(
     targets: Float[Array, "rows columns"],
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns log(1 + sum over all pairs of a positive p and a negative n of exp(score_n - score_p)).
 
@@ -70,7 +70,7 @@ def _sides(
     scores: Float[Array, "rows columns"],
     targets: Float[Array, "rows columns"],
     mask: Bool[Array, "#rows #columns"] | None,
-    axis_name: str | None,
+    axis_name: AxisName,
 ) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
     """Log-sum-exp of the positives' negated scores and of the negatives' scores; minus infinity where there is none."""
     counts = jnp.broadcast_to(True if mask is None else mask, scores.shape)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vlp.kernels.log_sum_exp import sum_across
+from vlp.kernels.log_sum_exp import AxisName, sum_across
 from vlp.kernels.loss import Loss
 from vlp.kernels.precision import widen
 
@@ -16,7 +16,7 @@ def sigmoid(
     targets: Float[Array, "rows columns"],
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns the binary cross-entropy of every cell, summed over a row's columns and counted by rows.
 
@@ -47,7 +47,7 @@ def asymmetric_sigmoid(
     negative_focus: float = 4.0,
     clip: float = 0.05,
     focus_gradient: bool = True,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns `sigmoid` with easy cells weighed down: the asymmetric loss (arXiv 2009.14119, equations 4 to 7), for
     tagging.
@@ -83,7 +83,7 @@ def asymmetric_sigmoid(
 
 
 def _by_rows(
-    cells: Float[Array, "rows columns"], mask: Bool[Array, "#rows #columns"] | None, axis_name: str | None
+    cells: Float[Array, "rows columns"], mask: Bool[Array, "#rows #columns"] | None, axis_name: AxisName
 ) -> Loss:
     """The sum of the cells that take part, and the number of rows that have any."""
     counts = jnp.broadcast_to(True if mask is None else mask, cells.shape)

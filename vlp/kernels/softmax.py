@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vlp.kernels.log_sum_exp import across, log_sum_exp, sum_across
+from vlp.kernels.log_sum_exp import AxisName, across, log_sum_exp, sum_across
 from vlp.kernels.loss import Loss
 from vlp.kernels.precision import widen
 
@@ -16,7 +16,7 @@ def softmax(
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
     label_smoothing: float = 0.0,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns the cross-entropy of each row's softmax with its targets: InfoNCE (1807.03748) where that is the pair.
 
@@ -68,7 +68,7 @@ def softmax_in(
     targets: Float[Array, "rows columns"],
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns -log of the probability that each row's softmax gives to all of its positives together.
 
@@ -91,7 +91,7 @@ def reverse_softmax(
     *,
     mask: Bool[Array, "#rows #columns"] | None = None,
     epsilon: float = 1e-8,
-    axis_name: str | None = None,
+    axis_name: AxisName = None,
 ) -> Loss:
     """Returns the KL divergence of each row's softmax p from its targets q: the sum over columns of p (log p - log(q +
     epsilon)).

@@ -1,4 +1,4 @@
-"""The one sharding constraint towers carry: activations stay split over the batch."""
+"""Which mesh axes split what: examples, tables of classes; and the one constraint that towers carry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Shaped
 
 BATCH_AXES = ("data", "fsdp")
+# Of the rows of a table: both, where they divide them, else model alone.
+TABLE_AXES = ("model", "fsdp")
 
 
 def constrain_batch(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]:

@@ -10,15 +10,17 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
+from vlp.kernels.log_sum_exp import AxisName
 from vlp.kernels.loss import Loss
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.sharding import TABLE_AXES
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
 from vlp.objectives.kernels import configured_kernel
 from vlp.parallel.class_table import check_split, class_loss
 
 
 class Classifier(nnx.Module):
-    """A row and a bias for each class, split over the mesh's model axis."""
+    """A row and a bias for each class, split over the mesh's model and fsdp axes."""
 
     def __init__(self, classes: int, width: int, *, bias: float, rngs: nnx.Rngs):
         """Starts at small random rows.
@@ -30,8 +32,8 @@ class Classifier(nnx.Module):
           rngs: of initial values.
         """
         init = nnx.initializers.normal(width**-0.5)
-        self.rows = nnx.Param(init(rngs.params(), (classes, width)), split=("model", None))
-        self.bias = nnx.Param(jnp.full(classes, bias, jnp.float32), split=("model",))
+        self.rows = nnx.Param(init(rngs.params(), (classes, width)), split=(TABLE_AXES, None))
+        self.bias = nnx.Param(jnp.full(classes, bias, jnp.float32), split=(TABLE_AXES,))
 
     def __call__(self, features: Float[Array, "batch width"]) -> Float[Array, "batch classes"]:
         """Returns the logits of all classes, for few images at a time."""
@@ -47,7 +49,7 @@ class TokenFrequency(nnx.Module):
         Args:
           classes: how many tokens there are.
         """
-        self.shares = Remembered(jnp.zeros(classes), split=("model",))
+        self.shares = Remembered(jnp.zeros(classes), split=(TABLE_AXES,))
         self.batches = Remembered(jnp.zeros(()))
 
     def rarity(self, numbers: Int[Array, "batch tokens"]) -> Float[Array, " classes"]:
@@ -120,6 +122,6 @@ class Classification(Objective):
         logits: Float[Array, "rows columns"],
         targets: Float[Array, "rows columns"],
         known: Bool[Array, "rows columns"] | None,
-        axis_name: str | None,
+        axis_name: AxisName,
     ) -> Loss:
         return self.kernel(logits, targets, mask=known, axis_name=axis_name)

@@ -10,9 +10,11 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from vlp.encodings import Encodings
+from vlp.kernels.log_sum_exp import AxisName
 from vlp.kernels.loss import Loss
 from vlp.kernels.margins import MARGINS, drop_similar_negatives
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.sharding import TABLE_AXES
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.kernels import configured_kernel
 from vlp.parallel.class_table import check_split, class_loss
@@ -48,7 +50,7 @@ class Discrimination(Objective):
         init = nnx.initializers.normal(0.01)
         # Every device scores against the rows that it holds (class_table.py).
         self.class_centres = nnx.Param(
-            init(rngs.params(), (config.classes, model.embed_dim)), split=("model", None)
+            init(rngs.params(), (config.classes, model.embed_dim)), split=(TABLE_AXES, None)
         )
         self.image_view, self.labels = config.image_view, config.labels
         self.fields = (self.image_view, self.labels)
@@ -80,7 +82,7 @@ class Discrimination(Objective):
         cosines: Float[Array, "rows columns"],
         targets: Float[Array, "rows columns"],
         known: Bool[Array, "rows columns"] | None,
-        axis_name: str | None,
+        axis_name: AxisName,
     ) -> Loss:
         if self.drop_above:
             cosines = drop_similar_negatives(cosines, targets, self.drop_above)

@@ -1,7 +1,9 @@
-"""Scores against a table of class centres that is split by rows over the mesh's model axis and never gathered.
+"""Scores against a table of class centres that is split by rows over the mesh's model and fsdp axes and never gathered.
 
-Every device scores its examples against its centres; what a kernel needs of the other centres are a maximum and a sum
-for each example, which the kernel reduces over `axis_name`. Sampled negatives follow PartialFC (arXiv 2203.15565).
+Every device scores the examples of those that share the table with it against its own centres: the examples'
+embeddings, which are small, are gathered, so that towers need not split anything but examples. What a kernel needs of
+the other centres are a maximum and a sum for each example, which the kernel reduces over `axis_name`. Sampled
+negatives follow PartialFC (arXiv 2203.15565).
 """
 
 from __future__ import annotations
@@ -17,24 +19,24 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
 
 from input_pipeline.errors import UserError
+from vlp.kernels.log_sum_exp import AxisName
 from vlp.kernels.loss import Loss
 from vlp.kernels.sampling import columns_to_keep, sample_columns, sample_dimensions
 from vlp.kernels.unit import unit
-from vlp.models.sharding import BATCH_AXES
-from vlp.parallel.tiles import SPLIT, WHOLE, over_chunks
+from vlp.models.sharding import BATCH_AXES, TABLE_AXES
+from vlp.parallel.sharding import dividing
+from vlp.parallel.tiles import WHOLE, over_chunks
 from vlp.randomness import fold_in_name
 
-TABLE_AXIS = "model"
-
 # (cosines [rows, columns], targets, mask, axis name) -> Loss: margin, scale and kernel of a method. The mask says which
-# cells are known, None = all. The axis is the one over which devices share out the columns, for the kernel to reduce
-# over; None on one device.
+# cells are known, None = all. The axes are those over which devices share out the columns, for the kernel to
+# reduce over; None on one device.
 ScoreLoss = Callable[
     [
         Float[Array, "rows columns"],
         Float[Array, "rows columns"],
         Bool[Array, "rows columns"] | None,
-        str | None,
+        AxisName,
     ],
     Loss,
 ]
@@ -79,15 +81,16 @@ def class_loss(
 ) -> ClassLoss:
     """Returns a kernel over the cosines of examples and class centres.
 
-    Under a mesh (`jax.set_mesh`) examples are split over data and fsdp and centres over model; result and gradients are
-    those of one device. The sample depends on the number of shards, for every shard draws its own.
+    Under a mesh (`jax.set_mesh`) centres are split over model and, where it divides them, fsdp, and examples over the
+    others; result and gradients are those of one device. The sample depends on the number of shards, for every shard
+    draws its own.
 
     Args:
       embeddings, centres: of any length; normalised here.
       labels: global class numbers, -1 = none, of which equal ones of an example count once; or as int8 the state of
         every class: 1 = it is a label, 0 = it is none, -1 = nobody knows, as of classes that they leave out.
       score_loss: see `ScoreLoss`.
-      chunk: examples scored at a time on each device.
+      chunk: examples scored at a time on each device, against its share of the table.
       rate: share of each shard's centres that take part in the step: all classes the global batch has labels of, then
         random others; those alone get gradients (PartialFC, section 3.2). A shard always keeps as many centres as the
         global batch has labels, for they may all be its own.
@@ -112,18 +115,22 @@ def class_loss(
     on_device: Callable[..., ClassLoss] = functools.partial(_on_device, score_loss=score_loss, **options)
     arguments = (embeddings, centres, labels, weights, jax.random.key(0) if key is None else key)
     if mesh.empty:
-        return on_device((), *arguments)
-    table = PartitionSpec(TABLE_AXIS)
-    cells = PartitionSpec(BATCH_AXES, TABLE_AXIS) if states else SPLIT
+        return on_device((), (), *arguments)
+    # "model" is there in any case: of one device it costs nothing, and kernels need an axis to reduce over.
+    table_axes = dividing(TABLE_AXES, len(centres), mesh.shape) or TABLE_AXES[:1]
+    batch_axes = tuple(axis for axis in BATCH_AXES if axis not in table_axes)
+    rows, table = PartitionSpec(batch_axes), PartitionSpec(table_axes)
+    cells = PartitionSpec(batch_axes, table_axes) if states else rows
     return jax.shard_map(
-        functools.partial(on_device, BATCH_AXES),
-        in_specs=(SPLIT, table, cells, table, WHOLE),
+        functools.partial(on_device, batch_axes, table_axes),
+        in_specs=(rows, table, cells, table, WHOLE),
         out_specs=WHOLE,
     )(*arguments)
 
 
 def _on_device(
     batch_axes: tuple[str, ...],
+    table_axes: tuple[str, ...],
     embeddings: Float[Array, "batch dim"],
     centres: Float[Array, "columns dim"],
     labels: Labels,
@@ -136,8 +143,7 @@ def _on_device(
     feature_rate: float,
     scaled: Callable[[Float[Array, "rows dim"]], Float[Array, "rows dim"]],
 ) -> ClassLoss:
-    table_axis = TABLE_AXIS if batch_axes else None
-    shard = jax.lax.axis_index(TABLE_AXIS) if table_axis else 0
+    shard = jax.lax.axis_index(table_axes) if table_axes else 0
     states = labels.dtype == jnp.int8
     columns = labels if states else _columns(labels - shard * len(centres), len(centres))
     everyones = labels.size * (jax.lax.axis_size(batch_axes) if batch_axes else 1)
@@ -157,17 +163,19 @@ def _on_device(
         vectors, columns = rows
         cosines, known = vectors @ table.T, columns >= 0 if states else None
         targets = (columns > 0 if states else _is_label(columns, len(table))).astype(table.dtype)
-        loss = score_loss(cosines, targets if weights is None else targets * weights, known, table_axis)
+        loss = score_loss(
+            cosines, targets if weights is None else targets * weights, known, table_axes or None
+        )
         return None, jax.tree.map(
-            operator.add, sums, _Sums(loss, *_watch(cosines, targets, known, table_axis))
+            operator.add, sums, _Sums(loss, *_watch(cosines, targets, known, table_axes))
         )
 
     zero = jax.lax.pcast(jnp.zeros((), table.dtype), batch_axes, to="varying")
     start = _Sums(*[Loss(zero, zero)] * len(_Sums._fields))
     _, sums = over_chunks(visit, (rows, columns), None, table, start, chunk)
     sums = jax.lax.psum(sums, batch_axes)
-    everywhere = (*batch_axes, TABLE_AXIS) if batch_axes else ()
-    found = jax.lax.psum((columns > 0 if states else columns < len(table)).sum(), everywhere)
+    found = (columns > 0 if states else columns < len(table)).sum()
+    found = jax.lax.psum(found, (*batch_axes, *table_axes))
     wanted = found if states else jax.lax.psum((labels >= 0).sum(), batch_axes)
     others = Loss(sums.cells.total - sums.positives.total, sums.cells.weight - sums.positives.weight)
     metrics = {
@@ -183,13 +191,12 @@ def _watch(
     cosines: Float[Array, "rows columns"],
     targets: Float[Array, "rows columns"],
     known: Bool[Array, "rows columns"] | None,
-    axis_name: str | None,
+    axes: tuple[str, ...],
 ) -> tuple[Loss, Loss, Loss]:
     """Sum and number of the matching cells, of all that are known, and of rows whose highest of these matches, over all
     shards."""
     cosines = jax.lax.stop_gradient(cosines)
     counts = jnp.ones_like(cosines) if known is None else known.astype(cosines.dtype)
-    axes = (axis_name,) if axis_name else ()
     highest = jax.lax.pmax(jnp.where(counts > 0, cosines, -jnp.inf).max(axis=1), axes)
     matching = jax.lax.pmax(jnp.where(targets > 0, cosines, -jnp.inf).max(axis=1), axes)
     sums = (cosines * targets).sum(), targets.sum(), (cosines * counts).sum(), counts.sum()
@@ -205,11 +212,9 @@ def check_split(classes: int) -> None:
       ValueError: the model axis does not divide the classes.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    shards = 1 if mesh.empty else mesh.shape[TABLE_AXIS]
+    shards = 1 if mesh.empty else mesh.shape["model"]
     if classes % shards:
-        raise UserError(
-            f"{classes} classes do not split evenly over mesh.{TABLE_AXIS}={shards}: pad the table"
-        )
+        raise UserError(f"{classes} classes do not split evenly over mesh.model={shards}: pad the table")
 
 
 def _whole_states(

@@ -36,7 +36,8 @@ STACKED = re.compile(
 )  # the first axis is the block's number, of which a scan takes one at a time
 SMALLEST = 2**12  # numbers: below it an array is not worth gathering
 
-Split = tuple[str | None, ...]  # a mesh axis for each axis of an array, None where it is whole
+# A mesh axis for each axis of an array, or several of which the first that divide it take it; None where it is whole.
+Split = tuple[str | tuple[str, ...] | None, ...]
 
 
 def variable_splits(module: nnx.Module) -> dict[str, Split]:
@@ -64,10 +65,8 @@ def parameter_spec(
       split: how it wants to lie instead, as far as the mesh's axes divide it.
     """
     if split is not None:
-        sizes = zip(split, shape, strict=True)
-        return PartitionSpec(
-            *(name if name and axes[name] > 1 and size % axes[name] == 0 else None for name, size in sizes)
-        )
+        taken = [dividing(names, size, axes) for names, size in zip(split, shape, strict=True)]
+        return PartitionSpec(*(names if len(names) > 1 else next(iter(names), None) for names in taken))
     spec = _over_model(path, shape, axes["model"])
     first = 1 if STACKED.search(path) else 0
     free = [axis for axis in range(first, len(shape)) if spec[axis] is None]
@@ -76,6 +75,16 @@ def parameter_spec(
     if axes["fsdp"] > 1 and candidates and matrix:
         spec[max(candidates, key=lambda axis: shape[axis])] = "fsdp"
     return PartitionSpec(*spec)
+
+
+def dividing(names: str | tuple[str, ...] | None, size: int, axes: Mapping[str, int]) -> tuple[str, ...]:
+    """Returns the leading ones of some mesh axes that divide an array's axis together, without those of one device."""
+    taken: tuple[str, ...] = ()
+    for name in (names,) if isinstance(names, str) else names or ():
+        if size % math.prod(axes[one] for one in (*taken, name)):
+            break
+        taken += (name,) * (axes[name] > 1)
+    return taken
 
 
 def _over_model(path: str, shape: tuple[int, ...], size: int) -> list[str | None]:
