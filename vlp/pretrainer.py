@@ -113,7 +113,8 @@ class Pretrainer(nnx.Module):
         for name in sorted(constant, key=lambda name: not constant[name]):
             objective, weight = self.objectives[name], self.weights[name]
             if constant[name]:
-                output = objective(encodings)
+                with jax.named_scope("objectives"):
+                    output = objective(encodings)
                 mean = output.loss.mean()
                 total, shown = total + weight.whole * mean, {"loss": mean, **output.metrics}
             else:

@@ -119,11 +119,15 @@ SETTINGS = {
     "dtype": Setting(
         "float32", "of activations; parameters and losses are float32", choices=("float32", "bfloat16")
     ),
-    "attention": Setting("auto", "which implementation", choices=("auto", "xla", "cudnn")),
+    "attention": Setting("auto", "which implementation", choices=("auto", "xla", "cudnn", "fused")),
     "scan_blocks": Setting(
         "auto", "one program for all blocks, or each its own", choices=("auto", "scan", "unroll")
     ),
-    "remat": Setting("none", "what is computed again in the backward pass", choices=("none", "dots", "full")),
+    "remat": Setting(
+        "none",
+        "what is computed again in the backward pass: light = all but products, mlp = its hidden units, too",
+        choices=("none", "light", "mlp", "dots", "full"),
+    ),
     "micro_batch": natural(0, "examples whose activations are held at a time (GradCache); 0 = all"),
     "logit_scale": {
         "init": positive(1 / 0.07, "of cosines, at first"),

@@ -8,9 +8,9 @@ from flax import nnx
 from given import made
 from golden_vectors import Golden
 
+from vlp.models.attention import Attention
 from vlp.models.compute import Compute
 from vlp.models.sizes import TowerSize
-from vlp.models.transformer import Attention
 from vlp.objectives.attention_maps import AttentionMaps
 
 

@@ -140,7 +140,7 @@ def test_scan_and_unroll_and_every_remat_policy_agree(pixels):
         return jax.value_and_grad(lambda p: (nnx.merge(graphdef, p)(pixels).pooled ** 2).sum())(params)
 
     expected = value_and_gradient(Compute(unroll=True))
-    for compute in (Compute(), Compute(remat="dots"), Compute(remat="full", unroll=True)):
+    for compute in (Compute(), Compute(remat="light"), Compute(remat="full", unroll=True)):
         for one, other in zip(
             jax.tree.leaves(expected), jax.tree.leaves(value_and_gradient(compute)), strict=True
         ):

@@ -89,7 +89,7 @@ def test_gpus_send_by_switches_within_a_node_and_by_the_network_between(members,
 
 def test_without_a_program_the_remat_policy_says_what_is_computed_again():
     config = resolve(base.get_config())
-    for remat, extra in {"none": 1, "dots": 1, "full": 4 / 3}.items():
+    for remat, extra in {"none": 1, "light": 1, "dots": 1, "mlp": 10 / 9, "full": 11 / 9}.items():
         config.model.remat = remat
         one = estimate(config, compiled(None), V5E)
         assert one.extra == pytest.approx(extra) and set(one.seconds) == {"matrix products"}
@@ -97,17 +97,17 @@ def test_without_a_program_the_remat_policy_says_what_is_computed_again():
 
 def test_every_mesh_climbs_until_something_fits_and_the_fastest_comes_first():
     assert fsdp_sizes(256) == [1, 16, 256] and fsdp_sizes(6) == [1, 6]
-    assert list(rungs(12)) == [("none", 0), ("dots", 0), ("full", 0), ("full", 6), ("full", 3)]
+    assert list(rungs(12)) == [("none", 0), ("light", 0), ("mlp", 0), ("full", 0), ("full", 6), ("full", 3)]
 
     def attempt(config):
-        fits = (config.mesh.fsdp, config.model.remat) in {(1, "full"), (4, "dots"), (16, "none")}
+        fits = (config.mesh.fsdp, config.model.remat) in {(1, "full"), (4, "light"), (16, "none")}
         program = Program(flops=1e12 * (4 if config.mesh.fsdp == 1 else 3), memory_bytes=0, collectives=())
         step = compiled(program, needed=2**30 // config.mesh.fsdp)
         return step, estimate(config, step, V5E), fits
 
     tried = list(trials(resolve(base.get_config()), 16, attempt))
     assert [(one.flags["mesh.fsdp"], one.flags["model.remat"]) for one in tried] == [
-        (1, "none"), (1, "dots"), (1, "full"), (4, "none"), (4, "dots"), (16, "none")
+        (1, "none"), (1, "light"), (1, "mlp"), (1, "full"), (4, "none"), (4, "light"), (16, "none")
     ]  # fmt: skip
     assert [one.flags["mesh.fsdp"] for one in ranked(tried) if one.fits] == [16, 4, 1]
 

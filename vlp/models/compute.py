@@ -22,13 +22,25 @@ def _products(primitive: Any, *arguments: Any, **options: Any) -> bool:
     )
 
 
+def _products_and(*names: str) -> Callable[..., bool]:
+    """Convolutions, and what blocks call by these names (`jax.ad_checkpoint.checkpoint_name`)."""
+    named = jax.checkpoint_policies.save_only_these_names(*names)
+    return lambda primitive, *arguments, **options: (
+        primitive is jax.lax.conv_general_dilated_p or named(primitive, *arguments, **options)
+    )
+
+
 # What the backward pass may keep of each block's forward pass; everything else is computed again. 'none' = keep all.
 REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
+    "light": _products_and("qkv", "mixed", "middle", "hidden"),
+    "mlp": _products_and("qkv", "mixed", "middle"),
     "dots": _products,
     "full": None,
 }
 
 
+Implementation = Literal["xla", "cudnn", "fused"]
+KERNELS: dict[str, Implementation] = {"gpu": "cudnn", "tpu": "fused"}  # of bfloat16
 CUDNN_HEAD = 128  # numbers in a head, at most; Hopper could do 256
 
 
@@ -38,14 +50,15 @@ class Compute:
 
     Attributes:
       dtype: of activations and matrix products; parameters, norms' statistics and softmaxes stay float32.
-      attention: implementation of `jax.nn.dot_product_attention`, 'xla' or 'cudnn'.
+      attention: 'xla' or 'cudnn', implementations of `jax.nn.dot_product_attention`, or 'fused', a TPU kernel of
+        `vlp.models.fused_attention`, which leaves to 'xla' what it cannot do.
       unroll: whether the scan over blocks is unrolled: faster on CPU, slower to compile.
       remat: 'none' or a key of REMAT_POLICIES.
       micro_batch: examples whose activations are held at a time, over all devices together; 0 = the whole batch.
     """
 
     dtype: jnp.dtype = jnp.dtype("float32")
-    attention: Literal["xla", "cudnn"] = "xla"
+    attention: Implementation = "xla"
     unroll: bool = False
     remat: str = "none"
     micro_batch: int = 0
@@ -59,19 +72,20 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
       platform: of the devices, 'cpu', 'gpu' or 'tpu'; '' = those at hand.
 
     Raises:
-      ValueError: cuDNN attention is asked for where there is no GPU, the dtype is not bfloat16, or a head has a size
-        that cuDNN cannot do.
+      ValueError: a kernel is asked for that the devices or the dtype have not, or a head has a size that cuDNN cannot
+        do.
     """
     backend = platform or jax.default_backend()
     dtype = jnp.dtype(config.dtype)
-    has_cudnn = backend == "gpu" and dtype == jnp.bfloat16
-    if config.attention == "cudnn" and not has_cudnn:
+    can = KERNELS.get(backend, "xla") if dtype == jnp.bfloat16 else "xla"
+    if config.attention not in ("auto", "xla", can):
+        device = next(name for name, kernel in KERNELS.items() if kernel == config.attention)
         raise UserError(
-            f"model.attention='cudnn' needs a GPU and model.dtype='bfloat16', but this is {backend} with {dtype}; "
-            "use model.attention='auto'"
+            f"model.attention={config.attention!r} needs a {device.upper()} and model.dtype='bfloat16', but this is "
+            f"{backend} with {dtype}; use model.attention='auto'"
         )
-    attention: Literal["xla", "cudnn"] = "xla"
-    if has_cudnn and config.attention != "xla":
+    attention = "xla" if config.attention == "xla" else can
+    if attention == "cudnn":
         unfit = {name: size for name, size in _head_sizes(config).items() if size % 8 or size > CUDNN_HEAD}
         if config.attention == "cudnn" and unfit:
             raise UserError(
@@ -79,7 +93,7 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
                 f"of {' and '.join(f'model.{name} have {size}' for name, size in unfit.items())}: change heads or "
                 "width, or use model.attention='auto'"
             )
-        attention = "xla" if unfit else "cudnn"
+        attention = "xla" if unfit else can
     return Compute(
         dtype=dtype,
         attention=attention,

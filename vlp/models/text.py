@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
@@ -63,6 +64,7 @@ class TextTransformer(nnx.Module):
         learned = config.get("context", 0)
         self.context = LearnedContext(config, width=size.width, length=length, rngs=rngs) if learned else None
 
+    @jax.named_scope("text")
     def __call__(
         self,
         ids: Int[Array, "batch length"],

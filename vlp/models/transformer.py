@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jax.ad_checkpoint import checkpoint_name
+from jaxtyping import Array, Float, Int
 
 from input_pipeline.errors import UserError
+from vlp.models.attention import Attention
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
 from vlp.models.positions import Rotation
@@ -35,81 +36,17 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 WATCHED = ("tokens", "attention")  # of a layer
 
 
-class Attention(nnx.Module):
-    """Multi-head self-attention with one fused projection to queries, keys and values."""
+class LayerNorm(nnx.LayerNorm):
+    """A layer norm that profiles and plans know by its name."""
 
-    def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
-        self.causal, self.compute, self.heads = causal, compute, size.heads
-        # Initial scales follow CLIP's released model: the residual branches shrink with the depth.
-        self.qkv = linear(size.width, 3 * size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
-        out_std = (2 * size.depth * size.width) ** -0.5
-        self.out = linear(size.width, size.width, std=out_std, compute=compute, rngs=rngs)
-
-    def __call__(
-        self,
-        x: Float[Array, "batch tokens width"],
-        lengths: Int[Array, " batch"] | None,
-        *,
-        rotation: Rotation | None = None,
-        heads: int = 0,
-        free: Bool[Array, " batch"] | None = None,
-    ) -> Float[Array, "batch tokens width"]:
-        """Mixes the tokens.
-
-        Args:
-          x: tokens.
-          lengths: how many leading ones of each row are real; None = all.
-          rotation: of queries and keys, by the tokens' places.
-          heads: another number than it was built with; 0 = that.
-          free: rows whose tokens see those behind them, too, where the attention is causal; None = none.
-        """
-        query, key, value = self._projected(x, heads or self.heads)
-        if rotation is not None:
-            query, key = (rotation.turn(one) for one in (query, key))
-        mixed = jax.nn.dot_product_attention(
-            query,
-            key,
-            value,
-            mask=None if free is None else _causal_but(free, x.shape[1]),
-            is_causal=self.causal and free is None,
-            key_value_seq_lengths=lengths,
-            implementation=self.compute.attention if free is None else "xla",
-        )
-        return self.out(mixed.reshape(x.shape))
-
-    def _projected(self, x: Float[Array, "batch tokens width"], heads: int) -> tuple[Array, Array, Array]:
-        """Queries, keys and values, [batch, tokens, heads, size]."""
-        # Heads come first, so that splitting the projection over devices splits it by heads.
-        qkv = self.qkv(x).reshape(*x.shape[:2], heads, 3, -1)
-        return qkv[..., 0, :], qkv[..., 1, :], qkv[..., 2, :]
-
-    def logits(
-        self, x: Float[Array, "batch tokens width"], *, rotation: Rotation | None = None, heads: int = 0
-    ) -> Float[Array, "batch heads tokens tokens"]:
-        """Returns scores of all tokens for all, scaled, before any mask and the softmax; in float32."""
-        query, key, _ = self._projected(x, heads or self.heads)
-        if rotation is not None:
-            query, key = (rotation.turn(one) for one in (query, key))
-        dtype = jnp.promote_types(query.dtype, jnp.float32)
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=dtype)
-        return scores / math.sqrt(query.shape[-1])
-
-    def value_only(
-        self, x: Float[Array, "batch tokens width"], *, heads: int = 0
-    ) -> Float[Array, "batch tokens width"]:
-        """Returns what comes out where every token attends to itself alone: its value, projected."""
-        return self.out(self._projected(x, heads or self.heads)[2].reshape(x.shape))
+    @jax.named_scope("norm")
+    def __call__(self, x: Float[Array, "*batch width"], **options: Any) -> Float[Array, "*batch width"]:
+        return super().__call__(x, **options)
 
 
-def _causal_but(free: Bool[Array, " batch"], tokens: int) -> Bool[Array, "batch 1 tokens tokens"]:
-    """What each token may see: those before it, and in free rows all."""
-    before = jnp.tril(jnp.ones((tokens, tokens), bool))
-    return (before[None] | free[:, None, None])[:, None]
-
-
-def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> LayerNorm:
     """Builds the layer norm of a tower."""
-    return nnx.LayerNorm(size.width, epsilon=size.norm_eps, dtype=compute.dtype, rngs=rngs)
+    return LayerNorm(size.width, epsilon=size.norm_eps, dtype=compute.dtype, rngs=rngs)
 
 
 class Mlp(nnx.Module):
@@ -121,8 +58,9 @@ class Mlp(nnx.Module):
         self.up = linear(size.width, size.mlp_dim, std=(2 * size.width) ** -0.5, compute=compute, rngs=rngs)
         self.down = linear(size.mlp_dim, size.width, std=down_std, compute=compute, rngs=rngs)
 
+    @jax.named_scope("mlp")
     def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-        return self.down(self.activation(self.up(x)))
+        return self.down(self.activation(checkpoint_name(self.up(x), "hidden")))
 
 
 class Block(nnx.Module):
@@ -169,9 +107,9 @@ class Block(nnx.Module):
             return _scaled(self.mlp(x), self.mlp_scale, drop[1])
 
         if self.post_norm:
-            x = self.attention_norm(x + attention(x))
-            return self.mlp_norm(x + mlp(x))
-        x = x + attention(self.attention_norm(x))
+            x = self.attention_norm(checkpoint_name(x + attention(x), "middle"))
+            return self.mlp_norm(checkpoint_name(x + mlp(x), "middle"))
+        x = checkpoint_name(x + attention(self.attention_norm(x)), "middle")
         return x + mlp(self.mlp_norm(x))
 
     def attention_logits(

@@ -125,6 +125,7 @@ class VisionTransformer(nnx.Module):
         shape = (config.get("prompt_layers", 0) or size.depth, own, size.width)
         self.prompts = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), shape)) if own else None
 
+    @jax.named_scope("image")
     def __call__(
         self,
         pixels: Float[Array, "batch height width 3"],

@@ -12,8 +12,8 @@ from vlp.planning.topology import Topology
 from vlp.training.model_flops import forward_flops
 from vlp.training.throughput import train_step_flops
 
-# What the backward pass computes once more, in forward passes. 'dots' keeps the results of nearly all products.
-RECOMPUTED = {"none": 0.0, "dots": 0.0, "full": 1.0}
+# What the backward pass computes once more, in forward passes: of a block, never its last product.
+RECOMPUTED = {"none": 0.0, "light": 0.0, "dots": 0.0, "mlp": 1 / 3, "full": 2 / 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def estimate(config: Any, step: CompiledStep, topology: Topology, peak_flops: fl
     if step.program:
         products = step.program.flops * devices
     else:
-        # The pass that micro-batches encode once more recomputes as much as 'full' does, in its place.
+        # The pass that micro-batches encode once more stands in the place of what a policy recomputes.
         again = 1.0 if config.model.micro_batch else RECOMPUTED[config.model.remat]
         products = whole * (1 + again / 3)
     seconds = {"matrix products": products / peak}

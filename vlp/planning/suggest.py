@@ -12,7 +12,7 @@ from vlp.planning.compile import CompiledStep
 from vlp.planning.estimate import Estimate
 
 # From what computes least again to what holds least; the first that fits is the fastest of its mesh.
-LADDER = ("none", "dots", "full")
+LADDER = ("none", "light", "mlp", "full")
 MICRO_BATCHES = 3  # halvings, where no policy is enough
 
 

@@ -71,8 +71,9 @@ def make_train_step(
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         (loss, (metrics, rest)), gradients = gradient(state, batch)
         before, constant = divide(state.params, held)
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, before)
-        params = clamp(optax.apply_updates(before, updates), bounds)
+        with jax.named_scope("optimizer"):
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer, before)
+            params = clamp(optax.apply_updates(before, updates), bounds)
         norm = optax.tree.norm(gradients)
         usable = jnp.isfinite(loss) & jnp.isfinite(norm)
         metrics |= {
