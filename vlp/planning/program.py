@@ -5,19 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Int
 
 from vlp.planning.hlo import Array, Computation, Instruction, parse, runs
+from vlp.planning.traffic import Mover, gathered, kind_of, moved, work_of
 
 COLLECTIVES = ("all-gather", "reduce-scatter", "all-reduce", "all-to-all", "collective-permute")
-# What reads and writes nothing by itself.
-FREE = (
-    "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "after-all",
-    "partition-id", "replica-id", "opt-barrier", "iota",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,17 +45,19 @@ class Program:
       flops: of matrix products and convolutions.
       memory_bytes: read from and written to main memory, each fused kernel reading its operands once.
       collectives: by kind and group.
+      movers: what the bytes are made of, by work and kind, the largest first.
     """
 
     flops: float
     memory_bytes: float
     collectives: tuple[Collective, ...]
+    movers: tuple[Mover, ...] = ()
 
 
 def read_program(text: str) -> Program:
     """Counts the costs in a compiled program's text (`Compiled.as_text()`)."""
     computations, entry = parse(text)
-    flops = memory = 0.0
+    flops, movers = 0.0, list[Mover]()
     everything = [one for body in computations.values() for one in body.values()]
     fused = {name for one in everything if one.operation == "fusion" for name in one.called}
     # By channel: start, middle and end of an asynchronous collective show it each, and it happens once.
@@ -81,9 +79,10 @@ def read_program(text: str) -> Program:
             elif kind == "send" and (between := _between_slices(instruction, times)):
                 channels[f"{name}/{instruction.name}"] = between
             if name not in fused:
-                memory += times * _moved(instruction, body, computations)
-    collectives = _gathered(channels.values())
-    return Program(flops, memory, collectives)
+                size = times * moved(instruction, body, computations)
+                movers.append(Mover(work_of(instruction), kind_of(instruction, computations), times, size))
+    memory = sum(one.bytes for one in movers)
+    return Program(flops, memory, _gathered(channels.values()), gathered(movers))
 
 
 def _gathered(channels: Iterable[Collective]) -> tuple[Collective, ...]:
@@ -120,6 +119,9 @@ def _flops(instruction: Instruction, body: Computation) -> float:
         return 2.0 * math.prod(instruction.results[0].shape) * inner
     if instruction.operation == "convolution":
         return _convolution_flops(instruction, body)
+    if instruction.operation == "custom-call":  # kernels say themselves what they cost
+        said = re.search(r'"flops":"?(\d+)', instruction.attributes)
+        return float(said[1]) if said else 0.0
     return 0.0
 
 
@@ -199,54 +201,3 @@ def _around(kind: str, size: int, group: int) -> float:
     if kind == "collective-permute":
         return float(size)
     return size * (2 if kind == "all-reduce" else 1) * (group - 1) / group
-
-
-def _moved(instruction: Instruction, body: Computation, computations: Mapping[str, Computation]) -> float:
-    """Bytes of main memory that an instruction reads and writes."""
-    operation = instruction.operation
-    if operation in FREE or operation.endswith(("-start", "-done", "-update")):
-        return 0.0
-    inner = (
-        computations.get(instruction.called[0], {}) if operation == "fusion" and instruction.called else {}
-    )
-    results = float(sum(array.bytes for array in instruction.results if array.in_memory))
-    if operation == "dynamic-slice":
-        return 2.0 * results
-    if operation == "dynamic-update-slice":
-        return 2.0 * _updates([instruction], body)
-    read = 0.0
-    parameters = [one for one in inner.values() if one.operation == "parameter"]
-    numbered = {int(one.arguments): one for one in parameters}
-    for number, name in enumerate(instruction.operands):
-        size = sum(array.bytes for array in body[name].results if array.in_memory) if name in body else 0
-        read += min(size, _read(numbered[number], inner)) if number in numbered else size
-    written_in_place = [one for one in inner.values() if one.operation == "dynamic-update-slice"]
-    if written_in_place:
-        results = min(results, 2.0 * _updates(written_in_place, inner))
-    return read + results
-
-
-def _read(parameter: Instruction, inner: Computation) -> float:
-    """What a fused kernel reads of a parameter: slices of it, where it takes no more."""
-    users = [one for one in inner.values() if parameter.name in one.operands]
-    total = 0.0
-    for user in users:
-        if user.operation in ("dynamic-slice", "gather", "slice"):
-            total += user.results[0].bytes
-        elif user.operation == "dynamic-update-slice" and user.operands[0] == parameter.name:
-            continue
-        else:
-            return math.inf
-    return total
-
-
-def _updates(instructions: Sequence[Instruction], body: Computation) -> float:
-    """Bytes that dynamic-update-slices write."""
-    return float(
-        sum(
-            array.bytes
-            for one in instructions
-            if one.operands[1] in body
-            for array in body[one.operands[1]].results
-        )
-    )

@@ -14,6 +14,7 @@ from vlp.training.model_flops import forward_flops
 from vlp.training.throughput import train_step_flops
 
 GIB = 2**30
+LARGEST = 16  # rows of the table of what moves bytes
 
 
 def plan_report(
@@ -37,7 +38,7 @@ def plan_report(
         "and with sums over fsdp that GPUs only hand on in parts: memory and collectives are upper bounds"
     )
     parts = [title, *((stands,) * (topology.node > 0)), *_model(config, step, estimate)]
-    parts += [*_memory(config, step, limit), *_collectives(step)]
+    parts += [*_memory(config, step, limit), *_traffic(topology, step), *_collectives(step)]
     return "\n".join([*parts, *_times(topology, estimate, price), ""])
 
 
@@ -134,6 +135,25 @@ def _memory(config: Any, step: CompiledStep, limit: int | None) -> list[str]:
             _line("  from step to step", f"{_size(arguments)}  by the arrays' sizes:"),
         ]
     return head + [_line(f"    {kind}", _size(size)) for kind, size in step.held.items()]
+
+
+def _traffic(topology: Topology, step: CompiledStep) -> list[str]:
+    """What reads and writes most; nothing of programs of other devices, or that cannot be read."""
+    movers = step.program.movers if step.program and not topology.node else ()
+    if not movers:
+        return []
+    whole, rest = sum(one.bytes for one in movers), movers[LARGEST:]
+    rows = [(one.work, one.kind, one.count, one.bytes) for one in movers[:LARGEST]]
+    if rest:
+        rows.append(("others", "", sum(one.count for one in rest), sum(one.bytes for one in rest)))
+    return [
+        "\nmain memory of a device in a step (compiled program, loops multiplied)",
+        f"  {'':<28}{'by':<12}{'count':>9}{'GB moved':>11}{'share':>8}",
+        *(
+            f"  {work:<28}{kind:<12}{count:>9,}{size / 1e9:>11,.2f}{size / whole:>8.0%}"
+            for work, kind, count, size in rows
+        ),
+    ]
 
 
 def _collectives(step: CompiledStep) -> list[str]:
