@@ -113,6 +113,20 @@ ENTRY %main (g: f32[64,8]) -> f32[64,8] {{
     assert found["all-gather", 1].bytes == 4 * 16 * 8 * 3
 
 
+def test_collectives_that_the_compiler_has_combined_share_a_channel_and_count_each():
+    text = """\
+ENTRY %main (a: f32[64,8], b: f32[32,8]) -> (f32[64,8], f32[32,8]) {
+  %a = f32[64,8]{1,0} parameter(0)
+  %b = f32[32,8]{1,0} parameter(1)
+  %x = f32[64,8]{1,0} all-reduce(%a), channel_id=1, replica_groups={{0,1}}
+  %y = f32[32,8]{1,0} all-reduce(%b), channel_id=1, replica_groups={{0,1}}
+  ROOT %z = (f32[64,8]{1,0}, f32[32,8]{1,0}) tuple(%x, %y)
+}
+"""
+    (found,) = read_program(text).collectives
+    assert (found.count, found.bytes) == (2, 4 * 8 * (64 + 32))
+
+
 def test_a_batched_product_full_of_holes_counts_what_is_there():
     """Sixteen products of [128, 64] and [64, 128] as one convolution whose batch is a spatial axis."""
     text = """\

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.positions import Rotation
+from vlp.models.sharding import batch_shards
 from vlp.models.sizes import TowerSize
 
 LONGEST = 1024  # tokens whose scores of all pairs fit into a TPU core's vector memory a few times
@@ -49,7 +50,8 @@ class Attention(nnx.Module):
         """
         heads = heads or self.heads
         qkv = checkpoint_name(self.qkv(x), "qkv")
-        if self.compute.attention == "fused" and rotation is None and free is None and x.shape[1] <= LONGEST:
+        plain = rotation is None and free is None and x.shape[1] <= LONGEST and len(x) % batch_shards() == 0
+        if self.compute.attention == "fused" and plain:
             # Not at the top, for it loads what other devices do not need.
             from vlp.models.fused_attention import fused_attention
 

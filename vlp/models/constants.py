@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from vlp.kernels.unit import unit
 from vlp.models.micro_batch import micro_batched
-from vlp.models.sharding import BATCH_AXES, constrain_batch
+from vlp.models.sharding import batch_shards, constrain_batch
 
 Output = TypeVar("Output")
 AT_A_TIME = 1024  # texts on each device whose activations exist together
@@ -28,7 +27,7 @@ def encode_replicated(encode: Callable[..., Output], *arrays: Shaped[Array, "tex
       *arrays: the same on every device.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    devices = 1 if mesh.empty else math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    devices = batch_shards()
     texts = len(arrays[0])
     # What fills the devices up is encoded again and thrown away.
     places = np.arange(-(-texts // devices) * devices) % texts

@@ -6,7 +6,6 @@ forward pass and, computed once more, in the backward pass.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Shaped
 
-from vlp.models.sharding import BATCH_AXES, constrain_batch
+from vlp.models.sharding import BATCH_AXES, batch_shards, constrain_batch
 
 Output = TypeVar("Output")
 
@@ -62,8 +61,7 @@ def micro_batched(
 
 def _shards(batch: int) -> int:
     """Over how many devices the batch is split."""
-    mesh = jax.sharding.get_abstract_mesh()
-    shards = 1 if mesh.empty else math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shards = batch_shards()
     return shards if batch % shards == 0 else 1
 
 

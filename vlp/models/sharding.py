@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Shaped
@@ -9,6 +11,12 @@ from jaxtyping import Array, Shaped
 BATCH_AXES = ("data", "fsdp")
 # Of the rows of a table: both, where they divide them, else model alone.
 TABLE_AXES = ("model", "fsdp")
+
+
+def batch_shards() -> int:
+    """Returns over how many devices examples are split; 1 without a mesh."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return 1 if mesh.empty else math.prod(mesh.shape[axis] for axis in BATCH_AXES)
 
 
 def constrain_batch(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]:

@@ -72,9 +72,10 @@ def read_program(text: str) -> Program:
                     kind = "reduce-scatter"
                 members = group_of(instruction.attributes)
                 channel = re.search(r"channel_id=\d+", instruction.attributes)
-                key = f"{kind} {channel[0]}" if channel else f"{name}/{instruction.name}"
-                count = max(times, channels[key].count if key in channels else 0)
                 sent = _sent(kind, instruction, body, len(members))
+                # Those that the compiler has combined share a channel's number, and differ in what they send.
+                key = f"{kind} {channel[0]} {sent}" if channel else f"{name}/{instruction.name}"
+                count = max(times, channels[key].count if key in channels else 0)
                 channels[key] = Collective(kind, len(members), members, count, count * sent)
             elif kind == "send" and (between := _between_slices(instruction, times)):
                 channels[f"{name}/{instruction.name}"] = between
