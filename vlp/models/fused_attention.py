@@ -126,11 +126,13 @@ def _call(
 
 
 def _forward_kernel(kind: _Kind, lengths: Any, qkv: Any, out: Any) -> None:
+    first = pl.program_id(0) * qkv.shape[0]
+
     def row(number: Array, _: None) -> None:
         mixed = []
         for head in range(kind.heads):
             query, key, value = _parts(kind, qkv, number, head)
-            weights = _weights(kind, query, key, lengths, pl.program_id(0) * qkv.shape[0] + number)
+            weights = _weights(kind, query, key, lengths, first + number)
             mixed.append(_product(weights.astype(value.dtype), value, (1, 0)))
             _store(out, number, mixed, kind.size, head)
 
@@ -138,11 +140,13 @@ def _forward_kernel(kind: _Kind, lengths: Any, qkv: Any, out: Any) -> None:
 
 
 def _backward_kernel(kind: _Kind, lengths: Any, qkv: Any, cotangent: Any, out: Any) -> None:
+    first = pl.program_id(0) * qkv.shape[0]
+
     def row(number: Array, _: None) -> None:
         gradients = []
         for head in range(kind.heads):
             query, key, value = _parts(kind, qkv, number, head)
-            weights = _weights(kind, query, key, lengths, pl.program_id(0) * qkv.shape[0] + number)
+            weights = _weights(kind, query, key, lengths, first + number)
             on_mixed = cotangent[number, :, head * kind.size : (head + 1) * kind.size]
             on_weights = _product(on_mixed, value, (1, 1))
             centred = on_weights - (on_weights * weights).sum(axis=1, keepdims=True)

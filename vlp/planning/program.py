@@ -79,8 +79,7 @@ def read_program(text: str) -> Program:
                 channels[key] = Collective(kind, len(members), members, count, count * sent)
             elif kind == "send" and (between := _between_slices(instruction, times)):
                 channels[f"{name}/{instruction.name}"] = between
-            if name not in fused:
-                size = times * moved(instruction, body, computations)
+            if name not in fused and (size := times * moved(instruction, body, computations)):
                 movers.append(Mover(work_of(instruction), kind_of(instruction, computations), times, size))
     memory = sum(one.bytes for one in movers)
     return Program(flops, memory, _gathered(channels.values()), gathered(movers))
