@@ -34,7 +34,7 @@ SCOPES = ("image", "text", "attention", "mlp", "norm")
 
 @dataclasses.dataclass(frozen=True)
 class Mover:
-    """What some work moves by one kind of operation in a run.
+    """Holds what some work moves by one kind of operation in a run.
 
     Attributes:
       work: parts of the model, and the pass: 'image attention, backward'.
