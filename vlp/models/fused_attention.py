@@ -116,7 +116,10 @@ def _call(
         cost_estimate=pl.CostEstimate(
             flops=2 * products * squares * kind.size,
             transcendentals=squares,
-            bytes_accessed=sum(one.size * one.dtype.itemsize for one in (*arrays, result)),
+            bytes_accessed=batch
+            * tokens
+            * (width + sum(one.shape[2] for one in arrays))
+            * result.dtype.itemsize,
         ),
         compiler_params=pltpu.CompilerParams(
             dimension_semantics=("parallel",), vmem_limit_bytes=VECTOR_MEMORY
