@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from configs import base
 from configs.settings.objectives import contrastive
 from input_pipeline.tokenizers.cleaning import CLEANERS
 from input_pipeline.views.resize import RESIZE_MODES
 from input_pipeline.views.text import CHOICES as CAPTION_CHOICES
 from input_pipeline.views.text import LANGUAGES
-from vlp.configuration import needs
+from vlp.configuration import ConfigError, needs
+from vlp.configuration.parts import find_part
 from vlp.configuration.paths import PROJECT_ROOT
 from vlp.configuration.schema import settings_of
 from vlp.embeddings.store import FORMATS as SHARD_FORMATS
@@ -55,3 +60,14 @@ def test_every_job_describes_itself() -> None:
 
 def test_the_project_root_holds_the_configs() -> None:
     assert (PROJECT_ROOT / "configs" / "base.py").is_file()
+
+
+def test_what_a_package_of_ones_own_lacks_is_its_bug_and_not_a_wrong_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needy_part.py").write_text("import needy_part_of_nothing")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="needy_part_of_nothing"):
+        find_part("objectives", "needy_part:Any", "objectives.mine")
+    with pytest.raises(ConfigError, match=r"gone.part:Any': there is no module 'gone'"):
+        find_part("objectives", "gone.part:Any", "objectives.mine")

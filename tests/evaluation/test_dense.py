@@ -7,7 +7,7 @@ import pytest
 from made import made
 
 from vlp.evaluation.dense.co_segmented import CoSegmentation
-from vlp.evaluation.dense.collages import halved, make_collages, quadrant_of_cells
+from vlp.evaluation.dense.collages import check_collages, halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
 from vlp.evaluation.dense.region_figures import (
     area_figures,
@@ -53,6 +53,16 @@ def test_what_no_collage_can_be_made_of() -> None:
     np.testing.assert_array_equal(halved(pixels)[0], np.round(expected))
     with pytest.raises(ValueError, match="3 x 3 pixels cannot be halved"):
         halved(images[:, :3, :3])
+
+
+def test_only_images_that_are_halved_need_a_side_that_can_be() -> None:
+    images, classes = plain_images(8)
+    check_collages(images, classes, enlarge=False)
+    check_collages(images[:, :3, :3], classes, enlarge=True)
+    with pytest.raises(ValueError, match="cannot be halved"):
+        check_collages(images[:, :3, :3], classes, enlarge=False)
+    with pytest.raises(ValueError, match="takes four classes, and the images have 3"):
+        check_collages(images[:6], classes[:6], enlarge=False)
 
 
 def test_an_odd_grid_has_cells_that_belong_to_nobody() -> None:

@@ -5,7 +5,12 @@ import math
 
 import pytest
 
-from vlp.evaluation.texts.descriptions import characteristic_tags, describe, load_descriptions
+from vlp.evaluation.texts.descriptions import (
+    characteristic_tags,
+    confusable,
+    describe,
+    load_descriptions,
+)
 
 EXAMPLES = [
     ("cats", ["fur", "tail", "pet"]),
@@ -59,3 +64,24 @@ def test_a_file_of_descriptions_is_checked(tmp_path) -> None:
         path.write_text(content)
         with pytest.raises(ValueError, match=message):
             load_descriptions(str(path))
+
+
+def test_others_are_like_a_label_by_its_branch_first_and_then_by_what_both_have() -> None:
+    tags = {
+        "animals/cow": ["grass"],
+        "food/cake": ["fur", "claws"],
+        "animals/dog": ["fur", "bark", "bone", "walk"],
+        "animals/cat": ["fur", "claws"],
+        "pets/cat": ["fur", "claws"],
+        "plants/moss": [],
+    }
+    found = confusable(tags, {label: label.partition("/")[2] for label in tags}, 3)
+    assert found["animals/cat"] == {
+        "type": "animals",
+        "others": [
+            {"name": "dog", "text": "dog: fur, bark, bone"},
+            {"name": "cow", "text": "cow: grass"},
+            {"name": "cake", "text": "cake: fur, claws"},
+        ],
+    }
+    assert "plants/moss" not in found and len(found["animals/cow"]["others"]) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,6 +119,18 @@ def test_a_model_that_sees_every_region_right_has_every_figure_right(data):
     found = figures_of(Detection, data, part="some", labels="verbatim")
     assert found == {"mean_average_precision_50": pytest.approx(1.0), "found": 1.0}
     assert figures_of(RelationRecall, data, part="some", nearest=6) == {"recall_at_6": 1.0, "accuracy": 1.0}
+
+
+def test_bars_show_the_share_of_a_names_regions_that_is_right(data):
+    one = made(RegionSearch, data, sets=("made",), final=True, labels="verbatim")
+    (bars,) = one.exhibits(RememberingEncoder(Model(data["made"])))
+    counts = Counter(region.label for own in data["made"].regions for region in own)
+    assert dict(zip(bars.names, bars.counts.tolist(), strict=True)) == counts
+    np.testing.assert_array_equal(bars.shares, 1.0)
+    (blind,) = one.exhibits(RememberingEncoder(Model(data["made"], sharp=0.0)))
+    hits = blind.shares * blind.counts
+    np.testing.assert_allclose(hits, np.round(hits), atol=1e-9)
+    assert 0 < hits.sum() < blind.counts.sum()
 
 
 def test_maps_have_background_and_a_gate_takes_false_positives_away(data):

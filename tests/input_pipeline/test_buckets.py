@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +89,18 @@ def test_what_is_no_address_of_a_bucket_is_one_line(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(buckets, "_obstore", lambda: None)
     with pytest.raises(ValueError, match="pip install 'obstore"):
         Bucket("gs://bucket/run")
+
+
+def test_it_waits_longer_each_time_and_half_a_minute_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(buckets, "_store", functools.cache(lambda *place: None))
+    failures = iter(range(8))
+
+    def ask(own: Any, store: Any, path: str) -> str:
+        if next(failures, None) is not None:
+            raise own.exceptions.BaseError("busy")
+        return path
+
+    assert Bucket("s3://bucket/run")._tried("a", ask) == "run/a"
+    assert waited == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
