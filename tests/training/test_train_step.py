@@ -93,7 +93,7 @@ def test_one_device_equals_eight_and_each_holds_its_part(on_one_device, name):
     for kernel in ("up", "down"):
         assert share(block["mlp"][kernel]["kernel"]) == 1 / (fsdp * model)
     assert share(block["attention"]["qkv"]["kernel"]) == 1 / (fsdp * model)
-    assert share(state.params["objectives"]["discrimination"]["class_centres"]) == 1 / model
+    assert share(state.params["objectives"]["discrimination"]["class_centres"]) == 1 / (fsdp * model)
     moments = [leaf for leaf in jax.tree.leaves((state.optimizer, state.ema)) if leaf.shape == (2, 32, 128)]
     assert {share(leaf) for leaf in moments} == {1 / (fsdp * model)}
 
