@@ -32,6 +32,56 @@ COUNTS = "/door/sent"  # answers with the bytes that were sent, by path, and beg
 
 
 @dataclass
+class Tokens:
+    """A service that hands out tokens, as the clouds' machines have one, and what becomes of them at the store.
+
+    Attributes:
+      uses: requests that a token is good for, though it says that it is good for an hour.
+      out: times that it is still asked in vain, for it is out of order.
+      given: tokens so far; the last one alone is good.
+    """
+
+    uses: int
+    out: int = 0
+    given: int = 0
+    used: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, path: str) -> tuple[int, bytes] | None:
+        """Returns what the service says; None where it is not asked."""
+        amazon = path.startswith("/latest/")
+        if not amazon and not path.startswith("/computeMetadata/"):
+            return None
+        with self.lock:
+            self.out, refused = max(0, self.out - 1), self.out > 0
+        if refused:
+            return 503, b"out of order"
+        if path.endswith("/api/token"):
+            return 200, b"session"
+        if path.endswith("/security-credentials/"):
+            return 200, b"role"
+        with self.lock:
+            self.given, self.used = self.given + 1, 0
+            token = f"token-{self.given}"
+        if not amazon:
+            return 200, json.dumps(
+                {"access_token": token, "expires_in": 3600, "token_type": "Bearer"}
+            ).encode()
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        keys = {"AccessKeyId": "tests", "SecretAccessKey": "tests", "Token": token, "Expiration": until}
+        return 200, json.dumps({**keys, "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": until}).encode()
+
+    def good(self, headers: dict[str, str]) -> bool:
+        """Tells whether a request has a token that is good, and uses it."""
+        shown = headers.get("x-amz-security-token") or headers.get("authorization", "").removeprefix(
+            "Bearer "
+        )
+        with self.lock:
+            self.used += 1
+            return shown == f"token-{self.given}" and self.used <= self.uses
+
+
+@dataclass
 class Door:
     """What stands before a server.
 
@@ -41,6 +91,7 @@ class Door:
       latency: seconds that every answer takes longer.
       stall: every so many answers one takes a second; 0 = none.
       fault: what goes wrong with a request.
+      tokens: without which nothing is answered; None = nobody asks for them.
       sent: bytes of the bodies of answers, by path.
       requests: methods and paths, in order.
     """
@@ -50,6 +101,7 @@ class Door:
     latency: float = 0.0
     stall: int = 0
     fault: Fault = lambda method, path: ""
+    tokens: Tokens | None = None
     sent: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -146,6 +198,13 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in self.headers.items()
             if name.lower() not in ("connection", "host")
         }
+        if door.tokens is not None:
+            if (said := door.tokens.answer(self.path)) is not None:
+                self._say(said[0], {"Content-Type": "application/json"}, said[1])
+                return
+            if not door.tokens.good(headers):
+                self._say(401, {}, b"the token has run out")
+                return
         status, kept, content = door.answer(self.command, self.path, headers, body)
         if fault == "half":  # the answer breaks off
             self.send_response(status)

@@ -1,8 +1,9 @@
 """Objects in buckets (gs://, s3://): the one place that reads, writes, lists and removes them, through obstore.
 
 obstore tries again by itself what a server refuses with 5xx or breaks off; what is left of that is tried again here,
-with credentials read anew, for a quarter of an hour, since a run that ends takes longer to come back. An object is
-there whole or not at all: that is what buckets promise, and folders do not.
+with credentials read anew, for a quarter of an hour, since a run that ends takes longer to come back. So it is where a
+token was good and is no more, or is not to be had from a service that is out of order. An object is there whole or not
+at all: that is what buckets promise, and folders do not.
 
 Credentials and endpoints are found where the clouds' own tools look: GOOGLE_APPLICATION_CREDENTIALS, a machine's own
 account, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL; STORAGE_EMULATOR_HOST is a server that stands in for Google's.
@@ -25,12 +26,22 @@ from input_pipeline.errors import UserError
 
 SCHEMES = ("gs://", "s3://")
 PATIENCE = 900.0  # seconds for which one object is tried, beside what obstore tries itself
+HASTE = 0.0  # the same for a process that ends, and shall not keep the next one waiting
 PART = 8 << 20  # bytes of a request, of those that are made at once
 STRETCH = 32 << 20  # bytes of a large object that are fetched at once
 _AT_ONCE = 8
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _RETRIES = 8  # by obstore itself
-_REFUSALS = 2  # of a right: a token may just have run out, but not twice
+_REFUSALS = (
+    2  # of a right, or of credentials that were never good: a token may just have run out, but not twice
+)
+_TOKENS = (
+    "token request",
+    "/latest/api/token",
+    "/latest/meta-data/",
+)  # what errors of services of tokens say
+_INSIDE = "Debug source"  # begins what obstore shows of its own inside
+_admitted: set[tuple[str, str]] = set()  # buckets that have answered to the credentials of this process
 
 Result = TypeVar("Result")
 
@@ -72,18 +83,26 @@ def joined(address: str, *names: str) -> str:
 
 
 class Bucket:
-    """A folder of a bucket. Names are relative to it; there are no folders in it but by the slashes of names."""
+    """A folder of a bucket. Names are relative to it; there are no folders in it but by the slashes of names.
 
-    def __init__(self, address: str) -> None:
+    Attributes:
+      address: of the folder.
+      patience: seconds for which one object is tried, None = a quarter of an hour; what is under way hears of a new
+        value, too.
+    """
+
+    def __init__(self, address: str, patience: float | None = None) -> None:
         """Asks nobody yet.
 
         Args:
           address: gs://BUCKET/PATH or s3://BUCKET/PATH; '*' in it stands for itself.
+          patience: as the attribute.
 
         Raises:
           ValueError: it names no bucket, or obstore is not installed.
         """
         self.address = address.rstrip("/")
+        self.patience = patience
         scheme, _, rest = self.address.partition("://")
         bucket, _, self._prefix = rest.partition("/")
         if not bucket or not in_bucket(address):
@@ -207,11 +226,13 @@ class Bucket:
     def _tried(self, name: str, ask: Callable[[Any, Any, str], Result]) -> Result:
         """What a request gives, made again and again where that may help."""
         path = "/".join(part for part in (self._prefix, name) if part)
-        deadline, tries, refusals = time.monotonic() + PATIENCE, 0, 0
+        began, tries, refusals = time.monotonic(), 0, 0
         while True:
             own, store = _obstore(), _store(*self._place)
             try:
-                return ask(own, store, path)
+                found = ask(own, store, path)
+                _admitted.add(self._place)
+                return found
             except (own.exceptions.NotFoundError, FileNotFoundError) as error:
                 if any(words in str(error) for words in ("NoSuchBucket", "bucket does not exist")):
                     place = "://".join(self._place)
@@ -220,10 +241,11 @@ class Bucket:
             except (own.exceptions.AlreadyExistsError, own.exceptions.PreconditionError) as error:
                 raise FileExistsError(17, "another object is there", joined(self.address, name)) from error
             except own.exceptions.BaseError as error:
-                refusals += _is_refusal(own, error)
+                refusals += _is_refusal(own, error, self._place in _admitted)
                 for_good = refusals >= _REFUSALS
                 said = BucketError(f"{redacted(joined(self.address, name))}: {_words(error)}", for_good)
-                if for_good or time.monotonic() >= deadline:
+                patience = PATIENCE if self.patience is None else self.patience
+                if for_good or time.monotonic() - began >= patience:
                     raise said from error
                 logging.warning("%s; it is tried again", said)
                 _store.cache_clear()  # credentials are read anew
@@ -235,15 +257,21 @@ def _version(found: Any) -> Version:
     return Version(found["size"], (found["e_tag"] or "").strip('"'), found.get("version") or "")
 
 
-def _is_refusal(own: Any, error: Exception) -> bool:
-    """Whether a right is lacking, or credentials are nowhere to be found."""
-    refused = own.exceptions.PermissionDeniedError, own.exceptions.UnauthenticatedError
-    return isinstance(error, refused) or "token request" in str(error)
+def _is_refusal(own: Any, error: Exception, admitted: bool) -> bool:
+    """Whether a right is lacking, or credentials: not those that were good, nor whose service is out of order."""
+    if isinstance(error, own.exceptions.PermissionDeniedError):
+        return True
+    of_tokens, words = (
+        isinstance(error, own.exceptions.UnauthenticatedError),
+        str(error).partition(_INSIDE)[0],
+    )
+    of_tokens |= any(said in words for said in _TOKENS) and "status code: 5" not in words
+    return of_tokens and not admitted
 
 
 def _words(error: Exception) -> str:
     """What obstore says, without what it shows of its own inside."""
-    return redacted(" ".join(str(error).partition("Debug source")[0].split()))[:400]
+    return redacted(" ".join(str(error).partition(_INSIDE)[0].split()))[:400]
 
 
 @functools.cache

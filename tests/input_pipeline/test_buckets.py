@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.object_store import Door
+from benchmarks.object_store import Door, Tokens
 from input_pipeline import buckets
 from input_pipeline.buckets import Bucket, BucketError
 
@@ -80,6 +80,40 @@ def test_what_a_server_breaks_off_is_tried_again_and_what_it_forbids_is_one_line
         bucket.read("c")
     assert not silent.value.for_good
     buckets._store.cache_clear()
+
+
+def test_a_token_that_ran_out_is_fetched_anew_however_long_its_service_is_out_of_order(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines of the clouds have no keys, only such a service: here it is found where theirs would be."""
+    server = os.environ["STORAGE_EMULATOR_HOST" if door.google else "AWS_ENDPOINT_URL"]
+    for name in ("STORAGE_EMULATOR_HOST", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GOOGLE_BASE_URL", server)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", server)
+    for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP"):
+        monkeypatch.setenv(name, server.removeprefix("http://"))
+    monkeypatch.setattr(buckets, "_RETRIES", 0)
+    monkeypatch.setattr(buckets, "_admitted", set())
+    buckets._store.cache_clear()
+    tokens = door.tokens = Tokens(uses=2)
+    bucket = Bucket(f"{'gs' if door.google else 's3'}://bucket/tokens")
+    try:
+        for number in range(4):
+            bucket.write(str(number), b"kept")
+        assert tokens.given == 2
+        tokens.used, tokens.out = tokens.uses, 8
+        assert bucket.read("3") == b"kept" and not tokens.out
+        assert tokens.given == 3 and len(bucket.versions()) == 4
+        # What was never good is no outage: nobody waits for a quarter of an hour to hear of it.
+        monkeypatch.setattr(buckets, "_admitted", set())
+        tokens.uses = 0
+        with pytest.raises(BucketError, match="401") as refused:
+            bucket.read("3")
+        assert refused.value.for_good
+    finally:
+        door.tokens = None
+        buckets._store.cache_clear()
 
 
 def test_what_is_no_address_of_a_bucket_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
