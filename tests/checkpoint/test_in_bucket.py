@@ -26,7 +26,7 @@ def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_machine_needs(
-    door: Door, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    door: Door, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = f"{'gs' if door.google else 's3'}://bucket/checkpoints-{door.google}"
     address, bucket = f"{run}/checkpoints", Bucket(f"{run}/checkpoints")
@@ -77,6 +77,16 @@ def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_
         find_checkpoint(f"{address}/2")
     )
     assert load_model_arrays(find_checkpoint(run))["params"]["half"].shape == (64, 128)
+
+    # A process that is not the first keeps nothing of what an earlier launch on its host had got further with.
+    monkeypatch.setattr("vlp.checkpoint.checkpointer.from_first", lambda step: 2)
+    third = Checkpointer(tmp_path / "third", address=address)
+    third._primary = False
+    for stale in ("1", "7", "8.saving"):
+        (tmp_path / "third" / stale / "arrays").mkdir(parents=True)
+    assert third.newest() == tmp_path / "third" / "2"
+    assert [path.name for path in (tmp_path / "third").iterdir()] == ["2"]
+    monkeypatch.undo()
 
     # Where nothing may be removed older ones stay; where nothing may be written the save fails, and the last one stays.
     door.fault = lambda method, path: "403" if method == "DELETE" or "delete" in path else ""

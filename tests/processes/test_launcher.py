@@ -242,6 +242,15 @@ sys.exit(int(sys.argv[3]))
 """
 
 
+def test_the_supervisor_says_in_one_line_what_is_no_address():
+    command = [sys.executable, str(SUPERVISE), "--workdir=gs://", "--", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "supervise: gs:// names no bucket: say gs://BUCKET/PATH or s3://BUCKET/PATH"
+    ]
+
+
 @pytest.mark.parametrize(
     ("checkpoints", "end", "tries"),
     [(4, 0, 5), (0, 1, 3), (1, 2, 2), (2, 1, 4)],

@@ -16,7 +16,7 @@ from vlp.checkpoint.folders import complete_steps, newest_intact, remove, remove
 from vlp.checkpoint.in_bucket import StoredCheckpoints
 from vlp.checkpoint.manifest import find_damage
 from vlp.checkpoint.saving import Saving
-from vlp.checkpoint.stored import copied, newest_stored
+from vlp.checkpoint.stored import copied, keep_only, newest_stored
 from vlp.processes.agreement import from_first, raise_together
 
 
@@ -84,7 +84,7 @@ class Checkpointer:
           RuntimeError: the previous save failed.
         """
         self.wait()
-        newest = from_first(max(complete_steps(self._directory), default=-1))
+        newest = from_first(self.last())
         if step < newest:
             raise UserError(
                 f"cannot save step {step}: {self._directory} holds step {newest} already; go on from there, use "
@@ -112,6 +112,10 @@ class Checkpointer:
         """Tells whether the last save is still being written here."""
         return self._pending is not None and not self._pending.done()
 
+    def last(self) -> int:
+        """Returns the newest step that is whole, as this process's folder shows; -1 where there is none."""
+        return max(complete_steps(self._directory), default=-1)
+
     def newest(self) -> Path | None:
         """Returns the newest intact checkpoint, None in a fresh folder, which is made where there is none. Damaged ones
         are set aside and logged, and what interrupted saves have left is removed: nobody else may be saving there.
@@ -129,6 +133,8 @@ class Checkpointer:
                 error = caught
         raise_together(error)
         step = from_first(step)
+        if self._stored is not None and not self._primary:
+            keep_only(self._directory, step)
         if step >= 0:
             self._copy(step)
         return self._directory / str(step) if step >= 0 else None
@@ -181,6 +187,11 @@ class Checkpointer:
         """
         arrays = load_arrays(folder, {"model": model, "training": training})
         return arrays["model"], arrays["training"], read_description(folder)
+
+    def hasten(self) -> None:
+        """Has a save that is under way give up soon where its bucket does not answer: this process ends."""
+        if self._stored is not None:
+            self._stored.hasten()
 
     def close(self) -> None:
         """Waits for the last save and stops the writer."""

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from input_pipeline.addresses import redacted
-from input_pipeline.buckets import Bucket, BucketError, joined
+from input_pipeline.buckets import HASTE, Bucket, BucketError, joined
 from input_pipeline.errors import UserError
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint.folders import DAMAGED, SAVING
@@ -39,6 +39,10 @@ class StoredCheckpoints:
         """
         self._bucket = Bucket(address)
         self.address = self._bucket.address
+
+    def hasten(self) -> None:
+        """Has whatever is under way give up soon where the bucket does not answer: this process ends."""
+        self._bucket.patience = HASTE
 
     def steps(self) -> list[int]:
         """Returns the steps that are whole, oldest first; damage is not looked for."""
@@ -187,8 +191,14 @@ def _copied(place: StoredCheckpoints, step: int, cache: Path) -> tuple[str, Path
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keeps other processes of this host from filling the same folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UserError(
+            f"copies of checkpoints go to {folder}, which cannot be written ({error.strerror}): set XDG_CACHE_HOME to "
+            "a folder that can"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,7 +125,7 @@ class Saving:
             self._settle_all(entries, words)
         else:
             board.tell(f"{self._topic}/{self._process}", json.dumps([words, entries]))
-            said = board.ask(f"{self._topic}/{_DONE}")
+            said = board.ask(f"{self._topic}/{_DONE}", 2 * board.SECONDS)  # the first waits for others
             if said and error is None:
                 raise RuntimeError(said)
         if error is not None:
@@ -136,13 +137,14 @@ class Saving:
         """Hears of all others, completes the checkpoint, and tells them what became of it."""
         if words:
             board.tell(f"{self._topic}/{_BEGUN}", words)
-        failed = [words] if words else []
-        for process in range(1, self._processes):
-            said, theirs = json.loads(board.ask(f"{self._topic}/{process}"))
-            failed += [said] if said else []
-            entries |= theirs
-        why = "; ".join(failed)
+        failed, why, deadline = [words] if words else [], "", time.monotonic() + board.SECONDS
         try:
+            for process in range(1, self._processes):  # all of them in the time that one may take
+                left = max(1.0, deadline - time.monotonic())
+                said, theirs = json.loads(board.ask(f"{self._topic}/{process}", left))
+                failed += [said] if said else []
+                entries |= theirs
+            why = "; ".join(failed)
             if not failed:
                 self._complete(entries)
         except BaseException as caught:

@@ -43,6 +43,15 @@ def newest_stored(stored: StoredCheckpoints, directory: Path) -> int:
     return -1
 
 
+def keep_only(directory: Path, step: int) -> None:
+    """Removes what a process's own folder has beside the copy of one step: earlier runs of it may have got further than
+    what all of them go on from, and the next save of such a step would find its name taken."""
+    directory.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(directory)
+    for other in set(complete_steps(directory)) - {step}:
+        shutil.rmtree(directory / str(other))
+
+
 def copied(stored: StoredCheckpoints, directory: Path, step: int) -> str:
     """Has a directory hold a step of a bucket; returns what is wrong with it, '' if nothing is."""
     folder, damage = directory / str(step), ""

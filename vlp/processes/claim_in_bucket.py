@@ -1,8 +1,8 @@
 """One run at a time at an address: an object that names its owner, who writes it anew as long as it lives.
 
 Each write is one in the place of the owner's last, so that of two who think that it is theirs, one is refused: whoever
-has lost it makes no checkpoint any more. A new owner waits for as long as a living one would need to say so; the owner
-before on the same host is known to have ended at once.
+has lost it makes no checkpoint any more, for it looks before each. A new owner waits for as long as a living one would
+need to say so; the owner before on the same host is known to have ended at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.buckets import Bucket, BucketError, Version
+from input_pipeline.buckets import HASTE, Bucket, BucketError, Version
 from input_pipeline.errors import UserError
 from vlp.processes.agreement import raise_together
 from vlp.processes.heartbeat import Sign, state_of
@@ -24,6 +24,7 @@ from vlp.processes.lost import runs_here
 
 LOCK = "run.lock"
 SECONDS = 10.0  # between two writes; a bucket takes one a second
+_REMOVED = "its object was removed"
 
 
 class Claim:
@@ -40,6 +41,7 @@ class Claim:
         pid = os.getpid()
         self._owner = {"pid": pid, "host": socket.gethostname(), "born": state_of(pid).born}
         self._beats, self._lost, self._done = 0, "", threading.Event()
+        self._lock = threading.Lock()  # one look or one write at a time
         self._mark = self._taken()
         self._beat()  # where objects cannot be replaced this says so before the first step
         self.check()
@@ -47,20 +49,28 @@ class Claim:
         self._thread.start()
 
     def check(self) -> None:
-        """Makes sure that it is still this run's.
+        """Makes sure that it is still this run's: looks, for the thread may be late.
 
         Raises:
-          BucketError: another run has taken it, while this one gave no sign of life.
+          BucketError: another run has taken it, while this one gave no sign of life; or the bucket does not answer.
         """
+        with self._lock:
+            try:
+                if not self._lost and self._bucket.version(LOCK).tag != self._mark.tag:
+                    self._compare()
+            except FileNotFoundError:
+                self._lost = _REMOVED
         if self._lost:
             raise BucketError(f"{self._bucket.address}: another run has taken it over: {self._lost}")
 
     def leave(self) -> None:
-        """Gives it back."""
+        """Gives it back, if that can be done soon: who comes next waits half a minute where it is not."""
+        self._bucket.patience = HASTE
         self._done.set()
         self._thread.join()
         with contextlib.suppress(OSError):
-            self._write(ended=True)
+            if not self._lost:
+                self._write(ended=True)
 
     def _taken(self) -> Version:
         """What is there once it is this run's."""
@@ -110,17 +120,22 @@ class Claim:
         try:
             self._mark = self._bucket.write(LOCK, self._words(ended), instead=self._mark)
         except FileExistsError:
-            now, mark = self._read()
-            if now != json.loads(self._words(ended)):
-                self._lost = f"pid {now.get('pid')} on {now.get('host')}"
-                return
+            self._compare(ended)
+
+    def _compare(self, ended: bool = False) -> None:
+        """Takes what is there for this run's last word, whose answer was lost on its way, or for that of another."""
+        now, mark = self._read()
+        if now == json.loads(self._words(ended)):
             self._mark = mark
+        else:
+            self._lost = f"pid {now.get('pid')} on {now.get('host')}"
 
     def _beat(self) -> None:
-        try:
-            self._write()
-        except FileNotFoundError:
-            self._lost = "its object was removed"
+        with self._lock:
+            try:
+                self._write()
+            except FileNotFoundError:
+                self._lost = _REMOVED
 
     def _live(self) -> None:
         while not self._done.wait(SECONDS) and not self._lost:

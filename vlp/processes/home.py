@@ -19,15 +19,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from input_pipeline.buckets import Bucket, in_bucket, joined
+from input_pipeline.buckets import HASTE, Bucket, BucketError, in_bucket, joined
+from input_pipeline.errors import UserError
 from input_pipeline.whole_files import ASIDE, write_whole
 
 SECONDS = 60.0  # between two looks for what has changed
 # Not the copy's to bring or to fetch: checkpoints have a way of their own, the others are of machines.
 APART = ("checkpoints", "processes", "run.lock")
 METRICS = "metrics.jsonl"
+MANIFEST = "manifest.json"  # of a checkpoint, whose package stands above this one
 PROGRAMS = "compiled"
-LEFT = ("logs", "tensorboard", "profile", "wandb", PROGRAMS)  # which nothing goes on from
+LEFT = ("logs", "tensorboard", "profile", "wandb", "trackio", PROGRAMS)  # which nothing goes on from
 _slots: dict[str, tuple[Path, int]] = {}  # held as long as this process lives
 
 
@@ -69,17 +71,21 @@ class Home:
         """
         if self._bucket is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.iterdir():
-            if path.name not in APART:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        own = f"logs/{process}.log"
-        wanted = (name for name in self._bucket.versions() if name.partition("/")[0] not in (*APART, *LEFT))
-        for name in [*(wanted if process == 0 else ()), own]:
-            target = self.folder / name
-            with contextlib.suppress(FileNotFoundError):
-                write_whole(target, self._bucket.read(name))
-                self._brought[name] = _state(target)
+        # Or `bring` would take what has just come for new, and put it in the place of what the run has written since.
+        with self._lock:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for path in self.folder.iterdir():
+                if path.name not in APART:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            own = f"logs/{process}.log"
+            found = (
+                name for name in self._bucket.versions() if name.partition("/")[0] not in (*APART, *LEFT)
+            )
+            for name in [*(found if process == 0 else ()), own]:
+                target = self.folder / name
+                with contextlib.suppress(FileNotFoundError):
+                    write_whole(target, self._bucket.read(name))
+                    self._brought[name] = _state(target)
 
     def bring(self) -> None:
         """Writes to the address what has changed since it last was brought there.
@@ -136,7 +142,8 @@ class Home:
 
     @contextlib.contextmanager
     def brought(self) -> Iterator[None]:
-        """Brings what changes meanwhile, from time to time, and in the end, however that comes."""
+        """Brings what changes meanwhile, from time to time, and in the end, however that comes; if that is an error,
+        what cannot be brought soon stays here."""
         if self._bucket is None:
             yield
             return
@@ -145,17 +152,25 @@ class Home:
         thread.start()
         try:
             yield
-        finally:
+        except BaseException:
+            self._bucket.patience = HASTE
             done.set()
             thread.join()
-            self.bring()
+            self._bring_or_say()
+            raise
+        done.set()
+        thread.join()
+        self.bring()
 
     def _now_and_then(self, done: threading.Event) -> None:
         while not done.wait(SECONDS):
-            try:
-                self.bring()
-            except OSError as error:
-                logging.warning("the run's files stay here for now: %s", error)
+            self._bring_or_say()
+
+    def _bring_or_say(self) -> None:
+        try:
+            self.bring()
+        except OSError as error:
+            logging.warning("the run's files stay here for now: %s", error)
 
 
 def home_of(place: str | os.PathLike[str]) -> Home:
@@ -172,13 +187,25 @@ def home_of(place: str | os.PathLike[str]) -> Home:
     return Home(_slots[address][0], address)
 
 
+def forget_slots() -> None:
+    """Lets go of the folders for copies in a process that was forked off: they are the other one's alone."""
+    while _slots:
+        os.close(_slots.popitem()[1][1])
+
+
 def _slot(address: str) -> tuple[Path, int]:
     """The first folder for copies of an address that no other process has, and what holds it."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlp" / "runs"
     root /= hashlib.sha256(address.encode()).hexdigest()[:24]
-    root.mkdir(parents=True, exist_ok=True)
     for number in itertools.count():
-        descriptor = os.open(root / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(root / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise UserError(
+                f"copies of {address} go to {root}, which cannot be written ({error.strerror}): set XDG_CACHE_HOME to "
+                "a folder that can"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -206,12 +233,27 @@ def copied(address: str) -> Path:
 
 
 def run_at(address: str) -> str:
-    """Returns the address of the run that a checkpoint belongs to: of a workdir, its checkpoints, or one step."""
+    """Returns the address of the run that a checkpoint belongs to: of a workdir, its checkpoints, or one step, which
+    may also have been copied somewhere alone; it belongs to the folder around it then.
+
+    Raises:
+      ValueError: the address names no bucket, or the bucket refuses or does not answer.
+    """
     address = address.rstrip("/")
     parent, _, name = address.rpartition("/")
-    if name.isdigit() and parent.endswith("/checkpoints"):
+    if name.isdigit() and (parent.endswith("/checkpoints") or _is_step(address)):
         address = parent
     return address.removesuffix("/checkpoints")
+
+
+def _is_step(address: str) -> bool:
+    try:
+        Bucket(address).version(MANIFEST)
+    except FileNotFoundError:
+        return False  # such as a workdir whose name is a number
+    except BucketError as error:
+        raise UserError(str(error)) from error
+    return True
 
 
 def _state(path: Path) -> tuple[int, int]:

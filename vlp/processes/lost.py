@@ -9,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-from input_pipeline.buckets import Bucket
+from input_pipeline.buckets import HASTE, Bucket
 from vlp.processes.heartbeat import FOLDER, SECONDS, Sign, signs, state_of, write
 
 OUTSIDE = "it was ended from outside, or by what it printed above"
@@ -121,13 +121,13 @@ def _write(workdir: Path, sign: Sign, address: str) -> None:
         write(workdir / name, sign)
     if address:
         with contextlib.suppress(OSError, ValueError):
-            Bucket(address).write(name, json.dumps(sign._asdict()).encode())
+            Bucket(address, HASTE).write(name, json.dumps(sign._asdict()).encode())
 
 
 def _hear(workdir: Path, own: Sign, address: str) -> None:
     """Keeps here what those of a launch have said at its end."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        bucket = Bucket(address)
+        bucket = Bucket(address, HASTE)
         for name in bucket.versions(FOLDER):
             sign = Sign(**json.loads(bucket.read(name)))
             if sign.launch == own.launch and sign.process != own.process:

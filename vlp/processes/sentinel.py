@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from input_pipeline.buckets import Bucket
+from input_pipeline.buckets import HASTE, Bucket
 from vlp.configuration import ConfigError
-from vlp.processes.heartbeat import Sign
-from vlp.processes.home import Home
+from vlp.processes.heartbeat import FOLDER, Sign
+from vlp.processes.home import MANIFEST, Home, forget_slots
 from vlp.processes.launcher import launcher
 from vlp.processes.lost import FOLLOWED, LOOKING, OUTSIDE, lost, own_sign, settle, speaks_of_others
 
@@ -75,16 +78,33 @@ def _post(home: Home, patience: float) -> int:
         os.close(reading)
         return writing
     os.close(writing)
+    forget_slots()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     ended_well = (
         os.read(reading, len(DONE)) == DONE
     )  # empty once the other end is closed by whatever end came
     if not ended_well:
-        settle(home.folder, watched_pid, home.address)
-        time.sleep(SETTLING)
-        print(last_words(home, watched_pid, patience), file=sys.stderr, flush=True)
+        with _as_left(home) as left:
+            settle(left.folder, watched_pid, home.address)
+            time.sleep(SETTLING)
+            print(last_words(left, watched_pid, patience), file=sys.stderr, flush=True)
     os._exit(0)
+
+
+@contextlib.contextmanager
+def _as_left(home: Home) -> Iterator[Home]:
+    """What last words are about, as it is now: a process that starts anew may soon have the folder for copies."""
+    if not home.address:
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="vlp-") as name:
+        folder = Path(name)
+        for path in (home.folder / "checkpoints").glob("*"):
+            (folder / "checkpoints" / path.name).mkdir(parents=True)
+        with contextlib.suppress(OSError):
+            shutil.copytree(home.folder / FOLDER, folder / FOLDER)
+        yield Home(folder, home.address)
 
 
 def last_words(home: Home, pid: int, patience: float) -> str:
@@ -116,8 +136,8 @@ def how_to_go_on(home: Home) -> str:
     names = [path.name for path in (home.folder / "checkpoints").glob("*")]
     if home.address:  # of which this process may have seen but a part
         with contextlib.suppress(OSError, ValueError):
-            stored = Bucket(home.address).versions("checkpoints")
-            names = [name.split("/")[1] for name in stored if name.endswith("/manifest.json")]
+            stored = Bucket(home.address, HASTE).versions("checkpoints")
+            names = [name.split("/")[1] for name in stored if name.endswith(f"/{MANIFEST}")]
     steps = [int(name) for name in names if name.isascii() and name.isdigit()]
     there = f"from step {max(steps)}" if steps else "from the start, for it had saved nothing"
     return f"Start all processes again with the same command: the run goes on {there}"
