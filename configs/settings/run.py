@@ -48,6 +48,13 @@ SETTINGS = {
         "every_minutes": Setting(
             0.0, "also where the last save is as long ago; 0 = by steps alone", at_least=0
         ),
+        "local_every": natural(
+            0,
+            "steps between replicas that each host keeps of its own, gone on from after a process has died; 0 = none",
+        ),
+        "local_folder": Setting(
+            "", "of each host for them: a disk, or memory as /dev/shm/vlp; '' = in the user's cache folder"
+        ),
         "keep_last": count(2, "of them stay"),
         "keep_every": natural(0, "also keep multiples of this step for ever; 0 = none"),
         "start": Setting("", "checkpoint or workdir whose model a fresh run starts from; '' = none"),
@@ -60,8 +67,8 @@ SETTINGS = {
         "tensorboard": Setting(True, "write events, too"),
         "tracker": Setting(
             "",
-            "wandb: its offline run in the workdir, too; nothing is sent",
-            choices=("", "wandb"),
+            "its offline run in the workdir, too; nothing is sent",
+            choices=("", "wandb", "trackio"),
         ),
     },
     "profile": {
