@@ -183,3 +183,13 @@ def test_the_folder_of_a_run_stands_for_its_config(tmp_path: Path) -> None:
 def test_a_value_may_have_commas_behind_backslashes() -> None:
     given = configuration.load_config(r"configs/eval/known_set.py:pets,path=/data/a\,b,format=folder")
     assert given.data.evaluation.pets.to_dict() == {"format": "folder", "path": "/data/a,b"}
+
+
+def test_a_value_error_of_a_config_speaks_for_itself_and_another_says_where(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def get_config():\n    raise ValueError('no such size')\n")
+    with pytest.raises(configuration.ConfigError, match=r"mine.py: no such size$"):
+        configuration.load_config(str(file))
+    file.write_text("def get_config():\n    raise OSError('no such size')\n")
+    with pytest.raises(configuration.ConfigError, match=r"mine.py: OSError in line 2: no such size$"):
+        configuration.load_config(str(file))

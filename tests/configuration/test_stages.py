@@ -8,7 +8,6 @@ from ml_collections import FrozenConfigDict
 from configs import base
 from vlp import configuration
 from vlp.configuration import ConfigError, stage_config, stages
-from vlp.configuration.stages import check_spans
 
 
 def config_of(**settings):
@@ -47,12 +46,6 @@ def test_each_stage_has_its_own_and_the_last_is_the_config_itself():
     assert found == [112, 112, 112, 160, 160, 224, 224]
 
 
-def test_a_stage_may_be_a_single_update():
-    plans = stages(config_of(until=(1, 99), resolution=(112, 160)))
-    check_spans(config_of(until=(1, 99), resolution=(112, 160)))
-    assert [(plan.start, plan.until) for plan in plans] == [(0, 1), (1, 99), (99, 100)]
-
-
 def test_flags_set_stages():
     options = {"config": ("configs/base.py", "")}
     flags = [
@@ -77,6 +70,7 @@ def test_flags_set_stages():
         ({"resolution": (112,)}, r"stages.resolution=\(112,\) must have 0 value"),
         ({"until": (60, 90), "text_length": (8,)}, "must have 2 value.s., one for each .*tokenizer.length"),
         ({"until": (60,), "resolution": (100,)}, "in stage 1 of 2, .*=100 is not a multiple of .*: use 96 or 112"),
+        ({"until": (60, 90), "resolution": (112, 100)}, "in stage 2 of 3, .*=100 is not a multiple of"),
         ({"until": (60,), "resolution": (448,)}, "the last stage is the largest, with model.image.resolution=224"),
         ({"until": (60,), "text_length": (33,)}, "the largest, with tokenizer.length=32; use at most that"),
         ({"until": (60,), "text_length": (2,)}, "in stage 1 of 2, tokenizer.length=2 must be in"),

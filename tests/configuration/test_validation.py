@@ -424,6 +424,11 @@ def test_the_mesh_fits_the_devices(
         (lambda c: c.mesh.update(data=-1, model=3), 8, r"multiple of 3 devices, and there are 8"),
         (lambda c: c.update(batch_size=100), 8, r"batch_size=100 is not a multiple of 8 .*use 96 or 104"),
         (lambda c: c.update(batch_size=4), 8, r"batch_size=4 is not a multiple of 8 .*use 8 or 8"),
+        (
+            lambda c: (c.mesh.update(data=2, fsdp=4), c.update(batch_size=100)),
+            8,
+            r"batch_size=100 is not a multiple of 8 \(mesh.data \* mesh.fsdp\)",
+        ),
     ],
 )
 def test_what_does_not_fit_the_devices(

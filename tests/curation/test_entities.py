@@ -129,3 +129,10 @@ def test_blank_and_repeated_lines_are_counted_and_descriptions_are_a_gazetteer(t
         Entity("jay", (), "blue, loud"),
         Entity("wren"),
     )
+
+
+@pytest.mark.parametrize("content", ['{"jay": "blue"}', '{"jay": ["blue", 3]}', '{"jay": [["blue"]]}'])
+def test_descriptions_that_are_no_sentences_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "some.json").write_text(content)
+    with pytest.raises(ValueError, match="'jay' must have a list of sentences"):
+        read_gazetteer(str(tmp_path / "some.json"))

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer as Pipeline
+from tokenizers.pre_tokenizers import ByteLevel
 
 from input_pipeline.tokenizers.huggingface import check_vocabulary
-from vlp.interop import text
+from vlp.interop import bert, text
+from vlp.interop.bert_tokenizer import byte_level_json
 from vlp.interop.tokenizer_json import clip_json, gemma_json, t5_json
 
 
@@ -147,3 +150,40 @@ def test_what_is_written_is_the_pipeline_of_each_class() -> None:
         assert found["normalizer"] == kept
         metaspace = found["pre_tokenizer"]["pretokenizers"][1]
         assert metaspace["prepend_scheme"] == "always" and metaspace["split"] is True
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_a_mask_takes_the_blank_before_it_and_is_no_token_where_there_is_none(masks: bool) -> None:
+    names = ["<s>", "<pad>", "</s>", "<unk>", *(["<mask>"] if masks else []), *ByteLevel.alphabet()]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    pipeline = Pipeline.from_str(byte_level_json(vocabulary, []).decode())
+    found = pipeline.encode("a <mask>").ids
+    if masks:
+        assert found == [vocabulary[name] for name in ("<s>", "a", "<mask>", "</s>")]
+    else:
+        assert len(found) > 4
+    assert pipeline.get_vocab_size() == len(vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("modes", "pool"),
+    [
+        ({}, "first"),
+        ({"cls_token": True, "mean_tokens": False}, "first"),
+        ({"mean_tokens": True}, "mean"),
+        ({"max_tokens": True}, "max"),
+        ({"weightedmean_tokens": True}, ""),
+        ({"mean_tokens": True, "cls_token": True}, ""),
+    ],
+)
+def test_one_pooling_that_is_known_is_followed_and_no_other(
+    modes: dict[str, bool], pool: str, tmp_path: Path
+) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    content = {f"pooling_mode_{mode}": on for mode, on in modes.items()}
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(content))
+    if pool:
+        assert bert._pool(tmp_path) == pool
+    else:
+        with pytest.raises(ValueError, match="pooling"):
+            bert._pool(tmp_path)

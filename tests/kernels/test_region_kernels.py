@@ -44,6 +44,8 @@ def test_overlaps_are_areas_and_cells_are_inside():
     np.testing.assert_allclose(corners(jnp.array([0.5, 0.4, 0.2, 0.4])), [0.4, 0.2, 0.6, 0.6], rtol=1e-6)
     inside = np.asarray(covered(jnp.array([[0.0, 0.5, 0.5, 1.0]]), 4)).reshape(4, 4)
     np.testing.assert_array_equal(inside, np.outer([0, 0, 1, 1], [1, 1, 0, 0]))
+    edges = np.asarray(covered(jnp.array([[0.125, 0.375, 0.625, 0.875]]), 4)).reshape(4, 4)
+    np.testing.assert_array_equal(edges, np.outer([0, 1, 1, 0], [1, 1, 0, 0]))  # of both edges the first
 
 
 def test_transport_shares_out_rows_and_columns():

@@ -34,6 +34,19 @@ def test_rows_without_a_positive_weigh_nothing_and_leave_gradients_finite():
     assert np.all(np.asarray(gradient)[[1, 3]] == 0) and np.isfinite(gradient).all()
 
 
+def test_smoothing_spreads_over_the_columns_that_take_part_alone(x64):
+    dice = np.random.default_rng(3)
+    scores, mask = dice.normal(size=(4, 6)), dice.random((4, 6)) < 0.6
+    mask[:, 0] = True
+    targets = np.eye(6)[np.zeros(4, int)]
+    loss = softmax(jnp.asarray(scores), jnp.asarray(targets), mask=jnp.asarray(mask), label_smoothing=0.2)
+    expected = 0.0
+    for row, there in zip(scores, mask, strict=True):
+        likely = row[there] - np.log(np.exp(row[there]).sum())
+        expected -= 0.8 * likely[0] + 0.2 * likely.mean()
+    assert float(loss.total) == pytest.approx(expected, rel=1e-12) and float(loss.weight) == 4
+
+
 def test_a_batch_with_no_positive_at_all_has_loss_zero():
     assert float(softmax(jnp.ones((3, 3)), jnp.zeros((3, 3))).mean()) == 0.0
 
