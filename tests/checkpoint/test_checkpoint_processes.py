@@ -59,3 +59,7 @@ def test_two_processes_save_and_restore_and_one_goes_on(tmp_path: Path) -> None:
 def test_a_failure_in_one_process_is_raised_in_both(tmp_path: Path) -> None:
     run_pair(tmp_path, "fail")
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_what_a_host_has_lost_of_its_replicas_comes_from_another(tmp_path: Path) -> None:
+    run_pair(tmp_path, "lose")

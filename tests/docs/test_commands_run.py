@@ -147,6 +147,7 @@ ELSEWHERE = {
     r"--job=watch": "goes on until it is stopped; tests/jobs/test_watch_job.py",
     r"gs://BUCKET": "tests/runs/test_run_in_bucket.py, on a server of its own",
     r"config\.rollback": "tests/jobs/test_rollback_in_runs.py",
+    r"checkpoint\.local_every": "tests/runs/test_run_in_bucket.py",
     r"config\.stages\.until=200": "tests/jobs/test_stages_in_runs.py",
     r"config\.frozen\.teacher": "tests/jobs/test_beside_in_runs.py",
     r"spread|striped": "tests/test_extending.py, with the files that the page has",

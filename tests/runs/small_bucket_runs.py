@@ -21,6 +21,19 @@ SMALL = (
 )
 
 
+class Fail:
+    """Ends the run by an error, once the hosts have what was to be kept before."""
+
+    at_end = False
+
+    def __init__(self, settings: Any, run: Any) -> None:
+        self.every, self._run = settings.every, run
+
+    def __call__(self, info: Any) -> None:
+        self._run.replicas.wait()
+        raise RuntimeError("as if it were killed")
+
+
 class Kill:
     """Ends the process as a machine that fails does, once what was to be saved before is saved."""
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
 from small_bucket_runs import SMALL
 
@@ -17,7 +18,7 @@ import main
 import vlp
 from benchmarks.object_store import Door
 from input_pipeline.buckets import Bucket
-from vlp.checkpoint import steps_of
+from vlp.checkpoint import find_checkpoint, load_model_arrays, steps_of
 from vlp.evaluation.comparison.runs import read_run
 from vlp.processes import claim_in_bucket, home
 from vlp.processes.claim_in_bucket import Claim
@@ -78,6 +79,28 @@ def test_a_killed_run_goes_on_from_the_bucket_alone_and_leaves_the_same_bits(
     assert {"watch.html", "evaluations/quickstart-6.json"} <= {*bucket.versions()}
 
 
+def test_a_run_goes_on_from_what_its_host_has_kept_and_leaves_the_same_bits(
+    google: Door, tmp_path: Path
+) -> None:
+    address, alone = "gs://bucket/runs/replicated", tmp_path / "alone"
+    run = [*SMALL, "--config.checkpoint.every=100", "--config.evaluators.retrieval.every=0"]
+    replicated = [*run, f"--workdir={address}", "--config.checkpoint.local_every=2"]
+    with pytest.raises(RuntimeError, match="as if it were killed"):
+        main.main([*replicated, "--config.hooks.fail={'kind': 'small_bucket_runs:Fail', 'every': 5}"])
+    bucket = Bucket(address)
+    assert not steps_of(address) and '"step": 4,' in bucket.read("metrics.jsonl").decode()
+    assert main.main([*replicated, "--config.seed=1"]) == 2  # its config is looked at as any checkpoint's
+    assert main.main([*replicated, "--allow_config_change=hooks"]) == 0
+    assert "from step 4" in bucket.read("logs/0.log").decode()
+    assert main.main([*run, f"--workdir={alone}"]) == 0
+    for name in ("metrics.jsonl", "results.json"):
+        assert bucket.read(name) == (alone / name).read_bytes(), name
+    there, here = (load_model_arrays(find_checkpoint(place, 6)) for place in (address, alone))
+    assert jax.tree.all(jax.tree.map(lambda one, other: one.tobytes() == other.tobytes(), there, here))
+    kept = tmp_path / "cache" / "vlp" / "replicas"
+    assert kept.is_dir() and not [*kept.glob("*/*/0/*")]
+
+
 def test_one_run_at_a_time_has_an_address_and_who_was_silent_for_long_has_lost_it(
     google: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +114,6 @@ def test_one_run_at_a_time_has_an_address_and_who_was_silent_for_long_has_lost_i
     first._done.set()  # as if it were stopped, not ended
     first._thread.join()
     second = Claim(bucket.address)
-    first._write()
     with pytest.raises(OSError, match=r"another run has taken it over: pid .* on far"):
         first.check()
     second.check()

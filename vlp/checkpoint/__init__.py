@@ -8,10 +8,12 @@ from vlp.checkpoint.folders import complete_steps, is_step
 from vlp.checkpoint.found import find_checkpoint, run_of, steps_of
 from vlp.checkpoint.inference import load_model_arrays, model_branches
 from vlp.checkpoint.manifest import digest_of
+from vlp.checkpoint.replicas import Replicas
 
 __all__ = [
     "Checkpointer",
     "Description",
+    "Replicas",
     "check_same_config",
     "check_shapes",
     "complete_steps",

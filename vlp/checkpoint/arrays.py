@@ -49,18 +49,24 @@ def on_host(parts: Parts) -> dict[str, PyTree]:
     return jax.tree.map(_own, jax.device_get(dict(parts)))
 
 
-def pieces_on_host(parts: Parts) -> Pieces:
+def pieces_on_host(parts: Parts, *, replicas: bool = False) -> Pieces:
     """Copies to the host what this one of several processes has to write of the arrays.
 
     Args:
       parts: pytrees of arrays by name.
+      replicas: as for `own_pieces`.
 
     Raises:
       ValueError: an array was donated or deleted.
     """
-    flat = {part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()}
+    flat = flat_arrays(parts)
     _refuse_deleted(flat)
-    return own_pieces(_filled(flat))
+    return own_pieces(flat, replicas)
+
+
+def flat_arrays(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Returns the arrays of each part that have elements, by their slash-joined paths."""
+    return _filled({part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()})
 
 
 def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
@@ -98,8 +104,7 @@ def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
 
 def files_of(parts: Parts) -> tuple[str, ...]:
     """Returns the files without which the arrays of these parts cannot be read again, relative to their checkpoint."""
-    filled = _filled({part: _by_name(jax.tree.map(_as_array, tree)) for part, tree in parts.items()})
-    return LISTING, *(f"{ARRAYS}/{part}/{MERGED}" for part in filled)
+    return LISTING, *(f"{ARRAYS}/{part}/{MERGED}" for part in flat_arrays(parts))
 
 
 @contextlib.contextmanager

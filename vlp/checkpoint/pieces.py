@@ -23,13 +23,14 @@ Pieces = dict[str, dict[str, np.ndarray]]  # by part, and in it by name and plac
 _IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
 
 
-def own_pieces(flat: Mapping[str, Mapping[str, Any]]) -> Pieces:
+def own_pieces(flat: Mapping[str, Mapping[str, Any]], replicas: bool = False) -> Pieces:
     """Copies to the host what this process has to write, where no later step changes it.
 
     Args:
       flat: arrays by name, by part. Numpy arrays are the first process's to write.
+      replicas: also what other processes have as well: all that this one needs.
     """
-    return {part: dict(_pieces(arrays)) for part, arrays in flat.items()}
+    return {part: dict(_pieces(arrays, replicas)) for part, arrays in flat.items()}
 
 
 def file_of(part: str, process: int, processes: int) -> str:
@@ -131,21 +132,23 @@ class _Files:
         return found
 
 
-def _pieces(arrays: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+def _pieces(arrays: Mapping[str, Any], replicas: bool) -> Iterator[tuple[str, np.ndarray]]:
     for name, array in arrays.items():
-        for first, data in _stretches(array):
+        for first, data in _stretches(array, replicas):
             yield f"{name}@{','.join(map(str, first))}", data
 
 
-def _stretches(array: Any) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """The stretches of an array that this process is the first to have, and where they begin."""
+def _stretches(array: Any, replicas: bool) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """The stretches of an array that this process has, or is the first to have, and where they begin."""
     if not isinstance(array, jax.Array):
-        if jax.process_index() == 0:
+        if replicas or jax.process_index() == 0:
             yield (0,) * array.ndim, np.array(array, order="C")
         return
     if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
+    taken = set[tuple[int, ...]]()
     for shard in array.addressable_shards:
-        if shard.replica_id == 0:
-            first = tuple(one.start or 0 for one in shard.index)
+        first = tuple(one.start or 0 for one in shard.index)
+        if first not in taken if replicas else shard.replica_id == 0:
+            taken.add(first)
             yield first, np.array(shard.data, order="C", copy=True)

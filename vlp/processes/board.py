@@ -30,6 +30,11 @@ def ask(topic: str, seconds: float = SECONDS) -> str:
         raise TimeoutError(f"nothing was said about {topic} in {seconds:.0f} s") from error
 
 
+def forget(topic: str) -> None:
+    """Drops what was said under a topic."""
+    _client().key_value_delete(topic)
+
+
 def heard(topic: str) -> dict[str, str]:
     """Returns what was said under `topic/...` so far, by the whole topic."""
     return dict(_client().key_value_dir_get(f"{topic}/"))

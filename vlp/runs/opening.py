@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
-from collections.abc import Iterator
+import os
+import random
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,17 @@ import jax
 
 from input_pipeline.buckets import Bucket, joined
 from input_pipeline.whole_files import write_whole
-from vlp.checkpoint import Checkpointer, shown
+from vlp.checkpoint import Checkpointer, Replicas, shown
 from vlp.configuration import to_dict
 from vlp.processes import board
+from vlp.processes.agreement import from_first
 from vlp.processes.claim import claimed
 from vlp.processes.claim_in_bucket import claimed_in_bucket
 from vlp.processes.heartbeat import Heartbeat, Sign
 from vlp.processes.home import PROGRAMS, Home
 from vlp.training.writers import MetricsWriter
 
+REPLICAS = "replicas.json"  # names the run that replicas on the hosts belong to
 _SIGNS = "vlp/signs"
 
 
@@ -76,6 +81,45 @@ def checkpointer_of(settings: Any, home: Home) -> Checkpointer:
         address=joined(home.address, "checkpoints") if home.address else "",
         vouch=home.vouch,
     )
+
+
+@contextlib.contextmanager
+def hastening(checkpointer: Checkpointer) -> Iterator[None]:
+    """Has a save that is under way when an error ends the run not wait for a bucket that does not answer."""
+    try:
+        yield
+    except BaseException:
+        checkpointer.hasten()
+        raise
+
+
+def replicas_of(settings: Any, home: Home, checkpointer: Checkpointer, mesh: Mapping[str, int]) -> Replicas:
+    """Returns what keeps a run's fast tier on this host. Every process calls it, in a place that is the run's.
+
+    Args:
+      settings: `checkpoint` of the config.
+      home: of the run.
+      checkpointer: of its checkpoints for good.
+      mesh: sizes of its axes.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vlp" / "replicas"
+    place = home.address or str(home.folder.absolute())
+    return Replicas(
+        Path(settings.local_folder or cache) / hashlib.sha256(place.encode()).hexdigest()[:24],
+        from_first(_number_of(home.folder / REPLICAS) if jax.process_index() == 0 else 0),
+        mesh,
+        vouch=home.vouch,
+        newest=checkpointer.last,
+    )
+
+
+def _number_of(path: Path) -> int:
+    """Of the run in a place: what others had left on the hosts, before somebody emptied it, is none of its own."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return int(json.loads(path.read_text(encoding="utf-8"))["run"])
+    number = random.SystemRandom().getrandbits(31)
+    write_whole(path, (json.dumps({"run": number}) + "\n").encode())
+    return number
 
 
 def write_config(home: Home, config: Any) -> None:

@@ -14,7 +14,7 @@ import jax
 from jax.sharding import Mesh
 
 from input_pipeline.records import Reason
-from vlp.checkpoint import Checkpointer, Description, check_same_config, read_description
+from vlp.checkpoint import Checkpointer, Description, Replicas, check_same_config, read_description
 from vlp.configuration import ConfigError, completed, to_dict
 from vlp.configuration.parts import find_part
 from vlp.evaluation import check, due, evaluate, find
@@ -26,11 +26,11 @@ from vlp.model import Model
 from vlp.processes.agreement import from_first
 from vlp.processes.home import Home
 from vlp.processes.log import logging_to
+from vlp.runs import opening
 from vlp.runs.beside import pinned
 from vlp.runs.first_words import say_what_for
 from vlp.runs.fresh import fresh_state
-from vlp.runs.opening import at_home, checkpointer_of, heartbeat_of, write_config, writer_of
-from vlp.runs.same_inputs import changed_sources, check_tokenizer, inputs_of
+from vlp.runs.same_inputs import check_inputs, inputs_of
 from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
@@ -45,7 +45,8 @@ from vlp.training.state import TrainState, from_checkpoint, to_checkpoint
 from vlp.training.throughput import StepTimer, measured_matmul_peak
 from vlp.training.writers import MetricsWriter, steps_with, write_results
 
-ELSEWHERE = ("mesh", "distributed")  # settings of the machines: a run may go on on others
+# Settings of the machines: a run may go on on others.
+ELSEWHERE = ("mesh", "distributed", "checkpoint.local_every", "checkpoint.local_folder")
 HooksOf = Callable[[Stage, TrainState, StepTimer], Sequence[Hook]]
 
 
@@ -76,8 +77,9 @@ class Run:
             self.config = pinned(config)
             self.mesh: Mesh = start_devices(self.config)
             self.stages: list[Stage] = open_stages(self.config, self.mesh)
-            self.checkpointer: Checkpointer = checkpointer_of(self.config.checkpoint, self.home)
+            self.checkpointer: Checkpointer = opening.checkpointer_of(self.config.checkpoint, self.home)
         self.newest: Path | None = None
+        self.replicas: Replicas | None = None
         self.stage = self.stages[0]
         self.model: Model | None = None
         self.results: dict[str, float] = {}
@@ -106,9 +108,21 @@ class Run:
         """
         with configuring():
             self.newest = self.checkpointer.newest()
-            if self.newest is not None:
-                there = completed(read_description(self.newest).config)
-                check_same_config(there, to_dict(self.config), self.allowed_changes)
+            self._check_config()
+
+    def _open_replicas(self) -> None:
+        """Goes on from a later step than the newest checkpoint's, where the hosts have it still."""
+        settings = self.config.checkpoint
+        self.replicas = opening.replicas_of(settings, self.home, self.checkpointer, dict(self.mesh.shape))
+        there = int(self.newest.name) if self.newest is not None else -1
+        self.newest = self.replicas.newest(there) or self.newest
+        with configuring():
+            self._check_config()
+
+    def _check_config(self) -> None:
+        if self.newest is not None:
+            there = completed(read_description(self.newest).config)
+            check_same_config(there, to_dict(self.config), self.allowed_changes)
 
     def train(self) -> str:
         """Runs the steps that are left and the last evaluation.
@@ -124,8 +138,11 @@ class Run:
         with ExitStack() as stack:
             with configuring():
                 check(self.stages[-1].evaluators)
-                stack.enter_context(at_home(self.home))
+                stack.enter_context(opening.at_home(self.home))
+            stack.enter_context(opening.hastening(self.checkpointer))
             self.open()
+            if self.config.checkpoint.local_every:
+                self._open_replicas()
             log = stack.enter_context(logging_to(self.workdir, process))
             stop = stack.enter_context(StopSignal())
             step = self._train(stack, stop, log)
@@ -144,13 +161,13 @@ class Run:
         devices = f"{jax.local_device_count()} of {jax.device_count()} {jax.devices()[0].device_kind} devices"
         where = (process, processes, devices, dict(self.mesh.shape), step)
         log.info("process %d of %d, %s, mesh %s, from step %d", *where)
-        writer = stack.enter_context(writer_of(self.home, config))
+        writer = stack.enter_context(opening.writer_of(self.home, config))
         with configuring():
             writer.truncate_to(step if self.newest is not None else -1)
         if self.primary:
-            write_config(self.home, config)
+            opening.write_config(self.home, config)
         launch = from_first(random.SystemRandom().getrandbits(31))
-        alive = stack.enter_context(heartbeat_of(self.home, launch))
+        alive = stack.enter_context(opening.heartbeat_of(self.home, launch))
         progress = stack.enter_context(Progress(config.steps, initial=step, enabled=self.primary))
         say_what_for(config, self.stage.stream, progress, log)
         compilations = stack.enter_context(Compilations())
@@ -160,6 +177,8 @@ class Run:
         for info in self.steps(state, step, hooks_of, config.steps, stop.requested):
             step, state = info.step, info.state
         self.checkpointer.close()
+        if self.replicas is not None:
+            self.replicas.close(done=step == config.steps)
         if step == config.steps:
             self.last_round(state, writer)
         return step
@@ -189,7 +208,8 @@ class Run:
     def starting_state(self) -> tuple[TrainState, int]:
         """Returns the state of the newest intact checkpoint, or a fresh one, and the updates it has seen."""
         if self.newest is not None:
-            self._check_inputs(read_description(self.newest))
+            saved, tokenizer = read_description(self.newest), self.config.tokenizer.path
+            check_inputs(saved, self.stage.stream, self.stage.tokenizer.spec, tokenizer, self.allowed_changes)
             state, step = self.restored(self.newest)
             if step > self.config.steps:
                 raise ConfigError(
@@ -199,14 +219,6 @@ class Run:
             return state, step
         with configuring():
             return fresh_state(self.config, self.stages), 0
-
-    def _check_inputs(self, saved: Description) -> None:
-        tokenizer = self.stage.tokenizer
-        check_tokenizer(
-            saved.tokenizer_spec, tokenizer.spec, self.config.tokenizer.path, self.allowed_changes
-        )
-        for words in changed_sources(saved.progress, inputs_of(self.stage.stream)):
-            logging.warning("%s", words)
 
     def restored(self, folder: Path) -> tuple[TrainState, int]:
         """Returns the state in a checkpoint's folder, as the stage that saved it has it, and the updates it has
@@ -342,7 +354,8 @@ class Run:
         by_steps = Checkpoint(settings.every, self.save, timer)
         looks = self.config.log.every if jax.process_count() > 1 else 1
         by_time = CheckpointByTime(settings.every_minutes, by_steps, self.checkpointer.busy, looks)
-        return [by_steps, *([by_time] if settings.every_minutes else [])]
+        local = Checkpoint(settings.local_every, self.replicate, timer, at_end=False)
+        return [by_steps, *([by_time] if settings.every_minutes else []), *([local] if self.replicas else [])]
 
     def hooks_from_outside(self) -> list[Hook]:
         """Returns what the config adds: each is given its settings and this run, and may add to the step's metrics."""
@@ -358,6 +371,12 @@ class Run:
         self.checkpointer.save(
             info.step, *to_checkpoint(info.state), self.description(info.step), keep=needed
         )
+
+    def replicate(self, info: StepInfo) -> None:
+        """Keeps a step on the hosts, unless it is saved for good just now."""
+        every = self.config.checkpoint.every
+        if self.replicas is not None and not (every and info.step % every == 0):
+            self.replicas.save(info.step, *to_checkpoint(info.state), self.description(info.step))
 
     def description(self, step: int) -> Description:
         """Returns what goes into a checkpoint beside the arrays."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from input_pipeline.stream import Stream
+from vlp.checkpoint import Description
 from vlp.configuration import ConfigError
 
 
@@ -17,20 +19,30 @@ def inputs_of(stream: Stream) -> dict[str, dict[str, Any]]:
     }
 
 
-def check_tokenizer(
-    saved: Mapping[str, Any], now: Mapping[str, Any], path: str, allowed: Sequence[str]
+def check_inputs(
+    saved: Description, stream: Stream, tokenizer: Mapping[str, Any], path: str, allowed: Sequence[str]
 ) -> None:
-    """Refuses to go on with another tokenizer than the one that the model has learned the ids of.
+    """Refuses another tokenizer than a checkpoint's, and warns of sources that have changed since.
 
     Args:
-      saved: the tokenizer's spec in the checkpoint.
-      now: that of the tokenizer that was read.
+      saved: of the checkpoint.
+      stream: of the run that goes on from it.
+      tokenizer: the spec of the run's.
       path: where it was read.
       allowed: config paths that may differ.
 
     Raises:
-      ConfigError: its bytes are others, and nobody said that they may be.
+      ConfigError: the tokenizer's bytes are others, and nobody said that they may be.
     """
+    _check_tokenizer(saved.tokenizer_spec, tokenizer, path, allowed)
+    for words in changed_sources(saved.progress, inputs_of(stream)):
+        logging.warning("%s", words)
+
+
+def _check_tokenizer(
+    saved: Mapping[str, Any], now: Mapping[str, Any], path: str, allowed: Sequence[str]
+) -> None:
+    """Refuses to go on with another tokenizer than the one that the model has learned the ids of."""
     if saved["sha256"] != now["sha256"] and not any(
         one in ("tokenizer", "tokenizer.path") for one in allowed
     ):
