@@ -1,9 +1,10 @@
 """Kills runs in a bucket again and again, and compares the bits that they leave with those of runs that nobody touched.
 
-    python -m benchmarks.kills --kills=100 [--processes=2] [--store=s3]
+    python -m benchmarks.kills --kills=100 [--processes=2] [--store=s3] [--local_every=1]
 
 The bucket is that of a real server on this machine (`benchmarks/object_store.py`). After every kill the run goes on
 with an empty cache, as on another machine: what it has is the bucket. A run of several processes loses one of them.
+With `--local_every` nothing is saved for good before the end: what the run goes on from are its hosts' replicas.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ RUN = (
 DIGESTED = ("metrics.jsonl",)
 
 
-def started(workdir: str, steps: int, processes: int, cache: Path) -> subprocess.Popen[bytes]:
+def started(
+    workdir: str, steps: int, processes: int, cache: Path, more: list[str]
+) -> subprocess.Popen[bytes]:
     """Starts the run in a group of processes of its own."""
     shutil.rmtree(cache / "vlp" / "runs", ignore_errors=True)
     environment = {
@@ -47,7 +50,7 @@ def started(workdir: str, steps: int, processes: int, cache: Path) -> subprocess
         "XDG_CACHE_HOME": str(cache),
     }
     begin = ["main.py"] if processes == 1 else ["launch/local", f"--processes={processes}", "--"]
-    command = [sys.executable, *begin, *RUN, f"--config.steps={steps}", f"--workdir={workdir}"]
+    command = [sys.executable, *begin, *RUN, *more, f"--config.steps={steps}", f"--workdir={workdir}"]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -86,11 +89,13 @@ def _values(address: str) -> dict[str, str]:
     }
 
 
-def killed_run(address: str, steps: int, processes: int, cache: Path, dice: random.Random, most: int) -> int:
+def killed_run(
+    address: str, steps: int, processes: int, cache: Path, dice: random.Random, most: int, more: list[str]
+) -> int:
     """Has a run made to its end, with kills on the way; returns how many it took."""
     kills = 0
     while True:
-        process = started(address, steps, processes, cache)
+        process = started(address, steps, processes, cache, more)
         deadline = time.monotonic() + (dice.uniform(4.0, 14.0) if kills < most else 600.0)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -116,18 +121,22 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--store", choices=("gs", "s3"), default="gs")
+    parser.add_argument("--local_every", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    local = f"--config.checkpoint.local_every={options.local_every}"
+    more = [local, "--config.checkpoint.every=1000"] if options.local_every else []
     dice, kills, differing, runs = random.Random(options.seed), 0, 0, 0
     store = google_store if options.store == "gs" else amazon_store
     with tempfile.TemporaryDirectory() as folder, store() as (_, environment):
         os.environ.update(environment, XDG_CACHE_HOME=folder)
         place, steps = f"{options.store}://bucket/runs", options.steps
-        assert killed_run(f"{place}/untouched", steps, options.processes, Path(folder), dice, 0) == 0
+        run = (steps, options.processes, Path(folder), dice)
+        assert killed_run(f"{place}/untouched", *run, 0, []) == 0
         wanted = left(f"{place}/untouched", steps)
         while kills < options.kills:
             address = f"{place}/{runs}"
-            kills += killed_run(address, steps, options.processes, Path(folder), dice, options.kills - kills)
+            kills += killed_run(address, *run, options.kills - kills, more)
             found, runs = left(address, steps), runs + 1
             differing += sum(found.get(name) != digest for name, digest in wanted.items())
             print(
