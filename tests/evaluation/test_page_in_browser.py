@@ -14,6 +14,7 @@ from test_comparison import draws, write_run
 
 from vlp.evaluation.comparison.comparison import compare
 from vlp.evaluation.comparison.runs import Run, read_run
+from vlp.evaluation.page.around import Around
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.curation import Histogram, Sheet, Tally, Tile, curation_page
 from vlp.evaluation.page.evaluation import evaluation_page
@@ -80,9 +81,13 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "evaluation.html"
     long_word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
-    whole = evaluation_page(
-        f"Evaluation of {long_word}", {"checkpoint": HARM}, findings(text=HARM + long_word)
+    steps, found = np.arange(10, 400, 10), findings(text=HARM + long_word)
+    known = Around(
+        {name: (steps, np.cos(steps / 99) ** 2) for name in ("loss", "learning_rate")},
+        {f"{HARM}{number}": dict.fromkeys(found.figures, 0.5) for number in range(6)},
+        others=3,
     )
+    whole = evaluation_page(f"Evaluation of {long_word}", {"checkpoint": HARM}, found, known)
     path.write_text(whole, encoding="utf-8")
     return path
 
@@ -97,6 +102,8 @@ def test_the_page_is_whole_and_legible(
         "[document.images.length, [...document.images].filter(image => !image.naturalWidth).length]"
     )
     assert pictures > 20 and broken == 0
+    assert browser.evaluate("document.querySelectorAll('.diagrams .curves polyline').length") == 2
+    assert "Beside earlier runs" in browser.evaluate("document.body.innerText")
     seen, faint = browser.evaluate(FAINT_TEXTS)
     assert seen > 200 and not faint
     assert_quiet(browser, page)

@@ -82,7 +82,7 @@ def flags(teacher, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(flags, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("run")
+    workdir = tmp_path_factory.mktemp("run") / "alone"
     assert main.main([*flags, f"--workdir={workdir}"]) == 0
     return workdir
 

@@ -123,10 +123,16 @@ def test_tensorboard_holds_the_values_and_purges_on_resume(tmp_path: Path) -> No
             writer.truncate_to(first - 1)
             for step in range(first, last + 1):
                 writer.write_metrics(step, {"contrastive/loss": step / 4})
+            writer.write_pictures(last, [("retrieval/found", np.zeros((4, 6, 3), np.uint8))])
     events = [event for path in sorted((tmp_path / "tensorboard").iterdir()) for event in read_events(path)]
-    assert {
-        (event.step, value.tag, value.simple_value) for event in events for value in event.summary.value
-    } == {(step, "contrastive/loss", step / 4) for step in range(1, 6)}
+    values = [(event.step, value) for event in events for value in event.summary.value]
+    assert {(step, one.tag, one.simple_value) for step, one in values if not one.HasField("image")} == {
+        (step, "contrastive/loss", step / 4) for step in range(1, 6)
+    }
+    images = [
+        (step, one.tag, one.image.height, one.image.width) for step, one in values if one.HasField("image")
+    ]
+    assert images == [(4, "retrieval/found", 4, 6), (5, "retrieval/found", 4, 6)]
     assert [event.step for event in events if event.HasField("session_log")] == [1, 3]
 
 

@@ -21,6 +21,7 @@ from vlp.evaluation import check, due, evaluate, find
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.page.files import write_page
 from vlp.evaluation.provenance import in_words, provenance
+from vlp.evaluation.raster import pictures
 from vlp.given import Context
 from vlp.model import Model
 from vlp.processes.agreement import from_first
@@ -203,6 +204,7 @@ class Run:
             about = {"config": self.config.name, "step": f"{steps:,} (the last)"}
             about |= in_words(provenance(active))
             write_page(self.workdir / "results.json", f"Results of {self.config.name}", about, findings)
+            writer.write_pictures(steps, pictures(findings.exhibits))
         writer.write_metrics(steps, figures)
 
     def starting_state(self) -> tuple[TrainState, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from input_pipeline.errors import UserError
 from input_pipeline.whole_files import write_whole
@@ -91,6 +92,14 @@ class MetricsWriter:
         """Appends values that differ from run to run: rates and shares of time."""
         self._write(self.timings_path, step, values)
 
+    def write_pictures(
+        self, step: int, pictures: Iterable[tuple[str, UInt8[np.ndarray, "height width 3"]]]
+    ) -> None:
+        """Writes pictures by name as TensorBoard's image summaries; nowhere else."""
+        if self._wants_tensorboard:
+            for name, picture in pictures:
+                self._events().add_image(name, picture, step, dataformats="HWC")
+
     def close(self) -> None:
         """Flushes the TensorBoard events and ends the tracker's run; the line files never hold anything back."""
         if self._tensorboard is not None:
@@ -114,11 +123,13 @@ class MetricsWriter:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **numbers}) + "\n")
         if self._wants_tensorboard:
-            self._write_events(step, numbers)
+            events = self._events()
+            for name, number in numbers.items():
+                events.add_scalar(name, number, step)
         if self._tracker is not None:
             self._tracker.write(step, numbers)
 
-    def _write_events(self, step: int, numbers: Mapping[str, float]) -> None:
+    def _events(self) -> SummaryWriter:
         if self._tensorboard is None:
             from tensorboardX import SummaryWriter  # slow to import
 
@@ -129,8 +140,7 @@ class MetricsWriter:
                 flush_secs=30,
                 filename_suffix=f".{time.time_ns()}",
             )
-        for name, number in numbers.items():
-            self._tensorboard.add_scalar(name, number, step)
+        return self._tensorboard
 
 
 def truncate_lines(path: Path, step: int) -> None:

@@ -15,6 +15,7 @@ from vlp.evaluation.exhibits import (
     Searches,
     Table,
 )
+from vlp.evaluation.page import around
 from vlp.evaluation.page.boxes import draw_boxes
 from vlp.evaluation.page.confusion import draw_confusion
 from vlp.evaluation.page.diagrams import draw_map, draw_reliability
@@ -27,8 +28,17 @@ from vlp.evaluation.page.tables import draw_bars, draw_table, note
 from vlp.evaluation.rounds import Findings
 
 
-def evaluation_page(title: str, about: Mapping[str, str], findings: Findings) -> str:
-    """Returns one self-contained HTML file; a reader of the same findings gets the same bytes."""
+def evaluation_page(
+    title: str, about: Mapping[str, str], findings: Findings, known: around.Around | None = None
+) -> str:
+    """Returns one self-contained HTML file; a reader of the same findings gets the same bytes.
+
+    Args:
+      title: of the page.
+      about: what it is a page of, a few words by name.
+      findings: of the evaluation.
+      known: what stands around it, if anything does.
+    """
     album = Album()
     names = dict.fromkeys([*_evaluators(findings.figures), *findings.exhibits])
     sections = [Section(_in_words(name), _evaluator(name, findings, album)) for name in names]
@@ -36,6 +46,7 @@ def evaluation_page(title: str, about: Mapping[str, str], findings: Findings) ->
         intervals = any(figure in findings.outcomes for figure in findings.figures)
         key = figures_key(intervals=intervals)
         sections[0] = sections[0]._replace(content=join([key, sections[0].content]))
+    sections += around.sections(known or around.Around(), findings.figures)
     footer = f"Pictures have {SIDE} pixels at most; there is room for {MOST_PICTURES} of them"
     footer += f" and {MOST_BYTES / 1e6:.0f} MB"
     footer += f", and {album.left_out:,} were left out." if album.left_out else "."

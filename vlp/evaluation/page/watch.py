@@ -36,7 +36,7 @@ def watch_page(run: Run, timings: Mapping[str, Curve], *, ago: float, refresh: i
         "Data": _of(run.curves, lambda name: name.startswith("data/")),
     }
     sections = [
-        Section(title, _diagrams(curves, ends)) for title, curves in parts.items() if _drawable(curves)
+        Section(title, diagrams(curves, ends)) for title, curves in parts.items() if _drawable(curves)
     ]
     if not sections:
         sections = [Section("Curves", note("Two lines of the log make a curve: there are none yet."))]
@@ -97,7 +97,13 @@ def _drawable(curves: Mapping[str, Curve]) -> list[str]:
     return [name for name, (steps, _) in curves.items() if len(steps) > 1]
 
 
-def _diagrams(curves: Mapping[str, Curve], marks: Sequence[int]) -> Markup:
+def diagrams(curves: Mapping[str, Curve], marks: Sequence[int]) -> Markup:
+    """Returns a small diagram for each curve of two points or more.
+
+    Args:
+      curves: by name.
+      marks: steps where something begins, such as a stage.
+    """
     names = _drawable(curves)
     drawings = (_diagram(name, curves[name], marks) for name in names[:MOST])
     shown = [one for one in drawings if one]
