@@ -6,6 +6,10 @@ python main.py --job=evaluate --checkpoint=RUN \
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:coco_karpathy,path=/data/coco
 python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.py:cifar100,imagenet,pets
 
+`babel_imagenet` is ImageNet asked by its classes' names in 298 languages, which babel_imagenet-298.json has
+(github.com/gregor-ge/Babel-ImageNet, data): in data/babel_imagenet, or in the folder of `names=`; a file
+nllb_dist13b_prompts.json beside it has the texts that they stand in.
+
 `voc`, `pascal_context` and `ade20k` are measured by the classes of their pixels.
 
 Of several sets each is measured by an entry of its own, with its own prompts, in one run. A comma in a path stands
@@ -18,6 +22,7 @@ read as they are when one has downloaded them: docs/data.md says what is looked 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -67,6 +72,8 @@ RETRIEVAL = {
     "xtd200": "data/xtd200",
     "flickr30k_200": "data/flickr30k_200",
 }
+# Sets of class names in many languages -> TFDS's split of their images, and the folder of the names.
+MULTILINGUAL = {"babel_imagenet": (KNOWN["imagenet"][0], "data/babel_imagenet")}
 # Sets of pixels' classes -> the folder where nothing is said.
 SEGMENTED = {"voc": "data/VOC2012", "pascal_context": "data/VOC2010", "ade20k": "data/ADEChallengeData2016"}
 # fmt: off
@@ -78,8 +85,8 @@ XM3600_LANGUAGES = (
 
 
 def get_config(argument: str = "imagenet") -> ConfigDict:
-    names = dict.fromkeys([*KNOWN, *RETRIEVAL, *SEGMENTED], False)
-    arg = parse_arg(argument, format="", path="", split="", **names)
+    names = dict.fromkeys([*KNOWN, *RETRIEVAL, *SEGMENTED, *MULTILINGUAL], False)
+    arg = parse_arg(argument, format="", path="", split="", names="", **names)
     chosen = [name for name in names if arg[name]] or ["imagenet"]
     config = base.get_config()
     config.name = "_".join(chosen) if len(chosen) < 4 else "known_sets"
@@ -87,7 +94,7 @@ def get_config(argument: str = "imagenet") -> ConfigDict:
         for name in chosen:
             config.data.evaluation[name] = _set(name, arg, alone=len(chosen) == 1)
     for name in chosen:
-        settings = _evaluator(name)
+        settings = _evaluator(name, arg.names)
         entry = settings["kind"] if len(chosen) == 1 else f"{settings['kind']}_{name}"
         if entry in config.evaluators:
             config.evaluators[entry].update(settings)
@@ -96,7 +103,7 @@ def get_config(argument: str = "imagenet") -> ConfigDict:
     return config
 
 
-def _evaluator(name: str) -> dict[str, Any]:
+def _evaluator(name: str, folder: str) -> dict[str, Any]:
     """What a set is measured by, with its own prompts, names, folds or languages."""
     run: dict[str, Any] = {"final": True, "sets": (name,)}
     if name in KNOWN:
@@ -104,6 +111,8 @@ def _evaluator(name: str) -> dict[str, Any]:
         return {"kind": "zero_shot", **run, "templates": templates, "labels": labels}
     if name in SEGMENTED:
         return {"kind": "pixel_maps", **run}
+    if name in MULTILINGUAL:
+        return {"kind": "multilingual", **run, **_languages(Path(folder or MULTILINGUAL[name][1]))}
     if name == "gpr1200":
         return {"kind": "image_retrieval", **run}
     # COCO's 1K figures are means over five folds of its 5K test images.
@@ -114,12 +123,21 @@ def _evaluator(name: str) -> dict[str, Any]:
     return {"kind": "retrieval", **run, "folds": 5 if name == "coco_karpathy" else 1, "languages": languages}
 
 
+def _languages(folder: Path) -> dict[str, str]:
+    """Babel-ImageNet's files."""
+    prompts = folder / "nllb_dist13b_prompts.json"
+    return {
+        "names": str(folder / "babel_imagenet-298.json"),
+        "prompts": str(prompts) if prompts.is_file() else "",
+    }
+
+
 def _set(name: str, arg: ConfigDict, alone: bool) -> dict[str, str]:
     """Where a set lies: the path is its own where it is alone, else the folder of all of them."""
     path = arg.path if alone or not arg.path else f"{arg.path}/{name}"
-    kind = arg.format or ("tfds" if name in KNOWN else "known")
+    kind = arg.format or ("tfds" if name in KNOWN or name in MULTILINGUAL else "known")
     if kind != "known":
-        return {"format": kind, "path": path or KNOWN[name][0]}
+        return {"format": kind, "path": path or (KNOWN | MULTILINGUAL)[name][0]}
     split = f":{arg.split}" if arg.split else ""
     return {
         "format": kind,

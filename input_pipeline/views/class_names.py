@@ -67,6 +67,25 @@ def naming_rule(name: str) -> NamingRule:
     return functools.partial(_look_up, name, file.read_text(encoding="utf-8-sig"))
 
 
+def class_numbers(table: str, labels: Sequence[str]) -> list[int]:
+    """Returns the places of labels in a table of class names; a label may be the number itself.
+
+    Args:
+      table: its name in names/, or a .json of that form.
+      labels: of classes.
+
+    Raises:
+      ValueError: no such table, or a label that it does not have.
+    """
+    rule = naming_rule(table)
+    if not isinstance(rule, functools.partial):
+        raise UserError(f"{table!r} is a rule and no table of class names, whose order would number them")
+    names = _names(*rule.args)
+    rule(labels)  # which refuses what it does not know
+    places = {label: place for place, label in enumerate(names)}
+    return [places[label] if label in places else int(label) for label in labels]
+
+
 @functools.lru_cache(1 << 16)
 def label_name(rule: str, label: str) -> str:
     """Returns the name of one label by the rule of that name; '' where the rule knows no such label."""

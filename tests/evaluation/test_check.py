@@ -50,6 +50,8 @@ def sets(tmp_path_factory):
 @pytest.fixture
 def evaluator(tmp_path):
     (tmp_path / "captions.txt").write_text("a cat\na dog\n")
+    (tmp_path / "languages.json").write_text('{"DE": [[0, 1], ["A", "B"]]}')
+    (tmp_path / "table.json").write_text(json.dumps({"names": {label: label for label in LABELS}}))
 
     def make(name, where, sets, **changes):
         own = base.get_config().evaluators[name].to_dict()
@@ -62,6 +64,8 @@ def evaluator(tmp_path):
         needed = {option: value for option, value in needed.items() if option in own}
         if name == "zero_shot":
             needed.pop("captions")
+        if name == "multilingual":
+            needed = {"names": str(tmp_path / "languages.json"), "labels": str(tmp_path / "table.json")}
         asked = (where,) * (2 if name == "transfer" else 1)  # of one domain, and of another
         return build_evaluators({name: {**own, **needed, "final": True, "sets": asked, **changes}}, sets)
 
