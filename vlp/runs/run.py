@@ -185,10 +185,7 @@ class Run:
         return step
 
     def last_round(self, state: TrainState, writer: MetricsWriter) -> None:
-        """Evaluates the last state, whose checkpoint is there already, and leaves figures and a page.
-
-        The line in metrics.jsonl comes last: where it is, all is there; a run that was cut off before does this again.
-        """
+        """Evaluates the last state, whose checkpoint is there already, and leaves figures and a page."""
         stage, steps = self.stages[-1], self.config.steps
         active = due(stage.evaluators, steps, last=True)
         done = self.primary and steps in steps_with(writer.metrics_path, [one.name for one in active])
@@ -200,13 +197,11 @@ class Run:
         self.keep(figures)
         findings = find(active, model, figures)  # all hosts encode, the first one writes
         if self.primary:
-            about = {
-                "config": self.config.name,
-                "step": f"{steps:,} (the last)",
-                **in_words(provenance(active)),
-            }
+            about = {"config": self.config.name, "step": f"{steps:,} (the last)"}
+            about |= in_words(provenance(active))
             write_page(self.workdir / "results.json", f"Results of {self.config.name}", about, findings)
             writer.write_pictures(steps, pictures(findings.exhibits))
+        # Last: where it is, all is there, and a run that was cut off before does this again and leaves the same.
         writer.write_metrics(steps, figures)
 
     def starting_state(self) -> tuple[TrainState, int]:
