@@ -28,6 +28,7 @@ from input_pipeline.label_fields import LabelNumbers, LabelStates, Vocabulary, l
 from input_pipeline.region_fields import RegionBoxes, RegionLabels, RegionTexts, ShownRegions
 from input_pipeline.table_fields import table_field
 from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.frames import GRID
 from input_pipeline.views.image import TrainingView
 from input_pipeline.views.text import TextView
 
@@ -103,8 +104,11 @@ class Catalogue:
                 ("region_text", "region_text_mask"),
                 lambda: RegionTexts(self._regions(), self.tokenizer),
             ),
-            (("image",), self._image),
-            *(((name,), partial(self._image_views, name)) for name in self._named("image_views")),
+            (self._with_grid("image"), self._image),
+            *(
+                (self._with_grid(name), partial(self._image_views, name))
+                for name in self._named("image_views")
+            ),
             *(offer for name, guest in self.guests.items() for offer in self._offers_to(name, guest)),
         ]
 
@@ -134,6 +138,10 @@ class Catalogue:
             for names, build in own._offers()
             if names[0] in read
         ]
+
+    def _with_grid(self, name: str) -> tuple[str, ...]:
+        """The names of a view's arrays: of patches, rows and columns are one of their own."""
+        return (name, f"{name}{GRID}") if self.preprocessing.get("patches") else (name,)
 
     def _named(self, group: str) -> dict[str, Mapping[str, Any]]:
         return dict(self.data.get(group, {}))

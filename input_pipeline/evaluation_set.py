@@ -19,11 +19,11 @@ from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.columns import plain_name
 from input_pipeline.subsets import entry_records
 from input_pipeline.tables import hash64
+from input_pipeline.views.frames import Shown
 from input_pipeline.views.image import EvaluationView
-from input_pipeline.views.resize import Square
 from input_pipeline.views.text import LANGUAGES, spoken
 
-_Entry = tuple[Record, Square | None, int]  # without encoded bytes, of which the last is the hash
+_Entry = tuple[Record, Shown | None, int]  # without encoded bytes, of which the last is the hash
 # Of decoded images that are kept in memory; larger sets are decoded again whenever they are read.
 HELD_BYTES = 1 << 30
 
@@ -35,7 +35,8 @@ class EvaluationSet:
     Records of one image that have captions, the same id or none of their own, and differ in nothing else are one entry.
 
     Attributes:
-      images: at the model's resolution; of a large set, ImagesOnDemand, which are indexed and encoded alike.
+      images: at the model's resolution, or as records of patches (`views/frames.py`); of a large set, ImagesOnDemand,
+        which are indexed and encoded alike.
       captions: in the wanted languages, the source's best first; may be empty for an image. Of a set that speaks
         none of them but one other, in that.
       translations: the captions of every other language, by language.
@@ -92,10 +93,10 @@ def load_evaluation_set(
       ValueError: the split cannot be opened, none of its records can be used, or too many cannot.
     """
     source, view = open_source(config), EvaluationView(preprocessing)
-    resolution, chosen = preprocessing["resolution"], sorted(entry_records(source, name, config))
-    held = decode and 3 * resolution**2 * len(chosen) <= held_bytes
+    chosen = sorted(entry_records(source, name, config))
+    held = decode and view.frame.dtype.itemsize * len(chosen) <= held_bytes
 
-    def load(index: int) -> tuple[Record, Square | None, int] | BadRecord:
+    def load(index: int) -> tuple[Record, Shown | None, int] | BadRecord:
         try:
             record = _with_image(source, index)
             data = cast(bytes, record.image)
@@ -115,13 +116,13 @@ def load_evaluation_set(
     bad = {index: entry for index, entry in numbered if isinstance(entry, BadRecord)}
     _refuse_bad(name or config["path"], bad, len(loaded), max_bad_share)
 
-    def image_of(index: int) -> Square:
+    def image_of(index: int) -> Shown:
         return view.of_bytes(cast(bytes, _with_image(source, index).image))
 
     images = (
         np.stack([image for _, image, _ in good.values() if image is not None])
         if held
-        else ImagesOnDemand(image_of, list(good), resolution, threads)
+        else ImagesOnDemand(image_of, list(good), view.frame, threads)
     )
     whole = _whole([record for record, _, _ in good.values()], cast(np.ndarray, images), bad, languages)
     return replace(whole, classes=tuple(getattr(source, "classes", ())))

@@ -43,6 +43,7 @@ class Examples:
     Attributes:
       texts: by source, how its captions are chosen.
       variants: fixed views of an image, of which each visit shows one; 0 = a new one.
+      of_a_batch: examples that a global batch has.
     """
 
     sources: Mapping[str, Source]
@@ -50,6 +51,7 @@ class Examples:
     fields: Sequence[Field]
     texts: Mapping[str, TextView]
     variants: int = 0
+    of_a_batch: int = 1
 
     def __call__(self, index: int, dice: Dice, note: Note) -> Example:
         """Returns the example of a global index.
@@ -86,6 +88,7 @@ class Examples:
             address.source,
             address.record,
             lambda purpose: dice.roll(index, purpose),
+            lambda purpose: dice.roll(index // self.of_a_batch, purpose),
             self.texts[address.source],
             self.variants,
         )

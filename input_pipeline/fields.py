@@ -10,6 +10,7 @@ import numpy as np
 
 from input_pipeline.tables import Table, hash_halves
 from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.frames import Frame, apart
 from input_pipeline.views.image import TrainingView
 from input_pipeline.views.text import TextView
 from input_pipeline.visits import Visit
@@ -91,38 +92,38 @@ class TextViews:
 
 @dataclass(frozen=True)
 class Image:
-    """`image` uint8 [b, resolution, resolution, 3]."""
+    """`image` uint8 [b, resolution, resolution, 3]; of images at their own aspect ratio uint8 [b, patches, values, 3],
+    padded, and `image_grid` int32 [b, 2], rows and columns of those that are not."""
 
     view: TrainingView
 
     def shapes(self) -> Shapes:
-        return {"image": ((self.view.resolution, self.view.resolution, 3), np.dtype(np.uint8))}
+        return _image_shapes("image", self.view.frame)
 
     def show(self, visit: Visit) -> np.ndarray:
-        return self.view(visit.picture, visit.image_dice())
+        return self.view.of_batch(visit.roll_of_batch)(visit.picture, visit.image_dice())
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
-        batch["image"] = np.stack(shown)
+        batch |= apart({"image": np.stack(shown)})
 
 
 @dataclass(frozen=True)
 class ImageViews:
-    """NAME uint8 [b, count, resolution, resolution, 3]: more views of the same picture."""
+    """NAME uint8 [b, count, resolution, resolution, 3], and perhaps NAME_grid: more views of the same picture."""
 
     name: str
     view: TrainingView
     count: int
 
     def shapes(self) -> Shapes:
-        side = self.view.resolution
-        return {self.name: ((self.count, side, side, 3), np.dtype(np.uint8))}
+        return _image_shapes(self.name, self.view.frame, self.count)
 
     def show(self, visit: Visit) -> np.ndarray:
-        dice = visit.roll(self.name)
-        return np.stack([self.view(visit.picture, dice) for _ in range(self.count)])
+        view, dice = self.view.of_batch(visit.roll_of_batch), visit.roll(self.name)
+        return np.stack([view(visit.picture, dice) for _ in range(self.count)])
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
-        batch[self.name] = np.stack(shown)
+        batch |= apart({self.name: np.stack(shown)})
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,11 @@ class TableValue:
 
     def collate(self, shown: Sequence[np.ndarray], batch: Batch) -> None:
         batch[self.table.name] = np.stack(shown)
+
+
+def _image_shapes(name: str, frame: Frame, *count: int) -> Shapes:
+    arrays = apart({name: np.zeros(count, frame.dtype)})
+    return {own: (array.shape, array.dtype) for own, array in arrays.items()}
 
 
 def _text_shapes(name: str, shape: tuple[int, ...]) -> Shapes:

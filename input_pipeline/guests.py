@@ -12,7 +12,7 @@ from input_pipeline.fields import Batch, Field, Shapes
 from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.visits import Visit
 
-_PIXELS = ("resolution", "resize")  # the device normalises
+_PIXELS = ("resolution", "resize", "patches", "patch_size")  # the device normalises
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Guest:
 
     def same_pixels(self, preprocessing: Mapping[str, Any]) -> bool:
         """Tells whether an image of another model is one of this, before it is normalised."""
-        return all(self.preprocessing[key] == preprocessing[key] for key in _PIXELS)
+        return all(self.preprocessing.get(key) == preprocessing.get(key) for key in _PIXELS)
 
     def same_tokens(self, tokenizer: Tokenizer) -> bool:
         """Tells whether another model's token ids are this one's."""

@@ -183,11 +183,12 @@ def make_stream(
     ends = itertools.accumulate((len(source) for source in sources.values()), initial=0)
     first = dict(zip(sources, ends, strict=False))
     catalogue = Catalogue(data, preprocessing, tokenizer, mixture.places, guests, first)
-    examples = Examples(
-        sources, mixture, catalogue.build(fields), catalogue.texts(data["text"]), data.get("variants", 0)
-    )
+    bag = bag_of(data)
+    texts, variants = catalogue.texts(data["text"]), data.get("variants", 0)
+    of_a_batch = batch_size * (bag or 1)
+    examples = Examples(sources, mixture, catalogue.build(fields), texts, variants, of_a_batch)
     check_examples(examples, seed)
-    return Stream(examples, fields, batch_size=batch_size, seed=seed, bag=bag_of(data))
+    return Stream(examples, fields, batch_size=batch_size, seed=seed, bag=bag)
 
 
 def _positive(name: str, weight: float) -> bool:

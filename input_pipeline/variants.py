@@ -17,8 +17,8 @@ import numpy as np
 from input_pipeline.decode import MAX_PIXELS, open_picture
 from input_pipeline.dice import Dice
 from input_pipeline.tables import hash64
+from input_pipeline.views.frames import Shown
 from input_pipeline.views.image import TrainingView
-from input_pipeline.views.resize import Square
 
 _PURPOSE = "variant of an image"
 
@@ -56,7 +56,7 @@ class FixedViews:
         said = [own.mode, own.crop_scale, own.crop_ratio, own.flip, augmented]
         return hashlib.sha256(json.dumps(_plain(said)).encode()).hexdigest()[:16]
 
-    def __call__(self, identifier: str, image: bytes) -> tuple[Square, ...]:
+    def __call__(self, identifier: str, image: bytes) -> tuple[Shown, ...]:
         """Returns the views of a record's encoded image; raises BadRecord if it cannot be read."""
         picture = open_picture(image, MAX_PIXELS)
         return tuple(self.view(picture, variant_dice(identifier, number)) for number in range(self.count))

@@ -23,6 +23,7 @@ class Visit:
       source: name of the source in the config.
       number: of the record in it.
       roll: this visit's dice for a purpose.
+      roll_of_batch: those of its batch, the same for all visits of it.
       text_view: of the source.
       variants: fixed views of an image, of which the visit shows one; 0 = a new one.
     """
@@ -31,6 +32,7 @@ class Visit:
     source: str
     number: int
     roll: Callable[[str], np.random.Generator]
+    roll_of_batch: Callable[[str], np.random.Generator]
     text_view: TextView
     variants: int = 0
 

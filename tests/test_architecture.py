@@ -71,6 +71,7 @@ FOR_ALL = tuple(
         "patterns",
         "verified_labels",
         "views.class_names",
+        "views.patches",
     )
 )
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60

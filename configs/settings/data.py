@@ -93,6 +93,10 @@ IMAGE = {
     "solarize": share(0.0, "probability"),
     "rand_augment": Setting((0, 9), "operations a picture, magnitude from 0 to 30"),
     "resize": Setting("pad", "how an image becomes a square", choices=("squash", "crop", "pad")),
+    "budgets": Setting(
+        (),
+        "of patches, of which each batch draws one within model.image.patches, for kind 'naflex'; () = that",
+    ),
     "mean": Setting((0.5, 0.5, 0.5), "of red, green and blue in [0, 1]"),
     "std": Setting((0.5, 0.5, 0.5), "of red, green and blue in [0, 1]"),
 }
@@ -119,7 +123,7 @@ TEXT = {
 # What a view may say in the place of `data.image` or `data.text`, and beside it.
 VIEWS = {
     "image_views": {
-        **{name: setting for name, setting in IMAGE.items() if name not in ("mean", "std")},
+        **{name: setting for name, setting in IMAGE.items() if name not in ("mean", "std", "budgets")},
         "count": count(1, "crops of an image"),
         "resolution": natural(0, "in pixels; 0 = model.image.resolution"),
     },
@@ -210,6 +214,15 @@ def check(data: Any, config: Any, where: str) -> None:
             limit = "0 < low <= high" + (" <= 1" if high == 1 else "")
             raise ValueError(f"{where}.{name}={span} must be two numbers (low, high) with {limit}")
     _check_augmentations(image, where)
+    _check_budgets(image.budgets, config.model.image.patches, where)
+
+
+def _check_budgets(budgets: Any, most: int, where: str) -> None:
+    """Some lie beyond a stage of shorter ones, but not all of them."""
+    whole = all(type(one) is int and one > 0 for one in budgets)
+    if budgets and not (whole and min(budgets) <= most):
+        limit = f"some within model.image.patches={most}" if most else "for a tower of kind 'naflex' alone"
+        raise ValueError(f"{where}.budgets={budgets} must be whole numbers of patches, {limit}")
 
 
 def _check_sampler(data: Any, config: Any, where: str) -> None:

@@ -24,7 +24,12 @@ IMAGE = {
     "heads": natural(0, "of attention"),
     "mlp_dim": natural(0, "hidden units of a block"),
     "patch_size": count(16, "side of a patch, in pixels"),
-    "resolution": count(224, "side of an image, in pixels"),
+    "resolution": count(
+        224, "side of an image, in pixels; of kind 'naflex', of the grid of learned positions"
+    ),
+    "patches": natural(
+        0, "of an image at its own aspect ratio, at most: kind 'naflex', with data.image.resize='squash'"
+    ),
     "position": Setting(
         "learned",
         "position embeddings; centred = relative to the image (DINOv3)",

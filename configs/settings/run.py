@@ -26,6 +26,7 @@ SETTINGS = {
     "stages": {
         "until": Setting((), "updates after which each of them ends; () = there is but one stage"),
         "resolution": Setting((), "in the place of model.image.resolution"),
+        "patches": Setting((), "of model.image.patches"),
         "text_length": Setting((), "of tokenizer.length"),
         "patch_dropout": Setting((), "of model.image.patch_dropout"),
     },

@@ -17,6 +17,7 @@ from input_pipeline.sources import Source
 from input_pipeline.sources.array_record import encode_record
 from input_pipeline.stream import PAIRS, make_stream
 from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.patches import joined
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def visits(
             tokenizer=tokenizer,
             batch_size=len(records),
             seed=seed,
-            fields=PAIRS if captions else ("image",),
+            fields=(
+                *(PAIRS if captions else ("image",)),
+                *(("image_grid",) if "patches" in preprocessing else ()),
+            ),
         )
         seen: list[list[Visit]] = [[] for _ in records]
         with closing(stream.batches(threads=1, prefetch=1)) as batches:
@@ -95,7 +99,10 @@ def visits(
 
 def _visit(batch: Mapping[str, np.ndarray], row: int, tokenizer: Tokenizer) -> Visit:
     text = tokenizer.decode(batch["text"][row][batch["text_mask"][row]]) if "text" in batch else ""
-    return Visit(batch["image"][row], text, bool(batch["truncated"][row]), Reason(batch["replaced"][row]))
+    image = batch["image"][row]
+    if "image_grid" in batch:
+        image = joined(image, batch["image_grid"][row])
+    return Visit(image, text, bool(batch["truncated"][row]), Reason(batch["replaced"][row]))
 
 
 def _write(path: Path, records: Sequence[Record]) -> None:

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from input_pipeline.decode import Pixels
 from input_pipeline.errors import UserError
 from input_pipeline.views.rand_augment import RandAugment
-from input_pipeline.views.resize import Square
 
 STILL = (0.0, 0.0, 1.0, 1.0)  # an affine map that changes nothing
 Apply = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -71,7 +71,7 @@ def _share(settings: Mapping[str, Any], name: str) -> float:
     return value
 
 
-def augment(picture: Square, augmentations: tuple[Augmentation, ...], seed: int) -> Square:
+def augment(picture: Pixels, augmentations: tuple[Augmentation, ...], seed: int) -> Pixels:
     """Augments a picture; each augmentation rolls dice of (seed, its name), so that none shifts another's."""
     image = Image.fromarray(picture)
     for name, probability, apply in augmentations:

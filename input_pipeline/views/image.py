@@ -1,4 +1,4 @@
-"""From an image to the square picture a model sees: the evaluation view, and random parts of it to train on."""
+"""From an image to what a model sees of it: the evaluation view, and random parts of it to train on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import math
 import os
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from input_pipeline.decode import Picture, load_image, open_picture, picture_of
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record, Region
 from input_pipeline.views.augmentations import Augmentation, active_augmentations, augment
+from input_pipeline.views.frames import Frame, NativePatches, Shown, Squares, frame_of
 from input_pipeline.views.peers import PeerView
 from input_pipeline.views.regions import placed
-from input_pipeline.views.resize import RESIZE_MODES, Box, Square, resize, whole_box
+from input_pipeline.views.resize import RESIZE_MODES, Box, whole_box
 
 
 class EvaluationView:
@@ -31,28 +32,28 @@ class EvaluationView:
     def __init__(self, preprocessing: Mapping[str, Any]) -> None:
         """Takes {"resolution", "resize", ...}; raises ValueError if one of them is out of its range.
 
-        With a "convention", everything is done as another project does it: see `views/peers.py`.
+        With a "convention", everything is done as another project does it: see `views/peers.py`. With "patches" and
+        "patch_size", images keep their aspect ratio: see `views/frames.py`.
         """
         self._peer = PeerView(preprocessing) if preprocessing.get("convention") else None
         self.resolution, self.mode = int(preprocessing["resolution"]), str(preprocessing["resize"])
         if self.mode not in RESIZE_MODES:
             raise UserError(f"resize '{self.mode}' is not one of {', '.join(RESIZE_MODES)}")
-        if self.resolution < 1:
-            raise UserError(f"resolution {self.resolution} must be at least 1")
+        self.frame: Frame = frame_of(preprocessing)
 
-    def __call__(self, picture: Picture) -> Square:
+    def __call__(self, picture: Picture) -> Shown:
         """Returns the view of a picture; raises BadRecord if it turns out to be damaged."""
         box = self._box(picture.width, picture.height)
-        return resize(picture.pixels(), box, self.resolution)
+        return self.frame.packed(self.frame.resize(picture.pixels(), box))
 
     def _box(self, width: int, height: int) -> Box:
         shorter = self._peer.shorter_side if self._peer else self.resolution
         return whole_box(width, height, self.mode, self.resolution, shorter)
 
-    def of_bytes(self, data: bytes) -> Square:
+    def of_bytes(self, data: bytes) -> Shown:
         """Returns the view of an encoded image; raises BadRecord if it cannot be read."""
         if self._peer:
-            return self._peer(load_image(data), from_file=True)
+            return self.frame.packed(self._peer(load_image(data), from_file=True))
         return self(open_picture(data))
 
     def regions(self, record: Record) -> tuple[Region, ...]:
@@ -64,7 +65,7 @@ class EvaluationView:
         shown = placed(record.regions, picture.width, picture.height, window)
         return tuple(replace(region, box=box) for region, box in shown)
 
-    def mask(self, record: Record) -> Square | None:
+    def mask(self, record: Record) -> UInt8[np.ndarray, "resolution resolution"] | None:
         """Returns the class number of each pixel that the view shows of a record's mask, 255 beyond it: [r, r].
 
         Raises:
@@ -89,9 +90,9 @@ class EvaluationView:
         own = numbers[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
         return np.where(inside, own, 255).astype(np.uint8)
 
-    def load(self, images: Any) -> UInt8[np.ndarray, "n resolution resolution 3"]:
-        """Returns the views of one image or of several: a list, a tuple, an iterator or an array [n, h, w, 3] of
-        images.
+    def load(self, images: Any) -> Shown:
+        """Returns the views of one image or of several, [n, ...]: a list, a tuple, an iterator or an array [n, h, w, 3]
+        of images.
 
         Args:
           images: PIL images, uint8 arrays [h, w, 3] or [h, w], paths, encoded bytes, or open files of these.
@@ -102,10 +103,9 @@ class EvaluationView:
         many = isinstance(images, (list, tuple, Iterator)) and not hasattr(images, "read")
         many = many or getattr(images, "ndim", 0) == 4
         views = [self._load(image, at) for at, image in enumerate(images if many else [images])]
-        shape = (0, self.resolution, self.resolution, 3)
-        return np.stack(views) if views else np.zeros(shape, np.uint8)
+        return np.stack(views) if views else np.zeros(0, self.frame.dtype)
 
-    def _load(self, image: Any, position: int) -> Square:
+    def _load(self, image: Any, position: int) -> Shown:
         try:
             if isinstance(image, (str, os.PathLike)):
                 image = _read_file(os.fspath(image))
@@ -114,7 +114,9 @@ class EvaluationView:
             if isinstance(image, (bytes, bytearray, memoryview)):
                 return self.of_bytes(bytes(image))
             image = image if isinstance(image, Image.Image) else _from_array(image)
-            return self._peer(image, from_file=False) if self._peer else self(picture_of(image))
+            if self._peer:
+                return self.frame.packed(self._peer(image, from_file=False))
+            return self(picture_of(image))
         except (BadRecord, OSError, ValueError) as error:
             raise UserError(f"image {position} cannot be read: {error}") from None
 
@@ -141,7 +143,8 @@ class TrainingView:
     """A random crop of the evaluation view's region, perhaps mirrored and augmented further.
 
     `crop_scale` bounds the crop's share of the region's area, `crop_ratio` its width over height (in `squash`
-    mode relative to the image's own). With both (1, 1), `squash` and `pad` give the evaluation view.
+    mode relative to the image's own). With both (1, 1), `squash` and `pad` give the evaluation view. With `patches`,
+    what is cropped keeps its own aspect ratio; with `budgets` of them, one is drawn for each batch.
     """
 
     resolution: int
@@ -150,6 +153,20 @@ class TrainingView:
     crop_ratio: tuple[float, float] = (1.0, 1.0)
     flip: bool = False
     augmentations: tuple[Augmentation, ...] = ()
+    patches: NativePatches | None = None
+    budgets: tuple[int, ...] = ()
+
+    @property
+    def frame(self) -> Frame:
+        """Returns what a visit's pixels are laid out as, at most."""
+        return self.patches or Squares(self.resolution)
+
+    def of_batch(self, roll: Callable[[str], np.random.Generator]) -> TrainingView:
+        """Returns the view of all visits of a batch, whose dice decide on a budget where there are several."""
+        if not self.patches or not self.budgets:
+            return self
+        budget = self.budgets[int(roll("budget").integers(len(self.budgets)))]
+        return replace(self, patches=replace(self.patches, patches=budget))
 
     def __post_init__(self) -> None:
         EvaluationView({"resolution": self.resolution, "resize": self.mode})
@@ -171,6 +188,8 @@ class TrainingView:
         Raises:
           ValueError: a setting is out of its range.
         """
+        frame = frame_of(preprocessing)
+        most = frame.patches if isinstance(frame, NativePatches) else 0
         return cls(
             resolution=preprocessing["resolution"],
             mode=preprocessing["resize"],
@@ -178,17 +197,20 @@ class TrainingView:
             crop_ratio=tuple(augmentation["crop_ratio"]),
             flip=augmentation["flip"],
             augmentations=active_augmentations(augmentation),
+            patches=frame if isinstance(frame, NativePatches) else None,
+            budgets=tuple(one for one in augmentation.get("budgets", ()) if one <= most),
         )
 
-    def __call__(self, picture: Picture, dice: np.random.Generator) -> Square:
+    def __call__(self, picture: Picture, dice: np.random.Generator) -> Shown:
         """Returns one visit's view of a picture; raises BadRecord if it turns out to be damaged."""
         (left, top, right, bottom), mirrored = self.window(picture.width, picture.height, dice)
-        pixels, by = picture.reduced(min(right - left, bottom - top) / self.resolution)
-        shown = resize(pixels, (left / by, top / by, right / by, bottom / by), self.resolution)
+        width, height = self.frame.size(right - left, bottom - top)
+        pixels, by = picture.reduced(min((right - left) / width, (bottom - top) / height))
+        shown = self.frame.resize(pixels, (left / by, top / by, right / by, bottom / by))
         seed = dice.bit_generator.random_raw()
         if mirrored:
             shown = np.ascontiguousarray(shown[:, ::-1])
-        return augment(shown, self.augmentations, seed) if self.augmentations else shown
+        return self.frame.packed(augment(shown, self.augmentations, seed) if self.augmentations else shown)
 
     def window(self, width: int, height: int, dice: np.random.Generator) -> tuple[Box, bool]:
         """Returns which part of an image a visit shows, in pixels, and whether it is mirrored: its first rolls."""

@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageOps
 
+from input_pipeline.decode import Pixels
 from input_pipeline.errors import UserError
-from input_pipeline.views.resize import Square
+from input_pipeline.views.frames import frame_of
 
 INTERPOLATIONS: Mapping[str, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -32,6 +33,7 @@ class PeerView:
 
     Attributes:
       resolution: of the square that comes out.
+      size: of what comes out where the whole image is shown, of its own width and height.
       mode: 'squash' the whole image; 'crop' the centre after the shorter side is `shorter_side`; 'pad' the whole image
         within a border of the grey level `fill`.
     """
@@ -56,10 +58,10 @@ class PeerView:
             )
         if self.shorter_side < self.resolution:
             raise UserError(f"shorter_side {self.shorter_side} is below the resolution {self.resolution}")
-        self.filter = INTERPOLATIONS[interpolation]
+        self.filter, self.size = INTERPOLATIONS[interpolation], frame_of(preprocessing).size
         self.upright_files = convention == "transformers"
 
-    def __call__(self, image: Image.Image, *, from_file: bool) -> Square:
+    def __call__(self, image: Image.Image, *, from_file: bool) -> Pixels:
         """Returns the view of a loaded Pillow image, read from a file or given as such."""
         if from_file and self.upright_files:
             image = ImageOps.exif_transpose(image).convert("RGB")
@@ -69,7 +71,7 @@ class PeerView:
 def _transformers(view: PeerView, image: Image.Image) -> Image.Image:
     image = _on_white(image)
     if view.mode == "squash":
-        return image.resize((view.resolution, view.resolution), view.filter)
+        return image.resize(view.size(*image.size), view.filter)
     image = image.resize(_shorter_to(view.shorter_side, image.size), view.filter)
     return _cropped(image, view.resolution, lambda margin: margin // 2)
 
@@ -93,7 +95,7 @@ def _torchvision(view: PeerView, image: Image.Image) -> Image.Image:
     return _cropped(image, side, lambda margin: round(margin / 2.0)).convert("RGB")
 
 
-def _tensorflow(view: PeerView, image: Image.Image) -> Square:
+def _tensorflow(view: PeerView, image: Image.Image) -> Pixels:
     """`tf.image.resize(method="bilinear", antialias=False)` and its cast to uint8, which rounds down."""
     pixels = np.asarray(image.convert("RGB"))
     rows, columns = (_samples(extent, view.resolution) for extent in pixels.shape[:2])

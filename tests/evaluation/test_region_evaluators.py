@@ -14,6 +14,7 @@ from made import made
 from input_pipeline.errors import UserError
 from input_pipeline.images_on_demand import ImagesOnDemand
 from input_pipeline.records import Region
+from input_pipeline.views.frames import Squares
 from vlp import scoring
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of
@@ -149,7 +150,7 @@ def test_no_image_is_read_to_check_a_set_of_which_a_part_has_regions(data):
         read.append(row)
         return data["made"].images[row]
 
-    images, regions = ImagesOnDemand(load, range(8), 8, 1), ((), *data["made"].regions[1:])
+    images, regions = ImagesOnDemand(load, range(8), Squares(8), 1), ((), *data["made"].regions[1:])
     part = {"made": SimpleNamespace(images=images, regions=regions)}
     for evaluator in (BoxMaps, RegionSearch, Detection, RelationRecall):
         made(evaluator, part, sets=("made",)).check()

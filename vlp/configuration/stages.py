@@ -15,6 +15,7 @@ from vlp.configuration.tree import flatten
 # By their names in `stages`: the settings that stages before the last have in a value of their own.
 STAGED = {
     "resolution": "model.image.resolution",
+    "patches": "model.image.patches",
     "text_length": "tokenizer.length",
     "patch_dropout": "model.image.patch_dropout",
 }

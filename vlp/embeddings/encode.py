@@ -22,8 +22,9 @@ from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_named
 from input_pipeline.variants import FixedViews
+from input_pipeline.views.frames import Shown as Picture
+from input_pipeline.views.frames import parts_of
 from input_pipeline.views.image import EvaluationView
-from input_pipeline.views.resize import Square
 from input_pipeline.views.text import TextView
 from input_pipeline.whole_files import write_whole
 from vlp.embeddings.store import Embeddings, Notes, remove_unfinished, shard_path, write_shard
@@ -39,19 +40,19 @@ class Shown(NamedTuple):
     need, and for the image where it is shown in several `views`."""
 
     id: str
-    image: Square | None
+    image: Picture | None
     texts: tuple[str, ...]
     label: str
     group: str
     tags: tuple[str, ...]
-    views: tuple[Square, ...] = ()
+    views: tuple[Picture, ...] = ()
 
 
 class Row(NamedTuple):
     """Holds what one embedding is made from."""
 
     id: str
-    image: Square | None
+    image: Picture | None
     text: str
 
 
@@ -143,7 +144,7 @@ class Records:
             for number in range(process[0], -(-len(self) // records), process[1])
         }
 
-    def _image(self, record: Record) -> Square:
+    def _image(self, record: Record) -> Picture:
         return self._view.of_bytes(_encoded_image(record))
 
     def _some_texts(self, record: Record, view: TextView) -> tuple[str, ...]:
@@ -335,7 +336,8 @@ def _batches(rows: Iterator[Row], model: Model, feature: str, size: int) -> Iter
     while some := list(itertools.islice(rows, size)):
         towers: dict[str, tuple[np.ndarray, ...]] = {}
         if feature != "text":
-            towers["image"] = (np.stack([row.image for row in some]),)  # type: ignore[misc]
+            images = np.stack([row.image for row in some])  # type: ignore[misc]
+            towers["image"] = tuple(parts_of(images))
         if feature != "image":
             towers["text"] = model.tokenizer.encode([row.text for row in some])
         yield _Batch([row.id for row in some], towers)
