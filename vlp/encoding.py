@@ -22,14 +22,18 @@ def encoding(
     """
     mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
 
-    def image(variables: PyTree, images: Array) -> Array:
-        return pixels(variables, normalise(images, mean, std))
+    def image(variables: PyTree, images: Array, *grid: Array) -> Array:
+        return pixels(variables, normalise(images, mean, std), *grid)
 
-    def pixels(variables: PyTree, normalised: Array) -> Array:
-        return nnx.merge(graphdef, variables).encode_pixels(normalised)
+    def pixels(variables: PyTree, normalised: Array, *grid: Array) -> Array:
+        return nnx.merge(graphdef, variables).encode_pixels(normalised, **beside(*grid))
 
-    def patches(variables: PyTree, images: Array) -> Array:
-        return nnx.merge(graphdef, variables).encode_patches(normalise(images, mean, std))
+    def patches(variables: PyTree, images: Array, *grid: Array) -> Array:
+        model = nnx.merge(graphdef, variables)
+        return model.encode_patches(normalise(images, mean, std), **beside(*grid))
+
+    def beside(*grid: Array) -> dict[str, Array]:
+        return dict(zip(("grid",), grid, strict=False))
 
     def text(variables: PyTree, ids: Array, mask: Array) -> Array:
         return nnx.merge(graphdef, variables).encode_text(ids, mask)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from input_pipeline.errors import UserError
 from vlp.given import FROZEN, FrozenModel, Known, text_arrays
 from vlp.kernels.unit import unit
 from vlp.models.constants import encode_replicated, label_means
@@ -106,10 +107,14 @@ class Encodings:
           **doors: what else it takes, such as `masked` or `watch`; of several views a row all are one long batch there.
         """
 
-        def encode(pixels: Shaped[Array, "rows height width 3"]) -> TowerOutput:
-            return tower(normalise(pixels, self._mean, self._std), key, **doors)
+        grids = {"grid": self.batch[f"{view}_grid"]} if f"{view}_grid" in self.batch else {}
+        _refuse_doors(doors if grids else (), view)
 
-        return _flattened(encode, 3, self.batch[view])
+        def encode(pixels: Shaped[Array, "rows height width 3"], *grid: Int[Array, "rows 2"]) -> TowerOutput:
+            beside = dict(zip(grids, grid, strict=True))
+            return tower(normalise(pixels, self._mean, self._std), key, **beside, **doors)
+
+        return _flattened(encode, 3, self.batch[view], *grids.values())
 
     def pixels(self, view: str = "image") -> Float[Array, "*batch height width 3"]:
         """Returns the batch field `view` as towers see it: float32, of the config's mean and deviation."""
@@ -251,6 +256,15 @@ class Encodings:
     def logit_bias(self) -> Float[Array, ""]:
         """Returns what is added to scaled cosines; zero in a model without one."""
         return self.model.bias()
+
+
+def _refuse_doors(doors: Collection[str], view: str) -> None:
+    """Refuses what a tower of images at their own aspect ratio cannot be told."""
+    if doors:
+        raise UserError(
+            f"an active objective tells the image tower {', '.join(doors)} of '{view}', which one of kind 'naflex' "
+            "does not take: use model.image.kind='vit', or leave the objective out"
+        )
 
 
 def _flattened(

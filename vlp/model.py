@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from jaxtyping import Array, Float, Float32, PyTree, Shaped, UInt8
 
 from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import Tokenizer
+from input_pipeline.views.frames import names_of, parts_of
 from input_pipeline.views.image import EvaluationView
 from vlp.encoding import encoding
 from vlp.evaluation.protocols import Scorer
@@ -26,7 +26,7 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS
 from vlp.parallel.sharding import batch_sharding, replicated
 from vlp.parts import Part, Parts
-from vlp.pixels import PixelPath, pixel_functions
+from vlp.pixels import PixelPath, laid_out, pixel_functions
 from vlp.prompting import class_probabilities, class_prompts, no_context, strings
 from vlp.scoring import Composer, Cosines, PartScorer, composing, scoring
 from vlp.writing import Captioner, writing
@@ -126,7 +126,7 @@ class Model:
         self.parts.find(name)
 
         def ask(method: str, texts: dict[str, np.ndarray], **fields: np.ndarray) -> np.ndarray:
-            part, compiled = self._compiled_part(name, scoring, method, tuple(fields))
+            part, compiled = self._compiled_part(name, scoring, method, names_of(fields))
             return self._by_part(part, functools.partial(compiled, texts=texts), *fields.values())
 
         return PartScorer(self, ask)
@@ -207,22 +207,21 @@ class Model:
     def encode_image_array(
         self, images: UInt8[np.ndarray, "n height width 3"]
     ) -> Float32[np.ndarray, "n embed_dim"]:
-        """Encodes uint8 images that already have the model's resolution as unit rows."""
+        """Encodes uint8 images that already have the model's resolution, or are records of patches, as unit rows."""
         return self._encode("image", images)
 
     def encode_patches(
         self, images: Image | Sequence[Image]
     ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
-        """Encodes each patch of each image as a unit row; times a text's row, a map of how well it fits where."""
+        """Encodes each patch of each image as a unit row; times a text's row, a map of how well it fits where. Of
+        images at their own aspect ratio, a list of such maps."""
         return self.encode_patch_array(self._view.load(images))
 
     def encode_patch_array(
         self, images: UInt8[np.ndarray, "n side side 3"]
     ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
         """Encodes patches of uint8 images of the model's resolution or another, for which positions are resampled."""
-        patches = self._encode("patches", images)
-        side = math.isqrt(patches.shape[1])
-        return patches.reshape(len(images), side, side, patches.shape[-1])
+        return laid_out(self._encode("patches", images), images)
 
     def encode_pixels(
         self, pixels: Float[np.ndarray, "n height width 3"]
@@ -354,7 +353,7 @@ class Model:
         started: deque[tuple[int, Array]] = deque()
         done: list[np.ndarray] = []
         for first in range(0, len(inputs[0]), self._batch_size):
-            block = [rows[first : first + self._batch_size] for rows in inputs]
+            block = parts_of(*(rows[first : first + self._batch_size] for rows in inputs))
             started.append((len(block[0]), start(*block)))
             if len(started) > IN_FLIGHT:
                 done.append(_fetched(*started.popleft()))
@@ -366,7 +365,8 @@ class Model:
         """Sets the devices to work on some rows and waits for nothing: what is returned may not be there yet.
 
         Args:
-          kind: 'image' (uint8 images), 'pixels', 'patches', or 'text' and 'tokens' (token ids and their mask).
+          kind: 'image' (uint8 images, or patches and their grid), 'pixels', 'patches', or 'text' and 'tokens' (token
+            ids and their mask).
           inputs: what the kind takes; at least one row.
           size: rows of the result, of which those after the n-th mean nothing; 0 is the next power of two, or a whole
             batch where that is less. A mesh may ask for more: for a multiple of its devices.
@@ -384,11 +384,7 @@ class Model:
             size = -(-size // self._mesh.size) * self._mesh.size
         if size > len(rows):
             rows = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
-        return (
-            jax.device_put(rows, batch_sharding(self._mesh))
-            if self._mesh is not None
-            else jax.device_put(rows)
-        )
+        return jax.device_put(rows, None if self._mesh is None else batch_sharding(self._mesh))
 
 
 def _fetched(count: int, rows: Float32[Array, "size ..."]) -> Float32[np.ndarray, "count ..."]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,9 +12,32 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, PyTree
 
+from input_pipeline.errors import UserError
 from vlp.models.dual_encoder import DualEncoder
 
 Pixels = Float[np.ndarray, "n height width 3"]
+
+
+def refuse_patches(native: Any, who: str) -> None:
+    """Refuses what knows square images alone where images are patches at their own aspect ratio.
+
+    Raises:
+      ValueError: says who does.
+    """
+    if native:
+        raise UserError(
+            f"{who} needs square images, and this model (kind 'naflex') sees their own aspect ratio"
+        )
+
+
+def laid_out(patches: Float32[np.ndarray, "n patches dim"], images: np.ndarray) -> Any:
+    """Lays rows of patches out as the images have them: [n, rows, columns, dim], or a list of [rows, columns, dim]
+    where the images are records of patches at their own aspect ratio."""
+    if images.dtype.names:
+        grids = images["grid"].tolist()
+        return [own[: r * c].reshape(r, c, -1) for own, (r, c) in zip(patches, grids, strict=True)]
+    side = math.isqrt(patches.shape[1])
+    return patches.reshape(len(patches), side, side, patches.shape[-1])
 
 
 class PixelPath:
@@ -43,6 +67,7 @@ def pixel_functions(
       graphdef: structure of the towers.
       preprocessing: of the model.
     """
+    refuse_patches(preprocessing.get("patches"), "a gradient by pixels")
     mean, std = (np.array(preprocessing[name], np.float32) for name in ("mean", "std"))
 
     def rows(variables: PyTree, pixels: Float[Array, "n h w 3"]) -> Float[Array, "n embed_dim"]:

@@ -14,7 +14,7 @@ from vlp.encodings import Encodings
 from vlp.given import Context, FrozenModel, asked
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.families import TOWERS
+from vlp.models.families import TOWERS, family
 from vlp.objectives import active_objectives
 from vlp.objectives.scheduled import where_there
 from vlp.objectives.weights import Weight
@@ -22,6 +22,18 @@ from vlp.randomness import fold_in_name, named_rngs
 from vlp.selection import active_selector
 from vlp.selection.base import taken
 from vlp.stored import stored_fields
+
+
+def _beside(fields: Collection[str], config: Any, frozen: Mapping[str, FrozenModel]) -> set[str]:
+    """The fields that stand beside views of images, by what the tower that reads them says."""
+    found = set()
+    for field in fields:
+        model, slash, name = field.rpartition("/")
+        own = frozen[model].config if slash else config
+        if name == "image" or name in own.data.image_views:
+            kind = family("image", own.model.image)
+            found |= {f"{field}{end}" for end in kind.arrays(own.model.image, 1) if end}
+    return found
 
 
 class Pretrainer(nnx.Module):
@@ -77,6 +89,7 @@ class Pretrainer(nnx.Module):
         through -= set(stored)
         through |= set(self.selector.fields) if self.selector else set()
         self.encoded = tuple(name for name in self.fields if name not in raw or name in through)
+        self.fields = tuple(sorted({*self.fields, *_beside(self.fields, config, frozen or {})}))
         self.frozen = tuple((frozen or {})[name] for name in used)
         self.limits = {
             field: (f"objectives.{name}.{setting}", limit)

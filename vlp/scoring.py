@@ -17,6 +17,7 @@ from vlp.given import TEXTS
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.regions import GRIDS, grid_boxes
 from vlp.parts import Part
+from vlp.pixels import refuse_patches
 
 CANDIDATES = "candidates"  # the constant texts that a part scores
 CROPS = 2048  # that exist at a time: at 384 pixels, 0.9 GB
@@ -39,6 +40,7 @@ class Cosines:
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k rows columns"]:
         """Returns a cosine for each patch and text."""
+        refuse_patches(images.dtype.names, "a map of scores")
         patches, rows = self._model.encode_patch_array(images), self._model.encode_text(texts, prefix=prefix)
         return np.einsum("nrcd,kd->nkrc", patches, rows)
 
@@ -80,6 +82,7 @@ class Cosines:
         self, images: UInt8[np.ndarray, "n h w 3"], boxes: Float32[np.ndarray, "n regions 4"]
     ) -> Float32[np.ndarray, "n regions dim"]:
         """Rows of what lies in boxes, cut out of a few images at a time: all crops of a large set fit no memory."""
+        refuse_patches(images.dtype.names, "what cuts regions out of images")
         step, rows = max(1, CROPS // boxes.shape[1]), []
         for first in range(0, len(images), step):
             block = slice(first, first + step)
@@ -242,6 +245,7 @@ def composing(
     Raises:
       ValueError: it has no such methods.
     """
+    refuse_patches(preprocessing.get("patches"), f"the part '{name}'")
     for method in ("compose", "gallery"):
         require_method(
             part, method, name, "compose(encodings, ids, mask) and gallery(encodings) that search for images"

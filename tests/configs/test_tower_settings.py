@@ -9,13 +9,14 @@ from configs import base
 from configs.settings.towers import tiny
 from vlp.models.families import FAMILIES, family, unused
 
+BUDGETS = {"naflex": {"patches": 256}}
 SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T"}
 
 
 @pytest.mark.parametrize(("tower", "kind"), [(tower, kind) for tower in FAMILIES for kind in FAMILIES[tower]])
 def test_a_small_tower_of_every_kind_is_one_that_its_family_takes(tower: str, kind: str) -> None:
     settings = base.get_config().model[tower]
-    settings.update(kind=kind, size=SIZES.get(kind, "S"))
+    settings.update(kind=kind, size=SIZES.get(kind, "S"), **BUDGETS.get(kind, {}))
     large = family(tower, settings).forward_flops(settings, settings.get("resolution", 32), 32)
     settings.update(tiny(settings))
     small = family(tower, settings)

@@ -16,6 +16,7 @@ import image_only_checks
 import jax
 import label_checks
 import masked_checks
+import naflex_checks
 import prompt_checks
 import pytest
 import region_checks
@@ -37,6 +38,7 @@ CHECKS = {
     **global_contrast_checks.CHECKS,
     **attention_checks.CHECKS,
     **region_checks.CHECKS,
+    **naflex_checks.CHECKS,
 }
 
 # Files without a check here, and where else they are held to or why they are not.

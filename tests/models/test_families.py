@@ -18,7 +18,8 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import DEFAULT_KIND, FAMILIES, OFF, TOWERS, Family, family
 from vlp.models.vision import TowerOutput
 
-SIZES = {"vit": "S", "resnet": "R26", "efficientnet": "B0", "convnext": "T", "transformer": "S", "bag": "S"}
+SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T"}
+SIZES |= dict.fromkeys(("vit", "naflex", "transformer", "bag"), "S")
 KINDS = [(tower, kind) for tower in TOWERS for kind in FAMILIES[tower]]
 
 
@@ -52,6 +53,15 @@ def config_of(tower="image", kind="vit", **changes):
     return config
 
 
+def images_of(config, count):
+    """A view of images as the tower takes it: pixels, and by name what stands beside them."""
+    image = config.model.image
+    arrays = family("image", image).arrays(image, image.resolution)
+    pixels = jnp.zeros((count, *arrays[""][0]))
+    beside = {end[1:]: jnp.ones((count, *shape), dtype) for end, (shape, dtype) in arrays.items() if end}
+    return pixels, beside
+
+
 def dual_encoder(config):
     def build():
         return DualEncoder(
@@ -66,11 +76,11 @@ def test_a_tiny_tower_of_every_kind_is_valid_and_builds(tower, kind):
     config = config_of(tower, kind)
     configuration.validate(configuration.resolve(config), needs=())
     graphdef, shapes = nnx.split(dual_encoder(config))
-    side = config.model.image.resolution
 
     def encode(state):
         model = nnx.merge(graphdef, state)
-        images = model.encode_pixels(jnp.zeros((2, side, side, 3)))
+        pixels, beside = images_of(config, 2)
+        images = model.encode_pixels(pixels, **beside)
         return images, model.encode_text(jnp.ones((2, 8), jnp.int32), jnp.ones((2, 8), bool))
 
     assert [one.shape for one in jax.eval_shape(encode, shapes)] == [(2, 32)] * 2

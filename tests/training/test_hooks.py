@@ -62,6 +62,21 @@ def test_what_was_replaced_and_cut_is_counted_by_reason_over_all_batches_and_res
     assert again.metrics() == {"data/truncated": 0, "data/replaced": 0}
 
 
+def test_padding_of_images_at_their_own_aspect_ratio_is_a_share_of_all_patches_over_restarts():
+    counting, batch = counters(), rows(2)
+    batch |= {"image": np.zeros((2, 12, 4, 3), np.uint8), "image_grid": np.array([[3, 4], [1, 6]])}
+    batch |= {"crops": np.zeros((2, 2, 6, 4, 3), np.uint8), "crops_grid": np.full((2, 2, 2), 2)}
+    counting(info(batch=batch))
+    again = counters()
+    again.restore(counting.to_dict())
+    again(info(batch=rows(2)))
+    assert again.metrics() == {
+        "data/truncated": 0,
+        "data/replaced": 0,
+        "data/padding": (6 + 4 * 2) / (24 + 24),
+    }
+
+
 @pytest.mark.parametrize(
     ("seen", "bad", "share", "fine"),
     [

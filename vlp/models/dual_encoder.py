@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt8
 
 from vlp.kernels.unit import unit
 from vlp.models.adapters import adapt
@@ -82,15 +82,17 @@ class DualEncoder(nnx.Module):
         """Returns what is added to scaled cosines; zero in a model without one."""
         return jnp.zeros(()) if self.logit_bias is None else self.logit_bias[...]
 
-    def encode_pixels(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch embed_dim"]:
-        """Encodes normalised pixels as unit vectors."""
-        return unit(self.image_projection(self.image(pixels).pooled))
+    def encode_pixels(
+        self, pixels: Float[Array, "batch height width 3"], **beside: Shaped[Array, "batch ..."]
+    ) -> Float[Array, "batch embed_dim"]:
+        """Encodes normalised pixels as unit vectors; beside them is what else the tower is told of each image."""
+        return unit(self.image_projection(self.image(pixels, **beside).pooled))
 
     def encode_patches(
-        self, pixels: Float[Array, "batch height width 3"]
+        self, pixels: Float[Array, "batch height width 3"], **beside: Shaped[Array, "batch ..."]
     ) -> Float[Array, "batch patches embed_dim"]:
         """Encodes normalised pixels as a unit vector a patch, row by row, by the projection of the whole image."""
-        return unit(self.image_projection(self.image.patches(pixels)))
+        return unit(self.image_projection(self.image.patches(pixels, **beside)))
 
     def encode_text(
         self, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]

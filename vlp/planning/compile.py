@@ -17,6 +17,7 @@ from jaxtyping import PyTree
 from input_pipeline.errors import UserError
 from vlp.configuration import validate_devices
 from vlp.given import Given
+from vlp.models.families import family
 from vlp.parallel.mesh import make_mesh, slices_of
 from vlp.parallel.sharding import batch_sharding
 from vlp.planning.program import Program, read_program
@@ -149,11 +150,14 @@ def abstract_batch(config: Any, fields: tuple[str, ...], mesh: Mesh, shapes: Fie
 
 
 def _view_shapes(config: Any) -> dict[str, tuple[tuple[int, ...], Any]]:
-    side, length = config.model.image.resolution, config.tokenizer.length
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {"image": ((side, side, 3), jnp.uint8)}
-    for name, view in config.data.image_views.items():
-        own = view.get("resolution", 0) or side
-        shapes[name] = ((view.get("count", 1), own, own, 3), jnp.uint8)
+    image, length = config.model.image, config.tokenizer.length
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {}
+    for name, view in {"image": {}, **config.data.image_views}.items():
+        count = () if name == "image" else (view.get("count", 1),)
+        arrays = family("image", image).arrays(image, view.get("resolution", 0) or image.resolution)
+        shapes |= {
+            f"{name}{end}": ((*count, *shape), jnp.dtype(dtype)) for end, (shape, dtype) in arrays.items()
+        }
     texts = {"text": (), **{name: (view.get("count", 1),) for name, view in config.data.text_views.items()}}
     for name, count in texts.items():
         shapes |= {name: ((*count, length), jnp.int32), f"{name}_mask": ((*count, length), jnp.bool_)}

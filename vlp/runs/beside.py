@@ -26,7 +26,7 @@ from vlp.embeddings.origins import check_origins
 from vlp.given import FROZEN, PARTS, TEXTS, Context, FrozenModel, FrozenSizes, Given
 from vlp.models.compute import Compute, cast, in_precision, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.families import TOWERS
+from vlp.models.families import TOWERS, family
 from vlp.models.variables import merged
 from vlp.parallel.sharding import on_mesh, variable_splits
 from vlp.parts import abstract_modules, parts_of
@@ -187,11 +187,12 @@ def _shared(
 ) -> frozenset[str]:
     """The batch fields that a frozen model reads as they are."""
     shared = set()
-    base = {"resize": preprocessing["resize"]}
+    image = config.model.image
+    ends = family("image", image).arrays(image, image.resolution)
     for name, view in {"image": {}, **config.data.image_views}.items():
         resolution = view.get("resolution", 0) or preprocessing["resolution"]
-        if entry.same_pixels({**base, **view, "resolution": resolution}):
-            shared.add(name)
+        if entry.same_pixels({**preprocessing, **view, "resolution": resolution}):
+            shared |= {f"{name}{end}" for end in ends}
     if entry.same_tokens(tokenizer):
         shared |= {f"{name}{end}" for name in ("text", *config.data.text_views) for end in ("", "_mask")}
         shared |= {TEXTS + name for name in config.data.texts}

@@ -12,13 +12,16 @@ from input_pipeline.evaluation_set import EvaluationSet, load_evaluation_set, re
 
 def preprocessing_spec(config: Any) -> dict[str, Any]:
     """Returns how an image becomes pixels: one spec for training, evaluation, checkpoints and export."""
-    image = config.data.image
-    return {
-        "resolution": config.model.image.resolution,
+    image, tower = config.data.image, config.model.image
+    spec = {
+        "resolution": tower.resolution,
         "resize": image.resize,
         "mean": list(image.mean),
         "std": list(image.std),
     }
+    if tower.get("patches", 0):
+        spec |= {"patches": tower.patches, "patch_size": tower.patch_size}
+    return spec
 
 
 def check_classes(objectives: Mapping[str, Any], bounds: Mapping[str, tuple[int, int]]) -> None:

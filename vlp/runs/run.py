@@ -322,7 +322,7 @@ class Run:
             timer,
             steps=config.steps,
         )
-        compilations.expect()
+        compilations.expect(stage.shapes)
         if len(self.stages) > 1:
             progress.write(str(stage))
             logging.getLogger("vlp").info("%s", stage)

@@ -69,10 +69,17 @@ class Stage:
     def __str__(self) -> str:
         """Returns the line that a stage begins with."""
         image, plan = self.config.model.image, self.plan
+        size = f"of {image.patches} patches" if image.patches else image.resolution
         return (
-            f"stage {plan.number} of {plan.total}: images {image.resolution}, texts {self.config.tokenizer.length}, "
+            f"stage {plan.number} of {plan.total}: images {size}, texts {self.config.tokenizer.length}, "
             f"patch dropout {image.patch_dropout:g}, until step {plan.until}"
         )
+
+    @property
+    def shapes(self) -> int:
+        """Returns how many shapes its batches have: lengths that are drawn of images at their own aspect ratio."""
+        most = self.config.model.image.patches
+        return len({one for one in self.config.data.image.budgets if one <= most}) or 1
 
     @functools.cached_property
     def beside(self) -> dict[str, PyTree]:

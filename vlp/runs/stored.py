@@ -81,10 +81,10 @@ def _check_prepared(config: Any, tower: str, where: str, start: str) -> None:
             f"{where}: its rows have {there.config['model']['embed_dim']} numbers, and "
             f"model.embed_dim={config.model.embed_dim}: set data.stored.project=True to train a projection of them"
         )
-    own = preprocessing_spec(config)
+    own = {"patches": 0, **preprocessing_spec(config)}  # which only a tower of any shape of image has
     for key, value in own.items():
-        if tower == "image" and there.preprocessing[key] != value:
+        if tower == "image" and (said := there.preprocessing.get(key, 0)) != value:
             raise UserError(
-                f"{where}: its rows are of images with {key}={there.preprocessing[key]}, and this run's have "
+                f"{where}: its rows are of images with {key}={said}, and this run's have "
                 f"{key}={value}: set the same in data.image and model.image.resolution"
             )

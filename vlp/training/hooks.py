@@ -164,8 +164,8 @@ class Advance:
 
 @dataclasses.dataclass
 class DataCounters:
-    """Counts captions that were cut, and records that were replaced because they could not be used; too many of these
-    stop the run.
+    """Counts captions that were cut, padding of images, and records that were replaced because they could not be used;
+    too many of these stop the run.
 
     Attributes:
       max_share: of replaced records among all seen.
@@ -174,6 +174,8 @@ class DataCounters:
       seen: records this host has seen, over all restarts.
       replaced: of those, the replaced ones by reason.
       truncated: of those, the ones with a text that did not fit.
+      patches: that images at their own aspect ratio took, with padding; 0 where images are squares.
+      padding: of those, what is none of an image.
       offenders: replaced records since the start of the process, by (source number, reason): how many, and the first.
     """
 
@@ -182,6 +184,8 @@ class DataCounters:
     describe: Callable[[int, int], str]
     seen: int = 0
     truncated: int = 0
+    patches: int = 0
+    padding: int = 0
     replaced: dict[str, int] = dataclasses.field(default_factory=dict)
     offenders: dict[tuple[int, str], tuple[int, int]] = dataclasses.field(default_factory=dict)
     every: int = 1
@@ -196,6 +200,11 @@ class DataCounters:
         codes = info.batch["replaced"]
         self.seen += len(codes)
         self.truncated += int(info.batch["truncated"].sum())
+        for name, grid in info.batch.items():
+            if name.endswith("_grid"):
+                patches = grid[..., 0].size * info.batch[name.removesuffix("_grid")].shape[-3]
+                self.patches += patches
+                self.padding += patches - int(grid.prod(axis=-1).sum())
         for row in codes.nonzero()[0].tolist():
             self._count(self.reasons[int(codes[row])], *info.batch["own"][row].tolist())
         total = sum(self.replaced.values())
@@ -220,19 +229,23 @@ class DataCounters:
         )
 
     def metrics(self) -> dict[str, float]:
-        """Returns what goes into metrics.jsonl: cut captions, and replaced records in all and by reason, so far."""
+        """Returns what goes into metrics.jsonl: cut captions, replaced records in all and by reason, and the share of
+        padding in patches where there is any, so far."""
         by_reason = {f"data/replaced/{reason}": count for reason, count in self.replaced.items()}
         return {
             "data/truncated": self.truncated,
             "data/replaced": sum(self.replaced.values()),
             **by_reason,
+            **({"data/padding": self.padding / self.patches} if self.patches else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what a checkpoint remembers."""
-        return {"seen": self.seen, "truncated": self.truncated, "replaced": self.replaced}
+        tokens = {"patches": self.patches, "padding": self.padding} if self.patches else {}
+        return {"seen": self.seen, "truncated": self.truncated, "replaced": self.replaced, **tokens}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Goes on counting from a checkpoint."""
         self.seen, self.truncated = saved["seen"], saved.get("truncated", 0)
+        self.patches, self.padding = saved.get("patches", 0), saved.get("padding", 0)
         self.replaced = dict(saved["replaced"])

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from vlp.given import Given
 from vlp.models.adapters import adapter_flops
 from vlp.models.families import family
@@ -141,5 +143,11 @@ def _passes(config: Any, name: str) -> tuple[str, int, int]:
 
 
 def _tower_flops(config: Any, tower: str, inputs: int) -> int:
-    settings = config.model[tower]
-    return family(tower, settings).forward_flops(settings, inputs, config.model.embed_dim)
+    """Counts a tower; of images whose length is drawn, the mean of all lengths."""
+    settings, kind = config.model[tower], family(tower, config.model[tower])
+    drawn = config.data.get("image", {}).get("budgets", ()) if tower == "image" else ()
+    lengths = [one for one in drawn if one <= settings.patches]
+    if not lengths:
+        return kind.forward_flops(settings, inputs, config.model.embed_dim)
+    each = (ConfigDict({**settings.to_dict(), "patches": one}) for one in lengths)
+    return sum(kind.forward_flops(one, inputs, config.model.embed_dim) for one in each) // len(lengths)

@@ -58,9 +58,9 @@ class Compilations:
                 "; ".join(changed) or "no shape of the batch changed",
             )
 
-    def expect(self) -> None:
-        """Expects the step's function to be another from here on, which will be compiled once more."""
-        self._steps, self._shapes = self._counts[self._step] + 1, {}
+    def expect(self, programs: int = 1) -> None:
+        """Expects the step's function to be another from here on, compiled once for each of so many shapes."""
+        self._steps, self._shapes = self._counts[self._step] + programs, {}
 
     def total(self) -> int:
         """Programs so far."""

@@ -72,8 +72,13 @@ def check_collages(
     """Refuses what no collages can be made of; looks at the size of the images alone.
 
     Raises:
-        ValueError: fewer than four classes, or a side that cannot be halved.
+        ValueError: fewer than four classes, images that are no squares, or a side that cannot be halved.
     """
+    if images.dtype.names:
+        raise UserError(
+            "collages are made of square images, and this model (kind 'naflex') sees their own aspect ratio: switch "
+            "the evaluator off"
+        )
     if len(np.unique(classes)) < QUADRANTS:
         raise UserError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
     if not enlarge:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import UInt8
 
+from input_pipeline.views.patches import joined
 from vlp.evaluation.page.html import Markup, element
 
 SIDE = 192  # pixels of the longer side, at most
@@ -26,11 +27,19 @@ class Album:
     _known: dict[bytes, str] = field(default_factory=dict)
 
     def picture(self, pixels: UInt8[np.ndarray, "height width 3"], alt: str) -> Markup:
-        """Returns an `img` with its pixels inside, or a note in its place."""
+        """Returns an `img` with its pixels inside, or a note in its place.
+
+        Args:
+          pixels: of the picture; or a record of the patches and the grid that it was cut into.
+          alt: what stands for it.
+        """
         if self.pictures >= MOST_PICTURES or self.size >= MOST_BYTES:
             self.left_out += 1
             return element("span", f"({alt})", class_="absent")
-        address = self._address(np.ascontiguousarray(pixels))
+        pixels = np.ascontiguousarray(
+            joined(pixels["patches"], pixels["grid"]) if pixels.dtype.names else pixels
+        )
+        address = self._address(pixels)
         self.pictures += 1
         self.size += len(address)
         height, width = pixels.shape[:2]

@@ -12,6 +12,7 @@ from input_pipeline.errors import UserError
 from vlp.models.families.bag import BagFamily
 from vlp.models.families.base import Family
 from vlp.models.families.convolutions import ConvNeXtFamily, EfficientNetFamily, ResNetFamily
+from vlp.models.families.naflex import NaFlexFamily
 from vlp.models.families.transformers import TextTransformerFamily, VisionTransformerFamily
 
 __all__ = ["DEFAULT_KIND", "FAMILIES", "OFF", "TOWERS", "Family", "family", "unused"]
@@ -25,6 +26,7 @@ FAMILIES: dict[str, dict[str, Family]] = {
         "resnet": ResNetFamily(),
         "efficientnet": EfficientNetFamily(),
         "convnext": ConvNeXtFamily(),
+        "naflex": NaFlexFamily(),
     },
     "text": {"transformer": TextTransformerFamily(), "bag": BagFamily()},
 }
@@ -36,6 +38,7 @@ OFF: dict[str, dict[str, Any]] = {
         "heads": 0,
         "mlp_dim": 0,
         "patch_size": 16,
+        "patches": 0,
         "position": "learned",
         "pool": "mean",
         "registers": 0,

@@ -59,6 +59,17 @@ class Family:
           ValueError: what would fit.
         """
 
+    def arrays(self, settings: Any, resolution: int) -> Mapping[str, tuple[tuple[int, ...], str]]:
+        """Returns the batch fields that a view of images consists of: shape of a row and type, by what each has behind
+        the view's name.
+
+        Args:
+          settings: of the tower.
+          resolution: of the view.
+        """
+        del settings
+        return {"": ((resolution, resolution, 3), "uint8")}
+
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         """Counts the forward FLOPs of one example in training: products and convolutions, and a linear projection.
 
