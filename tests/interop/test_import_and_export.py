@@ -391,7 +391,6 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "vision_config.hidden_act='swish' is not one of",
     ),
     "another model": (lambda folder: configured(folder, model_type="align"), "model_type='align'"),
-    "NaFlex": (lambda folder: configured(folder, model_type="siglip2"), "NaFlex"),
     "another tokenizer": (
         lambda folder: (
             write_tokenizer(

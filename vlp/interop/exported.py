@@ -28,7 +28,10 @@ from vlp.models.families import TOWERS
 from vlp.models.positions import sincos2d
 from vlp.models.sizes import tower_size
 
-FORMATS = {"huggingface": ("vit",), "open_clip": ("vit", "resnet")}  # and the kinds of image towers they hold
+FORMATS = {
+    "huggingface": ("vit", "naflex"),
+    "open_clip": ("vit", "resnet"),
+}  # and the kinds of image towers they hold
 Model = tuple[ConfigDict, Tensors]
 
 
@@ -146,7 +149,8 @@ def _deep(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _huggingface(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> tuple[str, Any, Tensors]:
-    """A CLIPModel where the image tower has a class token, else a SiglipModel."""
+    """A CLIPModel where the image tower has a class token, else a SiglipModel or, of any image's shape, a
+    Siglip2Model."""
     model, leaves = _learned_positions(model, leaves)
     if model.image.pool == "class":
         model, leaves = _class_positions(*_without_patch_bias(model, leaves))
@@ -154,8 +158,10 @@ def _huggingface(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> t
     else:
         model, leaves = _published_pool(*_mean_as_attention(*_patch_bias(model, leaves)))
         model, leaves = _biased_text(*_with_logit_bias(model, leaves))
-        family, problems = "huggingface_siglip", _not_siglip(model)
-    _refuse(problems, "transformers", "CLIPModel" if family == "huggingface_clip" else "SiglipModel")
+        kind = "naflex" if model.image.kind == "naflex" else "siglip"
+        family, problems = f"huggingface_{kind}", _not_siglip(model)
+    names = {"huggingface_clip": "CLIPModel", "huggingface_naflex": "Siglip2Model"}
+    _refuse(problems, "transformers", names.get(family, "SiglipModel"))
     return family, huggingface.config_of(model, **facts), write(huggingface.entries(model), leaves)
 
 

@@ -1,7 +1,8 @@
-"""Hugging Face's CLIPModel and SiglipModel: config.json and the names in their weights."""
+"""Hugging Face's CLIPModel, SiglipModel and Siglip2Model: config.json and the names in their weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -32,6 +33,16 @@ SIGLIP_TEXT = {
     **CLIP_TEXT, "vocab_size": 32000, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12,
     "max_position_embeddings": 64, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6,
 }  # fmt: skip
+# Siglip2Config, of the NaFlex models alone: those of a fixed resolution say "siglip".
+NAFLEX_VISION = {
+    **{key: value for key, value in SIGLIP_VISION.items() if key != "image_size"},
+    "num_patches": 256,
+}
+DEFAULTS = {
+    "clip": (CLIP_VISION, CLIP_TEXT),
+    "siglip": (SIGLIP_VISION, SIGLIP_TEXT),
+    "siglip2": (NAFLEX_VISION, SIGLIP_TEXT),
+}
 UNUSED = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
 
 
@@ -46,25 +57,20 @@ def settings(config: Config, others: Collection[str] = ()) -> dict[str, Any]:
       ValueError: another kind of model, or a value that our towers do not have, by name.
     """
     kind = config.get("model_type")
-    if kind not in ("clip", "siglip"):
-        fixed = " (a NaFlex model: only SigLIP 2 of fixed resolution is read)" if kind == "siglip2" else ""
-        raise UserError(f"config.json: model_type={kind!r}{fixed} is not one of {_listed(others)}")
-    vision_defaults, text_defaults = (
-        (CLIP_VISION, CLIP_TEXT) if kind == "clip" else (SIGLIP_VISION, SIGLIP_TEXT)
+    if kind not in DEFAULTS:
+        raise UserError(f"config.json: model_type={kind!r} is not one of {_listed(others)}")
+    vision, text = (
+        _tower(config, name, own) for name, own in zip(("vision", "text"), DEFAULTS[kind], strict=True)
     )
-    vision = _tower(config, "vision", vision_defaults)
-    text = _tower(config, "text", text_defaults)
     embed_dim = fields.whole(config.get("projection_dim") or 512, "config.json: projection_dim")
     if vision["num_channels"] != 3 or not vision.get("vision_use_head", True):
         name = "num_channels" if vision["num_channels"] != 3 else "vision_use_head"
         raise UserError(f"config.json: vision_config.{name}={vision[name]} is not supported")
     image = {
         **_size(vision, "vision_config"),
-        "kind": "vit",
         "patch_size": vision["patch_size"],
-        "resolution": vision["image_size"],
-        "drop_rest": vision["image_size"] % vision["patch_size"] > 0,
         "position": "learned",
+        **(_native(vision) if kind == "siglip2" else _square(vision)),
     }
     words = _size(text, "text_config")
     if kind == "clip":
@@ -83,8 +89,22 @@ def settings(config: Config, others: Collection[str] = ()) -> dict[str, Any]:
     return {"embed_dim": width, "image": image, "text": words, "logit_bias": {"learn": True}}
 
 
+def _square(vision: Config) -> dict[str, Any]:
+    """Of images of one resolution."""
+    side = vision["image_size"]
+    return {"kind": "vit", "resolution": side, "drop_rest": side % vision["patch_size"] > 0}
+
+
+def _native(vision: Config) -> dict[str, Any]:
+    """Of images at their own aspect ratio, with positions for a square grid."""
+    patches = vision["num_patches"]
+    if math.isqrt(patches) ** 2 != patches:
+        raise UserError(f"config.json: vision_config.num_patches={patches} are no square grid of positions")
+    return {"kind": "naflex", "resolution": math.isqrt(patches) * vision["patch_size"], "patches": patches}
+
+
 def _listed(others: Collection[str]) -> str:
-    return ", ".join(map(repr, ("clip", "siglip", *others)))
+    return ", ".join(map(repr, (*DEFAULTS, *others)))
 
 
 def reading_of(config: Config) -> Reading:
@@ -93,10 +113,10 @@ def reading_of(config: Config) -> Reading:
     Raises:
       ValueError: as by `settings`, or `eos_token_id` is no id.
     """
-    clip = config.get("model_type") == "clip"
-    text = _tower(config, "text", CLIP_TEXT if clip else SIGLIP_TEXT)
+    kind = str(config.get("model_type"))
+    text = _tower(config, "text", DEFAULTS[kind][1])
     length, rows = text["max_position_embeddings"], text["vocab_size"]
-    if not clip:
+    if kind != "clip":
         return Reading(length, rows)
     where = "config.json: text_config.eos_token_id"
     end = fields.whole(text["eos_token_id"], where, least=0)
@@ -131,19 +151,23 @@ def config_of(model: Config, *, vocabulary_size: int, length: int, end: int, pad
     """Writes the config.json of our `model` settings; the inverse of `settings`.
 
     Args:
-      model: with `image.pool` 'class' for a CLIPModel or 'attention' for a SiglipModel.
+      model: with `image.pool` 'class' for a CLIPModel or 'attention' for a SiglipModel; of kind 'naflex' for a
+        Siglip2Model.
       vocabulary_size: of the tokenizer.
       length: of its rows.
       end: its id of the end of a text.
       pad: its id of padding.
     """
     clip, image = model["image"]["pool"] == "class", model["image"]
+    native = image["kind"] == "naflex"
+    kind = "clip" if clip else "siglip2" if native else "siglip"
+    side = image["resolution"]
     vision = {
         **_said(image),
-        "image_size": image["resolution"],
+        **({"num_patches": (side // image["patch_size"]) ** 2} if native else {"image_size": side}),
         "patch_size": image["patch_size"],
         "num_channels": 3,
-        "model_type": "clip_vision_model" if clip else "siglip_vision_model",
+        "model_type": f"{kind}_vision_model",
     }
     text = {
         **_said(model["text"]),
@@ -152,7 +176,7 @@ def config_of(model: Config, *, vocabulary_size: int, length: int, end: int, pad
         "eos_token_id": end,
         "pad_token_id": pad,
         "bos_token_id": None,
-        "model_type": "clip_text_model" if clip else "siglip_text_model",
+        "model_type": f"{kind}_text_model",
     }
     width = {"projection_dim": model["embed_dim"]}
     if clip:
@@ -160,8 +184,8 @@ def config_of(model: Config, *, vocabulary_size: int, length: int, end: int, pad
     else:
         text["projection_size"] = model["embed_dim"]
     return {
-        "architectures": ["CLIPModel" if clip else "SiglipModel"],
-        "model_type": "clip" if clip else "siglip",
+        "architectures": ["CLIPModel" if clip else f"{kind.capitalize()}Model"],
+        "model_type": kind,
         **(width if clip else {}),
         "torch_dtype": "float32",
         "vision_config": vision,
@@ -182,8 +206,9 @@ def _said(tower: Config) -> dict[str, Any]:
 
 
 def entries(model: Config) -> list[Entry]:
-    """Returns the table of a CLIPModel (`image.pool` 'class') or a SiglipModel ('attention')."""
+    """Returns the table of a CLIPModel (`image.pool` 'class') or a SiglipModel ('attention'), or of a Siglip2Model."""
     image, text = model["image"], model["text"]
+    patches = mapping.TRANSPOSED if image["kind"] == "naflex" else mapping.PATCHES
     table = [
         *_blocks("image/transformer", "vision_model.encoder", image),
         *norm("image/transformer/norm", "vision_model.post_layernorm"),
@@ -191,9 +216,7 @@ def entries(model: Config) -> list[Entry]:
         entry("text/position/embedding", "text_model.embeddings.position_embedding.weight"),
         *_blocks("text/transformer", "text_model.encoder", text),
         *norm("text/transformer/norm", "text_model.final_layer_norm"),
-        entry(
-            "image/patch_embedding/kernel", "vision_model.embeddings.patch_embedding.weight", mapping.PATCHES
-        ),
+        entry("image/patch_embedding/kernel", "vision_model.embeddings.patch_embedding.weight", patches),
     ]
     return table + (_clip() if image["pool"] == "class" else _siglip(image))
 

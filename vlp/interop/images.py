@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,37 @@ def _huggingface_siglip(folder: Path, resolution: int | None) -> Spec:
     return _huggingface(folder, {"size": size, "image_mean": HALF, "image_std": HALF})
 
 
-def _huggingface(folder: Path, defaults: Spec) -> Spec:
-    """By transformers' image processors of CLIP and SigLIP."""
+def _huggingface_naflex(folder: Path, resolution: int | None) -> Spec:
+    """By Siglip2ImageProcessor: as many patches as fit, of the whole image."""
+    defaults = {
+        "resample": 2,
+        "image_mean": HALF,
+        "image_std": HALF,
+        "max_num_patches": 256,
+        "patch_size": 16,
+    }
+
+    def size(path: Path, settings: Spec) -> Spec:
+        most, side = (
+            fields.whole(settings[key], f"{path}: {key}") for key in ("max_num_patches", "patch_size")
+        )
+        own = {"resolution": resolution or side * max(1, math.isqrt(most)), "resize": "squash"}
+        return {**own, "patches": most, "patch_size": side}
+
+    return _huggingface(folder, defaults, size, {"max_num_patches", "patch_size"})
+
+
+def _huggingface(
+    folder: Path,
+    defaults: Spec,
+    sized: Callable[[Path, Spec], Spec] | None = None,
+    more: Collection[str] = (),
+) -> Spec:
+    """By transformers' image processors of CLIP and SigLIP; `sized` reads sizes of another kind, and `more` keys."""
     path = folder / PREPROCESSOR
     settings = {"resample": 3, **defaults, **_said(read_json(path))}
     for key, value in settings.items():
-        if value and key not in HUGGINGFACE_KNOWN:
+        if value and key not in HUGGINGFACE_KNOWN and key not in more:
             raise UserError(f"{path}: {key}={reprlib.repr(value)} is not supported")
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if not settings.get(step, True):
@@ -97,7 +122,7 @@ def _huggingface(folder: Path, defaults: Spec) -> Spec:
     if fields.whole(settings["resample"], f"{path}: resample", least=0) not in _RESAMPLE:
         raise UserError(f"{path}: resample={settings['resample']} is not supported, only 2 and 3")
     return {
-        **_huggingface_size(path, settings),
+        **(sized or _huggingface_size)(path, settings),
         "mean": fields.three(settings["image_mean"], f"{path}: image_mean", positive=False),
         "std": fields.three(settings["image_std"], f"{path}: image_std"),
         "interpolation": _RESAMPLE[settings["resample"]],
@@ -245,6 +270,7 @@ FAMILIES: Mapping[str, Callable[[Path, int | None], Spec]] = {
     "huggingface_clip": _huggingface_clip,
     "huggingface_siglip": _huggingface_siglip,
     "huggingface_siglip2": _huggingface_siglip,
+    "huggingface_naflex": _huggingface_naflex,
     "open_clip": _open_clip,
     "openai": _openai,
     "big_vision": _big_vision,
@@ -273,7 +299,7 @@ def write_preprocessing(spec: Mapping[str, Any], folder: Path, family: str) -> l
     if family == "open_clip":
         return _write_open_clip(spec, Path(folder))
     if family.startswith("huggingface_"):
-        return _write_huggingface(spec, Path(folder), siglip=family != "huggingface_clip")
+        return _write_huggingface(spec, Path(folder), family)
     raise UserError(f"no preprocessing is written for '{family}'")
 
 
@@ -292,20 +318,28 @@ def _write_open_clip(spec: Mapping[str, Any], folder: Path) -> list[str]:
     return _differences(spec, "torchvision", "open_clip")
 
 
-def _write_huggingface(spec: Mapping[str, Any], folder: Path, *, siglip: bool) -> list[str]:
-    side = spec["resolution"]
+def _written_size(spec: Mapping[str, Any]) -> Spec:
+    if spec.get("patches"):
+        return {"max_num_patches": spec["patches"], "patch_size": spec["patch_size"]}
+    side, crops = spec["resolution"], spec["resize"] == "crop"
     square = {"height": side, "width": side}
-    crops = spec["resize"] == "crop"
+    return {
+        "size": {"shortest_edge": spec.get("shorter_side", side)} if crops else square,
+        "do_center_crop": crops,
+        **({"crop_size": square} if crops else {}),
+    }
+
+
+def _write_huggingface(spec: Mapping[str, Any], folder: Path, family: str) -> list[str]:
+    kinds = {"huggingface_clip": "CLIP", "huggingface_naflex": "Siglip2"}
     content = {
-        "image_processor_type": "SiglipImageProcessor" if siglip else "CLIPImageProcessor",
+        "image_processor_type": f"{kinds.get(family, 'Siglip')}ImageProcessor",
         "do_convert_rgb": True,
         "do_resize": True,
-        "size": {"shortest_edge": spec.get("shorter_side", side)} if crops else square,
         "resample": next(
             number for number, name in _RESAMPLE.items() if name == spec.get("interpolation", "bicubic")
         ),
-        "do_center_crop": crops,
-        **({"crop_size": square} if crops else {}),
+        **_written_size(spec),
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,

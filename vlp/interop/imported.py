@@ -56,6 +56,7 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
     check_tokenizer(reading, tokenizer, leaves)
     _set_limit(model, float(leaves["logit_scale"]))
     pixels = preprocessing(folder, family, model, interop["resolution"])
+    model.image.patches = pixels.get("patches", 0)
     config = config_around(source, model, tokenizer, pixels)
     variables = variables_of(model, tokenizer, leaves)
     return Imported(family, config, variables, pixels, tokenizer, _notes(folder, family))
@@ -63,7 +64,7 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
 
 def _notes(folder: Path, family: str) -> tuple[str, ...]:
     """Whether transformers would hide the padding of texts from a SigLIP, which was trained to read it."""
-    if not family.startswith("huggingface_siglip"):
+    if not family.startswith(("huggingface_siglip", "huggingface_naflex")):
         return ()
     names = read_json(folder / "tokenizer_config.json", {}).get("model_input_names")
     if names == ["input_ids"]:
@@ -92,6 +93,8 @@ def family_of(source: Path) -> str:
         return "timm"
     if alone := towers.MODEL_TYPES.get(str(config.get("model_type"))):
         return alone
+    if config.get("model_type") == "siglip2":
+        return "huggingface_naflex"
     if config.get("model_type") != "siglip":
         return "huggingface_clip"
     name = str(read_json(folder / "tokenizer_config.json", {}).get("tokenizer_class", ""))

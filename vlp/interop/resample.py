@@ -87,6 +87,11 @@ def resampled(
     """
     if not resolution and not patch_size:
         return leaves, image
+    if image["kind"] == "naflex":
+        raise UserError(
+            f"interop.resolution={resolution} and patch_size={patch_size} are of images of one size, and this model "
+            "resamples its positions for each image: leave both at 0"
+        )
     if image["kind"] == "resnet":
         return _resnet(leaves, image, resolution, patch_size, family)
     if image["kind"] != "vit":

@@ -113,6 +113,7 @@ FAMILIES: Mapping[str, Callable[[Path, int | None], Tokenizer]] = {
     "huggingface_clip": _huggingface_clip,
     "huggingface_siglip": _huggingface_siglip,
     "huggingface_siglip2": _huggingface_siglip2,
+    "huggingface_naflex": _huggingface_siglip2,
     "open_clip": _open_clip,
     "openai": _openai,
     "big_vision": _big_vision,

@@ -11,7 +11,8 @@ from input_pipeline.tokenizers import Tokenizer
 from input_pipeline.tokenizers.clip import ClipTokenizer
 from vlp.interop.tokenizer_json import CLIP_BEGIN, CLIP_END, clip_json, sentencepiece_json
 
-WRITABLE = ("huggingface_clip", "huggingface_siglip", "huggingface_siglip2", "open_clip")
+SIGLIPS = ("huggingface_siglip", "huggingface_siglip2", "huggingface_naflex")
+WRITABLE = ("huggingface_clip", *SIGLIPS, "open_clip")
 CLIP_SIZE = 49_408
 OPEN_CLIP = "open_clip_config.json"
 
@@ -38,7 +39,7 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path, family: str) -> list[str
         notes.append(f"prefix tokens ({', '.join(tokenizer.prefix_tokens)}) are left out: no peer has them")
     write = _write_open_clip if family == "open_clip" else _write_huggingface
     notes += write(tokenizer, folder)
-    if family.startswith("huggingface_siglip"):  # its text tower reads padding like any other token
+    if family in SIGLIPS:  # its text tower reads padding like any other token
         update_json(folder / "tokenizer_config.json", {"model_input_names": ["input_ids"]})
     return notes
 
