@@ -111,7 +111,7 @@ class Encodings:
         _refuse_doors(doors if grids else (), view)
 
         def encode(pixels: Shaped[Array, "rows height width 3"], *grid: Int[Array, "rows 2"]) -> TowerOutput:
-            beside = dict(zip(grids, grid, strict=True))
+            beside: dict[str, Any] = dict(zip(grids, grid, strict=True))
             return tower(normalise(pixels, self._mean, self._std), key, **beside, **doors)
 
         return _flattened(encode, 3, self.batch[view], *grids.values())

@@ -139,7 +139,7 @@ class FrozenModel:
     name: str
     graphdef: nnx.GraphDef[Any]
     abstract: PyTree
-    splits: Mapping[str, tuple[str | None, ...]]
+    splits: Mapping[str, tuple[str | tuple[str, ...] | None, ...]]
     sizes: FrozenSizes
     mean: tuple[float, ...]
     std: tuple[float, ...]

@@ -38,11 +38,11 @@ class Tracker:
                 f"log.tracker='{tool}' needs its package: pip install {tool}, or set it ''"
             ) from None
         workdir.mkdir(parents=True, exist_ok=True)
-        own: dict[str, Any] = {
+        options: dict[str, dict[str, Any]] = {
             "wandb": {"id": name, "dir": str(workdir), "mode": "offline"},
             "trackio": {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False},
-        }[tool]
-        self._run: Any = package.init(project=project, name=name, resume="allow", **own)
+        }
+        self._run: Any = package.init(project=project, name=name, resume="allow", **options[tool])
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds figures of a step."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -133,7 +133,7 @@ class Multilingual(OnSets):
         ]
 
 
-def _read(path: str, where: str) -> dict[str, object]:
+def _read(path: str, where: str) -> dict[str, Any]:
     """Raises UserError where there is no file, or no object in it."""
     try:
         content = json.loads(Path(path).expanduser().read_text(encoding="utf-8-sig"))
@@ -144,7 +144,7 @@ def _read(path: str, where: str) -> dict[str, object]:
     return content
 
 
-def _language(code: str, entry: object, prompts: object, file: str) -> Language:
+def _language(code: str, entry: Any, prompts: Any, file: str) -> Language:
     whole = (
         isinstance(entry, list)
         and [type(part) for part in entry] == [list, list]
@@ -160,4 +160,5 @@ def _language(code: str, entry: object, prompts: object, file: str) -> Language:
             f"{file}: language {code!r} needs [[class number, ...], [name, ...]], two classes or more, and prompts "
             "with a {} in each"
         )
-    return Language(code, *entry, prompts)  # type: ignore[misc,arg-type]
+    numbers, names = entry
+    return Language(code, numbers, names, prompts)
