@@ -1,4 +1,4 @@
-"""A SLURM of one node, started for tests: munged, slurmctld and slurmd with all their files in one folder."""
+"""A SLURM of one node with two cards for tests: munged, slurmctld and slurmd with all their files in one folder."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} Gres=gpu:2 State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
 """
+# Two files that stand for cards: SLURM hands out their numbers, which is all that is asked here.
+CARDS = "Name=gpu File={folder}/card[0-1] Flags=nvidia_gpu_env\n"
 
 
 def missing() -> str:
@@ -77,6 +80,9 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
         daemon=free_port(),
     )
     (folder / "slurm.conf").write_text(text)
+    (folder / "gres.conf").write_text(CARDS.format(folder=folder))
+    for number in range(2):
+        (folder / f"card{number}").touch()
     files = [
         f"--socket={folder}/munge.socket",
         f"--key-file={folder}/munge.key",

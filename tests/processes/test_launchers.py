@@ -80,6 +80,47 @@ def slurm(count, request):
     ], environment
 
 
+TOLD = """
+import json, os, sys
+from pathlib import Path
+from vlp.processes.launcher import launcher, own_devices
+name = launcher({"coordinator": ""})
+said = [name, own_devices(name)]
+workdir = Path(sys.argv[1].removeprefix("--workdir="))
+(workdir / f"{os.environ['SLURM_PROCID']}.json").write_text(json.dumps(said))
+"""
+
+
+def test_the_batch_script_starts_in_a_fresh_clone_whether_its_tasks_are_bound_to_a_card_or_not(
+    cluster, tmp_path
+):
+    """`main.py` stands for the run: what is asked is what it is told."""
+    (tmp_path / "launch").symlink_to(ROOT / "launch")
+    (tmp_path / "main.py").write_text(TOLD)
+    paths = {"PATH": f"{Path(sys.executable).parent}:{cluster['PATH']}", "PYTHONPATH": str(ROOT)}
+    seen = {}
+    for name, binding in (
+        ("all", ["--gpus-per-node=2"]),
+        ("bound", ["--gpus-per-node=2", "--gpus-per-task=1"]),
+    ):
+        options = ["--wait", "--ntasks-per-node=2", "--cpus-per-task=1", "--overcommit", *binding]
+        done = subprocess.run(
+            ["sbatch", *options, "launch/slurm.sbatch", f"--workdir={tmp_path / name}"],
+            cwd=tmp_path,
+            env={**cluster, **paths},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        logs = "".join(path.read_text() for path in tmp_path.rglob("*.log"))
+        assert done.returncode == 0, done.stderr + logs
+        seen[name] = [json.loads(path.read_text()) for path in sorted((tmp_path / name).glob("?.json"))]
+        assert len(list((tmp_path / name / "logs").glob("slurm-*-?.log"))) == 2
+    assert seen["all"] == [["slurm", None]] * 2
+    assert seen["bound"] == seen["all"]  # cards that are files are in no CUDA_VISIBLE_DEVICES
+
+
 @pytest.mark.parametrize(
     ("launch", "count", "mesh"),
     [(local, 4, (2, 1, 2)), (openmpi, 2, (1, 2, 2)), (slurm, 2, (2, 1, 2))],
