@@ -29,6 +29,7 @@ RUNNABLE = sorted(
 MISSING = {
     ("siglip", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
     ("siglip2", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
+    ("naflex", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
     ("jest", ""): r"no file 'data/tokenizers/siglip/spiece.model'.* give it the spiece.model of a SigLIP",
 }
 
