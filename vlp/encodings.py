@@ -262,8 +262,8 @@ def _refuse_doors(doors: Collection[str], view: str) -> None:
     """Refuses what a tower of images at their own aspect ratio cannot be told."""
     if doors:
         raise UserError(
-            f"an active objective tells the image tower {', '.join(doors)} of '{view}', which one of kind 'naflex' "
-            "does not take: use model.image.kind='vit', or leave the objective out"
+            f"an active objective tells the image tower {', '.join(doors)} of '{view}', which none takes that "
+            "sees images at their own aspect ratio: use another model.image.kind, or leave the objective out"
         )
 
 

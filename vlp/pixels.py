@@ -26,7 +26,8 @@ def refuse_patches(native: Any, who: str) -> None:
     """
     if native:
         raise UserError(
-            f"{who} needs square images, and this model (kind 'naflex') sees their own aspect ratio"
+            f"{who} needs square images, and this model sees them at their own aspect ratio: switch off what asks "
+            "for it"
         )
 
 

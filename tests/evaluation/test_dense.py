@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made import made
 
+from input_pipeline.views.frames import NativePatches
 from vlp.evaluation.dense.co_segmented import CoSegmentation
 from vlp.evaluation.dense.collages import check_collages, halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
@@ -53,6 +54,12 @@ def test_what_no_collage_can_be_made_of() -> None:
     np.testing.assert_array_equal(halved(pixels)[0], np.round(expected))
     with pytest.raises(ValueError, match="3 x 3 pixels cannot be halved"):
         halved(images[:, :3, :3])
+
+
+def test_no_collage_is_made_of_patches_at_their_own_aspect_ratio() -> None:
+    images = np.zeros(8, NativePatches(patch_size=4, patches=6).dtype)
+    with pytest.raises(ValueError, match="a collage needs square images"):
+        check_collages(images, np.arange(8), enlarge=True)
 
 
 def test_only_images_that_are_halved_need_a_side_that_can_be() -> None:

@@ -166,6 +166,14 @@ def gemma(captions: list[str], transformers: Any) -> Any:
     )
 
 
+def save_gemma(tokenizer: Any, folder: Path, **settings: Any) -> None:
+    """Writes it as the folders of SigLIP 2 have it, with further settings."""
+    tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    own = {"tokenizer_class": "GemmaTokenizer", "model_input_names": ["input_ids"], **settings}
+    file.write_text(json.dumps(json.loads(file.read_text()) | own))
+
+
 @pytest.mark.parametrize("declared", ["Siglip2Tokenizer", "GemmaTokenizer"])
 def test_siglip2_of_transformers(
     declared: str, captions: list[str], tmp_path: Path, transformers: Any

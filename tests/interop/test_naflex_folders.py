@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from test_import_and_export import (
     shaken,
     transformers,
 )
-from test_interop_text import gemma
+from test_interop_text import gemma, save_gemma
 
 from input_pipeline.views.frames import NativePatches
 from input_pipeline.views.image import EvaluationView
@@ -41,14 +40,7 @@ def folder(captions: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
         vision_config={**VISION, "num_patches": 16, "patch_size": 8},
     )
     shaken(transformers.Siglip2Model(config)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    settings |= {
-        "tokenizer_class": "GemmaTokenizer",
-        "model_input_names": ["input_ids"],
-        "padding_side": "right",
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    save_gemma(tokenizer, folder, padding_side="right")
     transformers.Siglip2ImageProcessorPil(max_num_patches=40, patch_size=8).save_pretrained(folder)
     return folder
 

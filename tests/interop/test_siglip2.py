@@ -19,7 +19,7 @@ from test_import_and_export import (
     shaken,
     transformers,
 )
-from test_interop_text import gemma
+from test_interop_text import gemma, save_gemma
 
 __all__ = ["pairs"]
 
@@ -38,10 +38,7 @@ def folder(captions: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     )
     shaken(transformers.SiglipModel(config)).save_pretrained(folder)
     assert json.loads((folder / "config.json").read_text())["model_type"] == "siglip"
-    tokenizer.save_pretrained(folder)
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    settings |= {"tokenizer_class": "GemmaTokenizer", "model_input_names": ["input_ids"]}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    save_gemma(tokenizer, folder)
     processor = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}, resample=2)
     processor.save_pretrained(folder)
     return folder

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from vlp.processes.home import MANIFEST as MANIFEST
+
 DESCRIPTION, TOKENIZER = "description.json", "tokenizer.model"
 ARRAYS, LISTING = "arrays", "arrays.json"
 MERGED = (
     "manifest.ocdbt"  # of each part of the arrays: where the parts that several processes wrote come together
 )
 PIECES = ".safetensors"  # what several processes wrote apart ends in
-MANIFEST = "manifest.json"
 
 
 def step_of(name: str) -> int | None:

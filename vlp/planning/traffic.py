@@ -18,16 +18,9 @@ FREE = (
 NO_KERNELS = ('="AllocateBuffer"', '="ConcatBitcast"')  # calls that only say where something lies
 # What computes nothing.
 MOVES = {
-    *FREE,
-    "bitcast",
-    "broadcast",
-    "concatenate",
-    "convert",
-    "copy",
-    "dynamic-slice",
-    "dynamic-update-slice",
-}
-MOVES |= {"pad", "reshape", "slice", "transpose"}
+    *FREE, "broadcast", "concatenate", "convert", "copy", "dynamic-slice", "dynamic-update-slice", "pad", "reshape",
+    "slice", "transpose",
+}  # fmt: skip
 # Names that the model's code gives its parts (`jax.named_scope`), those within others last.
 SCOPES = ("image", "text", "attention", "mlp", "norm")
 

@@ -27,7 +27,7 @@ SECONDS = 60.0  # between two looks for what has changed
 # Not the copy's to bring or to fetch: checkpoints have a way of their own, the others are of machines.
 APART = ("checkpoints", "processes", "run.lock")
 METRICS = "metrics.jsonl"
-MANIFEST = "manifest.json"  # of a checkpoint, whose package stands above this one
+MANIFEST = "manifest.json"  # of a checkpoint: what has it is whole
 PROGRAMS = "compiled"
 LEFT = ("logs", "tensorboard", "profile", "wandb", "trackio", PROGRAMS)  # which nothing goes on from
 _slots: dict[str, tuple[Path, int]] = {}  # held as long as this process lives

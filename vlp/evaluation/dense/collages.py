@@ -11,6 +11,7 @@ from jaxtyping import Int, Int64, UInt8
 from input_pipeline.errors import UserError
 from vlp.evaluation.protocols import EvaluationSet
 from vlp.evaluation.texts.class_names import labelled_classes
+from vlp.pixels import refuse_patches
 
 QUADRANTS = 4  # upper left, upper right, lower left, lower right
 
@@ -74,11 +75,7 @@ def check_collages(
     Raises:
         ValueError: fewer than four classes, images that are no squares, or a side that cannot be halved.
     """
-    if images.dtype.names:
-        raise UserError(
-            "collages are made of square images, and this model (kind 'naflex') sees their own aspect ratio: switch "
-            "the evaluator off"
-        )
+    refuse_patches(images.dtype.names, "a collage")
     if len(np.unique(classes)) < QUADRANTS:
         raise UserError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
     if not enlarge:
