@@ -27,6 +27,8 @@ def test_corrupted_containers_are_read_or_refused(kind: str, repo_root: Path) ->
 
 @pytest.mark.parametrize("kind", ["clip_words", "siglip_pieces", "open_clip", "big_vision"])
 def test_mutated_folders_are_imported_as_they_are_or_refused(kind: str, tmp_path: Path) -> None:
+    if kind == "open_clip":
+        pytest.importorskip("ftfy", reason="its tokenizer mends texts with it")
     originals = imports.KINDS[kind].prepare(tmp_path)
     outcomes = []
     for case in range(12):

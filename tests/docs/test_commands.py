@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import main
-from vlp.configuration import ConfigError
+from input_pipeline.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:python|benchmarks/|launch/)[^`]+)`")
 # What only the reader has: a checkpoint, a folder, a file of another block; and what it is called in an error.
 READERS_OWN = re.compile(
-    r"there (is|are) (no|nothing)|needs? (a|the|an|at least) |holds no|is no workdir|cannot find|not exist"
+    r"there (is|are) (no|nothing)|needs? (a|the|an|at least|obstore)\b|holds no|is no workdir|cannot find|not exist"
     r"|--(checkpoint|source|output)"
 )
 
@@ -105,7 +105,7 @@ def prepared(arguments):
     own = [word for word in arguments if known.search(word)]
     try:
         main.prepare(arguments)
-    except ConfigError as error:
+    except UserError as error:
         assert own or "siglip" in str(error), f"{error}"
         assert READERS_OWN.search(str(error)), f"{error}"
 

@@ -126,6 +126,7 @@ def test_what_is_no_address_of_a_bucket_is_one_line(monkeypatch: pytest.MonkeyPa
 
 
 def test_it_waits_longer_each_time_and_half_a_minute_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore")
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
     monkeypatch.setattr(buckets, "_store", functools.cache(lambda *place: None))
