@@ -33,7 +33,6 @@ ENTITIES = (
     ),
     "--config.data.tables={'entity_id': {'path': 'data/quickstart/tables/entities.parquet'}}",
 )
-ENTITIES_ALONE = train("--config.objectives.contrastive.weight=0", *ENTITIES)
 CURATED = "--config.data.sources.quickstart.keep_ids={kept}/kept.txt"
 
 
