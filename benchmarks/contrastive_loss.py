@@ -16,10 +16,11 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Times
+from benchmarks.harness import Times, forget_peak, memory
 
 WIDTH, SCALE = 512, 1 / 0.07
 NAMES = ("chunked", "dense", "open_clip")
@@ -31,9 +32,8 @@ def unit_vectors(batch: int) -> list[np.ndarray]:
     return list(vectors / np.linalg.norm(vectors, axis=2, keepdims=True))
 
 
-def our_step(name: str, batch: int, chunk: int) -> Callable[[], float]:
-    """Loss and gradients for images, texts and scale, with the metrics that the objective reports."""
-    import jax
+def loss_of(batch: int, chunk: int) -> Callable[..., Any]:
+    """Returns the loss of images, texts and scale, with the metrics that the objective reports; chunk 0 is dense."""
     import jax.numpy as jnp
 
     from vlp.kernels.softmax import softmax
@@ -51,7 +51,15 @@ def our_step(name: str, batch: int, chunk: int) -> Callable[[], float]:
         contrast = chunked_softmax(images, texts, scale, chunk=chunk)
         return (contrast.rows.mean() + contrast.columns.mean()) / 2, contrast.metrics
 
-    loss = {"dense": dense, "chunked": chunked}[name]
+    return chunked if chunk else dense
+
+
+def our_step(name: str, batch: int, chunk: int) -> Callable[[], float]:
+    """Loss and gradients for images, texts and scale."""
+    import jax
+    import jax.numpy as jnp
+
+    loss = loss_of(batch, {"dense": 0, "chunked": chunk}[name])
     arrays = (*map(jnp.asarray, unit_vectors(batch)), jnp.float32(SCALE))
     step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True)).lower(*arrays).compile()
     return lambda: float(jax.block_until_ready(step(*arrays))[0][0])
@@ -78,12 +86,6 @@ def open_clip_step(batch: int) -> Callable[[], float]:
     return step
 
 
-def memory(field: str) -> int:
-    """This process's VmRSS (now) or VmHWM (peak) in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
-
-
 def work(options: argparse.Namespace) -> None:
     """A contestant: makes a step for every line it reads, and answers with what it took."""
     if options.open_clip:
@@ -93,8 +95,7 @@ def work(options: argparse.Namespace) -> None:
         if options.worker == "open_clip"
         else our_step(options.worker, options.batch, options.chunk)
     )
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = memory("VmRSS")
+    before = forget_peak()
     for _ in sys.stdin:
         times = Times()
         times.run(step)

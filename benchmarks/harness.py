@@ -7,6 +7,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -59,3 +60,15 @@ def alternated(contestants: Mapping[str, Callable[[], Result]], rounds: int) -> 
 def peak_gib() -> float:
     """Returns how much host memory this process has had at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def memory(field: str) -> int:
+    """Returns this process's VmRSS (now) or VmHWM (peak since `forget_peak`) in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def forget_peak() -> int:
+    """Has the peak of this process's memory count from here; returns what it holds."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
