@@ -113,6 +113,23 @@ def test_options_roll_dice_of_their_own() -> None:
     assert titles() == titles(sentences=True)
 
 
+def test_the_dice_of_options_are_far_from_each_other_and_from_the_visits(tmp_path: Path) -> None:
+    told = []
+
+    class Told(np.random.Philox):
+        def jumped(self, jumps: int = 1) -> Any:
+            told.append(jumps)
+            return super().jumped(jumps)
+
+    (tmp_path / "said.json").write_text(json.dumps({"cat": ["a cat sleeps"]}))
+    own = {"kinds": "title=0.5,*=0.5", "language_choice": "uniform", "label_share": 0.5, "name_dropped": 0.5}
+    view = TextView(languages=(), templates=TEMPLATES, descriptions=str(tmp_path / "said.json"), **own)
+    for visit in range(20):
+        view(RECORD, np.random.Generator(Told(key=visit)))
+    assert len(set(told)) == 5, "language, kind, label, template and name"
+    assert min(told) >= 2**32, "0 are the visit's own, and one jump is 2^128 numbers"
+
+
 def test_what_is_off_rolls_no_dice() -> None:
     for view, record in (
         (TextView("first", templates=TEMPLATES), RECORD),

@@ -111,10 +111,12 @@ def test_a_text_tower_reads_as_transformers_does(kind: str, pool: str, tmp_path:
     if pool == "mean":  # as sentence-transformers says it
         (folder / "1_Pooling").mkdir()
         (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
-    length = [] if kind == "bert" else ["--config.interop.text_length=10"]
-    if kind == "bert":  # sentence-transformers' own, and lower case, which its tokenizer makes anyway
-        sentences = {"max_seq_length": 10, "do_lower_case": True}
-        (folder / "sentence_bert_config.json").write_text(json.dumps(sentences))
+    length = ["--config.interop.text_length=10"] if kind == "xlm-roberta" else []
+    if (
+        not length
+    ):  # sentence-transformers' own of any kind, and lower case, which BERT's tokenizer makes anyway
+        sentences = {"max_seq_length": 10, "do_lower_case": kind == "bert"}
+        (folder / f"sentence_{kind}_config.json").write_text(json.dumps(sentences))
     ours = imported(folder, tmp_path / "ours", *length)
     peer = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
