@@ -32,13 +32,15 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     """
     result = ConfigDict(defaults)
     seen: set[str] = set()
+    last = ""
     for item in filter(None, (part.strip().replace("\\,", ",") for part in re.split(r"(?<!\\),", arg))):
         name, equals, text = item.partition("=")
         if name not in defaults:
-            raise ValueError(_unknown(name, tuple(defaults)))
+            raise ValueError(_unknown(name, tuple(defaults), last))
         if name in seen:
             raise ValueError(f"the argument '{name}' is given twice: keep one of them")
         seen.add(name)
+        last = item if equals else ""
         result[name] = _convert(name, text if equals else None, defaults[name])
     return result
 
@@ -60,11 +62,15 @@ def _convert(name: str, text: str | None, default: Any) -> Any:
     raise ValueError(f"the argument '{name}' takes a {kind.__name__} such as {name}={default}, not {given}")
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
+def _unknown(name: str, known: tuple[str, ...], before: str) -> str:
     if not known:
         return f"the argument '{name}' is unknown: this config file takes none"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
+    if before and not hint:
+        hint = (
+            f"if it belongs to '{before}', a comma of a value stands behind a backslash: {before}\\,{name}. "
+        )
     return f"the argument '{name}' is unknown: {hint}This config file takes {', '.join(known)}"
 
 

@@ -148,6 +148,7 @@ def test_arguments_have_the_type_of_their_defaults() -> None:
     ("argument", "message"),
     [
         ("sise=s", "'sise' is unknown: did you mean 'size'"),
+        ("size=/a,zzz", r"is unknown: if it belongs to .size=/a., .* backslash: size=/a\\,zzz\. This config"),
         ("zzz", "'zzz' is unknown: This config file takes size, steps, fast"),
         ("fast=1", "'fast' takes a bool"),
         ("steps=1e2", "'steps' takes a int"),

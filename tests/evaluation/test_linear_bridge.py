@@ -45,19 +45,30 @@ def evaluator(**changes):
 
 
 def test_the_map_is_the_ridge_regression_and_nothing_else_is_fitted():
-    model, noise = Turned(noise=1.0), {"penalty": 0.7}
-    x = model.encode_image_array(evaluator().data["train"].images).astype(np.float64)
-    y = model.encode_text([str(number) for number in range(40)]).astype(np.float64)
+    model, penalty = Turned(noise=1.0), 40.0
+    bridge = evaluator(penalty=penalty)
+    train, val = bridge.data["train"], bridge.data["val"]
+    train.captions[0].append("39")  # another caption, which is another pair
+    rows = [(at, caption) for at, own in enumerate(train.captions) for caption in own]
+    x = model.encode_image_array(train.images)[[at for at, _ in rows]].astype(np.float64)
+    y = model.encode_text([caption for _, caption in rows]).astype(np.float64)
     middle, aim = x.mean(axis=0), y.mean(axis=0)
-    weights = np.linalg.solve((x - middle).T @ (x - middle) + 0.7 * np.eye(12), (x - middle).T @ (y - aim))
-    val = evaluator().data["val"].images
-    mapped = unit((model.encode_image_array(val) - middle) @ weights + aim)
+    squares = (x - middle).T @ (x - middle)
+    weights = np.linalg.solve(squares + penalty * np.eye(12), (x - middle).T @ (y - aim))
+    mapped = unit((model.encode_image_array(val.images) - middle) @ weights + aim)
     scores = mapped @ model.encode_text([str(number) for number in range(40, 60)]).T
-    hits = (scores.argmax(axis=1) == np.arange(20)).mean(), (scores.argmax(axis=0) == np.arange(20)).mean()
-    figures = evaluator(**noise)(model)
-    assert 0.1 < hits[0] < 1
-    found = [figures[f"bridge/val/{way}/recall@1"] for way in ("image_to_text", "text_to_image")]
-    np.testing.assert_allclose(found, hits)
+    own = np.diag(scores)
+    ranks = {
+        "image_to_text": 1 + (scores > own[:, None]).sum(axis=1),
+        "text_to_image": 1 + (scores > own).sum(axis=0),
+    }
+    bridge = evaluator(penalty=penalty, k=tuple(range(1, 20)))
+    bridge.data["train"].captions[0].append("39")
+    figures = bridge(model)
+    for way, found in ranks.items():
+        expected = [(found <= k).mean() for k in range(1, 20)]
+        assert 0.1 < expected[0] < 1
+        np.testing.assert_allclose([figures[f"bridge/val/{way}/recall@{k}"] for k in range(1, 20)], expected)
 
 
 def test_it_finds_what_a_linear_map_hides_and_less_where_there_is_less():

@@ -72,7 +72,10 @@ def test_a_mistake_is_said_in_a_line(evaluation_set, tmp_path: Path) -> None:
     data = replace(evaluation_set(4), labels=["n01443537", "1", "", "1"])
     asked = evaluator(data, tmp_path / "babel", languages=("SW",))
     asked.check()
+    one = tmp_path / "one.json"
+    one.write_text(json.dumps({"SW": [[1], ["samaki"]]}))
     for changes, message in (
+        ({"names": str(one)}, "two classes or more"),
         ({"languages": ("DE",)}, "no image of a class with a name in 'DE'"),
         ({"languages": ("XX",)}, r"languages='XX' is none of .*: DE, SW"),
         ({"names": str(tmp_path / "none.json")}, r"evaluators.multilingual.names=.* cannot be read"),

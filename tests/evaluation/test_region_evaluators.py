@@ -17,7 +17,7 @@ from input_pipeline.records import Region
 from input_pipeline.views.frames import Squares
 from vlp import scoring
 from vlp.evaluation.cache import RememberingEncoder
-from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of
+from vlp.evaluation.dense.box_maps import BoxMaps, false_positives, said_of, threshold
 from vlp.evaluation.dense.box_precision import average_precision, hits
 from vlp.evaluation.dense.detection import Detection, precisions
 from vlp.evaluation.dense.known_regions import KnownRegions, cells_of, covered
@@ -184,6 +184,17 @@ def test_cells_behind_the_gate_are_given_to_no_name():
     assert said_of(maps).tolist() == [3, 3, 3, 3, 2, 2, 2, 3]
     shown = np.array([[False, True, False], [True, False, False]])
     assert false_positives(maps, shown) == 1 / 4
+    assert threshold(np.array([0.7, 0.9, 0.8]), 0.5) == 0.8, "two of three are more than half"
+
+
+def test_a_box_ends_before_its_right_and_lower_edge():
+    boxes = np.array(
+        [[0.0, 0.0, 0.125, 0.375], [0.125, 0.375, 1.0, 1.0]], np.float32
+    )  # through middles of cells
+    first, second = cells_of(boxes, 4)
+    assert not first.any() and second[1:, 0].all() and not second[0].any() and second.sum() == 12
+    apart = np.array([[0.0, 0.0, 1.0, 0.25], [0.0, 0.5, 1.0, 0.75]], np.float32)
+    assert covered(apart) == covered(apart[:, [1, 0, 3, 2]]) == 0.5
 
 
 def test_pixels_are_of_the_class_whose_map_is_highest(data):

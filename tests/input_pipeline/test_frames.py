@@ -39,6 +39,7 @@ def test_sizes_fill_the_budget_and_keep_the_aspect_ratio() -> None:
             padding.append(1 - rows * columns / budget)
         assert np.mean(padding) < 0.1
     assert NativePatches(16, 4).size(100_000, 1) == (64, 16) and NativePatches(16, 1).size(9, 999) == (16, 16)
+    assert NativePatches(16, 256).size(2, 1) == (13 * 16, 7 * 16), "no more than a hundred times as large"
 
 
 def test_a_view_is_the_picture_in_patches_and_stacks_like_an_array() -> None:
@@ -65,6 +66,9 @@ def test_a_crop_keeps_its_own_aspect_ratio() -> None:
     shown = [train(picture_of(image(96, 64)), np.random.default_rng(seed)) for seed in range(8)]
     grids = {tuple(one["grid"].tolist()) for one in shown}
     assert len(grids) > 2 and all(rows * columns <= 64 for rows, columns in grids)
+    frame = NativePatches(8, 64)
+    pixels = frame.resize(np.asarray(image(96, 64)), (48.0, 32.0, 96.0, 64.0))
+    assert pixels.shape[1::-1] == frame.size(48.0, 32.0), "of the crop's extent, wherever it lies"
 
 
 def test_batch_fields_have_a_grid_only_where_there_is_a_budget() -> None:
@@ -110,3 +114,5 @@ def test_a_batch_draws_one_budget_for_all_its_rows_wherever_they_are_made() -> N
 def test_a_budget_is_of_whole_images() -> None:
     with pytest.raises(ValueError, match="resize 'pad' makes squares"):
         frame_of({**SPEC, "resize": "pad"})
+    with pytest.raises(ValueError, match="resolution 0 must be at least 1"):
+        frame_of({**SPEC, "resolution": 0})

@@ -9,6 +9,7 @@ import pytest
 
 from configs import base
 from vlp.configuration import resolve
+from vlp.planning import report
 from vlp.planning.chips import CHIPS, GPUS
 from vlp.planning.compile import TOO_LARGE, CompiledStep, refused_memory
 from vlp.planning.estimate import Estimate, estimate
@@ -209,6 +210,17 @@ def test_a_plan_says_what_schedules_save():
     at = lines.index(line("schedules", "all figures are those of a step with all objectives;"))
     assert lines[at + 1] == line("", "over the whole run a pair takes 2.30 GFLOP in the mean")
     assert not [one for one in reported() if "schedules" in one]
+
+
+def test_a_plan_says_what_smaller_stages_save(monkeypatch):
+    config = resolve(base.get_config())
+    config.stages.until = (config.steps // 4,)
+    config.stages.resolution = (config.model.image.resolution // 2,)
+    monkeypatch.setattr(report, "forward_flops", lambda own, fields: own.model.image.resolution**2)
+    there = dataclasses.replace(V5E, devices=(SimpleNamespace(device_kind="TPU v5 lite"),) * 16)
+    lines = plan_report(config, there, compiled(None), CHEAP, None).splitlines()
+    # A quarter of the run at a quarter of the cost.
+    assert line("", "a pair takes 81% of its FLOPs over the whole run") in lines
 
 
 def test_a_report_says_what_was_counted_in_readable_units():

@@ -168,6 +168,10 @@ ENTRY %main (l: f32[2,5,4], r: f32[3,4,6]) -> f32[2,{outputs},6] {{
         ("f32[100,10]{1,0:S(1)} add(%a, %a)", 2 * 4000),  # stays on the chip
         ("f32[10,100]{0,1} bitcast(%a)", 0),
         ("(f32[100,10]{1,0:S(1)}, f32[100,10]{1,0}, u32[]{:S(2)}) copy-start(%a)", 4000),  # onto the chip
+        (
+            "(f32[100,10]{1,0:S(1)}, f32[100,10]{1,0}, u32[]) copy-start(%a)",
+            4000,
+        ),  # by a counter, wherever that is
         ('f32[100,10]{1,0} custom-call(), custom_call_target="AllocateBuffer"', 0),
         # Written in place, what is new and the place read.
         ("f32[100,10]{1,0} fusion(%a, %b, %i), kind=kLoop, calls=%in_place", 40 + 4 + 2 * 40),

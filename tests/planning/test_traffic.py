@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import pytest
 from flax import nnx
 
 from vlp.models.compute import Compute
@@ -51,6 +52,27 @@ def test_slices_within_fused_kernels_are_what_is_read_and_all_of_it_has_a_name()
     )
     assert program.memory_bytes == sum(one.bytes for one in program.movers)
     assert program.flops == 2 * 100 * 10 * 10 + 70
+
+
+@pytest.mark.parametrize(
+    ("instruction", "kind"),
+    [
+        ("f32[1,4]{1,0} dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}", "products"),
+        ("f32[1,4]{1,0} convolution(%a, %b), dim_labels=bf_io->bf", "products"),
+        ("f32[4,1]{1,0} transpose(%a)", "copies"),
+        ("f32[1,4]{1,0} all-reduce(%a), replica_groups={{0,1}}, to_apply=%sum", "collectives"),
+        ("f32[1,4]{1,0} add(%a, %a)", "other"),
+    ],
+)
+def test_what_moves_bytes_is_told_by_its_operation(instruction, kind):
+    (mover,) = read_program(f"""\
+ENTRY %main (a: f32[1,4], b: f32[4,4]) -> f32[1,4] {{
+  %a = f32[1,4]{{1,0}} parameter(0)
+  %b = f32[4,4]{{1,0}} parameter(1)
+  ROOT %x = {instruction}
+}}
+""").movers
+    assert mover.kind == kind
 
 
 def test_a_block_says_which_part_each_kernel_is_of():
