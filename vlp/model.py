@@ -122,7 +122,7 @@ class Model:
           ValueError: the model has no such part, or it scores nothing.
         """
         if not name:
-            return Cosines(self)
+            return Cosines(self, self._view.frame)
         self.parts.find(name)
 
         def ask(method: str, texts: dict[str, np.ndarray], **fields: np.ndarray) -> np.ndarray:
@@ -221,7 +221,7 @@ class Model:
         self, images: UInt8[np.ndarray, "n side side 3"]
     ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
         """Encodes patches of uint8 images of the model's resolution or another, for which positions are resampled."""
-        return laid_out(self._encode("patches", images), images)
+        return laid_out(functools.partial(self._encode, "patches"), images)
 
     def encode_pixels(
         self, pixels: Float[np.ndarray, "n height width 3"]

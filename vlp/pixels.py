@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Float32, PyTree
 from input_pipeline.errors import UserError
 from vlp.models.dual_encoder import DualEncoder
 
+AT_A_TIME = 256  # records of patches
 Pixels = Float[np.ndarray, "n height width 3"]
 
 
@@ -31,12 +32,17 @@ def refuse_patches(native: Any, who: str) -> None:
         )
 
 
-def laid_out(patches: Float32[np.ndarray, "n patches dim"], images: np.ndarray) -> Any:
+def laid_out(encode: Callable[[np.ndarray], Float32[np.ndarray, "n patches dim"]], images: np.ndarray) -> Any:
     """Lays rows of patches out as the images have them: [n, rows, columns, dim], or a list of [rows, columns, dim]
-    where the images are records of patches at their own aspect ratio."""
+    where the images are records of patches at their own aspect ratio, of which a few are read at a time."""
     if images.dtype.names:
-        grids = images["grid"].tolist()
-        return [own[: r * c].reshape(r, c, -1) for own, (r, c) in zip(patches, grids, strict=True)]
+        blocks = (images[first : first + AT_A_TIME] for first in range(0, len(images), AT_A_TIME))
+        return [
+            own[: rows * columns].reshape(rows, columns, -1)
+            for block in blocks
+            for own, (rows, columns) in zip(encode(block), block["grid"].tolist(), strict=True)
+        ]
+    patches = encode(images)
     side = math.isqrt(patches.shape[1])
     return patches.reshape(len(patches), side, side, patches.shape[-1])
 

@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Float32, Int, PyTree, Shaped, UInt8
 
 from input_pipeline.errors import UserError
+from input_pipeline.views.patches import picture_of
 from vlp.encodings import Encodings
 from vlp.given import TEXTS
 from vlp.models.dual_encoder import DualEncoder
@@ -26,9 +27,9 @@ CROPS = 2048  # that exist at a time: at 384 pixels, 0.9 GB
 class Cosines:
     """Cosines of the model's own embeddings: of images, of patches, and of what lies in boxes."""
 
-    def __init__(self, model: Any):
-        """Takes a `vlp.Model`."""
-        self._model = model
+    def __init__(self, model: Any, frame: Any):
+        """Takes a `vlp.Model`, and what it makes of images, by which regions at their own aspect ratio are shown."""
+        self._model, self._frame = model, frame
 
     def score(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
@@ -39,9 +40,10 @@ class Cosines:
     def maps(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k rows columns"]:
-        """Returns a cosine for each patch and text."""
-        refuse_patches(images.dtype.names, "a map of scores")
+        """Returns a cosine for each patch and text; of images at their own aspect ratio, a list of such maps."""
         patches, rows = self._model.encode_patch_array(images), self._model.encode_text(texts, prefix=prefix)
+        if images.dtype.names:
+            return [np.einsum("rcd,kd->krc", own, rows) for own in patches]  # type: ignore[return-value]
         return np.einsum("nrcd,kd->nkrc", patches, rows)
 
     def regions(
@@ -82,14 +84,30 @@ class Cosines:
         self, images: UInt8[np.ndarray, "n h w 3"], boxes: Float32[np.ndarray, "n regions 4"]
     ) -> Float32[np.ndarray, "n regions dim"]:
         """Rows of what lies in boxes, cut out of a few images at a time: all crops of a large set fit no memory."""
-        refuse_patches(images.dtype.names, "what cuts regions out of images")
         step, rows = max(1, CROPS // boxes.shape[1]), []
         for first in range(0, len(images), step):
             block = slice(first, first + step)
             pairs = zip(images[block], boxes[block], strict=True)
-            crops = np.stack([cropped(picture, box) for picture, own in pairs for box in own])
+            crops = np.stack([self._cropped(shown, box) for shown, own in pairs for box in own])
             rows.append(self._model.encode_image_array(crops))
         return np.concatenate(rows).reshape(*boxes.shape[:2], -1)
+
+    def _cropped(self, shown: np.ndarray, box: Float32[np.ndarray, 4]) -> np.ndarray:
+        """What lies in a box, as images are shown to the model: as large as the picture, or at its own aspect ratio."""
+        if not shown.dtype.names:
+            return cropped(shown, box)
+        picture = picture_of(shown)
+        place = place_of(picture, box)
+        return shown if place is None else self._frame.packed(self._frame.resize(picture, place))
+
+
+def place_of(
+    picture: UInt8[np.ndarray, "height width 3"], box: Float32[np.ndarray, 4]
+) -> tuple[float, float, float, float] | None:
+    """Returns left, top, right and bottom of a box in pixels; None where it has no area."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = (box * np.array([width, height, width, height])).tolist()
+    return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def cropped(
@@ -98,11 +116,10 @@ def cropped(
     """Returns what lies in a box, as large as the picture (bicubic); of a box without an area, the picture."""
     from PIL import Image
 
-    height, width = picture.shape[:2]
-    left, top, right, bottom = (box * np.array([width, height, width, height])).tolist()
-    if right <= left or bottom <= top:
+    place = place_of(picture, box)
+    if place is None:
         return picture
-    place = (left, top, right, bottom)
+    height, width = picture.shape[:2]
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC, place)
     return np.asarray(image)
 

@@ -17,7 +17,7 @@ import numpy as np
 from input_pipeline.decode import Pixels
 from input_pipeline.errors import UserError
 from input_pipeline.views.bicubic import Box, bicubic
-from input_pipeline.views.patches import cut
+from input_pipeline.views.patches import cut, patches_dtype
 from input_pipeline.views.resize import resize
 
 Shown = np.ndarray
@@ -66,9 +66,8 @@ class NativePatches:
 
     @property
     def dtype(self) -> np.dtype:
-        """Returns what one image is in an array of several: `patches` uint8 [patches, values, 3], row by row, and
-        `grid` int32 [2], their rows and columns; what is behind these is 0."""
-        return np.dtype([("patches", np.uint8, (self.patches, self.patch_size**2, 3)), ("grid", np.int32, 2)])
+        """Returns what one image is in an array of several."""
+        return patches_dtype(self.patch_size, self.patches)
 
     def size(self, width: float, height: float) -> tuple[int, int]:
         """Returns the largest size in whole patches that is within the budget, by which both sides are scaled alike.

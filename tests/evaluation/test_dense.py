@@ -7,6 +7,7 @@ import pytest
 from made import made
 
 from input_pipeline.views.frames import NativePatches
+from input_pipeline.views.patches import picture_of
 from vlp.evaluation.dense.co_segmented import CoSegmentation
 from vlp.evaluation.dense.collages import check_collages, halved, make_collages, quadrant_of_cells
 from vlp.evaluation.dense.figures import areas, mean_iou, patch_accuracy, pointing
@@ -56,10 +57,14 @@ def test_what_no_collage_can_be_made_of() -> None:
         halved(images[:, :3, :3])
 
 
-def test_no_collage_is_made_of_patches_at_their_own_aspect_ratio() -> None:
-    images = np.zeros(8, NativePatches(patch_size=4, patches=6).dtype)
-    with pytest.raises(ValueError, match="a collage needs square images"):
-        check_collages(images, np.arange(8), enlarge=True)
+def test_collages_of_patches_show_whole_images_as_squares_and_are_cut_as_they_were() -> None:
+    frame = NativePatches(patch_size=2, patches=6)
+    tall = np.broadcast_to((np.arange(8) * 20)[:, None, None, None], (8, 6, 4, 3)).astype(np.uint8)
+    collages = make_collages(np.stack([frame.packed(one) for one in tall]), np.arange(8), 5, enlarge=True)
+    assert collages.images.shape == (5, 8, 8, 3), "six patches of two pixels hold a square of two by two"
+    np.testing.assert_array_equal(collages.images[:, ::4, ::4, 0].reshape(5, 4), collages.classes * 20)
+    assert collages.seen["grid"].tolist() == [[4, 4]] * 5
+    np.testing.assert_array_equal(picture_of(collages.seen[3]), collages.images[3])
 
 
 def test_only_images_that_are_halved_need_a_side_that_can_be() -> None:

@@ -73,7 +73,7 @@ class Model:
         scores = self.noise(len(images), len(texts), 4, 4)
         for row, image in zip(scores, images, strict=True):
             for one in self.known[image.tobytes()]:
-                inside = cells_of(np.array([one.box], np.float32), 4)[0]
+                inside = cells_of(np.array([one.box], np.float32), (4, 4))[0]
                 for column, text in zip(row, texts, strict=True):
                     column += self.sharp * inside * (one.label in text)
         return scores
@@ -179,11 +179,11 @@ def test_pointing_counts_any_own_box_that_another_covers(data):
 
 
 def test_cells_behind_the_gate_are_given_to_no_name():
-    maps = np.full((2, 3, 4), -np.inf)
-    maps[1, 2, :3] = 1.0
+    maps = np.full((3, 8), -np.inf)
+    maps[2, 4:7] = 1.0
     assert said_of(maps).tolist() == [3, 3, 3, 3, 2, 2, 2, 3]
     shown = np.array([[False, True, False], [True, False, False]])
-    assert false_positives(maps, shown) == 1 / 4
+    assert false_positives(maps, np.repeat([0, 1], 4), shown) == 1 / 4
     assert threshold(np.array([0.7, 0.9, 0.8]), 0.5) == 0.8, "two of three are more than half"
 
 
@@ -191,7 +191,7 @@ def test_a_box_ends_before_its_right_and_lower_edge():
     boxes = np.array(
         [[0.0, 0.0, 0.125, 0.375], [0.125, 0.375, 1.0, 1.0]], np.float32
     )  # through middles of cells
-    first, second = cells_of(boxes, 4)
+    first, second = cells_of(boxes, (4, 4))
     assert not first.any() and second[1:, 0].all() and not second[0].any() and second.sum() == 12
     apart = np.array([[0.0, 0.0, 1.0, 0.25], [0.0, 0.5, 1.0, 0.75]], np.float32)
     assert covered(apart) == covered(apart[:, [1, 0, 3, 2]]) == 0.5
@@ -201,7 +201,7 @@ def test_pixels_are_of_the_class_whose_map_is_highest(data):
     masks = np.zeros((8, 8, 8), np.uint8)
     for mask, own in zip(masks, data["made"].regions, strict=True):
         for one in own:
-            mask[cells_of(np.array([one.box], np.float32), 8)[0]] = 1 + NAMES.index(one.label)
+            mask[cells_of(np.array([one.box], np.float32), (8, 8))[0]] = 1 + NAMES.index(one.label)
     masks[:, 0, 0] = 255
     own = SimpleNamespace(**vars(data["made"]), masks=masks, classes=NAMES)
     found = figures_of(PixelMaps, {"made": own})
@@ -317,7 +317,7 @@ def test_crops_of_few_images_exist_at_a_time(monkeypatch):
     model = SimpleNamespace(encode_image_array=encode, encode_text=lambda said, prefix="": texts[: len(said)])
     images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     boxes = np.tile(np.array([LEFT, RIGHT, (0, 0, 1, 1)], np.float32), (5, 1, 1))
-    cosines = Cosines(model)
+    cosines = Cosines(model, Squares(8))
     whole = cosines.regions(images, boxes, ["a", "b"])
     monkeypatch.setattr(scoring, "CROPS", 7)
     np.testing.assert_array_equal(cosines.regions(images, boxes, ["a", "b"]), whole)

@@ -22,6 +22,8 @@ FLAGS = (
     *("--config.log.every=1", "--config.log.tensorboard=false", "--config.checkpoint.every=1"),
     *("--config.checkpoint.keep_last=9", "--config.model.image.depth=1", "--config.model.text.depth=1"),
     "--config.data.evaluation.val.fraction=0.1",
+    "--config.evaluators.dense.final=true",
+    "--config.evaluators.dense.sets=('val',)",
 )
 
 
@@ -46,7 +48,7 @@ def test_a_run_of_two_stages_of_which_the_second_draws_from_two_lengths(tmp_path
     padding = [line["data/padding"] for line in lines(workdir, "metrics.jsonl") if "data/padding" in line]
     assert len(padding) == 6 and 0 < min(padding) <= max(padding) < 0.2
     figures = json.loads((workdir / "results.json").read_text())
-    assert {"zero_shot/val/top1", "retrieval/val/rsum"} <= figures.keys()
+    assert {"zero_shot/val/top1", "retrieval/val/rsum", "dense/val/mean_iou"} <= figures.keys()
 
     shutil.copytree(workdir, resumed)
     for step in range(2, 7):

@@ -115,6 +115,8 @@ class _RememberingScorer:
 
 
 def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:
+    if isinstance(rows, list) and len(rows) == count:  # maps, each of its own shape
+        return rows
     if rows.ndim not in (2, 4) or len(rows) != count:
         raise UserError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
     return rows

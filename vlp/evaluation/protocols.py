@@ -27,7 +27,8 @@ class Encoder(Protocol):
     def encode_patch_array(
         self, images: UInt8[np.ndarray, "n side side 3"]
     ) -> Float32[np.ndarray, "n rows columns dim"]:
-        """Returns a unit row for each patch; the images may have another side than those of an evaluation set."""
+        """Returns a unit row for each patch; the images may have another side than those of an evaluation set. Of
+        images at their own aspect ratio, a list of such maps."""
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """Encodes texts, with a prefix token before every one where the tokenizer has one of that name; '' is none."""
@@ -111,7 +112,7 @@ class Scorer(Protocol):
     def maps(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
     ) -> Float32[np.ndarray, "n k rows columns"]:
-        """Returns a score for each cell of a grid over the image, and text."""
+        """Returns a score for each cell of a grid over the image, and text; a list where grids differ by image."""
 
     def regions(
         self,

@@ -24,14 +24,32 @@ SHOWN = 6
 
 
 class Scored(NamedTuple):
-    """Score maps of all names, and what is known: the name of each cell (-1 = background), the cells in any box of each
-    name, whether the name is shown at all, and how sure the gate is of that."""
+    """Score maps of all names, the cells of all images side by side, for their grids may differ; and what is known.
 
-    maps: Float64[np.ndarray, "images names cells"]
-    real: Int64[np.ndarray, "images cells"]
-    own: Bool[np.ndarray, "images names cells"]
+    Attributes:
+        grids: rows and columns of each image.
+        maps: scores of the names.
+        real: the name of each cell; -1 = background.
+        own: the cells in any box of each name.
+        shown: whether the name is shown at all.
+        gate: how sure the gate is of that.
+    """
+
+    grids: Int64[np.ndarray, "images 2"]
+    maps: Float64[np.ndarray, "names cells"]
+    real: Int64[np.ndarray, " cells"]
+    own: Bool[np.ndarray, "names cells"]
     shown: Bool[np.ndarray, "images names"]
     gate: Float64[np.ndarray, "images names"]
+
+    @property
+    def image(self) -> Int64[np.ndarray, " cells"]:
+        """Returns which image each cell is of."""
+        return np.repeat(np.arange(len(self.grids)), self.grids.prod(axis=1))
+
+    def of_images(self, cells: np.ndarray) -> list[np.ndarray]:
+        """Cuts what is known of cells, the last axis, by images."""
+        return np.split(cells, np.cumsum(self.grids.prod(axis=1))[:-1], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -91,21 +109,20 @@ class BoxMaps(OnSets):
     def exhibits(self, model: Encoder) -> Iterable[Exhibit]:
         for name in self.sets:
             known, scored = self._regions[name], self._scored(model, name)
-            names, side = naming_rule(self.labels)(known.names), round(scored.maps.shape[2] ** 0.5)
-            found = areas(said_of(scored.maps), scored.real.reshape(-1), len(names))
+            names = naming_rule(self.labels)(known.names)
+            found = areas(said_of(scored.maps), scored.real, len(names))
             there = found.real > 0
             own = [one for one, is_there in zip(names, there, strict=True) if is_there]
             yield Bars(f"IoU of classes in {name}", own, ious(found)[there], found.real[there].astype(int))
             maps = [
-                ScoreMap(known.images[at], names[kind], scored.maps[at, kind].reshape(side, side))
-                for at in range(min(SHOWN, len(scored.maps)))
+                ScoreMap(known.images[at], names[kind], own[kind].reshape(scored.grids[at]))
+                for at, own in enumerate(scored.of_images(scored.maps)[:SHOWN])
                 for kind in np.flatnonzero(scored.shown[at])
             ]
             yield ScoreMaps(f"Where names fit pictures of {name}", maps)
 
     def _figures(self, scored: Scored) -> dict[str, float]:
-        kinds = scored.maps.shape[1]
-        real = scored.real.reshape(-1)
+        kinds, real, image = len(scored.maps), scored.real, scored.image
         with_background = areas(
             self._with_background(scored.maps), np.where(real < 0, kinds, real), kinds + 1
         )
@@ -114,22 +131,19 @@ class BoxMaps(OnSets):
             "pointing": float(pointing(scored).mean()),
             "mean_iou": float(ious(plain)[plain.real > 0].mean()),
             "mean_iou_with_background": float(ious(with_background)[with_background.real > 0].mean()),
-            "false_positives": false_positives(scored.maps, scored.shown),
+            "false_positives": false_positives(scored.maps, image, scored.shown),
         }
         if self.gate:
             closed = scored.gate < threshold(scored.gate[scored.shown], self.recall)
-            behind = np.where(closed[:, :, None], -np.inf, scored.maps)
+            behind = np.where(closed[image].T, -np.inf, scored.maps)
             gated = areas(said_of(behind), real, kinds + 1)
             figures["mean_iou_gated"] = float(ious(gated)[gated.real > 0].mean())
-            figures["false_positives_gated"] = false_positives(behind, scored.shown)
+            figures["false_positives_gated"] = false_positives(behind, image, scored.shown)
         return figures
 
-    def _with_background(
-        self, maps: Float64[np.ndarray, "images names cells"]
-    ) -> Int64[np.ndarray, " cells"]:
-        best = maps.max(axis=1).reshape(-1)
+    def _with_background(self, maps: Float64[np.ndarray, "names cells"]) -> Int64[np.ndarray, " cells"]:
         limit = maps.mean() + self.background * maps.std()
-        return np.where(best < limit, maps.shape[1], said_of(maps))
+        return np.where(maps.max(axis=0) < limit, len(maps), said_of(maps))
 
     def _scored(self, model: Encoder, name: str) -> Scored:
         return self._found.once(model, name, functools.partial(self._measured, model, name))
@@ -139,19 +153,22 @@ class BoxMaps(OnSets):
         called = naming_rule(self.labels)(known.names)
         texts = [fill(template, one) for one in called for template in templates]
         maps = model.scorer(self.scorer).maps(known.images, texts, prefix=self.prefix_token)
-        count, _, side, _ = maps.shape
-        every = maps.astype(np.float64).reshape(count, len(called), len(templates), side * side).mean(axis=2)
+        grids = np.array([own.shape[1:] for own in maps])
+        every = np.concatenate(
+            [own.astype(np.float64).reshape(len(called), len(templates), -1).mean(axis=1) for own in maps],
+            axis=1,
+        )
         if not np.isfinite(every).all():
             raise UserError(f"the part '{self.scorer}' gave scores for {name} that are no numbers")
-        shown = np.zeros((count, len(called)), bool)
+        shown = np.zeros((len(grids), len(called)), bool)
         for row, kinds in zip(shown, known.kinds, strict=True):
             row[kinds[kinds >= 0]] = True
         gate = np.zeros(shown.shape)
         if self.gate:
             scorer = model.scorer("" if self.gate == "cosines" else self.gate)
             sure = scorer.score(known.images, texts, prefix=self.prefix_token).astype(np.float64)
-            gate = sure.reshape(count, len(called), -1).mean(axis=2)
-        return Scored(every, real_cells(known, side), own_cells(known, side), shown, gate)
+            gate = sure.reshape(*shown.shape, -1).mean(axis=2)
+        return Scored(grids, every, real_cells(known, grids), own_cells(known, grids), shown, gate)
 
     @cached_property
     def _found(self) -> LatestModel:
@@ -162,27 +179,30 @@ class BoxMaps(OnSets):
         return {name: known_regions(name, self.data[name], "label") for name in self.sets}
 
 
-def real_cells(known: KnownRegions, side: int) -> Int64[np.ndarray, "images cells"]:
+def real_cells(known: KnownRegions, grids: Int64[np.ndarray, "images 2"]) -> Int64[np.ndarray, " cells"]:
     """Returns the name of each cell by the last box that covers its middle; -1 where none does."""
-    real = np.full((len(known.boxes), side, side), -1)
-    for row, boxes, kinds in zip(real, known.boxes, known.kinds, strict=True):
-        for inside, kind in zip(cells_of(boxes, side), kinds, strict=True):
-            row[inside] = kind
-    return real.reshape(len(real), -1)
+    real = []
+    for grid, boxes, kinds in zip(grids.tolist(), known.boxes, known.kinds, strict=True):
+        own = np.full(grid, -1)
+        for inside, kind in zip(cells_of(boxes, grid), kinds, strict=True):
+            own[inside] = kind
+        real.append(own.reshape(-1))
+    return np.concatenate(real)
 
 
-def own_cells(known: KnownRegions, side: int) -> Bool[np.ndarray, "images names cells"]:
+def own_cells(known: KnownRegions, grids: Int64[np.ndarray, "images 2"]) -> Bool[np.ndarray, "names cells"]:
     """Tells of each name which cells have their middle in any of its boxes, whatever else covers them."""
-    own = np.zeros((len(known.boxes), len(known.names), side, side), bool)
-    for row, boxes, kinds in zip(own, known.boxes, known.kinds, strict=True):
-        np.logical_or.at(row, kinds[kinds >= 0], cells_of(boxes[kinds >= 0], side))
-    return own.reshape(*own.shape[:2], -1)
+    cells = []
+    for grid, boxes, kinds in zip(grids.tolist(), known.boxes, known.kinds, strict=True):
+        own = np.zeros((len(known.names), *grid), bool)
+        np.logical_or.at(own, kinds[kinds >= 0], cells_of(boxes[kinds >= 0], grid))
+        cells.append(own.reshape(len(own), -1))
+    return np.concatenate(cells, axis=1)
 
 
-def said_of(maps: Float64[np.ndarray, "images names cells"]) -> Int64[np.ndarray, " cells"]:
+def said_of(maps: Float64[np.ndarray, "names cells"]) -> Int64[np.ndarray, " cells"]:
     """Returns the name that each cell fits best; of a cell that is given to none, the number behind the names."""
-    none = np.isneginf(maps.max(axis=1))
-    return np.where(none, maps.shape[1], maps.argmax(axis=1)).reshape(-1)
+    return np.where(np.isneginf(maps.max(axis=0)), len(maps), maps.argmax(axis=0))
 
 
 def ious(found: Areas) -> Float64[np.ndarray, " classes"]:
@@ -192,18 +212,22 @@ def ious(found: Areas) -> Float64[np.ndarray, " classes"]:
 
 def pointing(scored: Scored) -> Float64[np.ndarray, " shown"]:
     """Returns 1 for each name that an image shows whose best cell is in a box of its own (arXiv 1608.00507)."""
-    rows, kinds = np.nonzero(scored.shown)
-    best = scored.maps[rows, kinds].argmax(axis=1)
-    return scored.own[rows, kinds, best] * 1.0
+    images = zip(scored.of_images(scored.maps), scored.of_images(scored.own), scored.shown, strict=True)
+    hits = [
+        np.take_along_axis(own[shown], maps[shown].argmax(axis=1)[:, None], axis=1)[:, 0]
+        for maps, own, shown in images
+    ]
+    return np.concatenate(hits) * 1.0
 
 
 def false_positives(
-    maps: Float64[np.ndarray, "images names cells"], shown: Bool[np.ndarray, "images names"]
+    maps: Float64[np.ndarray, "names cells"],
+    image: Int64[np.ndarray, " cells"],
+    shown: Bool[np.ndarray, "images names"],
 ) -> float:
     """Returns the share of names that an image does not show and some cell of it is nevertheless given to."""
     given = np.zeros((len(shown), shown.shape[1] + 1), bool)
-    for row, best in zip(given, said_of(maps).reshape(len(maps), -1), strict=True):
-        row[best] = True
+    given[image, said_of(maps)] = True
     return float(given[:, :-1][~shown].mean()) if (~shown).any() else 0.0
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Float64
 
+from input_pipeline.views.patches import like
 from vlp.evaluation.dense.co_segmentation import (
     SHARPNESS,
     column_weights,
@@ -41,7 +42,7 @@ class CoSegmentation(Dense):
 
     def _scored(self, model: Encoder, name: str) -> Iterator[ScoredCollage]:
         plain = list(super()._scored(model, name))
-        patches = model.encode_patch_array(self._collages[name].images).astype(np.float64)
+        patches = np.asarray(model.encode_patch_array(self._collages[name].seen), np.float64)
         cells = patches.reshape(len(patches), -1, patches.shape[-1])
         references = self._references(model, name, cells)
         for one, own in zip(plain, cells, strict=True):
@@ -69,5 +70,7 @@ class CoSegmentation(Dense):
     @cached_property
     def _pictures(self) -> dict[str, np.ndarray]:
         """The collages as large as the model's own pictures, by which they are found."""
-        images = {name: self._collages[name].images for name in self.sets}
-        return {name: halved(own) if self.enlarge else own for name, own in images.items()}
+        return {
+            name: like(own.seen, halved(own.images)) if self.enlarge else own.seen
+            for name, own in self._collages.items()
+        }

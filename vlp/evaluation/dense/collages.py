@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
 from input_pipeline.errors import UserError
+from input_pipeline.views.patches import like, picture_of, square_side
 from vlp.evaluation.protocols import EvaluationSet
 from vlp.evaluation.texts.class_names import labelled_classes
-from vlp.pixels import refuse_patches
 
 QUADRANTS = 4  # upper left, upper right, lower left, lower right
 
@@ -21,10 +21,12 @@ class Collages(NamedTuple):
 
     Attributes:
         images: the pictures.
+        seen: the same as the model takes them: the same object, or records of patches.
         classes: of each picture's quadrants, row by row, all different.
     """
 
     images: UInt8[np.ndarray, "collages side side 3"]
+    seen: np.ndarray
     classes: Int64[np.ndarray, "collages 4"]
 
 
@@ -38,7 +40,7 @@ def make_collages(
     """Makes the same collages at every call: each of four random images of four different classes.
 
     Args:
-        images: of one side, an even number of pixels.
+        images: of one side, an even number of pixels; or records of patches, each of which becomes a square.
         classes: of the images.
         count: how many.
         enlarge: keep the images as they are, in collages of twice their side; else their side is halved.
@@ -49,11 +51,13 @@ def make_collages(
     check_collages(images, classes, enlarge=enlarge)
     dice = np.random.default_rng(0)
     chosen = np.stack([_four(dice.permutation(len(classes)), classes) for _ in range(count)])
-    parts = images if enlarge else halved(images)
+    pictures = squared(images)
+    parts = pictures if enlarge else halved(pictures)
     upper, lower = (
         np.concatenate([parts[chosen[:, left]], parts[chosen[:, left + 1]]], axis=2) for left in (0, 2)
     )
-    return Collages(np.concatenate([upper, lower], axis=1), classes[chosen].astype(np.int64))
+    made = np.concatenate([upper, lower], axis=1)
+    return Collages(made, like(images, made), classes[chosen].astype(np.int64))
 
 
 def collages_by_set(
@@ -67,19 +71,33 @@ def collages_by_set(
     return made
 
 
+def squared(images: np.ndarray) -> UInt8[np.ndarray, "n side side 3"]:
+    """Returns images as squares: those of patches at their own aspect ratio as the largest within their budget, whole
+    and out of shape (bicubic), or as they are where they are such squares."""
+    from PIL import Image
+
+    if not images.dtype.names:
+        return images
+    side, squares = square_side(images), []
+    for picture in map(picture_of, images):
+        fits = picture.shape == (side, side, 3)
+        resized = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+        squares.append(picture if fits else np.asarray(resized))
+    return np.stack(squares)
+
+
 def check_collages(
     images: UInt8[np.ndarray, "n side side 3"], classes: Int[np.ndarray, " n"], *, enlarge: bool
 ) -> None:
     """Refuses what no collages can be made of; looks at the size of the images alone.
 
     Raises:
-        ValueError: fewer than four classes, images that are no squares, or a side that cannot be halved.
+        ValueError: fewer than four classes, or a side that cannot be halved.
     """
-    refuse_patches(images.dtype.names, "a collage")
     if len(np.unique(classes)) < QUADRANTS:
         raise UserError(f"a collage takes four classes, and the images have {len(np.unique(classes))}")
     if not enlarge:
-        _check_even(images.shape[1])
+        _check_even(square_side(images))
 
 
 def _four(order: Int[np.ndarray, " n"], classes: Int[np.ndarray, " n"]) -> Int[np.ndarray, 4]:

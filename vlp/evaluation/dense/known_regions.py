@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -84,11 +84,13 @@ def texts_of(regions: Sequence[Region], count: int) -> list[str]:
     return texts + [""] * (count - len(texts))
 
 
-def cells_of(boxes: Float32[np.ndarray, "regions 4"], side: int) -> Bool[np.ndarray, "regions side side"]:
-    """Tells which cells of a grid have their middle in each box."""
-    middles = (np.arange(side) + 0.5) / side
-    across = (middles >= boxes[:, :1]) & (middles < boxes[:, 2:3])
-    down = (middles >= boxes[:, 1:2]) & (middles < boxes[:, 3:])
+def cells_of(
+    boxes: Float32[np.ndarray, "regions 4"], grid: Iterable[int]
+) -> Bool[np.ndarray, "regions rows columns"]:
+    """Tells which cells of a grid of so many rows and columns have their middle in each box."""
+    vertical, horizontal = ((np.arange(cells) + 0.5) / cells for cells in grid)
+    across = (horizontal >= boxes[:, :1]) & (horizontal < boxes[:, 2:3])
+    down = (vertical >= boxes[:, 1:2]) & (vertical < boxes[:, 3:])
     return down[:, :, None] & across[:, None, :]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int64, UInt8
 
 from input_pipeline.errors import UserError
+from input_pipeline.views.patches import like, square_side
 from vlp.evaluation.dense.collages import Collages, check_collages, collages_by_set, quadrant_of_cells
 from vlp.evaluation.dense.region_figures import OF_ONE_NAME, area_figures, chance_of_areas
 from vlp.evaluation.exhibits import Exhibit, ScoreMap, ScoreMaps
@@ -188,9 +189,10 @@ class VocabularyFreeRegions(CategorySearch):
         self, model: Encoder, name: str, boxes: Int64[np.ndarray, "crops 3"]
     ) -> Iterator[Float[np.ndarray, "crops dim"]]:
         """Rows of the crops of one collage after another, whose pixels are not kept."""
-        resolution = self.data[name].images.shape[1]
-        for picture in self._collages[name].images:
-            yield model.encode_image_array(crops_of(picture, boxes, self.map_side, resolution))
+        collages, resolution = self._collages[name], square_side(self.data[name].images)
+        for picture in collages.images:
+            crops = crops_of(picture, boxes, self.map_side, resolution)
+            yield model.encode_image_array(like(collages.seen, crops))
 
     @cached_property
     def _quadrant(self) -> Int64[np.ndarray, " cells"]:

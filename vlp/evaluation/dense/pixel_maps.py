@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,11 +105,11 @@ class PixelMaps(OnSets):
 
     def _maps(
         self, model: Encoder, name: str, images: UInt8[np.ndarray, "n h w 3"]
-    ) -> Float64[np.ndarray, "n classes rows columns"]:
+    ) -> Iterator[Float64[np.ndarray, "classes rows columns"]]:
         templates, classes = load_prompt_set(self.templates), self.data[name].classes
         texts = [fill(template, one) for one in classes for template in templates]
-        maps = model.scorer(self.scorer).maps(images, texts, prefix=self.prefix_token).astype(np.float64)
-        return maps.reshape(len(maps), len(classes), -1, *maps.shape[2:]).mean(axis=2)
+        for maps in model.scorer(self.scorer).maps(images, texts, prefix=self.prefix_token):
+            yield maps.astype(np.float64).reshape(len(classes), -1, *maps.shape[1:]).mean(axis=1)
 
     @cached_property
     def _found(self) -> LatestModel:

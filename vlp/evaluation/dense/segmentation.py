@@ -103,7 +103,7 @@ class Dense(OnSets):
 
     def _scored(self, model: Encoder, name: str) -> Iterator[ScoredCollage]:
         texts = encode_names(model, self._classes[name], self.templates, self.prefix_token)
-        patches = model.encode_patch_array(self._collages[name].images)
+        patches = np.asarray(model.encode_patch_array(self._collages[name].seen))
         quadrant = quadrant_of_cells(patches.shape[1]).reshape(-1)
         for picture, classes in zip(patches, self._collages[name].classes, strict=True):
             cells = picture.reshape(len(quadrant), -1).astype(np.float64)

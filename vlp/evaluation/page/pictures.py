@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import UInt8
 
-from input_pipeline.views.patches import joined
+from input_pipeline.views.patches import picture_of
 from vlp.evaluation.page.html import Markup, element
 
 SIDE = 192  # pixels of the longer side, at most
@@ -36,9 +36,7 @@ class Album:
         if self.pictures >= MOST_PICTURES or self.size >= MOST_BYTES:
             self.left_out += 1
             return element("span", f"({alt})", class_="absent")
-        pixels = np.ascontiguousarray(
-            joined(pixels["patches"], pixels["grid"]) if pixels.dtype.names else pixels
-        )
+        pixels = np.ascontiguousarray(picture_of(pixels))
         address = self._address(pixels)
         self.pictures += 1
         self.size += len(address)
