@@ -63,7 +63,12 @@ def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_
     whole = bucket.read(name)
     bucket.write(name, bytes(content))
     caplog.set_level(logging.WARNING)
-    assert find_checkpoint(run).name == "2" and "the bytes of" in caplog.text
+    copy = find_checkpoint(run)
+    assert copy.name == "2" and "the bytes of" in caplog.text
+    kept = next(path for path in copy.rglob("manifest.ocdbt") if path.parent.name == "model")
+    good = kept.read_bytes()
+    kept.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))  # a copy that has rotted is made anew
+    assert find_checkpoint(run) == copy and kept.read_bytes() == good
     with pytest.raises(ValueError, match="no checkpoint of step 7"):
         find_checkpoint(run, 7)
     other = Checkpointer(tmp_path / "another machine", address=address)

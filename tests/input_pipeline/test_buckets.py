@@ -36,7 +36,7 @@ def test_an_object_is_written_whole_listed_read_in_stretches_and_removed(
 ) -> None:
     first = bucket.write("a/b.txt", b"hello")
     assert bucket.read("a/b.txt") == b"hello" and bucket.version("a/b.txt").tag == first.tag
-    assert bucket.read_range("a/b.txt", 1, 3, first.tag) == b"el"
+    assert bucket.read_range("a/b.txt", 1, 3, first.tag) == bucket.read_range("a/b.txt", 1, 3) == b"el"
     assert list(bucket.versions()) == list(bucket.versions("a")) == ["a/b.txt"] and not bucket.versions("a/b")
     with pytest.raises(FileExistsError):
         bucket.read_range("a/b.txt", 1, 3, "another")
@@ -139,3 +139,33 @@ def test_it_waits_longer_each_time_and_half_a_minute_at_most(monkeypatch: pytest
 
     assert Bucket("s3://bucket/run")._tried("a", ask) == "run/a"
     assert waited == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_two_refusals_are_for_good_and_an_outage_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = pytest.importorskip("obstore").exceptions
+    monkeypatch.setattr(buckets, "_store", functools.cache(lambda *place: None))
+
+    def asked(error: Exception, admitted: bool, patience: float | None = None) -> tuple[int, bool]:
+        """How often, until it was given up or there was an answer; and whether it was for good."""
+        waited: list[float] = []
+        monkeypatch.setattr(time, "sleep", waited.append)
+        monkeypatch.setattr(buckets, "_admitted", {("s3", "bucket")} if admitted else set())
+
+        def ask(*given: Any) -> str:
+            if len(waited) == 6:
+                return ""
+            raise error
+
+        try:
+            Bucket("s3://bucket/run", patience)._tried("a", ask)
+        except BucketError as said:
+            return len(waited) + 1, said.for_good
+        return len(waited) + 1, False
+
+    denied, unknown = own.PermissionDeniedError("403"), own.UnauthenticatedError("401")
+    assert asked(denied, True) == asked(denied, False) == asked(unknown, False) == (2, True)
+    assert asked(unknown, True) == (7, False), "a token that was good has run out"
+    service = own.BaseError("token request: status code: 503")
+    assert asked(service, False) == (7, False)
+    assert asked(own.BaseError("token request: status code: 404"), False) == (2, True)
+    assert asked(service, False, patience=0.0) == (1, False)

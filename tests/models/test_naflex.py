@@ -84,6 +84,7 @@ def test_positions_of_the_table_s_own_grid_are_the_table_and_others_are_pytorch_
     grids = np.array([[4, 4], [2, 9], [7, 3], [1, 1]], np.int32)
     found = np.asarray(positions_of(jnp.asarray(table), jnp.asarray(grids), 21))
     assert np.isfinite(found).all()
+    assert positions_of(jnp.asarray(table, jnp.bfloat16), jnp.asarray(grids), 21).dtype == jnp.float32
     np.testing.assert_allclose(found[0, :16], table, atol=1e-6)
     torch = pytest.importorskip("torch", reason="torch is a peer, not a dependency")
     square = torch.from_numpy(table.reshape(1, 4, 4, 5)).permute(0, 3, 1, 2)
@@ -104,6 +105,15 @@ def test_what_reads_patches_or_tells_the_tower_more_is_refused_in_one_line(pixel
         _ = seen.image_tower().tokens
     with pytest.raises(ValueError, match="tells the image tower masked of 'image'"):
         seen.through(Model.image, "image", masked=None)
+
+
+def test_pixels_keep_their_variance_and_what_resampling_costs_is_counted():
+    kernel = tower(width=256).patch_embedding.kernel[...]
+    assert float(kernel.std()) == pytest.approx((3 * 4**2) ** -0.5, rel=0.05)
+    own, small = family("image", ConfigDict(IMAGE)), ConfigDict({**IMAGE, "resolution": 8})
+    more = own.forward_flops(ConfigDict(IMAGE), 0, 8) - own.forward_flops(small, 0, 8)
+    assert more == 2 * 12 * (16 - 4) * 16, "12 patches of as many more places of the table"
+    assert [own.rows(small, 0, path) for path in ("patch_embedding", "position/embedding")] == [12, 1]
 
 
 @pytest.mark.parametrize(
