@@ -69,12 +69,17 @@ def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_
     good = kept.read_bytes()
     kept.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))  # a copy that has rotted is made anew
     assert find_checkpoint(run) == copy and kept.read_bytes() == good
+    bucket.write(
+        "2/manifest.json", bucket.read("2/manifest.json") + b"\n"
+    )  # and of what has been written anew
+    assert find_checkpoint(run) == copy and (copy / "manifest.json").read_bytes().endswith(b"\n")
     with pytest.raises(ValueError, match="no checkpoint of step 7"):
         find_checkpoint(run, 7)
     other = Checkpointer(tmp_path / "another machine", address=address)
     folder = other.newest()
     assert folder is not None and folder.name == "2" and steps_of(run) == [2]
     assert "3.damaged/manifest.json" in bucket.versions() and not bucket.versions("7")
+    assert other.newest() == folder and bucket.versions("3"), "what was set aside keeps its bytes"
     model, training, words = other.restore(folder, *abstract(parts(2)))
     assert_same((model, training), parts(2))
     assert words.progress["step"] == 2
