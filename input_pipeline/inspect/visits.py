@@ -40,6 +40,10 @@ class Row:
     visits: tuple[Visit, ...]
 
 
+# Of what a source says, how its records are shown; the rest chooses, finds and completes them, and is done.
+SHOWN = ("templates", "labels", "prefix", "prefix_token")
+
+
 def visits(
     name: str,
     source: Source,
@@ -67,14 +71,10 @@ def visits(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "records.array_record"
         _write(path, records)
-        entry = {
-            **data["sources"][name],
-            "format": "array_record",
-            "path": str(path),
-            "columns": {},
-            "weight": 1.0,
-        }
-        alone = {**data, "sources": {name: entry | {"fraction": 1.0, "keep_ids": ""}}}
+        said = data["sources"][name]
+        entry = {"format": "array_record", "path": str(path), "columns": {}, "weight": 1.0}
+        entry |= {key: said[key] for key in SHOWN if key in said}
+        alone = {**data, "sources": {name: entry}}
         stream = make_stream(
             alone,
             preprocessing=preprocessing,

@@ -20,6 +20,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("config.optimzer.learning_rate", "nearest is --config.optimizer.learning_rate"),
     ),
     "a key without its group": (("--config.warmup_steps=1",), ("optimizer.schedule.warmup_steps",)),
+    "a loss by its paper's name": (
+        ("--config.objectives.siglip.weight=1",),
+        ("nearest is --config.objectives.contrastive.kernel",),
+    ),
     "a group": (("--config.optimizer=adam",), ("config.optimizer is a group", "--config.optimizer.")),
     "text for a whole number": (("--config.steps=many",), ("config.steps=many", "whole number")),
     "a fraction for a whole number": (("--config.steps=1.5",), ("config.steps=1.5", "whole number")),

@@ -104,6 +104,23 @@ def test_visits_are_those_of_training(data: dict[str, Any], tokenizer: Tokenizer
     assert texts == {True, False}
 
 
+def test_what_chooses_and_finds_records_is_not_asked_for_again(
+    data: dict[str, Any], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    source = open_source(data["sources"]["mine"])
+    data["sources"]["mine"] |= {"image_folder": str(tmp_path), "only": "source=elsewhere", "shots": 9}
+    data["sources"]["mine"] |= {"keep_ids": "gone.txt", "keep_labels": "gone.json", "fraction": 0.1}
+    data["sources"]["mine"] |= {
+        "captions_by_id": "gone.jsonl",
+        "regions_by_id": "gone.jsonl",
+        "prefix": "see",
+    }
+    (row,) = visits(
+        "mine", source, [3], 2, data=data, preprocessing=PREPROCESSING, tokenizer=tokenizer, seed=1
+    )
+    assert {visit.text for visit in row.visits} <= {"see data 3", "see a picture of data 3"}
+
+
 def test_the_sheet_shows_the_pixels_and_survives_odd_texts(
     data: dict[str, Any], tokenizer: Tokenizer
 ) -> None:

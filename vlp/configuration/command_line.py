@@ -34,6 +34,7 @@ ALIASES = {
     "warmup_steps": "optimizer.schedule.warmup_steps",
     "epochs": "steps",
     "precision": "model.dtype",
+    "siglip": "objectives.contrastive.kernel",
 }
 
 LONGEST_NAME = 200  # of a flag; a search for the nearest one takes too deep a recursion far above
@@ -186,7 +187,8 @@ def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> 
         raise ConfigError(
             f"--config.{path} is a group: set one of its values, such as --config.{inside[0]}=..."
         )
-    near = ALIASES.get(path.rpartition(".")[2]) or nearest(path, leaves)
+    meant = [ALIASES[part] for part in reversed(path.split(".")) if part in ALIASES]
+    near = meant[0] if meant else nearest(path, leaves)
     hint = f"the nearest is --config.{near}" if near else "`--help` lists every key"
     raise ConfigError(f"--config.{path}: the config has no such key; {hint}")
 
