@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer as Pipeline
+from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.processors import TemplateProcessing
 
 from input_pipeline.tokenizers.huggingface import check_vocabulary
 from vlp.interop import bert, text
@@ -83,6 +85,26 @@ def test_special_tokens_are_those_that_the_template_does_not_say(
     settings: dict[str, Any], padding: str, strip_end: bool, special: str
 ) -> None:
     assert text._around(settings, padding, strip_end) == special
+
+
+@pytest.mark.parametrize(
+    ("listed", "pad"), [({}, "x"), ({"added_tokens_decoder": {}}, "<pad>")], ids=["older", "listed"]
+)
+def test_the_file_of_special_tokens_counts_more_unless_the_settings_list_them(
+    listed: dict[str, Any], pad: str, tmp_path: Path
+) -> None:
+    """In both the ids are those of transformers: SigLIP's text tower reads padding like any other token."""
+    vocabulary = {"<pad>": 0, "<s>": 1, "</s>": 2, "x": 3, "a": 4}
+    pipeline = Pipeline(WordLevel(vocabulary, unk_token="<s>"))
+    pipeline.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    pipeline.save(str(tmp_path / "tokenizer.json"))
+    said = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "eos_token": "</s>", **listed}
+    there = folder(tmp_path, tokenizer_config=said, special_tokens_map={"pad_token": "x"})
+    ids = text._huggingface(there, 6, default="").encode(["a"])[0]
+    assert ids[0].tolist() == [4, 2] + [vocabulary[pad]] * 4
+    transformers = pytest.importorskip("transformers", reason="transformers is a peer, not a dependency")
+    peer = transformers.AutoTokenizer.from_pretrained(there, local_files_only=True)
+    assert peer(["a"], padding="max_length", max_length=6)["input_ids"] == ids.tolist()
 
 
 def test_merges_are_pairs_however_they_are_written() -> None:

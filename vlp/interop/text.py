@@ -133,14 +133,20 @@ def _load(kind: str, path: Path, length: int, **settings: str) -> Tokenizer:
     )
 
 
+def _settings(folder: Path) -> dict[str, Any]:
+    """What is said of a tokenizer. As transformers has it, the older file of special tokens counts more than the
+    settings, but not at all where these list the tokens that were added."""
+    settings = read_json(folder / "tokenizer_config.json", {})
+    if "added_tokens_decoder" in settings:
+        return settings
+    return {**settings, **read_json(folder / "special_tokens_map.json", {})}
+
+
 def _huggingface(
     folder: Path, length: int, *, default: str, clean: str = "none", strip_end: bool = False
 ) -> Tokenizer:
     """What `AutoTokenizer.from_pretrained` reads; `default` is the class where the folder names none."""
-    settings = {
-        **read_json(folder / "special_tokens_map.json", {}),
-        **read_json(folder / "tokenizer_config.json", {}),
-    }
+    settings = _settings(folder)
     name = fields.words(
         settings.get("tokenizer_class") or default, f"{folder}: tokenizer_class"
     ).removesuffix("Fast")
