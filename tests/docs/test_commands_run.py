@@ -47,6 +47,7 @@ SHORT = (
 )
 ONE_ROUND = ("--config.steps=2", "--config.batch_size=8", "--config.evaluators={}")
 BUDGET = ("--config.select.budget=20",)
+REPLICAS = ("--config.checkpoint.local_every=1", "--config.checkpoint.local_folder=runs/replicas")
 SHARE = "--config.data.sources.quickstart.fraction=0.02"
 
 # In their order: a command as a page has it, and what makes it small.
@@ -99,8 +100,25 @@ RUN: tuple[tuple[str, Sequence[str]], ...] = (
         ("--config.data.sources.quickstart.fraction=0.3",),
     ),
     (
+        "python main.py --job=labels --output=runs/tags.json --config.labels.of=tags",
+        ("--config.data.sources.quickstart.fraction=0.3",),
+    ),
+    (
+        "python main.py --job=labels --config=configs/catlip.py --config.labels.of=words --config.labels.least=500 "
+        "--output=words.json",
+        ("--config=configs/catlip.py:runlocal", "--config.labels.least=5"),
+    ),
+    (
         "python main.py --job=prepare --source=FOLDER --output=data/mine",
         ("--config.prepare.processes=1",),
+    ),
+    (
+        "python main.py --config.data.sources=\"{'mine': {'format': 'array_record', 'path': 'data/mine'}}\"",
+        (*TINY, *SHORT, "--workdir=runs/mine"),
+    ),
+    (
+        "python main.py --config.checkpoint.local_every=50 --config.checkpoint.local_folder=/dev/shm/vlp",
+        (*TINY, *SHORT, *REPLICAS, "--workdir=runs/kept"),
     ),
     ("python main.py --job=describe --output=runs/descriptions.json", ()),
     ("python main.py --job=describe --config.describe.confusable=3 --output=runs/confusable.json", ()),
@@ -134,7 +152,6 @@ ELSEWHERE = {
     r"--config=configs/\w+\.py:(model|text|curated|captions|teacher)=": "takes days; above it is a toy",
     r"concentration\.py:": "takes days; a method's commands are its toy",
     r"--job=curate|--config=configs/curate/": "tests/configs/test_method_commands.py runs the same",
-    r"--job=labels .*(runs/tags|words)\.json": "the other labels command with other flags",
     r"--job=concept": "tests/jobs/test_concept_job.py, with a program that answers",
     r"--job=suite": "sets that only the reader has; tests/jobs/test_suite_job.py makes all of them, small",
     r"--job=plan --config=configs/siglip2\.py": "compiles a ViT-B/16 for minutes; tests/planning/test_estimates.py",
@@ -147,13 +164,11 @@ ELSEWHERE = {
     r"--job=watch": "goes on until it is stopped; tests/jobs/test_watch_job.py",
     r"gs://BUCKET": "tests/runs/test_run_in_bucket.py, on a server of its own",
     r"config\.rollback": "tests/jobs/test_rollback_in_runs.py",
-    r"checkpoint\.local_every": "tests/runs/test_run_in_bucket.py",
     r"config\.stages\.until=200": "tests/jobs/test_stages_in_runs.py",
     r"config\.frozen\.teacher": "tests/jobs/test_beside_in_runs.py",
     r"spread|striped": "tests/test_extending.py, with the files that the page has",
     r"runs/(bert|lite0)": "weights that only the reader has; tests/interop and tests/runs/test_stored_towers.py, small",
     r"data\.labels=": "tests/jobs/test_labels_job.py",
-    r"'path': 'data/mine'": "tests/jobs/test_prepare_job.py trains on what it prints",
     r"--workdir=runs/(plain|smoothed)-0": "the first two commands with another seed",
 }
 PLACES = {
@@ -240,7 +255,15 @@ def test_commands_run_in_their_order(
             "runs/tuned/metrics.jsonl",
             "runs/back/config.json",
         ),
-        *("look", "tags.json", "data/mine/report.json", "runs/descriptions.json", "runs/confusable.json"),
+        *(
+            "look",
+            "tags.json",
+            "runs/tags.json",
+            "words.json",
+            "runs/mine/results.json",
+            "runs/kept/results.json",
+        ),
+        *("data/mine/report.json", "runs/descriptions.json", "runs/confusable.json"),
         "own.model",
     )
     assert all(Path(name).exists() for name in left), [name for name in left if not Path(name).exists()]
