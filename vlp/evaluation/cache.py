@@ -114,8 +114,9 @@ class _RememberingScorer:
         return self._known[key][1]
 
 
-def _one_row_each(rows: np.ndarray, count: int) -> np.ndarray:
-    if isinstance(rows, list) and len(rows) == count:  # maps, each of its own shape
+def _one_row_each(rows: Any, count: int) -> Any:
+    if isinstance(rows, list):  # maps, each of its own shape
+        assert len(rows) == count
         return rows
     if rows.ndim not in (2, 4) or len(rows) != count:
         raise UserError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
