@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import subprocess
-import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.harness import Times
 from benchmarks.peers.open_clip_step import Absent, make_update, require_open_clip
 
 MODELS = {"b32": "model=vit_b32", "b16": "model=vit_b16", "l14": "model=vit_l14", "tiny": "runlocal"}
@@ -50,24 +49,26 @@ def measure(row: Row, seconds: float) -> dict[str, Any]:
       Absent: the peer is not there.
     """
     build = build_open_clip if row.contestant == "open_clip" else build_ours
-    start = time.perf_counter()
-    steps, facts = build(row)
+    first, two, stretches = Times[Any](), Times[None](), Times[None]()
+
+    def start() -> Any:
+        steps, facts = build(row)
+        steps(1)
+        return steps, facts
+
+    first.run(start)
+    steps, facts = first.result
     steps(1)
-    compiled = time.perf_counter() - start
-    steps(1)
-    start = time.perf_counter()
-    steps(2)
-    count = max(1, round(seconds / 5 / ((time.perf_counter() - start) / 2)))
-    stretches = []
+    two.run(lambda: steps(2))
+    count = max(1, round(seconds / 5 / (two.seconds / 2)))
     for _ in range(5):
-        start = time.perf_counter()
-        steps(count)
-        stretches.append((time.perf_counter() - start) / count)
+        stretches.run(lambda: steps(count))
+    step = stretches.seconds / count
     return {
-        "compile_seconds": compiled,
-        "step_seconds": statistics.median(stretches),
-        "best_step_seconds": min(stretches),
-        "pairs_per_second": row.batch / statistics.median(stretches),
+        "compile_seconds": first.seconds,
+        "step_seconds": step,
+        "best_step_seconds": min(stretches.wall) / count,
+        "pairs_per_second": row.batch / step,
         **facts(),
     }
 

@@ -16,14 +16,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import forget_peak, memory
+from benchmarks.harness import Times, forget_peak, memory
 
 
 def contrast(batch: int, *, chunk: int) -> float:
@@ -97,9 +97,9 @@ def compiling(depth: int, *, blocks: str) -> float:
     lowered = training.train_step.lower(
         training.abstract_state, abstract_batch(config, training.fields, mesh, {})
     )
-    start = time.perf_counter()
-    lowered.compile()
-    return time.perf_counter() - start
+    times = Times[Any]()
+    times.run(lowered.compile)
+    return times.seconds
 
 
 def checkpoint(devices: int) -> float:

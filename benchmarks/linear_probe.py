@@ -10,15 +10,15 @@ their rank. Both classifiers are asked for the same optimum; `objective` says ho
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from benchmarks.harness import alternated
+from benchmarks.harness import Times, alternated
 from vlp.evaluation.probes.linear import LOGISTIC, SVM, Kind, LinearProbe
 from vlp.evaluation.probes.suite import searched_fit
 
@@ -133,15 +133,18 @@ def main() -> None:
             options.rounds,
         )
     if options.search:
-        start = time.perf_counter()
         held_out = np.arange(len(labels)) % 5 == 4
         probe = LinearProbe(features, labels, options.classes)
-        _, searched = searched_fit(
-            probe,
-            np.where(held_out, 0, -1),
-            lambda model, rows: model.scores(features[rows]).argmax(axis=1) == labels[rows],
+        times = Times[Any]()
+        times.run(
+            lambda: searched_fit(
+                probe,
+                np.where(held_out, 0, -1),
+                lambda model, rows: model.scores(features[rows]).argmax(axis=1) == labels[rows],
+            )
         )
-        print(f"search: {len(searched)} penalties and the last fit in {time.perf_counter() - start:.1f} s")
+        assert times.result is not None
+        print(f"search: {len(times.result[1])} penalties and the last fit in {times.seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -77,11 +77,18 @@ class WaitingTime:
 
 def bare(run: Run, state: TrainState, batch: dict, steps: int) -> tuple[TrainState, float]:
     """The state after some steps on one batch, and seconds a step."""
-    start = time.perf_counter()
-    for _ in range(steps):
-        state, metrics = run.stage.training.train_step(state, batch)
-        jax.block_until_ready(metrics)
-    return state, (time.perf_counter() - start) / steps
+    times = Times[TrainState]()
+
+    def stretch() -> TrainState:
+        own = state
+        for _ in range(steps):
+            own, metrics = run.stage.training.train_step(own, batch)
+            jax.block_until_ready(metrics)
+        return own
+
+    times.run(stretch)
+    assert times.result is not None
+    return times.result, times.seconds / steps
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ import pickle
 import shutil
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness import Times
 from input_pipeline.records import Caption, Record
 from input_pipeline.sources import open_source
 from input_pipeline.sources.array_record import encode_record
@@ -83,11 +83,15 @@ def make_shards(name: str, folder: Path, shards: int, records: int) -> None:
 
 def first_batch(name: str, path: Path) -> tuple[float, float]:
     """Seconds from nothing open to a batch from all over the set: of the wall, and of CPU."""
-    start, cpu = time.perf_counter(), time.process_time()
-    source = open_source({"format": name, "path": str(path)})
-    for index in np.random.default_rng(0).integers(len(source), size=BATCH).tolist():
-        source[index]
-    return time.perf_counter() - start, time.process_time() - cpu
+    times = Times[None]()
+
+    def read() -> None:
+        source = open_source({"format": name, "path": str(path)})
+        for index in np.random.default_rng(0).integers(len(source), size=BATCH).tolist():
+            source[index]
+
+    times.run(read)
+    return times.wall[0], times.processor[0]
 
 
 def cold_and_warm(name: str, path: Path) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -102,13 +106,15 @@ def cold_and_warm(name: str, path: Path) -> tuple[tuple[float, float], tuple[flo
 
 def microseconds(name: str, path: Path, order: np.ndarray) -> float:
     """Of a record in random order; the best of three rounds after one that warms up."""
-    source, rounds = open_source({"format": name, "path": str(path)}), []
-    for _ in range(4):
-        start = time.process_time()
+    source, times = open_source({"format": name, "path": str(path)}), Times[None]()
+
+    def read() -> None:
         for index in order.tolist():
             source[index]
-        rounds.append((time.process_time() - start) / len(order) * 1e6)
-    return min(rounds[1:])
+
+    for _ in range(4):
+        times.run(read)
+    return min(times.processor[1:]) / len(order) * 1e6
 
 
 def main() -> None:

@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
 from typing import Any
 
 MESHES = {"data": {"data": -1, "fsdp": 1}, "fsdp": {"data": 1, "fsdp": -1}}
@@ -55,6 +53,7 @@ def answer(steps: int, rest: list[str]) -> dict[str, Any]:
 
     import main as door
     from benchmarks.gpu_rows import noise
+    from benchmarks.harness import Times
     from vlp.configuration import validate_devices
     from vlp.parallel.mesh import make_mesh
     from vlp.planning.compile import abstract_batch, held_bytes
@@ -68,18 +67,17 @@ def answer(steps: int, rest: list[str]) -> dict[str, Any]:
     fields = abstract_batch(config, training.fields, mesh, {})
     compiled = training.train_step.lower(training.abstract_state, fields).compile()
     program = read_program(compiled.as_text())
-    state, batch, times = training.initial_state(), jax.tree.map(noise, fields), []
-    for _ in range(steps + 1):
-        start = time.perf_counter()
-        state, metrics = compiled(state, batch)
-        jax.block_until_ready(metrics)
-        times.append(time.perf_counter() - start)
+    batch, times = jax.tree.map(noise, fields), Times[Any]()
+    times.result = compiled(training.initial_state(), batch)
+    jax.block_until_ready(times.result)
+    for _ in range(steps):
+        times.run(lambda: jax.block_until_ready(compiled(times.result[0], batch)))
     return {
         "flops": program.flops,
         "held": sum(held_bytes(training, fields).values()),
         "temporaries": compiled.memory_analysis().temp_size_in_bytes,
         "collectives": [[one.kind, one.count, one.bytes] for one in program.collectives if one.group > 1],
-        "seconds": statistics.median(times[1:]),
+        "seconds": times.seconds,
     }
 
 
