@@ -11,6 +11,14 @@ from vlp.jobs import JobOptions
 from vlp.methods import filled, methods
 
 NEEDS = ()
+METHODS = [
+    {
+        "paper": "A Survey of the Self Supervised Learning Mechanisms for Vision Transformers (its families)",
+        "arxiv": "2408.17059",
+        "family": "evaluation",
+        "check": "tests/test_methods.py::test_every_family_that_trains_has_a_recipe",
+    },
+]
 
 
 def run(options: JobOptions) -> int:
