@@ -51,12 +51,14 @@ class CoSegmentation(Dense):
     def _references(
         self, model: Encoder, name: str, cells: Float64[np.ndarray, "collages cells dim"]
     ) -> Float64[np.ndarray, "dim classes"]:
+        from vlp.neighbours.search import search  # loads jax
+
         texts = encode_names(model, self._classes[name], self.templates, self.prefix_token).astype(np.float64)
         around = self._contexts(model, cells.shape[2])
         images = model.encode_image_array(self._pictures[name])
-        found = np.argsort(-(images @ texts.T), axis=0, kind="stable")[: self.nearest]
+        found = search(texts, images, min(self.nearest, len(images))).places
         references = []
-        for text, places in zip(texts, found.T, strict=True):
+        for text, places in zip(texts, found, strict=True):
             own = cells[places]
             weights = column_weights(own, text, around, own)
             references.append(reference(own, seeds(support(own, weights))))
