@@ -212,14 +212,14 @@ class Model:
 
     def encode_patches(
         self, images: Image | Sequence[Image]
-    ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
+    ) -> Float32[np.ndarray, "n rows columns embed_dim"] | list[np.ndarray]:
         """Encodes each patch of each image as a unit row; times a text's row, a map of how well it fits where. Of
         images at their own aspect ratio, a list of such maps."""
         return self.encode_patch_array(self._view.load(images))
 
     def encode_patch_array(
         self, images: UInt8[np.ndarray, "n side side 3"]
-    ) -> Float32[np.ndarray, "n rows columns embed_dim"]:
+    ) -> Float32[np.ndarray, "n rows columns embed_dim"] | list[np.ndarray]:
         """Encodes patches of uint8 images of the model's resolution or another, for which positions are resampled."""
         return laid_out(functools.partial(self._encode, "patches"), images)
 

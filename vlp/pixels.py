@@ -32,7 +32,9 @@ def refuse_patches(native: Any, who: str) -> None:
         )
 
 
-def laid_out(encode: Callable[[np.ndarray], Float32[np.ndarray, "n patches dim"]], images: np.ndarray) -> Any:
+def laid_out(
+    encode: Callable[[np.ndarray], Float32[np.ndarray, "n patches dim"]], images: np.ndarray
+) -> Float32[np.ndarray, "n rows columns dim"] | list[np.ndarray]:
     """Lays rows of patches out as the images have them: [n, rows, columns, dim], or a list of [rows, columns, dim]
     where the images are records of patches at their own aspect ratio, of which a few are read at a time."""
     if images.dtype.names:

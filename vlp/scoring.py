@@ -39,11 +39,11 @@ class Cosines:
 
     def maps(
         self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
-    ) -> Float32[np.ndarray, "n k rows columns"]:
+    ) -> Float32[np.ndarray, "n k rows columns"] | list[np.ndarray]:
         """Returns a cosine for each patch and text; of images at their own aspect ratio, a list of such maps."""
         patches, rows = self._model.encode_patch_array(images), self._model.encode_text(texts, prefix=prefix)
         if images.dtype.names:
-            return [np.einsum("rcd,kd->krc", own, rows) for own in patches]  # type: ignore[return-value]
+            return [np.einsum("rcd,kd->krc", own, rows) for own in patches]
         return np.einsum("nrcd,kd->nkrc", patches, rows)
 
     def regions(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from input_pipeline.errors import UserError
-from vlp.evaluation.protocols import Captioner, Composer, Encoder, PixelPath, Scorer
+from vlp.evaluation.protocols import Captioner, Composer, Encoder, PixelPath, Rows, Scorer
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class RememberingEncoder:
     def __init__(self, model: Encoder) -> None:
         self._model = model
         # Rows go with their array, whose id another may have afterwards: an evaluator's crops are not kept for them.
-        self._images: dict[tuple[str, int], tuple[weakref.ref[np.ndarray], np.ndarray]] = {}
+        self._images: dict[tuple[str, int], tuple[weakref.ref[np.ndarray], Rows]] = {}
         self._texts: dict[tuple[str, str], np.ndarray] = {}
         self._scores: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -53,9 +53,7 @@ class RememberingEncoder:
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
         return self._once("image", images, lambda: self._model.encode_image_array(images))
 
-    def encode_patch_array(
-        self, images: UInt8[np.ndarray, "n side side 3"]
-    ) -> Float32[np.ndarray, "n rows columns dim"]:
+    def encode_patch_array(self, images: UInt8[np.ndarray, "n side side 3"]) -> Rows:
         return self._once("patches", images, lambda: self._model.encode_patch_array(images))
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
@@ -81,7 +79,7 @@ class RememberingEncoder:
         """Returns the model's captioner, whose texts nobody else asks for."""
         return self._model.captioner(name, beams)
 
-    def _once(self, kind: str, images: np.ndarray, encode: Callable[[], np.ndarray]) -> np.ndarray:
+    def _once(self, kind: str, images: np.ndarray, encode: Callable[[], Rows]) -> Any:
         key = kind, id(images)
         if key not in self._images:
             rows, own = _one_row_each(encode(), len(images)), weakref.ref(self)
@@ -114,10 +112,10 @@ class _RememberingScorer:
         return self._known[key][1]
 
 
-def _one_row_each(rows: Any, count: int) -> Any:
-    if isinstance(rows, list):  # maps, each of its own shape
-        assert len(rows) == count
-        return rows
-    if rows.ndim not in (2, 4) or len(rows) != count:
+def _one_row_each(rows: Rows, count: int) -> Rows:
+    if isinstance(rows, list):
+        if len(rows) != count:
+            raise UserError(f"the model returned {len(rows)} maps for {count} inputs")
+    elif rows.ndim not in (2, 4) or len(rows) != count:
         raise UserError(f"the model returned {rows.shape} for {count} inputs: it must return ({count}, dim)")
     return rows

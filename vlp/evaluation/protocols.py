@@ -11,6 +11,10 @@ from jaxtyping import Float, Float32, UInt8
 
 from vlp.evaluation.exhibits import Exhibit
 
+# One map for each image; a list of them where the images, at their own aspect ratio, have grids of their own.
+Rows = Float32[np.ndarray, "n rows columns dim"] | list[np.ndarray]
+Maps = Float32[np.ndarray, "n k rows columns"] | list[np.ndarray]
+
 
 class Encoder(Protocol):
     """A model that turns any number of inputs into unit rows.
@@ -24,11 +28,8 @@ class Encoder(Protocol):
 
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]: ...
 
-    def encode_patch_array(
-        self, images: UInt8[np.ndarray, "n side side 3"]
-    ) -> Float32[np.ndarray, "n rows columns dim"]:
-        """Returns a unit row for each patch; the images may have another side than those of an evaluation set. Of
-        images at their own aspect ratio, a list of such maps."""
+    def encode_patch_array(self, images: UInt8[np.ndarray, "n side side 3"]) -> Rows:
+        """Returns a unit row for each patch; the images may have another side than those of an evaluation set."""
 
     def encode_text(self, texts: Sequence[str], *, prefix: str = "") -> Float32[np.ndarray, "n dim"]:
         """Encodes texts, with a prefix token before every one where the tokenizer has one of that name; '' is none."""
@@ -109,10 +110,8 @@ class Scorer(Protocol):
     ) -> Float32[np.ndarray, "n k"]:
         """Returns a score for each image and text."""
 
-    def maps(
-        self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = ""
-    ) -> Float32[np.ndarray, "n k rows columns"]:
-        """Returns a score for each cell of a grid over the image, and text; a list where grids differ by image."""
+    def maps(self, images: UInt8[np.ndarray, "n h w 3"], texts: Sequence[str], *, prefix: str = "") -> Maps:
+        """Returns a score for each cell of a grid over the image, and text."""
 
     def regions(
         self,
