@@ -24,6 +24,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--config.objectives.siglip.weight=1",),
         ("nearest is --config.objectives.contrastive.kernel",),
     ),
+    "an entry that is called like an alias": (
+        ("--config.objectives.siglip={'kind': 'contrastive'}", "--config.objectives.siglip.weigth=1"),
+        ("nearest is --config.objectives.siglip.weight",),
+    ),
     "a group": (("--config.optimizer=adam",), ("config.optimizer is a group", "--config.optimizer.")),
     "text for a whole number": (("--config.steps=many",), ("config.steps=many", "whole number")),
     "a fraction for a whole number": (("--config.steps=1.5",), ("config.steps=1.5", "whole number")),

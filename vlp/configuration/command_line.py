@@ -187,10 +187,20 @@ def _check_path(path: str, config: ConfigDict, leaves: Mapping[str, object]) -> 
         raise ConfigError(
             f"--config.{path} is a group: set one of its values, such as --config.{inside[0]}=..."
         )
-    meant = [ALIASES[part] for part in reversed(path.split(".")) if part in ALIASES]
-    near = meant[0] if meant else nearest(path, leaves)
+    near = (
+        ALIASES.get(path.rpartition(".")[2])
+        or ALIASES.get(_unknown_part(path, leaves))
+        or nearest(path, leaves)
+    )
     hint = f"the nearest is --config.{near}" if near else "`--help` lists every key"
     raise ConfigError(f"--config.{path}: the config has no such key; {hint}")
+
+
+def _unknown_part(path: str, leaves: Iterable[str]) -> str:
+    """The first part of a path that is in no group of the config."""
+    parts = path.split(".")
+    groups = {leaf.rsplit(".", count)[0] for leaf in leaves for count in range(1, leaf.count(".") + 1)}
+    return next(part for end, part in enumerate(parts, 1) if ".".join(parts[:end]) not in groups)
 
 
 def _last_of_tuples(arguments: Sequence[str], leaves: Mapping[str, object]) -> list[str]:
