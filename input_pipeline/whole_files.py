@@ -12,6 +12,10 @@ from typing import BinaryIO
 ASIDE = ".saving"  # how the names of unfinished files end
 
 
+class NotWritten(OSError):
+    """Says which file the system would not have written, and why."""
+
+
 @contextlib.contextmanager
 def writing_whole(path: Path) -> Iterator[BinaryIO]:
     """Opens a file aside and gives it the name `path` once it is written and on disk; after an error nothing is left.
@@ -19,7 +23,7 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
     Whoever else writes the same at the same time, `path` is one of the complete files. Its folder is made if needed.
 
     Raises:
-      OSError: it cannot be written, as on a full disk: the message says which file, and why.
+      NotWritten: it cannot be, as on a full disk: the message says which file, and why.
     """
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{ASIDE}")
     try:
@@ -31,7 +35,7 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
         os.replace(aside, path)
         sync_names(path.parent)
     except OSError as error:
-        raise OSError(error.errno, f"{path} cannot be written: {error.strerror or error}") from error
+        raise NotWritten(error.errno, f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)

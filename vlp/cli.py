@@ -40,6 +40,7 @@ from vlp.configuration.entries import EXAMPLES
 from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import Job, JobOptions, available
 from vlp.jobs._disk import in_one_line
+from vlp.jobs._outputs import check_outputs
 from vlp.processes.home import Home, beside, home_of, run_at
 from vlp.processes.sentinel import watched
 
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         job, options = prepare(arguments)
         # Libraries that define flags of their own (grain) may now read the defaults.
         flags.FLAGS.mark_as_parsed()
+        check_outputs(available()[job], options)
         with watched(options.config.distributed, options.home), in_one_line():
             module = importlib.import_module(f"vlp.jobs.{job}")
             with contextlib.nullcontext() if job == "train" else beside(options.home):
@@ -93,6 +95,10 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         if options[name] != default and name not in job.options:
             takers = " and ".join(f"--job={one.name}" for one in jobs.values() if name in one.options)
             raise ConfigError(f"--{name} is for {takers}, and this is --job={job.name}: leave it out")
+    if options["output"] and not {"file", "folder"} & {*job.writes}:
+        raise ConfigError(
+            f"--job={job.name} writes no --output: leave it out; what it leaves is in --workdir"
+        )
     if line.positional and not job.takes_paths:
         raise ConfigError(
             f"'{line.positional[0]}' is not a flag: every option is written --name=value; see --help"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
+from input_pipeline.whole_files import NotWritten, write_whole
 from vlp.configuration import ConfigError
 from vlp.jobs._disk import in_one_line
 
@@ -52,3 +54,12 @@ def test_other_errors_stay(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, in_one_line():
         raise error
     assert raised.value is error
+
+
+def test_what_could_not_be_written_is_one_line_whatever_the_system_said(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, words in {"folder": "Is a directory", "n" * 300: "File name too long"}.items():
+        with pytest.raises(ConfigError, match=f"{words}: take another place"), in_one_line():
+            write_whole(tmp_path / name, b"")
+    with pytest.raises(ConfigError, match="no number: take"), in_one_line():
+        raise NotWritten(None, "no number")

@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_written_is_said_before_the_work(evaluate, run, ca
     assert "--output=figures.html: name the file of figures, such as features.json" in capsys.readouterr().err
     (run / "evaluations").write_text("in the way")
     assert evaluate(f"--checkpoint={run}") == 2
-    assert "evaluations cannot be made (File exists): say where with --output" in capsys.readouterr().err
+    assert "evaluations, where figures go unless --output says where, is a file" in capsys.readouterr().err
 
 
 def test_figures_say_where_they_come_from(evaluate, run, data):

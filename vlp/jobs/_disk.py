@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from input_pipeline.buckets import BucketError
+from input_pipeline.whole_files import NotWritten
 from vlp.configuration import ConfigError
 
 REFUSALS = {
@@ -44,15 +45,15 @@ def in_one_line() -> Iterator[None]:
         number = None if isinstance(error, ConfigError) else _refusal(error)
         if number is None:
             raise
-        raise ConfigError(f"{_sentence(error)}: {REFUSALS[number]}") from error
+        raise ConfigError(f"{_sentence(error)}: {REFUSALS.get(number, 'take another place')}") from error
 
 
 def _refusal(error: BaseException) -> int | None:
     """The number of the system's refusal that an error or one of its causes is about."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in REFUSALS:
-            return cause.errno
+        if isinstance(cause, OSError) and (cause.errno in REFUSALS or isinstance(cause, NotWritten)):
+            return cause.errno or 0
         for number, words in _WORDS.items():
             if not isinstance(cause, OSError) and words.search(str(cause)):
                 return number

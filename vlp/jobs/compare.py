@@ -13,6 +13,7 @@ from vlp.evaluation.page.comparison import comparison_page
 from vlp.jobs import JobOptions
 
 NEEDS = ()
+WRITES = ("file",)
 TAKES_PATHS = True
 
 

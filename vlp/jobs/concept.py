@@ -20,6 +20,7 @@ from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring, use_compilation_cache
 
 NEEDS = ()
+WRITES = ("folder",)
 METHODS = [
     {
         "paper": "Modeling Collaborator: Enabling Subjective Vision Classification With Minimal Human Effort",

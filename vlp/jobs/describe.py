@@ -17,6 +17,7 @@ from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
 NEEDS = ("sources",)
+WRITES = ("file",)
 
 
 def run(options: JobOptions) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from vlp.evaluation.page.files import write_page
 from vlp.evaluation.provenance import PROVENANCE, in_words, left_out, provenance
 from vlp.jobs import JobOptions
 from vlp.jobs._evaluated import Evaluated, evaluated
+from vlp.jobs._outputs import require_writable
 from vlp.jobs._place import place_of
 from vlp.processes.home import run_at
 from vlp.processes.join import join
@@ -29,6 +29,7 @@ from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
 
 NEEDS = ()  # of embeddings at --source, the images need not be there
+WRITES = ("file", "workdir")
 
 LONGEST, MOST = 60, 1000  # letters of sets in a file's name; evaluations of one name
 
@@ -86,12 +87,8 @@ def _output(options: JobOptions, asked: Evaluated, sets: Mapping[str, list[str]]
     beside = Path(options.source) if options.source and not options.checkpoint else None
     place = beside if beside and not options.workdir_argument else place_of(options)
     folder = Path(options.output).parent if options.output else place / EVALUATIONS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be made ({error.strerror}): say where with --output") from error
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"{folder} cannot be written to: say where with --output=PATH/{name}.json")
+    if not options.output:
+        require_writable(f"{folder}, where figures go unless --output says where,", folder, "folder")
     return Path(options.output) if options.output else _free(folder, name, asked, sets)
 
 

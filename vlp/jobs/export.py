@@ -11,6 +11,7 @@ from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
 NEEDS = ()
+WRITES = ("folder",)
 OPTIONS = {"format": ("", "huggingface or open_clip")}
 
 

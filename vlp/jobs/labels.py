@@ -15,10 +15,12 @@ from input_pipeline.verified_labels import Hierarchy
 from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
+from vlp.jobs._outputs import require_writable
 from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring
 
 NEEDS = ("sources",)
+WRITES = ("file",)
 
 
 def run(options: JobOptions) -> int:
@@ -30,6 +32,8 @@ def run(options: JobOptions) -> int:
     settings, output = options.config.labels, Path(options.output)
     if not options.output:
         raise ConfigError("--job=labels needs --output=PATH: the file to write, such as labels.json")
+    if settings.table:
+        require_writable(f"--config.labels.table={settings.table}", Path(settings.table).absolute(), "file")
     with configuring():
         sources = {name: open_named(name, entry) for name, entry in asked_sources(options).items()}
         text = labels_text(count_labels(list(sources.values()), settings.of), settings.of, settings.least)

@@ -11,6 +11,7 @@ from vlp.jobs import JobOptions
 from vlp.methods import filled, methods
 
 NEEDS = ()
+WRITES = ("file",)
 METHODS = [
     {
         "paper": "A Survey of the Self Supervised Learning Mechanisms for Vision Transformers (its families)",

@@ -26,6 +26,7 @@ from vlp.runs.stored import data_with_stored
 from vlp.training.throughput import measured_matmul_peak
 
 NEEDS = ("objectives", "tokenizer")
+WRITES = ("file", "workdir")
 OPTIONS = {
     "topology": ("local", "devices to plan for, such as v5e:16x16, v5p:8x8x8, v6e:16x16, h100:8x4 or local"),
     "slices": (1, "TPU slices of that shape, joined along mesh.data over the data centre's network"),

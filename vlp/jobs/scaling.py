@@ -13,6 +13,7 @@ from vlp.evaluation.page.scaling import fit_rows, scaling_page
 from vlp.jobs import JobOptions
 
 NEEDS = ()
+WRITES = ("file",)
 TAKES_PATHS = True
 
 

@@ -23,6 +23,7 @@ from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring, use_compilation_cache
 
 NEEDS = ("sources",)
+WRITES = ("file",)
 METHODS = [
     {
         "paper": "PCB: Active Prompt Learning in Vision Language Models",

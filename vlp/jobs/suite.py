@@ -35,6 +35,7 @@ from vlp.runs.suite import Copy, find_copy, measure, records_of
 from vlp.training.writers import write_results
 
 NEEDS = ()
+WRITES = ("folder", "workdir")
 
 METHODS = [
     {

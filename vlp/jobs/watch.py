@@ -13,6 +13,7 @@ from vlp.jobs import JobOptions
 from vlp.processes.home import Home
 
 NEEDS = ()
+WRITES = ("file", "workdir")
 OPTIONS = {"seconds": (10, "between two looks at the run; 0 = one look")}
 
 
