@@ -58,6 +58,24 @@ def test_a_plan_for_gpus_that_are_not_here_with_a_bill(
     assert set(plan["estimate"]["seconds"]) == {"matrix products", "collectives"}
 
 
+def test_suggestions_are_ranked_beside_held_towers_and_a_small_first_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = [f"--config.model.{tower}.{one}" for tower in ("image", "text") for one in ("depth=1", "heads=8")]
+    flags = ("--suggest", f"--output={tmp_path / 'plan.json'}", "--config.mesh.model=8")  # one mesh alone
+    assert main.main(["--job=plan", *flags, *TINY, *tiny]) == 0
+    printed = capsys.readouterr().out
+    assert "ranked, the fastest first" in printed and "the text tower held: " in printed
+    best, image, text, small = json.loads((tmp_path / "plan.json").read_text())["plans"]
+    assert best["changes"] == "" and small["changes"] == "stage 1 of 2, 88% of the run"  # 7 of 8 steps
+    assert small["flags"]["stages.until"] and "stages.until=" in printed
+    whole = best["estimate"]["step_flops"]
+    for other in (image, text):
+        assert other["compiled"]["held"]["optimiser"] < best["compiled"]["held"]["optimiser"]
+        assert other["estimate"]["step_flops"] < whole
+    assert small["estimate"]["step_flops"] < 0.5 * whole
+
+
 V5E = ("--job=plan", "--topology=v5e:4x4", "--config.model.dtype=bfloat16", "--config.batch_size=4096")
 SMALL = [
     f"--config.model.{tower}.{name}={value}"

@@ -15,7 +15,7 @@ from vlp.planning.compile import TOO_LARGE, CompiledStep, refused_memory
 from vlp.planning.estimate import Estimate, estimate
 from vlp.planning.program import Collective, Program
 from vlp.planning.report import misfit, plan_report, trial_line, what_would_fit
-from vlp.planning.suggest import Trial, fsdp_sizes, ranked, rungs, trials
+from vlp.planning.suggest import CHUNK, Trial, fsdp_sizes, ranked, recipes, rungs, trials
 from vlp.planning.topology import Topology
 
 V5E = Topology("v5e:4x4", tuple(range(16)), hosts=4, chip=CHIPS["v5e"])
@@ -98,7 +98,6 @@ def test_without_a_program_the_remat_policy_says_what_is_computed_again():
 
 def test_every_mesh_climbs_until_something_fits_and_the_fastest_comes_first():
     assert fsdp_sizes(256) == [1, 16, 256] and fsdp_sizes(6) == [1, 6]
-    assert list(rungs(12)) == [("none", 0), ("light", 0), ("mlp", 0), ("full", 0), ("full", 6), ("full", 3)]
 
     def attempt(config):
         fits = (config.mesh.fsdp, config.model.remat) in {(1, "full"), (4, "light"), (16, "none")}
@@ -106,11 +105,61 @@ def test_every_mesh_climbs_until_something_fits_and_the_fastest_comes_first():
         step = compiled(program, needed=2**30 // config.mesh.fsdp)
         return step, estimate(config, step, V5E), fits
 
-    tried = list(trials(resolve(base.get_config()), 16, attempt))
+    config = resolve(base.get_config())
+    config.objectives.contrastive.weight = 1.0
+    tried = list(trials(config, 16, attempt))
     assert [(one.flags["mesh.fsdp"], one.flags["model.remat"]) for one in tried] == [
-        (1, "none"), (1, "light"), (1, "mlp"), (1, "full"), (4, "none"), (4, "light"), (16, "none")
-    ]  # fmt: skip
+        *((1, remat) for remat in ("none", "none", "light", "mlp", "full")),
+        *((4, remat) for remat in ("none", "none", "light")),
+        (16, "none"),
+    ]
     assert [one.flags["mesh.fsdp"] for one in ranked(tried) if one.fits] == [16, 4, 1]
+
+
+def test_what_changes_least_is_tried_first_and_what_is_in_use_is_not_tried_again():
+    config = resolve(base.get_config())
+    config.batch_size = 12
+    config.objectives.contrastive.weight = 1.0
+    chunk = {"objectives.contrastive.chunk": CHUNK}
+
+    def rung(remat, micro_batch=0, **more):
+        return {"model.micro_batch": micro_batch, "model.remat": remat, **more}
+
+    half = chunk | {"optimizer.momentum_dtype": "bfloat16"}
+    assert list(rungs(config)) == [
+        rung("none"), rung("none", **chunk), *(rung(one, **chunk) for one in ("light", "mlp", "full")),
+        rung("full", **half), rung("full", 6, **half), rung("full", 3, **half),
+    ]  # fmt: skip
+    config.objectives.contrastive.kernel = "triplet"  # which needs the whole matrix
+    config.optimizer.momentum_dtype = "bfloat16"
+    assert list(rungs(config)) == [rung(one) for one in ("none", "light", "mlp", "full")] + [
+        rung("full", 6), rung("full", 3)
+    ]  # fmt: skip
+
+
+def test_other_recipes_hold_a_tower_or_begin_small_with_the_best_flags():
+    config, seen = resolve(base.get_config()), []
+
+    def attempt(variant):
+        seen.append(variant)
+        if variant.optimizer.learning_rate_rules.startswith("^model/text"):
+            raise ValueError("there is no text tower")
+        step = compiled(None)
+        return step, estimate(config, step, V5E), True
+
+    found = list(recipes(config, {"mesh.fsdp": 4}, attempt))
+    image, text, small = seen
+    assert image.optimizer.learning_rate_rules == "^model/image(_projection)?/ = 0" and image.mesh.fsdp == 4
+    assert text.mesh.fsdp == 4
+    assert small.model.image.resolution == config.model.image.resolution // 2 and small.mesh.fsdp == 4
+    assert small.tokenizer.length == config.tokenizer.length // 2
+    assert [one.changes for one in found] == ["the image tower held", "stage 1 of 2, 90% of the run"]
+    assert found[1].flags["stages.until"] == (round(0.9 * config.steps),)
+
+    config.stages.update(until=(10,), resolution=(16,))
+    *_, own = recipes(config, {}, attempt)
+    assert own.flags == {} and own.changes == f"stage 1 of 2, {10 / config.steps:.0%} of the run"
+    assert seen[-1].model.image.resolution == 16
 
 
 NEW = (
@@ -286,6 +335,11 @@ def test_a_trial_is_a_row():
     one = Trial(flags, step, CHEAP, True)
     ends = "--config.mesh.fsdp=4 --config.model.remat=full"
     assert trial_line(one) == f"      1.50 GiB  200 to 400 ms          {ends}"
+    rules = {"optimizer.learning_rate_rules": "^model/text/ = 0", "stages.until": (9, 12)}
+    other = dataclasses.replace(one, flags=rules, changes="held")
+    assert trial_line(other).endswith(
+        "held: --config.optimizer.learning_rate_rules='^model/text/ = 0' --config.stages.until=9,12"
+    )
     unknown = dataclasses.replace(one, fits=False, step=dataclasses.replace(step, needed=None))
     assert trial_line(unknown) == f"             ?  does not fit           {ends}"
 

@@ -17,7 +17,7 @@ from vlp.jobs import JobOptions
 from vlp.planning.compile import CompiledStep, FieldShapes, compile_step
 from vlp.planning.estimate import Estimate, estimate
 from vlp.planning.report import misfit, plan_report, trial_line
-from vlp.planning.suggest import Trial, ranked, trials
+from vlp.planning.suggest import Trial, ranked, recipes, trials
 from vlp.planning.topology import LOCAL, Topology, open_topology
 from vlp.runs.beside import given, open_frozen
 from vlp.runs.data import preprocessing_spec
@@ -31,7 +31,11 @@ OPTIONS = {
     "topology": ("local", "devices to plan for, such as v5e:16x16, v5p:8x8x8, v6e:16x16, h100:8x4 or local"),
     "slices": (1, "TPU slices of that shape, joined along mesh.data over the data centre's network"),
     "price": (0.0, "of a chip for an hour, in any currency: the plan then says what the run costs"),
-    "suggest": (False, "try remat policies, fsdp sizes and micro-batches, and rank what fits"),
+    "suggest": (
+        False,
+        "rank what fits of fsdp sizes, remat policies, chunks, momentum in bfloat16 and micro-batches, beside the cost "
+        "of held towers and of a small first stage",
+    ),
 }
 
 
@@ -62,16 +66,24 @@ class Planner:
         self.vocabulary_size = tokenizer.vocabulary_size
         platform = self.topology.devices[0].platform
         self.given = given(self.config, preprocessing, tokenizer, open_frozen(self.config), platform)
-        data = data_with_stored(self.config)
-        places = {name: place for place, name in enumerate(sorted(data.sources))}
-        self.shapes: FieldShapes = Catalogue(data, preprocessing, tokenizer, places).shapes()
         local = self.topology.name == LOCAL
         self.peak = measured_matmul_peak(self.config.model.dtype) if local else 0.0
+
+    def shapes(self, config: Any) -> FieldShapes:
+        """Returns shapes of the batch fields, as a config's data and the sizes of its stage make them."""
+        data = data_with_stored(config)
+        places = {name: place for place, name in enumerate(sorted(data.sources))}
+        tokenizer = load_tokenizer(config.tokenizer)
+        return Catalogue(data, preprocessing_spec(config), tokenizer, places).shapes()
 
     def attempt(self, config: Any) -> tuple[CompiledStep, Estimate, bool]:
         """Compiles one variant, estimates it, and says whether it fits."""
         step = compile_step(
-            config, self.topology, vocabulary_size=self.vocabulary_size, shapes=self.shapes, given=self.given
+            config,
+            self.topology,
+            vocabulary_size=self.vocabulary_size,
+            shapes=self.shapes(config),
+            given=self.given,
         )
         limit = self.limit(step)
         fits = not step.refusal and (limit is None or (step.needed or 0) <= limit)
@@ -109,13 +121,15 @@ class Planner:
             least = min(tried, key=lambda one: one.step.needed or math.inf)
             raise ConfigError(
                 f"nothing that was tried fits {self.topology.name}. The nearest "
-                f"{misfit(least.step, self.limit(least.step))}: use more chips, a smaller batch_size or "
-                "--config.optimizer.momentum_dtype=bfloat16"
+                f"{misfit(least.step, self.limit(least.step))}: use more chips or a smaller batch_size"
             )
         print("\nranked, the fastest first")
         print("\n".join(trial_line(trial) for trial in (best, *others)))
+        print("\nother recipes, with its flags", flush=True)
+        cheaper = list(recipes(self.config, best.flags, self.attempt))
+        print("\n".join(map(trial_line, cheaper)) or "  none")
         print(f"\nthe best\n{self.report(self.config, best.step, best.estimate)}")
-        self.write([best, *others])
+        self.write([best, *others, *cheaper])
         return 0
 
     def write(self, plans: list[Trial]) -> None:
@@ -124,6 +138,7 @@ class Planner:
         rows = [
             {
                 "flags": plan.flags,
+                "changes": plan.changes,
                 "fits": plan.fits,
                 "limit": self.limit(plan.step),
                 "compiled": {**dataclasses.asdict(plan.step), "links": None},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import Any
 
 from vlp.configuration import stages
@@ -212,8 +213,16 @@ def _times(topology: Topology, estimate: Estimate, price: float) -> list[str]:
 
 def trial_line(trial: Trial) -> str:
     """Returns one row of the table of trials."""
-    flags = " ".join(f"--config.{name}={value}" for name, value in trial.flags.items())
+    flags = " ".join(f"--config.{name}={_shown(value)}" for name, value in trial.flags.items())
+    if trial.changes:
+        flags = f"{trial.changes}: {flags}"
     needed = f"{trial.step.needed / GIB:,.2f} GiB" if trial.step.needed else "?"
     best, worst = trial.estimate.step_seconds
     time = f"{1e3 * best:,.0f} to {1e3 * worst:,.0f} ms" if trial.fits else "does not fit"
     return f"  {needed:>12}  {time:<22} {flags}"
+
+
+def _shown(value: Any) -> str:
+    """A value as a flag takes it, whatever shell reads it."""
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return shlex.quote(text)
