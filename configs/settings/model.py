@@ -6,9 +6,9 @@ from typing import Any
 
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share_below_one
 
-ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu")
+ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu")
 PROJECTIONS = ("linear", "mlp", "relu")
-OWN_PROJECTIONS = ("", "linear", "biased", "mlp", "relu", "none")
+OWN_PROJECTIONS = ("", "linear", "biased", "mlp", "gelu", "relu", "none")
 
 IMAGE = {
     # Of convolutional towers nothing below `depth` has a meaning but the resolution and, for a resnet, `norm` and
@@ -46,6 +46,7 @@ IMAGE = {
     "activation": Setting("gelu_tanh", "of the blocks", choices=ACTIVATIONS),
     "norm_eps": positive(1e-6, "of layer norms"),
     "pre_norm": Setting(False, "a norm before the first block (CLIP)"),
+    "norm_after_pool": Setting(False, "the last norm is that of the mean, not of each patch (CLIPA)"),
     "patch_bias": Setting(True, "a bias of the patch embedding"),
     "drop_rest": Setting(
         False, "the resolution need not be a multiple of patch_size; what is beyond is not seen"
@@ -56,9 +57,10 @@ IMAGE = {
     ),
     "projection": Setting(
         "",
-        "'' = model.projection; biased = linear with a bias, none = the output itself",
+        "'' = model.projection; biased = linear with a bias, gelu = two layers, none = the output itself",
         choices=OWN_PROJECTIONS,
     ),
+    "projection_dim": natural(0, "hidden units of projection='gelu'; 0 = model.embed_dim"),
     "layer_scale": not_negative(0.0, "of both branches of a block, at first; 0 = they are not scaled (CaiT)"),
     "drop_path": share_below_one(
         0.0, "share of the last block's branches that training drops, growing from 0 at the first"
@@ -98,6 +100,7 @@ TEXT = {
         False, "of attention pooling: a linear layer between what is learned and the query"
     ),
     "projection": Setting("", "'' = model.projection", choices=OWN_PROJECTIONS),
+    "projection_dim": natural(0, "hidden units of projection='gelu'; 0 = model.embed_dim"),
     # A context that is learned instead of written (CoOp); texts are names then, as in '{}.'.
     "context": natural(0, "learned tokens in every text; 0 = none"),
     "context_place": Setting(

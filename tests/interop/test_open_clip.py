@@ -9,18 +9,20 @@ import pytest
 from ml_collections import ConfigDict
 
 from vlp.configuration.resolve import completed
-from vlp.interop.open_clip import CONFIG, config_of, entries, openai_config, reading_of, settings
+from vlp.interop import openai
+from vlp.interop.open_clip import CONFIG, config_of, entries, reading_of, settings
 from vlp.interop.reading import HIGHEST, Reading
 
 # The defaults of open_clip's CLIPVisionCfg and CLIPTextCfg.
 IMAGE = {
     "kind": "vit", "size": "", "width": 768, "depth": 12, "heads": 12, "mlp_dim": 3072, "activation": "gelu",
-    "norm_eps": 1e-5, "patch_size": 16, "resolution": 224, "drop_rest": False, "position": "learned", "pool": "class",
-    "registers": 0, "pre_norm": True, "patch_bias": False, "class_position": True,
+    "norm_eps": 1e-5, "layer_scale": 0.0, "patch_size": 16, "resolution": 224, "drop_rest": False,
+    "position": "learned", "pool": "class", "norm_after_pool": False, "registers": 0, "pre_norm": True,
+    "patch_bias": False, "class_position": True,
 }  # fmt: skip
 TEXT = {
     "size": "", "width": 512, "depth": 12, "heads": 8, "mlp_dim": 2048, "activation": "gelu", "norm_eps": 1e-5,
-    "causal": True, "pool": "end", "attend_padding": False, "projection": "linear",
+    "layer_scale": 0.0, "causal": True, "pool": "end", "attend_padding": False, "projection": "linear",
 }  # fmt: skip
 
 
@@ -42,6 +44,11 @@ def test_what_is_left_out_is_what_open_clip_has() -> None:
         ("vision", {"image_size": [96, 96], "patch_size": [32, 32]}, {"resolution": 96, "patch_size": 32}),
         ("vision", {"pool_type": "avg"}, {"pool": "mean", "registers": 1}),
         ("vision", {"no_ln_pre": True}, {"pre_norm": False}),
+        ("vision", {"pool_type": "avg", "final_ln_after_pool": True},
+         {"pool": "mean", "registers": 1, "norm_after_pool": True}),
+        ("vision", {"final_ln_after_pool": True}, {}),
+        ("vision", {"ls_init_value": 1e-4}, {"layer_scale": 1e-4}),
+        ("text", {"ls_init_value": 1}, {"layer_scale": 1.0}),
         ("vision", {"width": 100, "head_width": 25, "mlp_ratio": 3.33}, {"width": 100, "heads": 4, "mlp_dim": 333}),
         ("vision", {"act_kwargs": {"approximate": "tanh"}}, {"activation": "gelu_tanh"}),
         ("vision", {"norm_kwargs": {"eps": 1e-6}}, {"norm_eps": 1e-6}),
@@ -82,6 +89,7 @@ def test_lists_of_layers_are_a_resnet() -> None:
         ({"attentional_pool": True}, None, {}, "vision_cfg.attentional_pool=True"),
         ({"act_kwargs": {"alpha": 1}}, None, {}, "vision_cfg.act_kwargs={'alpha': 1}"),
         ({"norm_kwargs": {"eps": 1e-6, "bias": False}}, None, {}, "vision_cfg.norm_kwargs="),
+        ({"ls_init_value": 0}, None, {}, "vision_cfg.ls_init_value=0 is not supported"),
         (None, {"pool_type": "first"}, {}, "with a causal mask reads one token alone"),
         (None, {"pool_type": "none"}, {}, "text_cfg.pool_type='none'"),
         (None, {"proj_type": "mlp"}, {}, "text_cfg.proj_type='mlp'"),
@@ -133,7 +141,7 @@ def test_openai_s_archives_say_their_sizes_by_shapes() -> None:
         visual__conv1__weight=(192, 3, 8, 8), visual__proj=(192, 32), visual__positional_embedding=(1 + 25, 192),
         visual__transformer__resblocks__0__a=(1,),
     )  # fmt: skip
-    config = openai_config(vit | TOWER | ONLY)
+    config = openai.config_of(vit | TOWER | ONLY)
     assert config["vision_cfg"] == {"layers": 1, "width": 192, "patch_size": 8, "image_size": 40}
     text = {"context_length": 16, "vocab_size": 50, "width": 128, "heads": 2, "layers": 2}
     assert config["text_cfg"] == text and config["embed_dim"] == 32 and config["quick_gelu"] is True
@@ -142,19 +150,19 @@ def test_openai_s_archives_say_their_sizes_by_shapes() -> None:
         visual__conv1__weight=(8, 3, 3, 3), visual__attnpool__positional_embedding=(1 + 9, 64),
         visual__layer1__0__conv1__weight=(16, 16, 1, 1), **stages,
     )  # fmt: skip
-    found = openai_config(resnet | TOWER | ONLY)["vision_cfg"]
+    found = openai.config_of(resnet | TOWER | ONLY)["vision_cfg"]
     assert found == {"layers": [1, 2, 3, 4], "width": 16, "image_size": 96}
     with pytest.raises(ValueError, match="not named like those of OpenAI's archives"):
-        openai_config(TOWER | ONLY)
+        openai.config_of(TOWER | ONLY)
     with pytest.raises(ValueError, match="do not say whether the activation is GELU or QuickGELU"):
-        openai_config(vit | TOWER)
+        openai.config_of(vit | TOWER)
 
 
 @pytest.mark.parametrize(
     ("image", "text", "model"),
     [
         ({}, {}, {}),
-        ({"mlp_dim": 2999, "pool": "mean", "registers": 1, "pre_norm": False},
+        ({"mlp_dim": 2999, "pool": "mean", "norm_after_pool": True, "registers": 1, "pre_norm": False},
          {"causal": False, "attend_padding": True, "projection": "biased"}, {"logit_bias": {"learn": True}}),
         ({"activation": "gelu_tanh", "norm_eps": 1e-6}, {"pool": "last", "projection": "none"}, {}),
         ({"activation": "quick_gelu"}, {"activation": "quick_gelu"}, {}),
@@ -175,6 +183,6 @@ def test_a_config_that_is_written_is_read_as_the_same(
     expected = {"length": 20, "rows": 100}
     assert {"length": reading_of(content).length, "rows": reading_of(content).rows} == expected
     assert reading_of(content).end == (None if text.get("pool") == "last" else 3)
-    names = [name for line in entries(ours, text_prefix="text.") for name in line.theirs]
+    names = [name for line in entries(content | {"custom_text": True}, ours) for name in line.theirs]
     assert len(names) == len(set(names)) and ("logit_bias" in names) == bool(model)
     assert ("visual.ln_pre.weight" in names) == (image.get("pre_norm", True))

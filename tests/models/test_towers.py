@@ -55,6 +55,17 @@ def test_patches_of_a_mean_pool_have_the_pooled_vector_as_their_mean(pixels):
     np.testing.assert_allclose(tower.patches(pixels).mean(axis=1), tower(pixels).pooled, atol=1e-5)
 
 
+def test_a_norm_behind_the_pool_is_that_of_the_mean_and_not_of_each_patch(pixels):
+    tower = vision(norm_after_pool=True)
+    output = tower(pixels)
+    mean = np.asarray(output.tokens, np.float64).mean(axis=1)
+    expected = (mean - mean.mean(axis=1, keepdims=True)) / mean.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(output.pooled, expected, atol=1e-3)
+    np.testing.assert_allclose(tower.patches(pixels).mean(axis=-1), 0.0, atol=1e-5)
+    assert np.abs(output.tokens.mean(axis=-1)).max() > 1e-2
+    assert tower.transformer.norm is None and vision().pooled_norm is None
+
+
 def test_a_patch_of_an_attention_pool_is_what_the_pool_says_of_that_patch_alone(pixels):
     tower = vision(pool="attention")
     alone = [tower.attention_pool(tower(pixels).tokens[:, [place]]) for place in range(16)]

@@ -68,7 +68,7 @@ def single(config: Config, tensors: Tensors, folder: Path) -> Single:
     }
     reading = Reading(said["max_position_embeddings"] - before, said["vocab_size"])
     unused = beginning(tensors, HEADS)
-    return Single("text", settings, said["hidden_size"], _entries(settings, before), tensors, unused, reading)
+    return Single("text", settings, said["hidden_size"], entries(settings, before), tensors, unused, reading)
 
 
 def _positions_before(config: Config) -> int:
@@ -97,21 +97,32 @@ def _pool(folder: Path) -> str:
     return POOLS[modes[0]]
 
 
-def _entries(text: Config, before: int) -> list[Entry]:
+def entries(text: Config, before: int, *, prefix: str = "", length: int | None = None) -> list[Entry]:
+    """Returns the table of such a tower.
+
+    Args:
+      text: our settings.
+      before: rows of the table of positions that no token has.
+      prefix: of all names.
+      length: positions that are kept; None = all.
+    """
     # Every token is of the first type, whose vector is one with its position then.
-    positions = Form(lambda position, kind: (position[before:] + kind[0],), lambda position: (position,))
-    block, theirs, layers = "text/transformer/blocks", "encoder.layer.{layer}", range(text["depth"])
+    positions = Form(
+        lambda position, kind: (position[before:][:length] + kind[0],), lambda position: (position,)
+    )
+    layers = range(text["depth"])
+    block, theirs = "text/transformer/blocks", f"{prefix}encoder.layer.{{layer}}"
     projections = [f"{theirs}.attention.self.{name}" for name in ("query", "key", "value")]
     weights, biases = (" ".join(f"{name}.{kind}" for name in projections) for kind in ("weight", "bias"))
     kernel = mapping.interleaved(text["heads"], transposed=True)
     return [
-        entry("text/embedding/embedding", "embeddings.word_embeddings.weight"),
+        entry("text/embedding/embedding", f"{prefix}embeddings.word_embeddings.weight"),
         entry(
             "text/position/embedding",
-            "embeddings.position_embeddings.weight embeddings.token_type_embeddings.weight",
+            f"{prefix}embeddings.position_embeddings.weight {prefix}embeddings.token_type_embeddings.weight",
             positions,
         ),
-        *norm("text/embedding_norm", "embeddings.LayerNorm"),
+        *norm("text/embedding_norm", f"{prefix}embeddings.LayerNorm"),
         entry(f"{block}/attention/qkv/kernel", weights, kernel, layers),
         entry(f"{block}/attention/qkv/bias", biases, mapping.interleaved(text["heads"]), layers),
         *layer(f"{block}/attention/out", f"{theirs}.attention.output.dense", layers),

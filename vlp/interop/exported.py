@@ -32,6 +32,7 @@ FORMATS = {
     "huggingface": ("vit", "naflex"),
     "open_clip": ("vit", "resnet"),
 }  # and the kinds of image towers they hold
+WRITTEN = tuple(huggingface.ACTIVATIONS.values())  # activations that every format has a word for
 Model = tuple[ConfigDict, Tensors]
 
 
@@ -169,9 +170,8 @@ def _open_clip(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> tup
     model, leaves = _learned_positions(model, leaves)
     model, leaves = _class_positions(*_without_patch_bias(model, leaves))
     _refuse(_not_open_clip(model), "open_clip", "towers")
-    prefix = "text." if model.text.projection == "none" else ""
     config = open_clip.config_of(model, **facts)
-    return "open_clip", config, write(open_clip.entries(model, text_prefix=prefix), leaves)
+    return "open_clip", config, write(open_clip.entries(config["model_cfg"], model), leaves)
 
 
 def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
@@ -182,6 +182,10 @@ def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
         (
             not image.position.startswith("rotary2d"),
             f"model.image.position is '{image.position}'",
+        ),
+        *(
+            (tower.activation in WRITTEN, f"model.{name}.activation='{tower.activation}'")
+            for name, tower in (("image", image), ("text", text))
         ),
         (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
         (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
@@ -217,6 +221,7 @@ def _not_clip(model: ConfigDict, facts: dict[str, Any]) -> list[str]:
     image, text = model.image, model.text
     return _unless(
         (image.pre_norm, "model.image.pre_norm is not True"),
+        (not image.norm_after_pool, "model.image.norm_after_pool is True"),
         (not image.registers, f"model.image.registers={image.registers} is not 0"),
         (text.causal, "model.text.causal is not True"),
         (text.pool == "end", f"model.text.pool='{text.pool}' is not 'end'"),
@@ -231,6 +236,7 @@ def _not_siglip(model: ConfigDict) -> list[str]:
     image, text, width = model.image, model.text, tower_size(model.image).width
     return _unless(
         (not image.pre_norm, "model.image.pre_norm is True"),
+        (not image.norm_after_pool, "model.image.norm_after_pool is True"),
         (not image.registers, f"model.image.registers={image.registers} is not 0"),
         (image.projection == "none", "an attention pool with a projection behind it"),
         (model.embed_dim == width, f"embed_dim={model.embed_dim} is not the image tower's width {width}"),

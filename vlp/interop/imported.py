@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
-from vlp.interop import big_vision, efficientnet, fields, huggingface, open_clip, towers
+from vlp.interop import big_vision, efficientnet, fields, huggingface, open_clip, openai, towers
 from vlp.interop.assembled import Imported, config_around, model_config, preprocessing, variables_of
 from vlp.interop.files import read_weights
 from vlp.interop.mapping import Entry, Tensors, read
@@ -43,17 +44,17 @@ def import_model(source: Path, interop: Mapping[str, Any]) -> Imported:
         family = "efficientnet"
     if family in towers.FAMILIES:
         return towers.import_tower(source, family, tensors, interop)
-    differences, reading, tensors, unused = _settings(family, folder, tensors)
-    model = model_config(differences)
-    leaves = read(_entries(family, model, tensors), tensors, unused)
-    check_sizes(reading, leaves)
+    theirs = _theirs(family, folder, tensors)
+    model = model_config(theirs.settings)
+    leaves = read(theirs.entries(model), theirs.tensors, theirs.unused)
+    check_sizes(theirs.reading, leaves)
     leaves, image = resampled(
         leaves, model.image.to_dict(), interop["resolution"], interop["patch_size"], family
     )
     model.image.update(image)
     length = len(leaves["text/position/embedding"])
     tokenizer = tokenizer_of(folder, family, length=length)
-    check_tokenizer(reading, tokenizer, leaves)
+    leaves = check_tokenizer(theirs.reading, tokenizer, leaves)
     _set_limit(model, float(leaves["logit_scale"]))
     pixels = preprocessing(folder, family, model, interop["resolution"])
     model.image.patches = pixels.get("patches", 0)
@@ -101,33 +102,41 @@ def family_of(source: Path) -> str:
     return "huggingface_siglip2" if name.startswith(("Gemma", "Siglip2")) else "huggingface_siglip"
 
 
-def _settings(
-    family: str, folder: Path, tensors: Tensors
-) -> tuple[dict[str, Any], Reading, Tensors, tuple[str, ...]]:
-    """Our settings, how texts are read, the tensors under the names of the table, and names that may be left over."""
+class _Theirs(NamedTuple):
+    """What another project's files say of a model.
+
+    Attributes:
+      settings: ours.
+      reading: how texts are read.
+      tensors: under the names of the table.
+      entries: the table, of our whole `model` section.
+      unused: names that may be left over.
+    """
+
+    settings: dict[str, Any]
+    reading: Reading
+    tensors: Tensors
+    entries: Callable[[Any], list[Entry]]
+    unused: tuple[str, ...] = ()
+
+
+def _theirs(family: str, folder: Path, tensors: Tensors) -> _Theirs:
     if family.startswith("huggingface"):
         config = read_json(folder / "config.json")
         model = huggingface.settings(config, towers.MODEL_TYPES)
-        return model, huggingface.reading_of(config), tensors, huggingface.UNUSED
+        reading = huggingface.reading_of(config)
+        return _Theirs(model, reading, tensors, huggingface.entries, huggingface.UNUSED)
     if family == "big_vision":
         tensors = big_vision.unstacked(tensors)
-        return big_vision.settings(tensors), Reading(), tensors, ()
+        return _Theirs(big_vision.settings(tensors), Reading(), tensors, big_vision.entries)
     if family == "openai":
-        config = open_clip.openai_config(tensors)
+        config = openai.config_of(tensors)
     else:
         config = fields.part(read_json(folder / open_clip.CONFIG), "model_cfg", open_clip.WHERE)
     tracked = tuple(name for name in tensors if name.endswith(".num_batches_tracked"))
-    unused = (*open_clip.UNUSED, *tracked)
-    return open_clip.settings(config, tensors), open_clip.reading_of(config), tensors, unused
-
-
-def _entries(family: str, model: Any, tensors: Tensors) -> list[Entry]:
-    if family.startswith("huggingface"):
-        return huggingface.entries(model)
-    if family == "big_vision":
-        return big_vision.entries(model)
-    own = "text." if "text.token_embedding.weight" in tensors else ""
-    return open_clip.entries(model, text_prefix=own, trunk="visual.trunk.pos_embed" in tensors)
+    table = functools.partial(open_clip.entries, config, tensors=tensors)
+    settings, reading = open_clip.settings(config, tensors), open_clip.reading_of(config)
+    return _Theirs(settings, reading, tensors, table, (*open_clip.UNUSED, *tracked))
 
 
 def _set_limit(model: ConfigDict, log_scale: float) -> None:

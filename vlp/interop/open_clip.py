@@ -1,15 +1,14 @@
-"""OpenCLIP's models and OpenAI's original ones: open_clip_config.json, and the names in their weights."""
+"""OpenCLIP's models: open_clip_config.json, and the names in their weights."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from input_pipeline.errors import UserError
-from vlp.interop import fields, mapping, timm
+from vlp.interop import fields, mapping, open_clip_text, timm
 from vlp.interop.huggingface import convolution, layer, norm
-from vlp.interop.mapping import Entry, Tensors, entry, shape_of
+from vlp.interop.mapping import Entry, Tensors, entry
 from vlp.interop.reading import HIGHEST, Reading
 from vlp.models.sizes import RESNETS, convolution_size, tower_size
 
@@ -18,12 +17,13 @@ Config = Mapping[str, Any]
 # What an open_clip_config.json may leave out. Whatever else it says must be one of IGNORED, or what HARMLESS says.
 VISION = {
     "layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16, "image_size": 224,
-    "no_ln_pre": False, "pool_type": "tok", "act_kwargs": None, "norm_kwargs": None, "timm_model_name": None,
+    "no_ln_pre": False, "pool_type": "tok", "final_ln_after_pool": False, "act_kwargs": None, "norm_kwargs": None,
+    "ls_init_value": None, "timm_model_name": None,
 }  # fmt: skip
 TEXT = {
     "context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12, "mlp_ratio": 4.0,
     "eos_id": 2, "no_causal_mask": False, "pool_type": "argmax", "proj_bias": False, "proj_type": "linear",
-    "act_kwargs": None, "norm_kwargs": None,
+    "act_kwargs": None, "norm_kwargs": None, "ls_init_value": None, "hf_model_name": None,
 }  # fmt: skip
 MODEL = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 IGNORED = {
@@ -32,14 +32,18 @@ IGNORED = {
     "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "timm_model_pretrained", "timm_drop", "timm_drop_path",
     "timm_pool", "timm_proj", "timm_proj_bias", "output_tokens",
 }  # fmt: skip
-# Both of open_clip's places for the final norm before a class token's pooling compute the same; only 'avg' differs.
-HARMLESS = {"block_type": ("default", None), "final_ln_after_pool": (False,)}
+HARMLESS = {"block_type": ("default", None)}
 CONFIG = "open_clip_config.json"
 WHERE = f"{CONFIG}: "
 LISTS = ("layers", "image_size", "patch_size")  # a number, or one for each stage or side
-# What OpenAI's archives alone hold beside their weights.
-OPENAI_ONLY = {"input_resolution", "context_length", "vocab_size"}
-UNUSED = ("input_resolution", "context_length", "vocab_size", "attn_mask", "text.attn_mask")
+UNUSED = (
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+    "attn_mask",
+    "text.attn_mask",
+    "text.transformer.embeddings.position_ids",
+)
 EPS = 1e-5
 
 
@@ -49,19 +53,23 @@ def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
     Raises:
       ValueError: a setting that our towers do not have, by name and value.
     """
+    _said({key: value for key, value in config.items() if key not in MODEL}, {}, "model_cfg")
     vision = _said(fields.part(config, "vision_cfg", WHERE), VISION, "vision_cfg")
     text = _said(fields.part(config, "text_cfg", WHERE), TEXT, "text_cfg")
-    _said({key: value for key, value in config.items() if key not in MODEL}, {}, "model_cfg")
     quick = fields.like(config.get("quick_gelu", False), False, f"{WHERE}quick_gelu")
+    embed_dim = fields.whole(config.get("embed_dim"), f"{WHERE}embed_dim")
     if vision["timm_model_name"]:
-        image = timm.settings(vision)
+        image = timm.settings(vision, tensors, embed_dim)
     elif isinstance(vision["layers"], list | tuple):
         image = _resnet(vision)
     else:
         image = _image(vision, quick)
     scalars = {"logit_bias": {"learn": True}} if "logit_bias" in tensors else {}
-    embed_dim = fields.whole(config.get("embed_dim"), f"{WHERE}embed_dim")
-    return {"embed_dim": embed_dim, "image": image, "text": _text(text, quick), **scalars}
+    if text["hf_model_name"]:
+        words = open_clip_text.settings(config["text_cfg"], tensors, embed_dim)
+    else:
+        words = _text(text, quick)
+    return {"embed_dim": embed_dim, "image": image, "text": words, **scalars}
 
 
 def reading_of(config: Config) -> Reading:
@@ -72,6 +80,8 @@ def reading_of(config: Config) -> Reading:
     """
     text = _said(fields.part(config, "text_cfg", WHERE), TEXT, "text_cfg")
     length, rows, pool = text["context_length"], text["vocab_size"], text["pool_type"]
+    if text["hf_model_name"]:
+        return open_clip_text.reading_of(text["hf_model_name"], length)
     if pool == "argmax":
         return Reading(length, rows, HIGHEST, f"{WHERE}text_cfg.pool_type='argmax'")
     if pool == "eos":
@@ -117,6 +127,8 @@ def _image(vision: Config, quick: bool) -> dict[str, Any]:
         "drop_rest": side % patch_size > 0,
         "position": "learned",
         "pool": pools[vision["pool_type"]],
+        # Of a class token's, both of open_clip's places for the last norm compute the same.
+        "norm_after_pool": average and vision["final_ln_after_pool"],
         "registers": int(average),
         "pre_norm": not vision["no_ln_pre"],
         "patch_bias": False,
@@ -171,6 +183,7 @@ def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
         act.pop("approximate", "none"), f"{WHERE}{where}.act_kwargs.approximate", ("none", "tanh")
     )
     norm_eps = fields.number(eps.pop("eps", EPS), f"{WHERE}{where}.norm_kwargs.eps")
+    scale = tower["ls_init_value"]
     for name, rest in (("act_kwargs", act), ("norm_kwargs", eps)):
         if rest:
             raise UserError(f"open_clip_config.json: {where}.{name}={tower[name]} is not supported")
@@ -182,49 +195,8 @@ def _size(tower: Config, heads: int, quick: bool, where: str) -> dict[str, Any]:
         "mlp_dim": int(tower["width"] * tower["mlp_ratio"]),
         "activation": "quick_gelu" if quick else "gelu_tanh" if approximate == "tanh" else "gelu",
         "norm_eps": norm_eps,
+        "layer_scale": 0.0 if scale is None else fields.number(scale, f"{WHERE}{where}.ls_init_value"),
     }
-
-
-def openai_config(tensors: Tensors) -> dict[str, Any]:
-    """Returns the `model_cfg` of one of OpenAI's archives, which say it by the shapes of their weights alone.
-
-    Raises:
-      ValueError: the weights are not named like theirs.
-    """
-    if not {"visual.conv1.weight", "text_projection", "token_embedding.weight"} <= tensors.keys():
-        raise UserError(
-            "the weights have no config beside them, and are not named like those of OpenAI's archives"
-        )
-    if not tensors.keys() >= OPENAI_ONLY:
-        raise UserError(
-            f"the weights have no {CONFIG} beside them, and are not OpenAI's own, which hold "
-            f"{', '.join(sorted(OPENAI_ONLY))}: their shapes do not say whether the activation is GELU or QuickGELU, "
-            f"how many heads there are and how images are normalised. Put the model's {CONFIG} beside them"
-        )
-    vision: dict[str, Any]
-    if "visual.proj" in tensors:
-        width, _, _, patch_size = shape_of(tensors, "visual.conv1.weight", 4)
-        side = math.isqrt(shape_of(tensors, "visual.positional_embedding", 2)[0] - 1)
-        depth = _count(tensors, "visual.transformer.resblocks.")
-        vision = {"layers": depth, "width": width, "patch_size": patch_size, "image_size": patch_size * side}
-    else:
-        stages = [_count(tensors, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)]
-        side = math.isqrt(shape_of(tensors, "visual.attnpool.positional_embedding", 2)[0] - 1)
-        width = shape_of(tensors, "visual.layer1.0.conv1.weight", 4)[0]
-        vision = {"layers": stages, "width": width, "image_size": 32 * side}
-    width, embed_dim = shape_of(tensors, "text_projection", 2)
-    text = {
-        "context_length": shape_of(tensors, "positional_embedding", 2)[0],
-        "vocab_size": shape_of(tensors, "token_embedding.weight", 2)[0],
-        "width": width,
-        "heads": width // 64,
-        "layers": _count(tensors, "transformer.resblocks."),
-    }
-    return {"embed_dim": embed_dim, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
-
-
-def _count(tensors: Tensors, prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)})
 
 
 def config_of(model: Any, *, vocabulary_size: int, length: int, end: int, pad: int) -> dict[str, Any]:
@@ -261,6 +233,7 @@ def config_of(model: Any, *, vocabulary_size: int, length: int, end: int, pad: i
             "head_width": size.width // size.heads,
             "patch_size": image.patch_size,
             "pool_type": {"class": "tok", "mean": "avg"}[image.pool],
+            "final_ln_after_pool": image.norm_after_pool,
             "no_ln_pre": not image.pre_norm,
         }
     config["vision_cfg"] = {**vision, "image_size": image.resolution}
@@ -280,22 +253,31 @@ def _cfg(tower: Any) -> dict[str, Any]:
     return {**said, "act_kwargs": {"approximate": "tanh"}} if size.activation == "gelu_tanh" else said
 
 
-def entries(model: Any, *, text_prefix: str = "", trunk: bool = False) -> list[Entry]:
+def entries(config: Config, model: Any, tensors: Tensors | None = None) -> list[Entry]:
     """Returns the table of an OpenCLIP model.
 
     Args:
-      model: our settings.
-      text_prefix: 'text.' where its text tower is a module of its own (`custom_text`).
-      trunk: whether its image tower is one of timm's.
+      config: the `model_cfg` of its open_clip_config.json.
+      model: our settings for it.
+      tensors: all of its weights, which say better than the config whether its text tower is a module of its own
+        (`custom_text`); None where they are to be written.
     """
-    if model.image.kind == "resnet":
+    if fields.part(config, "vision_cfg", WHERE).get("timm_model_name"):
+        image = timm.entries(model.image)
+    elif model.image.kind == "resnet":
         image = _resnet_entries(model.image)
     else:
-        image = timm.entries(model.image) if trunk else _vision_entries(model.image)
+        image = _vision_entries(model.image)
+    words = fields.part(config, "text_cfg", WHERE)
+    own = config.get("custom_text") if tensors is None else "text.token_embedding.weight" in tensors
+    if name := words.get("hf_model_name"):
+        text = open_clip_text.entries(name, model.text, words.get("context_length", TEXT["context_length"]))
+    else:
+        text = _text_entries(model.text, "text." if own else "")
     bias = [entry("logit_bias", "logit_bias", mapping.SCALAR)] if model.logit_bias.learn else []
     return [
         *image,
-        *_text_entries(model.text, text_prefix),
+        *text,
         entry("logit_scale", "logit_scale", mapping.SCALAR),
         *bias,
     ]
@@ -310,7 +292,7 @@ def _vision_entries(image: Any) -> list[Entry]:
         ),
         *(norm("image/pre_norm", "visual.ln_pre") if image.pre_norm else []),
         *_blocks("image/transformer", "visual.transformer", image),
-        *norm("image/transformer/norm", "visual.ln_post"),
+        *norm("image/pooled_norm" if image.norm_after_pool else "image/transformer/norm", "visual.ln_post"),
         entry("image_projection/kernel", "visual.proj"),
     ]
 
@@ -334,7 +316,12 @@ def _blocks(ours: str, theirs: str, tower: Any) -> list[Entry]:
     size = tower_size(tower)
     block, theirs, layers = f"{ours}/blocks", f"{theirs}.resblocks.{{layer}}", range(size.depth)
     kernel, bias = mapping.fused(size.heads, transposed=True), mapping.fused(size.heads)
+    scales = [
+        entry(f"{block}/{name}_scale", f"{theirs}.ls_{place}.gamma", layers=layers)
+        for place, name in enumerate(("attention", "mlp"), 1)
+    ]
     return [
+        *(scales if size.layer_scale else []),
         *norm(f"{block}/attention_norm", f"{theirs}.ln_1", layers),
         entry(f"{block}/attention/qkv/kernel", f"{theirs}.attn.in_proj_weight", kernel, layers),
         entry(f"{block}/attention/qkv/bias", f"{theirs}.attn.in_proj_bias", bias, layers),

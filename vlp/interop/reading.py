@@ -20,12 +20,16 @@ class Reading:
       rows: ids that have an embedding; 0 = not said.
       end: the id at whose first place the text tower is read, or HIGHEST; None where it is read elsewhere.
       where: the file and the key that say it.
+      pad: the id that the tower takes for padding and hides; None where it hides none.
+      spare: whether ids may have rows behind those of the tokenizer, which no text reads.
     """
 
     length: int = 0
     rows: int = 0
     end: int | None = None
     where: str = ""
+    pad: int | None = None
+    spare: bool = False
 
 
 def check_sizes(reading: Reading, leaves: Tensors) -> None:
@@ -39,20 +43,33 @@ def check_sizes(reading: Reading, leaves: Tensors) -> None:
             raise UserError(f"the config says {said} {what}, but the weights have {there}: they do not fit")
 
 
-def check_tokenizer(reading: Reading, tokenizer: Tokenizer, leaves: Tensors) -> None:
+def check_tokenizer(reading: Reading, tokenizer: Tokenizer, leaves: Tensors) -> Tensors:
     """Checks that the tokenizer is the model's: that every id has an embedding, and that a text is read where its end
     token stands, which is where our towers read it.
+
+    Returns:
+      The weights, without the embeddings of ids that the tokenizer does not have, where there may be some.
 
     Raises:
       ValueError: it has another number of ids, or the other project would read its texts at another place.
     """
-    rows = leaves["text/embedding/embedding"].shape[0]
-    if rows != tokenizer.vocabulary_size:
+    path, ids = "text/embedding/embedding", tokenizer.vocabulary_size
+    if reading.spare:
+        leaves = {**leaves, path: leaves[path][:ids]}
+    rows = leaves[path].shape[0]
+    if rows != ids:
+        raise UserError(f"the tokenizer has {ids} ids, but the model has {rows}: they do not fit")
+    if reading.pad not in (None, tokenizer.special.pad):
         raise UserError(
-            f"the tokenizer has {tokenizer.vocabulary_size} ids, but the model has {rows}: they do not fit"
+            f"{reading.where}: the text tower hides the id {reading.pad}, but the tokenizer pads with "
+            f"{tokenizer.special.pad}"
         )
-    if reading.end is None:
-        return
+    if reading.end is not None:
+        _check_end(reading, tokenizer)
+    return leaves
+
+
+def _check_end(reading: Reading, tokenizer: Tokenizer) -> None:
     end, begin, highest = tokenizer.special.end, tokenizer.special.begin, tokenizer.vocabulary_size - 1
     if begin == end:
         raise UserError(

@@ -9,7 +9,7 @@ from typing import Any
 from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping
 from vlp.interop.huggingface import layer, norm
-from vlp.interop.mapping import Entry, entry
+from vlp.interop.mapping import Entry, Tensors, entry
 from vlp.models.sizes import tower_size
 
 SIZE = {"base": "B", "large": "L", "so400m": "So400m"}
@@ -17,12 +17,18 @@ SIZE = {"base": "B", "large": "L", "so400m": "So400m"}
 TANH = ("vit_base_patch32_siglip", "vit_large_patch16_siglip_512", "vit_so400m_patch16_siglip")
 
 
-def settings(vision: Mapping[str, Any]) -> dict[str, Any]:
+def settings(vision: Mapping[str, Any], tensors: Tensors, embed_dim: int) -> dict[str, Any]:
     """Returns our `model.image` for a `vision_cfg` that names one of timm's towers.
+
+    Args:
+      vision: what it says, and open_clip's defaults.
+      tensors: all of the weights, under 'visual.'.
+      embed_dim: of the joint space.
 
     Raises:
       ValueError: it is not one of SigLIP's, or is used otherwise than they are.
     """
+    del tensors, embed_dim
     name = fields.words(vision["timm_model_name"], "open_clip_config.json: vision_cfg.timm_model_name")
     side = fields.square(vision["image_size"], "open_clip_config.json: vision_cfg.image_size")
     match = re.fullmatch(r"vit_(base|large|so400m)_patch(\d+)_siglip_(\d+)", name)

@@ -113,7 +113,7 @@ def _text(
         raise UserError(f"interop.text_length={length} is more than the {there} positions that there are")
     leaves[path] = leaves[path][:length]
     tokenizer = tokenizer_of(folder, family, length=length)
-    check_tokenizer(single.reading, tokenizer, leaves)
+    leaves = check_tokenizer(single.reading, tokenizer, leaves)
     if sentences.get("do_lower_case") and not _lower(tokenizer):
         raise UserError(
             f"{folder}: do_lower_case=True of sentence-transformers is not supported, as the tokenizer tells capital "

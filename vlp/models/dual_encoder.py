@@ -51,11 +51,15 @@ class DualEncoder(nnx.Module):
             config.text, vocabulary_size=vocabulary_size, length=length, compute=compute, rngs=rngs
         )
         self.image_projection, self.text_projection = (
-            projection(kind or config.projection, width, config.embed_dim, compute=compute, rngs=rngs)
-            for kind, width in (
-                (config.image.get("projection", ""), self.image.width),
-                (config.text.get("projection", ""), self.text.width),
+            projection(
+                settings.get("projection", "") or config.projection,
+                tower.width,
+                config.embed_dim,
+                hidden=settings.get("projection_dim", 0),
+                compute=compute,
+                rngs=rngs,
             )
+            for settings, tower in ((config.image, self.image), (config.text, self.text))
         )
         if "adapters" in config:
             adapt(self, config.adapters, compute=compute, rngs=rngs)

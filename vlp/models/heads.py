@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -24,7 +25,7 @@ class MlpHead(nnx.Module):
         compute: Compute,
         rngs: nnx.Rngs,
         batch_norm: bool = False,
-        last_bias: bool = False,
+        last_bias: bool | None = False,
         activation: Callable[[Array], Array] = jax.nn.relu,
     ):
         """Builds the layers.
@@ -35,10 +36,13 @@ class MlpHead(nnx.Module):
           rngs: where initial values come from.
           batch_norm: whether hidden layers are normalised over the global batch (SLIP, ProtoCLIP); their running
             statistics are state that trains and is saved with the model.
-          last_bias: whether the last layer has a bias also behind batch norms, whose layers need none.
+          last_bias: whether the last layer has a bias also behind batch norms, whose layers need none; None = it has
+            none in any case.
           activation: of the hidden layers.
         """
-        biases = [not batch_norm] * (len(widths) - 2) + [not batch_norm or last_bias]
+        biases = [not batch_norm] * (len(widths) - 2) + [
+            last_bias is not None and (not batch_norm or last_bias)
+        ]
         pairs = zip(itertools.pairwise(widths), biases, strict=True)
         self.layers = nnx.List(
             [linear(a, b, std=a**-0.5, compute=compute, rngs=rngs, use_bias=bias) for (a, b), bias in pairs]
@@ -77,15 +81,18 @@ class Unprojected(nnx.Module):
         return x
 
 
-def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs: nnx.Rngs) -> nnx.Module:
+def projection(
+    kind: str, width: int, embed_dim: int, *, hidden: int = 0, compute: Compute, rngs: nnx.Rngs
+) -> nnx.Module:
     """Builds the projection from a tower's width to the joint space.
 
     Args:
       kind: 'linear' (CLIP), 'biased' (linear, with a bias: SigLIP's texts), 'mlp' (ConVIRT, arXiv 2010.00747, section
-        2.2), 'relu' (linear and a ReLU: SimCLRv2, 2006.10029, section 2.2), or 'none': the tower's output itself
-        (SigLIP's images).
+        2.2), 'gelu' (two layers with a GELU between, of which the last has no bias: some of OpenCLIP's), 'relu'
+        (linear and a ReLU: SimCLRv2, 2006.10029, section 2.2), or 'none': the tower's output itself (SigLIP's images).
       width: of the tower.
       embed_dim: of the joint space.
+      hidden: units between the two layers of kind 'gelu'; 0 = `embed_dim`.
       compute: dtype of the products.
       rngs: where initial values come from.
 
@@ -102,4 +109,10 @@ def projection(kind: str, width: int, embed_dim: int, *, compute: Compute, rngs:
         return Unprojected()
     if kind == "relu":
         return Rectified(width, embed_dim, compute=compute, rngs=rngs)
+    if kind == "gelu":
+        widths, gelu = (
+            (width, hidden or embed_dim, embed_dim),
+            functools.partial(jax.nn.gelu, approximate=False),
+        )
+        return MlpHead(widths, last_bias=None, activation=gelu, compute=compute, rngs=rngs)
     return MlpHead((width, embed_dim, embed_dim), compute=compute, rngs=rngs)

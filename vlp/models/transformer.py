@@ -31,6 +31,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu_tanh": nnx.gelu,
     "gelu": functools.partial(nnx.gelu, approximate=False),
     "quick_gelu": quick_gelu,
+    "relu": jax.nn.relu,
 }
 
 WATCHED = ("tokens", "attention")  # of a layer
@@ -156,7 +157,9 @@ class Prompts(NamedTuple):
 class Transformer(nnx.Module):
     """A stack of blocks whose parameters carry a leading depth axis, and a final norm, which post-norm blocks lack."""
 
-    def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
+    def __init__(
+        self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs, final_norm: bool = True
+    ):
         self.compute, self.depth, self.causal = compute, size.depth, causal
         self.last_heads = size.last_heads
 
@@ -166,7 +169,8 @@ class Transformer(nnx.Module):
             return Block(size, causal=causal, compute=compute, rngs=rngs)
 
         self.blocks = stack(rngs)
-        self.norm = None if size.post_norm else layer_norm(size, compute=compute, rngs=rngs)
+        normalised = final_norm and not size.post_norm
+        self.norm = layer_norm(size, compute=compute, rngs=rngs) if normalised else None
 
     def __call__(
         self,

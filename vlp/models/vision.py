@@ -109,7 +109,9 @@ class VisionTransformer(nnx.Module):
         if extra:
             init = nnx.initializers.normal(size.width**-0.5)
             self.class_token = nnx.Param(init(rngs.params(), (extra, size.width)))
-        self.transformer = Transformer(size, causal=False, compute=compute, rngs=rngs)
+        late = config.get("norm_after_pool", False)
+        self.transformer = Transformer(size, causal=False, compute=compute, rngs=rngs, final_norm=not late)
+        self.pooled_norm = layer_norm(size, compute=compute, rngs=rngs) if late else None
         # Trained blocks behind a backbone that is held, whose paths rules of the learning rate tell from its own.
         top = dataclasses.replace(size, depth=config.get("top_blocks", 0), last_heads=0)
         self.top = Transformer(top, causal=False, compute=compute, rngs=rngs) if top.depth else None
@@ -190,7 +192,7 @@ class VisionTransformer(nnx.Module):
         output = self(pixels)
         pooled, tokens = output.pooled, output.tokens
         if self.pool == "mean":
-            return tokens
+            return tokens if self.pooled_norm is None else self.pooled_norm(tokens)
         if self.pool == "class_mean":
             first = jnp.broadcast_to(pooled[:, None, : self.token_width], tokens.shape)
             return jnp.concatenate([first.astype(tokens.dtype), tokens], axis=-1)
@@ -277,6 +279,8 @@ class VisionTransformer(nnx.Module):
         pooled = self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens)
         if self.pool == "class_mean":
             pooled = jnp.concatenate([pooling.first(x), pooled], axis=-1)
+        if self.pooled_norm is not None:
+            pooled = self.pooled_norm(pooled)
         return TowerOutput(pooled, tokens, watched, prefix)
 
 

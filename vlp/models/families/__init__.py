@@ -44,6 +44,7 @@ OFF: dict[str, dict[str, Any]] = {
         "registers": 0,
         "patch_dropout": 0.0,
         "pre_norm": False,
+        "norm_after_pool": False,
         "class_position": False,
         "project_query": False,
         "layer_scale": 0.0,

@@ -56,6 +56,7 @@ class VisionTransformerFamily(TransformerFamily):
         "registers",
         "patch_dropout",
         "pre_norm",
+        "norm_after_pool",
         "class_position",
         "project_query",
         "layer_scale",
@@ -78,6 +79,11 @@ class VisionTransformerFamily(TransformerFamily):
             raise UserError(
                 f"{where}.patch_dropout={settings.patch_dropout} keeps none of {patches} patches: "
                 f"use at most {1 - 1 / patches:.3f}"
+            )
+        if settings.get("norm_after_pool") and (settings.pool != "mean" or settings.top_blocks):
+            raise UserError(
+                f"{where}.norm_after_pool=True is the norm of a mean: it needs pool='mean' and top_blocks=0, not "
+                f"pool='{settings.pool}' and top_blocks={settings.top_blocks}"
             )
         layers = settings.get("prompt_layers", 0)
         if layers > size.depth or (layers and not settings.prompts):
