@@ -1,19 +1,32 @@
 """How much of a pod's time makes steps that count, by a simulated clock: failures come, and runs go on.
 
     python -m benchmarks.goodput [--failures=1.0] [--start=25] [--save=8] [--every=0]
+    python -m benchmarks.goodput --kill_every=60 [--kills=5] [--every=5]     # a real run, of towers that take seconds
 
 Failures of the whole run come at random, so many an hour. Each costs the time in which the others notice
 (`distributed.heartbeat_seconds`), the wait of `launch/supervise`, the start with a filled compilation cache, the
 restoring, and the steps since the last save that was whole. `--every=0` saves again as soon as the last save is
 whole (`checkpoint.every_minutes=0.001`).
+
+The real run is the quickstart's under `launch/supervise`, killed by SIGKILL every so many seconds of its life, with
+what it keeps of its own time in `goodput.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from vlp.training.goodput import goodput_in_words
 
 HOUR = 3600.0
 
@@ -69,6 +82,30 @@ def simulated(times: Times, hours: float, seed: int) -> dict[str, float]:
     return {name: seconds / end for name, seconds in spent.items()}
 
 
+def killed(workdir: Path, kill_every: float, kills: int, every: float) -> None:
+    """Has a run made that is killed now and then, until it has been so often; then it is told to stop."""
+    run = ["main.py", "--config=configs/quickstart.py", f"--workdir={workdir}", "--config.evaluators={}"]
+    flags = ["--config.steps=1000000", "--config.log.every=5", "--config.checkpoint.every=0"]
+    flags += [
+        f"--config.checkpoint.every_minutes={max(every, 0.06) / 60}",
+        "--config.optimizer.schedule.name=constant",
+    ]
+    supervise = [sys.executable, "launch/supervise", "--wait=1", f"--workdir={workdir}", "--", sys.executable]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*supervise, *run, *flags], **quiet)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    for _ in range(kills):
+        known = children.read_text().split()
+        time.sleep(kill_every)
+        for child in known:
+            os.kill(int(child), signal.SIGKILL)
+        while set(children.read_text().split()) <= set(known):  # until it is started again
+            time.sleep(0.1)
+    time.sleep(kill_every)
+    process.terminate()
+    process.wait()
+
+
 def main() -> None:
     """Prints the shares."""
     parser = argparse.ArgumentParser(
@@ -87,7 +124,17 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=float, default=value, help="seconds")
     parser.add_argument("--failures", type=float, default=1.0, help="an hour")
     parser.add_argument("--hours", type=float, default=1000.0)
+    parser.add_argument(
+        "--kill_every", type=float, default=0.0, help="seconds between two kills of a real run"
+    )
+    parser.add_argument("--kills", type=int, default=5)
     options = vars(parser.parse_args())
+    kill_every, kills = options.pop("kill_every"), options.pop("kills")
+    if kill_every:
+        with tempfile.TemporaryDirectory() as folder:
+            killed(Path(folder), kill_every, kills, options["every"])
+            print(f"killed every {kill_every:g} s, {kills} times: {goodput_in_words(Path(folder))}")
+        return
     hours, failures = options.pop("hours"), options.pop("failures")
     found = simulated(Times(failure=HOUR / failures, **options), hours, seed=0)
     print(f"{failures:g} failures an hour, {hours:g} hours: goodput {found['steps']:.1%}")

@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 from absl import flags
@@ -21,6 +22,7 @@ import main as door
 from benchmarks.harness import Times
 from vlp.parallel.sharding import global_batch
 from vlp.runs.run import Run
+from vlp.training.goodput import Goodput
 from vlp.training.hooks import Advance, Log
 from vlp.training.loop import run_hooks, training_steps
 from vlp.training.observing import Compilations
@@ -39,10 +41,11 @@ def loop(
         Progress(steps) as progress,
         Compilations() as compilations,
     ):
+        goodput = Goodput(Path(workdir), step=0, undone=lambda: 0)
         hooks = [
-            Advance(progress, timer, _started=True),
+            Advance(progress, timer, goodput, _started=True),
             run.counters,
-            Log(10, writer, progress, timer, (run.counters,), compilations, steps),
+            Log(10, writer, progress, timer, (run.counters,), compilations, goodput, steps),
         ]
         start = time.perf_counter()
         with_wait = WaitingTime(batches)

@@ -94,11 +94,12 @@ def test_a_run_leaves_what_the_readme_promises(uninterrupted):
     assert sorted(set(steps)) == list(range(1, 13))
     results = json.loads((workdir / "results.json").read_text())
     assert 0 <= results["retrieval/val/text_to_image/recall@10"] <= 1
-    assert {"pairs_per_second", "mfu", "data_wait_share"} <= json.loads(
+    assert {"pairs_per_second", "mfu", "data_wait_share", "goodput"} <= json.loads(
         (workdir / "timings.jsonl").read_text().splitlines()[-1]
     ).keys()
     assert "chance" in finished.stdout and str(workdir / "results.json") in finished.stdout
     assert finished.stdout.count("python main.py") == 2  # two ablations to try
+    assert "made steps that count" in finished.stdout
     page = (workdir / "results.html").read_text()
     assert "text_<wbr>to_<wbr>image/<wbr>recall@<wbr>10" in page and "12 (the last)" in page
     assert (workdir / "results.npz").stat().st_size > 0
@@ -118,6 +119,13 @@ def test_killed_stopped_and_damaged_it_ends_as_if_never_touched(uninterrupted, t
     assert largest.name in finished.stderr and f"{newest.name}.damaged" in finished.stderr
     assert (newest.parent / f"{newest.name}.damaged").is_dir()
     assert_same_run(uninterrupted[0], workdir)
+    spent = json.loads((workdir / "goodput.json").read_text())["spent"]
+    assert {
+        "starting",
+        "again",
+        "down",
+        "steps",
+    } <= spent.keys() and f"of {sum(spent.values()):,.0f} s" in finished.stdout
 
 
 def assert_stops_cleanly(workdir, number, step):

@@ -110,19 +110,22 @@ class Watched:
         return contextlib.nullcontext()
 
     def __getattr__(self, name):
-        return lambda *given: self.told.append((name, *given)) or {"report": {"mfu": 0.5}}.get(name, 3)
+        answers = {"report": {"mfu": 0.5}, "logged": {"goodput": 0.9}}
+        return lambda *given: self.told.append((name, *given)) or answers.get(name, 3)
 
 
 def test_a_log_line_is_metrics_counts_and_rates_in_their_places(caplog):
     watched, counting = Watched(), counters()
     counting(info(batch=rows(10, truncated=4)))
-    log = Log(10, watched, watched, watched, [counting], watched, steps=40)
+    log = Log(10, watched, watched, watched, [counting], watched, watched, steps=40)
     values = {"loss": 2.0, "b/accuracy": 0.25, "a/accuracy": 0.75, "a/loss": 9.0}
     with caplog.at_level(logging.INFO, "vlp"):
         log(info(30, **values))
     told = {name: given for name, *given in watched.told}
     assert told["write_metrics"] == [30, {**values, "data/truncated": 4, "data/replaced": 0}]
-    assert told["write_timings"] == [30, {"mfu": 0.5, "compiled_programs": 3, "compiled_steps": 3}]
+    counts = {"compiled_programs": 3, "compiled_steps": 3}
+    assert told["write_timings"] == [30, {"mfu": 0.5, "goodput": 0.9, **counts}]
+    assert told["logged"] == [30, {"mfu": 0.5}]
     assert told["report"] == [10]  # steps to go
     shown = told["show"][1]
     assert shown["accuracy"] == 0.75 and shown["loss"] == 2.0 and shown["mfu"] == 0.5
@@ -150,10 +153,10 @@ def test_checkpoints_pause_the_clock_and_the_first_step_starts_it():
     hook(info(5))
     assert saved == [5] and watched.told == [("paused", "checkpoint")] and hook.at_end
     watched = Watched()
-    advance = Advance(watched, watched)
+    advance = Advance(watched, watched, watched)
     for step in (1, 2):
         advance(info(step, loss=1.0))
-    assert watched.told == [("advance", 1), ("restart",), ("advance", 2)]
+    assert watched.told == [("advance", 1), ("restart",), ("started",), ("advance", 2)]
 
 
 def test_of_several_objectives_the_first_by_name_is_shown():

@@ -13,6 +13,7 @@ from vlp.evaluation.comparison.runs import read_figures
 from vlp.evaluation.provenance import left_out, skipped_records
 from vlp.jobs import JobOptions
 from vlp.models.families import family
+from vlp.training.goodput import goodput_in_words
 
 
 def ablations(config: Any) -> list[str]:
@@ -32,7 +33,7 @@ def ablations(config: Any) -> list[str]:
 
 
 def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
-    """Returns the table of results beside chance, where everything is, and two ablations to try."""
+    """Returns results beside chance, where the time went, where everything is, and two ablations to try."""
     workdir = options.workdir
     results = read_figures(workdir / "results.json") if (workdir / "results.json").exists() else {}
     chance = chance_levels(evaluators) if results else {}
@@ -42,8 +43,9 @@ def closing_words(options: JobOptions, evaluators: list[Evaluator]) -> str:
         for number, ablation in enumerate(ablations(options.config), start=1)
     ]
     skipped = left_out(skipped_records(evaluators))
+    goodput = filter(None, [goodput_in_words(workdir)])
     return "\n".join(
-        ["", table, "", *skipped, _places(options), "two ablations to try next:", *commands],
+        ["", table, "", *skipped, *goodput, _places(options), "two ablations to try next:", *commands],
     )
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from vlp.processes.claim import claimed
 from vlp.processes.claim_in_bucket import claimed_in_bucket
 from vlp.processes.heartbeat import Heartbeat, Sign
 from vlp.processes.home import PROGRAMS, Home
+from vlp.training.faults import Faults
+from vlp.training.goodput import Goodput
+from vlp.training.rollback import Rollback
 from vlp.training.writers import MetricsWriter
 
 REPLICAS = "replicas.json"  # names the run that replicas on the hosts belong to
@@ -138,6 +141,16 @@ def writer_of(home: Home, config: Any) -> MetricsWriter:
         tracker=log.tracker,
         project=config.name,
         name=str(home).rstrip("/").rpartition("/")[2],
+    )
+
+
+def goodput_of(home: Home, step: int, faults: Faults, rollbacks: Sequence[Rollback]) -> Goodput:
+    """Returns what adds up where a run's time went, before its files are truncated to the step that it goes on from."""
+    return Goodput(
+        home.folder,
+        step=step,
+        undone=lambda: faults.skipped + sum(rollback.undone for rollback in rollbacks),
+        enabled=jax.process_index() == 0,
     )
 
 

@@ -36,6 +36,7 @@ from vlp.runs.stage import Stage, open_stages
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
 from vlp.training.faults import Faults
+from vlp.training.goodput import Goodput
 from vlp.training.hooks import Advance, Checkpoint, CheckpointByTime, DataCounters, Evaluate, Log
 from vlp.training.loop import Hook, StepInfo, run_hooks, training_steps
 from vlp.training.observing import Compilations, FreezeGarbage, Profile
@@ -152,17 +153,14 @@ class Run:
 
     def _train(self, stack: ExitStack, stop: StopSignal, log: logging.Logger) -> int:
         """Training itself, in a workdir that is this run's. Returns the last step."""
-        config, workdir, process, processes = (
-            self.config,
-            self.workdir,
-            jax.process_index(),
-            jax.process_count(),
-        )
+        config, workdir = self.config, self.workdir
+        process, processes = jax.process_index(), jax.process_count()
         state, step = self.starting_state()
         devices = f"{jax.local_device_count()} of {jax.device_count()} {jax.devices()[0].device_kind} devices"
         where = (process, processes, devices, dict(self.mesh.shape), step)
         log.info("process %d of %d, %s, mesh %s, from step %d", *where)
         writer = stack.enter_context(opening.writer_of(self.home, config))
+        goodput = opening.goodput_of(self.home, step, self.faults, self.rollbacks)
         with configuring():
             writer.truncate_to(step if self.newest is not None else -1)
         if self.primary:
@@ -174,7 +172,7 @@ class Run:
         compilations = stack.enter_context(Compilations())
         profile = Profile(config.profile.first, config.profile.steps, workdir / "profile")
         lasting = (alive, compilations, FreezeGarbage(), profile)
-        hooks_of = functools.partial(self.hooks, lasting, writer, progress, compilations)
+        hooks_of = functools.partial(self.hooks, lasting, writer, progress, compilations, goodput)
         for info in self.steps(state, step, hooks_of, config.steps, stop.requested):
             step, state = info.step, info.state
         self.checkpointer.close()
@@ -182,6 +180,7 @@ class Run:
             self.replicas.close(done=step == config.steps)
         if step == config.steps:
             self.last_round(state, writer)
+        goodput.ended(step)
         return step
 
     def last_round(self, state: TrainState, writer: MetricsWriter) -> None:
@@ -306,6 +305,7 @@ class Run:
         writer: MetricsWriter,
         progress: Progress,
         compilations: Compilations,
+        goodput: Goodput,
         stage: Stage,
         state: TrainState,
         timer: StepTimer,
@@ -327,7 +327,7 @@ class Run:
             progress.write(str(stage))
             logging.getLogger("vlp").info("%s", stage)
         return [
-            Advance(progress, timer),
+            Advance(progress, timer, goodput),
             *lasting,
             self.counters,
             self.faults,
@@ -341,6 +341,7 @@ class Run:
                 timer,
                 (self.counters, self.faults, *self.rollbacks),
                 compilations,
+                goodput,
                 config.steps,
             ),
             evaluations,

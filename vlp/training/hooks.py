@@ -16,6 +16,7 @@ from vlp.configuration import ConfigError
 from vlp.evaluation import Evaluator, due, evaluate
 from vlp.parallel.sharding import fetch
 from vlp.processes.agreement import from_first
+from vlp.training.goodput import Goodput
 from vlp.training.loop import StepInfo
 from vlp.training.observing import Compilations
 from vlp.training.progress import NAMES, Progress, format_line
@@ -41,6 +42,7 @@ class Log:
     timer: StepTimer
     counters: Sequence[Counter]
     compilations: Compilations
+    goodput: Goodput
     steps: int
     at_end: bool = False
 
@@ -54,7 +56,7 @@ class Log:
         self.writer.write_metrics(info.step, values)
         compiled = self.compilations
         counts = {"compiled_programs": compiled.total(), "compiled_steps": compiled.of_the_step()}
-        self.writer.write_timings(info.step, rates | counts)
+        self.writer.write_timings(info.step, rates | counts | self.goodput.logged(info.step, rates))
         shown = _of_objectives(values) | values | rates
         self.progress.show(info.step, shown)
         logging.getLogger("vlp").info(format_line(info.step, self.steps, shown))
@@ -149,6 +151,7 @@ class Advance:
 
     progress: Progress
     timer: StepTimer
+    goodput: Goodput
     every: int = 1
     at_end: bool = False
     _started: bool = False
@@ -159,6 +162,7 @@ class Advance:
         if not self._started:
             fetch(info.metrics["loss"])
             self.timer.restart()
+            self.goodput.started()
             self._started = True
 
 

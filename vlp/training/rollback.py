@@ -105,6 +105,11 @@ class Rollback:
         size."""
         self.losses, self._unread = [], []
 
+    @property
+    def undone(self) -> int:
+        """Returns how many updates were given up."""
+        return sum(last - first for first, last in self.skipped)
+
     def metrics(self) -> dict[str, float]:
         """Returns what goes into metrics.jsonl: rollbacks so far, this step's among them."""
         return {"rollbacks": len(self.skipped)}

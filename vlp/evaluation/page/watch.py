@@ -62,6 +62,7 @@ def _about(run: Run, timings: Mapping[str, Curve], ago: float) -> dict[str, str]
         ("pairs_per_second", "pairs a second", "{:,.0f}"),
         ("mfu", "MFU", "{:.1%}"),
         ("data_wait_share", "waiting for data", "{:.1%}"),
+        ("goodput", "goodput", "{:.1%}"),
     ):
         if (value := _newest(timings, name)) is not None:
             about[words] = form.format(value)
@@ -115,5 +116,5 @@ def _diagram(name: str, curve: Curve, marks: Sequence[int]) -> Markup:
     drawn = line("", 0, [curve])
     if not len(drawn.mean):  # nothing that is finite
         return Markup()
-    share = name.endswith("_share") or name == "mfu" or ("/" in name and is_share(name))
+    share = name.endswith("_share") or name in ("mfu", "goodput") or ("/" in name and is_share(name))
     return draw_curves(name, [drawn], share=share, marks=marks)
