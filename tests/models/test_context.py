@@ -48,12 +48,27 @@ def test_a_context_that_spells_a_prompt_is_that_prompt(place, settings):
     np.testing.assert_allclose(encoded(learned, NAMES, LENGTHS), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("place", list(SPELLED))
+def test_outputs_are_where_the_tokens_are_that_they_are_of(place):
+    plain, learned = tower(), tower(context=4, context_place=place)
+    learned.context.embedding[...] = learned.embedding.embedding[...][jnp.asarray(WORDS)]
+    spelled = np.asarray(SPELLED[place])
+    expected = plain(jnp.asarray(spelled), jnp.arange(10) < (LENGTHS + 4)[:, None]).tokens
+    found = learned(NAMES, jnp.arange(10) < LENGTHS[:, None]).tokens
+    for row, length in enumerate(LENGTHS):
+        own = ~np.isin(spelled[row], WORDS) & (np.arange(10) < length + 4)
+        np.testing.assert_allclose(found[row, :length], expected[row][own], atol=1e-5)
+
+
 def test_what_does_not_fit_is_cut_off_the_words():
     long = np.array([[1, *range(20, 27), 5, 2]])
     learned = tower(context=4)
     learned.context.embedding[...] = learned.embedding.embedding[...][jnp.asarray(WORDS)]
     expected = encoded(tower(), [[1, *WORDS, 20, 21, 22, 5, 2]], [10])
     np.testing.assert_allclose(encoded(learned, long, [10]), expected, atol=1e-5)
+    tokens = learned(jnp.asarray(long), jnp.ones((1, 10), bool)).tokens[0]
+    np.testing.assert_allclose(tokens[4:8], np.tile(tokens[3], (4, 1)))  # words that are not there any more
+    np.testing.assert_allclose(tokens[-1:], expected, atol=1e-5)
     with pytest.raises(ValueError, match=r"model.text.context=8 leaves no room for a name: .* at least 12"):
         tower(context=8)
 

@@ -82,6 +82,24 @@ class LearnedContext(nnx.Module):
         vectors = jnp.take_along_axis(own, jnp.clip(vector, 0, self.count - 1)[..., None], axis=1)
         return jnp.where((first | second)[..., None], vectors, words), total[:, 0]
 
+    def without(
+        self, tokens: Float[Array, "batch length width"], lengths: Int[Array, " batch"]
+    ) -> Float[Array, "batch length width"]:
+        """Returns what a tower makes of a text's own tokens, each in its own place again, as ids and mask have it.
+
+        Args:
+          tokens: outputs, with the context among them.
+          lengths: real tokens of each text, without the context. A word that was cut off has the row of the last one
+            that is there.
+        """
+        places, given = jnp.arange(tokens.shape[1])[None], lengths[:, None]
+        total = jnp.minimum(given + self.count, tokens.shape[1])
+        tail = jnp.minimum(self.tail, given - self.head)
+        behind = total - tail - (self.count - self.before)
+        moved = jnp.minimum(jnp.where(places < self.head, places, places + self.before), behind - 1)
+        moved = jnp.where(places >= given - tail, places + total - given, moved)
+        return jnp.take_along_axis(tokens, jnp.clip(moved, 0, tokens.shape[1] - 1)[..., None], axis=1)
+
     def _vectors(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch count width"]:
         values = self.embedding[...]
         if self.names is None:

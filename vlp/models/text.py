@@ -93,7 +93,7 @@ class TextTransformer(nnx.Module):
         *,
         watch: Sequence[str] = (),
     ) -> TowerOutput:
-        lengths = mask.sum(axis=1, dtype=jnp.int32)
+        own = lengths = mask.sum(axis=1, dtype=jnp.int32)
         x = self.embedding(ids)
         if values is not None:
             x = x.at[jnp.arange(len(ids))[:, None], places].set(values.astype(x.dtype), mode="drop")
@@ -107,7 +107,10 @@ class TextTransformer(nnx.Module):
             self.attend_padding or self.pool == "last" or (self.causal and self.pool == "end")
         )
         tokens, watched = self.transformer(x, lengths if hide_padding else None, watch=watch)
-        return TowerOutput(self._pooled(tokens, lengths), tokens, watched)
+        pooled = self._pooled(tokens, lengths)
+        if self.context is not None:  # whoever pairs outputs with ids and mask finds each where its token is
+            tokens = self.context.without(tokens, own)
+        return TowerOutput(pooled, tokens, watched)
 
     def _pooled(
         self, tokens: Float[Array, "batch length width"], lengths: Int[Array, " batch"]
