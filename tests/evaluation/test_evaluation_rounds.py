@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.settings.kinds import entries
-from vlp.evaluation import build_evaluators, chance_levels, due, evaluate, required_sets
+from vlp.evaluation import build_evaluators, chance_levels, due, evaluate, find, required_sets
 from vlp.evaluation.cache import RememberingEncoder
 
 
@@ -50,6 +50,20 @@ def test_the_next_round_encodes_again(model, evaluation_set) -> None:
     evaluate(evaluators, model)
     evaluate(evaluators, model)
     assert model.images_asked == 2 * (9 + 5)
+
+
+def test_written_templates_within_a_learned_context_are_remarked_on(model, evaluation_set) -> None:
+    sets = {"val": evaluation_set(9), "easy": evaluation_set(5, seed=1)}
+
+    def remarks(templates: str) -> list[str]:
+        evaluators = build_evaluators(make_config(zero_shot={"templates": templates}), sets)
+        return [one for one in find(evaluators, model, {}).remarks if "/templates" in one]
+
+    assert remarks("simple") == []
+    model.has_context = True
+    (said,) = remarks("simple")
+    assert said.startswith("zero_shot/templates: ") and "templates=named asks" in said
+    assert remarks("named") == []
 
 
 def test_building_loads_no_set_and_skips_what_is_off() -> None:

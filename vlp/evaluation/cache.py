@@ -50,6 +50,11 @@ class RememberingEncoder:
     def logit_scale(self) -> float:
         return self._model.logit_scale
 
+    @property
+    def has_context(self) -> bool:
+        """Tells whether the model has learned what stands around names, where it says so."""
+        return bool(getattr(self._model, "has_context", False))
+
     def encode_image_array(self, images: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n dim"]:
         return self._once("image", images, lambda: self._model.encode_image_array(images))
 

@@ -11,6 +11,9 @@ from jaxtyping import Float
 from vlp.evaluation.cache import RememberingEncoder
 from vlp.evaluation.exhibits import Exhibit
 from vlp.evaluation.protocols import Encoder, Evaluator
+from vlp.evaluation.texts.prompt_sets import known_prompt_sets
+
+NAMED = "named"  # the prompt set of models that have learned what stands around names
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,19 @@ def find(evaluators: Sequence[Evaluator], model: Encoder, figures: Mapping[str, 
         chance_levels(evaluators),
         {name: values for one in evaluators for name, values in one.outcomes(shared).items()},
         {one.name: list(one.exhibits(shared)) for one in evaluators},
-        [remark for one in evaluators for remark in one.remarks(shared)],
+        [remark for one in evaluators for remark in (*one.remarks(shared), *_two_contexts(one, shared))],
     )
+
+
+def _two_contexts(evaluator: Evaluator, model: RememberingEncoder) -> list[str]:
+    """Says that names are asked within words of a person and within what was learned in their place (CoOp)."""
+    templates = getattr(evaluator, "templates", "")
+    if not model.has_context or templates == NAMED or templates not in known_prompt_sets():
+        return []
+    return [
+        f"{evaluator.name}/templates: the model has learned what stands around names, and templates={templates} puts "
+        f"words of its own within that: templates={NAMED} asks as it was trained"
+    ]
 
 
 def chance_levels(evaluators: Iterable[Evaluator]) -> dict[str, float]:
