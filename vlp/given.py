@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from input_pipeline.errors import UserError
 Value = TypeVar("Value")
 # In the step's batch: a frozen model's variables, and the arrays of constant texts, under these and their name.
 FROZEN, TEXTS = "frozen/", "texts/"
+LABELS = "labels/"  # and the entries of `data.labels`, where both are named
 PARTS = "parts"  # among a frozen model's variables: those of its parts, by 'entry/part'
 
 
@@ -60,6 +61,7 @@ class Context:
       labels: how many each entry of `data.labels` has.
       vocabulary_size: of the tokenizer.
       length: tokens of a text.
+      names: the labels by their numbers, of each TEXTS + NAME and LABELS + NAME; known where a run starts alone.
     """
 
     texts: Mapping[str, TextSizes] = dataclasses.field(default_factory=lambda: _texts({}))
@@ -67,6 +69,7 @@ class Context:
     labels: Mapping[str, int] = dataclasses.field(default_factory=lambda: _labels({}))
     vocabulary_size: int = 0
     length: int = 0
+    names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def with_tokens(self, vocabulary_size: int, length: int) -> Context:
         """Returns the same context where texts are of such tokens; it is known of every run, and so not kept."""
@@ -76,13 +79,20 @@ class Context:
         """Returns how many labels there are, as texts that are asked and as what records answer.
 
         Raises:
-          ValueError: they are not of the same number.
+          ValueError: they are not of the same number, or one has another number as a text than as an answer.
         """
         asked, answered = self.texts[texts].labels, self.labels[labels]
         if asked != answered:
             raise UserError(
                 f"data.texts.{texts} has {asked} labels and data.labels.{labels} has {answered}: give both the same "
                 "file"
+            )
+        ways = (self.names.get(TEXTS + texts, ()), self.names.get(LABELS + labels, ()))
+        first, second = ({label: number for number, label in enumerate(own)} for own in ways)
+        if moved := [label for label, number in first.items() if second.get(label, number) != number]:
+            raise UserError(
+                f"data.texts.{texts} numbers '{moved[0]}' {first[moved[0]]}, and data.labels.{labels} numbers it "
+                f"{second[moved[0]]}: give both the same file, or files of one order"
             )
         return answered
 
@@ -187,11 +197,13 @@ class Given:
         NAME/name, in the tokens of a frozen model.
       frozen: models by name.
       labels: how many there are of each entry of `data.labels`.
+      names: see `Context`.
     """
 
     texts: Mapping[str, Mapping[str, Shaped[np.ndarray, ...]]] = dataclasses.field(default_factory=dict)
     frozen: Mapping[str, FrozenModel] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def context(self) -> Context:
@@ -202,7 +214,7 @@ class Given:
             if "/" not in name
         }
         frozen = _frozen({name: model.sizes for name, model in self.frozen.items()})
-        return Context(_texts(sizes), frozen, _labels(self.labels))
+        return Context(_texts(sizes), frozen, _labels(self.labels), names=self.names)
 
 
 class Asked(NamedTuple):

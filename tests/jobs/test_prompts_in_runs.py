@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 import main
 import vlp
 from configs import coop
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.checkpoint import find_checkpoint, load_model_arrays
-from vlp.configuration import resolve
+from vlp.configuration import ConfigError, resolve
 from vlp.interop.exported import export_model
 from vlp.path_rules import tree_paths
 from vlp.runs.run import Run
@@ -112,3 +116,16 @@ def test_what_cannot_begin_is_refused(started, tmp_path, text, message):
     run.open()
     with pytest.raises(ValueError, match=message):
         run.starting_state()
+
+
+def test_texts_in_another_order_than_the_labels_that_records_have_are_refused(started, tmp_path):
+    """Both have 79 labels, and every picture would be another class."""
+    config = ConfigDict(config_of(started)).copy_and_resolve_references()
+    labels = json.loads(Path(coop.LABELS).read_text())["labels"]
+    (tmp_path / "turned.json").write_text(json.dumps(labels[::-1]))
+    config.data.texts.classes.path = str(tmp_path / "turned.json")
+    with pytest.raises(
+        ConfigError,
+        match=rf"data.texts.classes numbers '{labels[-1]}' 0, and data.labels.classes .* it 78: give",
+    ):
+        Run(resolve(config), tmp_path / "run")

@@ -23,7 +23,7 @@ from input_pipeline.tokenizers import Tokenizer, tokenizer_from_bytes
 from vlp.checkpoint import digest_of, find_checkpoint, load_model_arrays, model_branches, read_description
 from vlp.configuration import completed, stage_config
 from vlp.embeddings.origins import check_origins
-from vlp.given import FROZEN, PARTS, TEXTS, Context, FrozenModel, FrozenSizes, Given
+from vlp.given import FROZEN, LABELS, PARTS, TEXTS, Context, FrozenModel, FrozenSizes, Given
 from vlp.models.compute import Compute, cast, in_precision, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import TOWERS, family
@@ -164,7 +164,10 @@ def given(
             plain = {"sources": config.data.sources, "texts": _without_prefixes(config.data.texts)}
             own = load_constants(plain, entry.tokenizer)
             texts |= {f"{name}/{one}": constant.arrays for one, constant in own.items()}
-    return Given(texts, models, {name: len(one.places) for name, one in vocabularies(config).items()})
+    answered = {name: tuple(one.places) for name, one in vocabularies(config).items()}
+    names = {TEXTS + name: one.labels for name, one in constants.items()}
+    names |= {LABELS + name: own for name, own in answered.items()}
+    return Given(texts, models, {name: len(own) for name, own in answered.items()}, names)
 
 
 def vocabularies(config: Any) -> dict[str, Vocabulary]:
