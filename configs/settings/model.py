@@ -6,7 +6,7 @@ from typing import Any
 
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share_below_one
 
-ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu")
+ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
 PROJECTIONS = ("linear", "mlp", "relu")
 OWN_PROJECTIONS = ("", "linear", "biased", "mlp", "gelu", "relu", "none")
 
@@ -32,8 +32,8 @@ IMAGE = {
     ),
     "position": Setting(
         "learned",
-        "position embeddings; centred = relative to the image (DINOv3)",
-        choices=("learned", "sincos2d", "rotary2d", "rotary2d_centred"),
+        "position embeddings; centred = relative to the image (DINOv3), learned_rotary2d = both (EVA-02)",
+        choices=("learned", "sincos2d", "rotary2d", "rotary2d_centred", "learned_rotary2d", "none"),
     ),
     "pool": Setting(
         "mean",
@@ -52,9 +52,34 @@ IMAGE = {
         False, "the resolution need not be a multiple of patch_size; what is beyond is not seen"
     ),
     "class_position": Setting(False, "positions for class token and registers, too"),
+    "stem": Setting(
+        "",
+        "what embeds patches of 16; '' = a linear layer, nested = layers over squares within them (MobileCLIP-B), "
+        "mobile = inverted bottlenecks (ViTamin)",
+        choices=("", "nested", "mobile"),
+    ),
+    "stem_width": natural(0, "of a stem's first layers"),
+    "rotary_base": positive(100.0, "of the wavelengths of rotary positions"),
+    "rotary_grid": natural(
+        0, "patches a side that rotary positions are counted by; 0 = as many as there are (EVA-02)"
+    ),
+    "rotary_first": natural(
+        0, "rotary position of the first patch; class token and registers have none (PE)"
+    ),
+    "gated": Setting(False, "the activation of a second layer up multiplies the first's output (SwiGLU)"),
+    "sub_norm": Setting(
+        "",
+        "one more norm: within = of what attention and MLP project back (EVA-02), before = of what enters the MLP "
+        "(ViTamin)",
+        choices=("", "within", "before"),
+    ),
+    "branch_norm": Setting(False, "norms follow the branches of a block, within its sums (EVA-02-E)"),
     "project_query": Setting(
         False, "of attention pooling: a linear layer between what is learned and the query"
     ),
+    "pool_heads": natural(0, "of attention pooling; 0 = as many as the blocks have"),
+    "pool_mlp_dim": natural(0, "hidden units of attention pooling; 0 = as many as the blocks have"),
+    "pool_prefix": Setting(False, "attention pooling reads registers, too (PE)"),
     "projection": Setting(
         "",
         "'' = model.projection; biased = linear with a bias, gelu = two layers, none = the output itself",

@@ -24,7 +24,7 @@ from vlp.interop.images import preprocessing_of, write_preprocessing
 from vlp.interop.mapping import Tensors, flattened, write
 from vlp.interop.seen import cosines_there
 from vlp.interop.text import write_tokenizer
-from vlp.models.families import TOWERS
+from vlp.models.families import OFF, TOWERS
 from vlp.models.positions import sincos2d
 from vlp.models.sizes import tower_size
 
@@ -33,6 +33,9 @@ FORMATS = {
     "open_clip": ("vit", "resnet"),
 }  # and the kinds of image towers they hold
 WRITTEN = tuple(huggingface.ACTIVATIONS.values())  # activations that every format has a word for
+# What no format has a word for, and what it is where there is nothing to say.
+_NOWHERE = ("stem", "gated", "sub_norm", "branch_norm", "pool_heads", "pool_mlp_dim", "pool_prefix")
+_OFF = {name: OFF["image"][name] for name in _NOWHERE}
 Model = tuple[ConfigDict, Tensors]
 
 
@@ -180,13 +183,14 @@ def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
     return _unless(
         (image.kind in kinds, f"model.image.kind='{image.kind}' is not {' or '.join(map(repr, kinds))}"),
         (
-            not image.position.startswith("rotary2d"),
+            image.position in ("learned", "sincos2d"),
             f"model.image.position is '{image.position}'",
         ),
         *(
             (tower.activation in WRITTEN, f"model.{name}.activation='{tower.activation}'")
             for name, tower in (("image", image), ("text", text))
         ),
+        *((image[name] == off, f"model.image.{name} is {image[name]!r}") for name, off in _OFF.items()),
         (not image.last_heads, f"model.image.last_heads={image.last_heads} is not 0"),
         (not image.layer_scale, f"model.image.layer_scale={image.layer_scale} is not 0"),
         (not image.top_blocks, f"model.image.top_blocks={image.top_blocks} are blocks of another kind"),

@@ -59,7 +59,7 @@ def settings(config: Config, tensors: Tensors) -> dict[str, Any]:
     quick = fields.like(config.get("quick_gelu", False), False, f"{WHERE}quick_gelu")
     embed_dim = fields.whole(config.get("embed_dim"), f"{WHERE}embed_dim")
     if vision["timm_model_name"]:
-        image = timm.settings(vision, tensors, embed_dim)
+        image = timm.settings(config["vision_cfg"], tensors, embed_dim)
     elif isinstance(vision["layers"], list | tuple):
         image = _resnet(vision)
     else:
@@ -263,7 +263,7 @@ def entries(config: Config, model: Any, tensors: Tensors | None = None) -> list[
         (`custom_text`); None where they are to be written.
     """
     if fields.part(config, "vision_cfg", WHERE).get("timm_model_name"):
-        image = timm.entries(model.image)
+        image = timm.entries(model.image, tensors or {})
     elif model.image.kind == "resnet":
         image = _resnet_entries(model.image)
     else:

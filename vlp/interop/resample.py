@@ -98,6 +98,10 @@ def resampled(
         if patch_size:
             raise UserError(f"interop.patch_size={patch_size}: a {image['kind']} has no patches to resample")
         return leaves, {**image, "resolution": resolution}
+    if patch_size and image.get("stem"):
+        raise UserError(
+            f"interop.patch_size={patch_size}: a stem of kind '{image['stem']}' has no patch kernel to resample"
+        )
     resolution, patch_size = resolution or image["resolution"], patch_size or image["patch_size"]
     if resolution % patch_size:
         raise UserError(
@@ -105,7 +109,9 @@ def resampled(
             f"{resolution // patch_size * patch_size or patch_size}"
         )
     path, kernel = "image/position/embedding", "image/patch_embedding/kernel"
-    leaves = {**leaves, kernel: patch_kernel(leaves[kernel], patch_size, family)}
+    leaves = dict(leaves)
+    if kernel in leaves:
+        leaves[kernel] = patch_kernel(leaves[kernel], patch_size, family)
     if path in leaves:
         leaves[path] = positions(leaves[path], resolution // patch_size, family)
     return leaves, {**image, "resolution": resolution, "patch_size": patch_size, "drop_rest": False}

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
+from vlp.models.norms import layer_norm
 from vlp.models.positions import Rotation
 from vlp.models.sharding import batch_shards
 from vlp.models.sizes import TowerSize
@@ -28,6 +29,7 @@ class Attention(nnx.Module):
         self.qkv = linear(size.width, 3 * size.width, std=size.width**-0.5, compute=compute, rngs=rngs)
         out_std = (2 * size.depth * size.width) ** -0.5
         self.out = linear(size.width, size.width, std=out_std, compute=compute, rngs=rngs)
+        self.norm = layer_norm(size, compute=compute, rngs=rngs) if size.sub_norm == "within" else None
 
     @jax.named_scope("attention")
     def __call__(
@@ -58,7 +60,10 @@ class Attention(nnx.Module):
             mixed = fused_attention(qkv, lengths, heads=heads, causal=self.causal)
         else:
             mixed = self._mixed(qkv, lengths, rotation, heads, free)
-        return self.out(checkpoint_name(mixed, "mixed"))
+        return self._projected(checkpoint_name(mixed, "mixed"))
+
+    def _projected(self, mixed: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
+        return self.out(mixed if self.norm is None else self.norm(mixed))
 
     def _mixed(
         self,
@@ -98,7 +103,7 @@ class Attention(nnx.Module):
         self, x: Float[Array, "batch tokens width"], *, heads: int = 0
     ) -> Float[Array, "batch tokens width"]:
         """Returns what comes out where every token attends to itself alone: its value, projected."""
-        return self.out(_by_heads(self.qkv(x), heads or self.heads)[2].reshape(x.shape))
+        return self._projected(_by_heads(self.qkv(x), heads or self.heads)[2].reshape(x.shape))
 
 
 def _by_heads(qkv: Float[Array, "batch tokens values"], heads: int) -> tuple[Array, Array, Array]:

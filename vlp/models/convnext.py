@@ -14,41 +14,25 @@ from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import convolution_size
+from vlp.models.stems import STD, Patches
 from vlp.models.vision import TowerOutput, drawn_branches
 
-STD = 0.02  # of all initial weights
 LAYER_SCALE = 1e-6  # at first
 
 
-def norm(width: int, *, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def norm(width: int, *, epsilon: float, compute: Compute, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """Builds a layer norm over channels."""
-    return nnx.LayerNorm(width, epsilon=1e-6, dtype=compute.dtype, rngs=rngs)
-
-
-class Patches(nnx.Module):
-    """Embeds squares of pixels or cells that do not overlap: the stem, and what halves the side between stages."""
-
-    def __init__(self, inputs: int, outputs: int, side: int, *, compute: Compute, rngs: nnx.Rngs):
-        self.side = side
-        self.projection = linear(side * side * inputs, outputs, std=STD, compute=compute, rngs=rngs)
-
-    def __call__(
-        self, x: Float[Array, "batch height width inputs"]
-    ) -> Float[Array, "batch rows columns outputs"]:
-        side, (batch, height, width, channels) = self.side, x.shape
-        rows, columns = height // side, width // side
-        x = x[:, : rows * side, : columns * side].reshape(batch, rows, side, columns, side, channels)
-        return self.projection(x.swapaxes(2, 3).reshape(batch, rows, columns, side * side * channels))
+    return nnx.LayerNorm(width, epsilon=epsilon, dtype=compute.dtype, rngs=rngs)
 
 
 class ConvNeXtBlock(nnx.Module):
     """x + scale * mlp(norm(depthwise(x))) (figure 4); stochastic depth drops the branch of some examples."""
 
-    def __init__(self, width: int, *, compute: Compute, rngs: nnx.Rngs):
+    def __init__(self, width: int, *, epsilon: float, compute: Compute, rngs: nnx.Rngs):
         self.compute = compute
         self.kernel = nnx.Param(nnx.initializers.normal(STD)(rngs.params(), (7, 7, 1, width)))
         self.bias = nnx.Param(jnp.zeros((width,)))
-        self.norm = norm(width, compute=compute, rngs=rngs)
+        self.norm = norm(width, epsilon=epsilon, compute=compute, rngs=rngs)
         self.up = linear(width, 4 * width, std=STD, compute=compute, rngs=rngs)
         self.down = linear(4 * width, width, std=STD, compute=compute, rngs=rngs)
         self.layer_scale = nnx.Param(jnp.full((width,), LAYER_SCALE, jnp.float32))
@@ -84,6 +68,7 @@ class ConvNeXt(nnx.Module):
         """
         size = convolution_size(config)
         options: dict[str, Any] = {"compute": compute, "rngs": rngs}
+        normed = {**options, "epsilon": config.get("norm_eps", 1e-6)}
         self.compute, self.width, self.depths = compute, size.channels[-1], size.blocks
         self.drop_path = config.get("drop_path", 0.0)
         inputs = (3, *size.channels[:-1])
@@ -92,11 +77,11 @@ class ConvNeXt(nnx.Module):
             [Patches(a, b, side, **options) for a, b, side in zip(inputs, size.channels, sides, strict=True)]
         )
         # The stem is followed by its norm, the others are preceded by theirs.
-        self.norms = nnx.List([norm(width, **options) for width in (size.channels[0], *inputs[1:])])
+        self.norms = nnx.List([norm(width, **normed) for width in (size.channels[0], *inputs[1:])])
         self.stages = nnx.List(
-            [_stack(width, count, **options) for width, count in zip(size.channels, size.blocks, strict=True)]
+            [_stack(width, count, **normed) for width, count in zip(size.channels, size.blocks, strict=True)]
         )
-        self.norm = norm(self.width, **options)
+        self.norm = norm(self.width, **normed)
 
     def __call__(
         self, pixels: Float[Array, "batch height width 3"], key: PRNGKeyArray | None = None
@@ -145,12 +130,12 @@ class ConvNeXt(nnx.Module):
         return x
 
 
-def _stack(width: int, count: int, *, compute: Compute, rngs: nnx.Rngs) -> ConvNeXtBlock:
+def _stack(width: int, count: int, *, epsilon: float, compute: Compute, rngs: nnx.Rngs) -> ConvNeXtBlock:
     """Builds the blocks of a stage as one whose parameters carry a leading axis."""
 
     @nnx.split_rngs(splits=count)
     @nnx.vmap
     def stack(rngs: nnx.Rngs) -> ConvNeXtBlock:
-        return ConvNeXtBlock(width, compute=compute, rngs=rngs)
+        return ConvNeXtBlock(width, epsilon=epsilon, compute=compute, rngs=rngs)
 
     return stack(rngs)

@@ -11,9 +11,10 @@ from jaxtyping import Array, Bool, Float, Int
 from vlp.models.attention import Attention
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
+from vlp.models.norms import layer_norm
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import TowerSize
-from vlp.models.transformer import Mlp, layer_norm
+from vlp.models.transformer import Mlp
 
 
 class CrossAttention(nnx.Module):

@@ -8,8 +8,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.cross_attention import CrossBlock
+from vlp.models.norms import layer_norm
 from vlp.models.sizes import TowerSize
-from vlp.models.transformer import layer_norm
 
 
 class Decoder(nnx.Module):

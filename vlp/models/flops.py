@@ -9,14 +9,21 @@ from collections.abc import Sequence
 FORWARDS_PER_STEP = 3
 
 
-def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int) -> int:
+def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int, gated: bool = False) -> int:
     """Counts a stack of blocks for one example.
 
     Causal attention counts in full, for the masked half is computed as well.
+
+    Args:
+        tokens: what the blocks see.
+        width: of every token.
+        depth: blocks.
+        mlp_dim: width within the MLPs.
+        gated: whether MLPs have two layers up.
     """
     projections = 4 * (2 * tokens * width * width)  # query, key, value, output
     attention = 2 * (2 * tokens * tokens * width)  # scores, weighted values
-    mlp = 2 * (2 * tokens * width * mlp_dim)
+    mlp = (3 if gated else 2) * (2 * tokens * width * mlp_dim)
     return depth * (projections + attention + mlp)
 
 
@@ -45,6 +52,8 @@ def image_tower_flops(
     mlp_dim: int,
     embed_dim: int,
     attention_pool: bool = False,
+    gated: bool = False,
+    pool_mlp_dim: int = 0,
 ) -> int:
     """Counts a transformer over patches for one example, with its projection.
 
@@ -57,10 +66,14 @@ def image_tower_flops(
         mlp_dim: width within the MLPs.
         embed_dim: width of the joint space.
         attention_pool: whether attention pools the tokens.
+        gated: whether MLPs have two layers up.
+        pool_mlp_dim: width within the MLP of attention pooling; 0 = `mlp_dim`.
     """
     embedding = 2 * patches * patch_dim * width
-    blocks = transformer_flops(tokens=tokens, width=width, depth=depth, mlp_dim=mlp_dim)
-    pool = attention_pool_flops(tokens=tokens, width=width, mlp_dim=mlp_dim) if attention_pool else 0
+    blocks = transformer_flops(tokens=tokens, width=width, depth=depth, mlp_dim=mlp_dim, gated=gated)
+    pool = 0
+    if attention_pool:
+        pool = attention_pool_flops(tokens=tokens, width=width, mlp_dim=pool_mlp_dim or mlp_dim)
     return embedding + blocks + pool + 2 * width * embed_dim
 
 

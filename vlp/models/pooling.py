@@ -9,8 +9,9 @@ from jaxtyping import Array, Float, Int
 
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
+from vlp.models.norms import layer_norm
 from vlp.models.sizes import TowerSize
-from vlp.models.transformer import Mlp, layer_norm
+from vlp.models.transformer import Mlp
 
 IMAGE_POOLS = ("class", "mean", "class_mean", "attention")
 TEXT_POOLS = ("first", "end", "last", "mean", "max", "attention")

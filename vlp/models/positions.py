@@ -12,8 +12,6 @@ from jaxtyping import Array, Float, Float32, Int
 
 from input_pipeline.errors import UserError
 
-POSITIONS = ("learned", "sincos2d", "rotary2d", "rotary2d_centred")
-
 
 def sincos2d(side: int, width: int, max_wavelength: float = 10_000.0) -> Float[Array, "side*side width"]:
     """Returns fixed sine-cosine positions of a square grid, row by row (MoCo v3, arXiv 2104.02057, as in big_vision).
@@ -82,6 +80,8 @@ def rotary2d(
     kept: Int[Array, "batch kept"] | None = None,
     longest: float = 100.0,
     centred: bool = False,
+    counted: int = 0,
+    first: int = 0,
 ) -> Rotation:
     """Makes the rotations of a square grid of patches (RoPE-Axial, arXiv 2403.13298, equations 8 and 9).
 
@@ -96,9 +96,13 @@ def rotary2d(
       kept: which patches each example has, row by row; None = all.
       longest: base of the wavelengths.
       centred: whether places are relative to the image, and not counted in patches.
+      counted: patches a side that places are counted by, whatever the grid (EVA-02, arXiv 2303.11331); 0 = `side`.
+      first: place of the first patch, which tells patches from the tokens before them.
     """
     pairs = head_size // 4
     rows, columns = jnp.mgrid[:side, :side].astype(jnp.float32)
+    if counted or first:
+        rows, columns = ((place + first) / side * (counted or side) for place in (rows, columns))
     if centred:
         rows, columns = (2 * math.pi * (2 * (place + 0.5) / side - 1) for place in (rows, columns))
     frequencies = longest ** (-jnp.arange(pairs) / pairs)

@@ -24,6 +24,10 @@ class TowerSize:
       layer_scale: of both branches of a block at first; 0 = they are not scaled.
       post_norm: whether norms follow the residual sums (BERT) rather than precede the branches.
       last_heads: of the last block's attention, where it has another number of heads; 0 = that of the others.
+      gated: whether MLPs have a second layer up, whose activation multiplies what the first gives.
+      sub_norm: norms beside those of the block: 'within' = of what attention and MLP project back to tokens, 'before' =
+        of what comes into the MLP, behind the block's own; '' = none.
+      branch_norm: whether norms follow the branches, within the residual sums, rather than precede them.
     """
 
     width: int
@@ -35,6 +39,9 @@ class TowerSize:
     layer_scale: float = 0.0
     post_norm: bool = False
     last_heads: int = 0
+    gated: bool = False
+    sub_norm: str = ""
+    branch_norm: bool = False
 
 
 # ViT (arXiv 2010.11929, table 1), DeiT's Ti and S (2012.12877), shape-optimised So400m (2305.13035), H as in OpenCLIP.
@@ -48,7 +55,17 @@ SIZES: dict[str, TowerSize] = {
 }
 
 
-STYLE = ("activation", "norm_eps", "layer_scale", "post_norm", "last_heads")  # of TowerSize
+# Of TowerSize.
+STYLE = (
+    "activation",
+    "norm_eps",
+    "layer_scale",
+    "post_norm",
+    "last_heads",
+    "gated",
+    "sub_norm",
+    "branch_norm",
+)
 
 
 def tower_size(config: Any) -> TowerSize:
@@ -160,6 +177,8 @@ CONVNEXTS: dict[str, tuple[int, tuple[int, ...]]] = {
     "S": (96, (3, 3, 27, 3)),
     "B": (128, (3, 3, 27, 3)),
     "L": (192, (3, 3, 27, 3)),
+    "XL": (256, (3, 3, 27, 3)),
+    "XXL": (384, (3, 4, 30, 3)),
 }
 
 

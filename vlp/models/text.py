@@ -15,9 +15,10 @@ from vlp.models import pooling
 from vlp.models.compute import Compute
 from vlp.models.context import LearnedContext
 from vlp.models.micro_batch import micro_batched
+from vlp.models.norms import layer_norm
 from vlp.models.positions import LearnedPosition
 from vlp.models.sizes import tower_size
-from vlp.models.transformer import Transformer, layer_norm
+from vlp.models.transformer import Transformer
 from vlp.models.vision import TowerOutput
 
 

@@ -17,6 +17,7 @@ from input_pipeline.errors import UserError
 from vlp.models.attention import Attention
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
+from vlp.models.norms import layer_norm
 from vlp.models.positions import Rotation
 from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import TowerSize
@@ -32,43 +33,47 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": functools.partial(nnx.gelu, approximate=False),
     "quick_gelu": quick_gelu,
     "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
 }
 
 WATCHED = ("tokens", "attention")  # of a layer
 
 
-class LayerNorm(nnx.LayerNorm):
-    """A layer norm that profiles and plans know by its name."""
-
-    @jax.named_scope("norm")
-    def __call__(self, x: Float[Array, "*batch width"], **options: Any) -> Float[Array, "*batch width"]:
-        return super().__call__(x, **options)
-
-
-def layer_norm(size: TowerSize, *, compute: Compute, rngs: nnx.Rngs) -> LayerNorm:
-    """Builds the layer norm of a tower."""
-    return LayerNorm(size.width, epsilon=size.norm_eps, dtype=compute.dtype, rngs=rngs)
-
-
 class Mlp(nnx.Module):
-    """Two linear layers with an activation between."""
+    """Two linear layers with an activation between; gated, a third one's activation multiplies what the first gives
+    (GLU variants, arXiv 2002.05202)."""
 
     def __init__(self, size: TowerSize, *, compute: Compute, rngs: nnx.Rngs):
         down_std = (2 * size.depth * size.width) ** -0.5
         self.activation = ACTIVATIONS[size.activation]
-        self.up = linear(size.width, size.mlp_dim, std=(2 * size.width) ** -0.5, compute=compute, rngs=rngs)
+        up = {"std": (2 * size.width) ** -0.5, "compute": compute, "rngs": rngs}
+        self.up = linear(size.width, size.mlp_dim, **up)
         self.down = linear(size.mlp_dim, size.width, std=down_std, compute=compute, rngs=rngs)
+        self.gate = linear(size.width, size.mlp_dim, **up) if size.gated else None
+        inner = {"": 0, "before": size.width, "within": size.mlp_dim}[size.sub_norm]
+        self.norm = layer_norm(size, compute=compute, rngs=rngs, width=inner) if inner else None
+        self.norm_first = size.sub_norm == "before"
 
     @jax.named_scope("mlp")
     def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-        return self.down(self.activation(checkpoint_name(self.up(x), "hidden")))
+        if self.norm is not None and self.norm_first:
+            x = self.norm(x)
+        hidden = checkpoint_name(self.up(x), "hidden")
+        if self.gate is None:
+            hidden = self.activation(hidden)
+        else:
+            hidden = self.activation(checkpoint_name(self.gate(x), "hidden")) * hidden
+        if self.norm is not None and not self.norm_first:
+            hidden = self.norm(hidden)
+        return self.down(hidden)
 
 
 class Block(nnx.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)); with post-norm norm(x + attention(x)), then norm(x + mlp(x))."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); with post-norm norm(x + attention(x)), then norm(x + mlp(x)); with
+    branch norm x + norm(attention(x)), then x + norm(mlp(x))."""
 
     def __init__(self, size: TowerSize, *, causal: bool, compute: Compute, rngs: nnx.Rngs):
-        self.post_norm = size.post_norm
+        self.post_norm, self.branch_norm = size.post_norm, size.branch_norm
         self.attention_norm = layer_norm(size, compute=compute, rngs=rngs)
         self.attention = Attention(size, causal=causal, compute=compute, rngs=rngs)
         self.mlp_norm = layer_norm(size, compute=compute, rngs=rngs)
@@ -110,6 +115,9 @@ class Block(nnx.Module):
         if self.post_norm:
             x = self.attention_norm(checkpoint_name(x + attention(x), "middle"))
             return self.mlp_norm(checkpoint_name(x + mlp(x), "middle"))
+        if self.branch_norm:
+            x = checkpoint_name(x + self.attention_norm(attention(x)), "middle")
+            return x + self.mlp_norm(mlp(x))
         x = checkpoint_name(x + attention(self.attention_norm(x)), "middle")
         return x + mlp(self.mlp_norm(x))
 
@@ -117,14 +125,16 @@ class Block(nnx.Module):
         self, x: Float[Array, "batch tokens width"], *, rotation: Rotation | None = None, heads: int = 0
     ) -> Float[Array, "batch heads tokens tokens"]:
         """Returns what the block's attention scores tokens by, of the block's input."""
-        return self.attention.logits(
-            x if self.post_norm else self.attention_norm(x), rotation=rotation, heads=heads
-        )
+        normalised = x if self.post_norm or self.branch_norm else self.attention_norm(x)
+        return self.attention.logits(normalised, rotation=rotation, heads=heads)
 
     def value_only(
         self, x: Float[Array, "batch tokens width"], *, heads: int = 0
     ) -> Float[Array, "batch tokens width"]:
         """Runs the block where every token attends to itself alone."""
+        if self.branch_norm:
+            x = x + self.attention_norm(self.attention.value_only(x, heads=heads))
+            return x + self.mlp_norm(self.mlp(x))
         mixed = self.attention.value_only(self.attention_norm(x), heads=heads)
         x = x + _scaled(mixed, self.attention_scale, None)
         return x + _scaled(self.mlp(self.mlp_norm(x)), self.mlp_scale, None)

@@ -13,11 +13,13 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
-from vlp.models.linear import linear
+from vlp.models.linear import Linear, linear
 from vlp.models.micro_batch import micro_batched
+from vlp.models.norms import layer_norm
 from vlp.models.positions import LearnedPosition, Rotation, SinCosPosition, resampled, rotary2d
-from vlp.models.sizes import tower_size
-from vlp.models.transformer import Prompts, Transformer, layer_norm
+from vlp.models.sizes import TowerSize, tower_size
+from vlp.models.stems import STEMS, MobileStem, NestedStem
+from vlp.models.transformer import Prompts, Transformer
 from vlp.randomness import fold_in_name
 
 
@@ -84,21 +86,13 @@ class VisionTransformer(nnx.Module):
         self.patch_size, self.patch_dropout, self.pool = config.patch_size, config.patch_dropout, config.pool
         self.token_width, self.compute = size.width, compute
         self.width = size.width * (2 if config.pool == "class_mean" else 1)
-        values = 3 * config.patch_size**2
-        self.patch_embedding = linear(
-            values,
-            size.width,
-            std=values**-0.5,
-            compute=compute,
-            rngs=rngs,
-            use_bias=config.get("patch_bias", True),
-        )
+        self.stem, self.patch_embedding = _embedding(config, size.width, compute=compute, rngs=rngs)
         self.position: LearnedPosition | SinCosPosition | None
-        if config.position == "learned":
+        if config.position.startswith("learned"):
             self.position = LearnedPosition(side**2, size.width, size.width**-0.5, rngs=rngs)
         else:
             self.position = SinCosPosition(side, size.width) if config.position == "sincos2d" else None
-        self.centred = config.position == "rotary2d_centred"
+        self.rotary = _rotary(config) if "rotary2d" in config.position else None
         self.head_size, self.depth, self.drop_path = (
             size.width // size.heads,
             size.depth,
@@ -115,9 +109,13 @@ class VisionTransformer(nnx.Module):
         # Trained blocks behind a backbone that is held, whose paths rules of the learning rate tell from its own.
         top = dataclasses.replace(size, depth=config.get("top_blocks", 0), last_heads=0)
         self.top = Transformer(top, causal=False, compute=compute, rngs=rngs) if top.depth else None
+        self.pool_prefix = config.get("pool_prefix", False)
         if config.pool == "attention":
             self.attention_pool = pooling.AttentionPool(
-                size, compute=compute, rngs=rngs, project_query=config.get("project_query", False)
+                pool_size(config),
+                compute=compute,
+                rngs=rngs,
+                project_query=config.get("project_query", False),
             )
         positioned = extra and config.get("class_position", False)
         self.class_position = nnx.Param(jnp.zeros((extra, size.width))) if positioned else None
@@ -214,13 +212,14 @@ class VisionTransformer(nnx.Module):
         slots: int = 0,
     ) -> Float[Array, "batch tokens width"]:
         """Embedded patches with their positions, behind class token, registers and room for prompts."""
-        patches = patchify(pixels, self.patch_size)
-        position = self._positions(pixels.shape[1] // self.patch_size, *patches.shape[:2])
+        # A linear layer embeds patches that are kept alone; a stem sees across their edges.
+        x = patchify(pixels, self.patch_size) if self.stem is None else _flat(self.stem(pixels))
+        position = self._positions(pixels.shape[1] // self.patch_size, *x.shape[:2])
         if kept is not None:
-            patches = jnp.take_along_axis(patches, kept[..., None], axis=1)
+            x = jnp.take_along_axis(x, kept[..., None], axis=1)
             position = None if position is None else jnp.take_along_axis(position, kept[..., None], axis=1)
             hidden = None if hidden is None else jnp.take_along_axis(hidden, kept, axis=1)
-        x = self.patch_embedding(patches)
+        x = x if self.patch_embedding is None else self.patch_embedding(x)
         if hidden is not None and token is not None:
             x = jnp.where(hidden[..., None], token.astype(x.dtype), x)
         if position is not None:
@@ -248,10 +247,10 @@ class VisionTransformer(nnx.Module):
     def _rotation(
         self, pixels: Float[Array, "batch height width 3"], before: int, kept: Array | None = None
     ) -> Rotation | None:
-        if self.position is not None:
+        if self.rotary is None:
             return None
         side = pixels.shape[1] // self.patch_size
-        return rotary2d(side, self.head_size, before=before, kept=kept, centred=self.centred)
+        return rotary2d(side, self.head_size, before=before, kept=kept, **self.rotary)
 
     def _encode(
         self,
@@ -276,12 +275,50 @@ class VisionTransformer(nnx.Module):
         tokens, prefix = x[:, before:], x[:, : self.prefix_length]
         if self.pool == "class":
             return TowerOutput(pooling.first(x), tokens, watched, prefix)
-        pooled = self.attention_pool(tokens) if self.pool == "attention" else pooling.mean(tokens)
+        if self.pool == "attention":
+            seen = jnp.concatenate([prefix, tokens], axis=1) if self.pool_prefix else tokens
+            return TowerOutput(self.attention_pool(seen), tokens, watched, prefix)
+        pooled = pooling.mean(tokens)
         if self.pool == "class_mean":
             pooled = jnp.concatenate([pooling.first(x), pooled], axis=-1)
         if self.pooled_norm is not None:
             pooled = self.pooled_norm(pooled)
         return TowerOutput(pooled, tokens, watched, prefix)
+
+
+def pool_size(config: Any) -> TowerSize:
+    """Returns the size of a tower's attention pool: its heads and hidden units may be other ones than the tower's.
+
+    Args:
+      config: `model.image` of the config.
+    """
+    size = tower_size(config)
+    own = {name: config.get(f"pool_{name}", 0) or getattr(size, name) for name in ("heads", "mlp_dim")}
+    return dataclasses.replace(size, gated=False, sub_norm="", **own)
+
+
+def _embedding(
+    config: Any, width: int, *, compute: Compute, rngs: nnx.Rngs
+) -> tuple[NestedStem | MobileStem | None, Linear | None]:
+    """A stem that makes tokens of pixels, or a linear layer that makes them of patches."""
+    if stem := config.get("stem", ""):
+        return STEMS[stem](config.stem_width, width, compute=compute, rngs=rngs), None
+    values, bias = 3 * config.patch_size**2, config.get("patch_bias", True)
+    return None, linear(values, width, std=values**-0.5, use_bias=bias, compute=compute, rngs=rngs)
+
+
+def _rotary(config: Any) -> dict[str, Any]:
+    """What `rotary2d` is told of a tower."""
+    return {
+        "centred": config.position == "rotary2d_centred",
+        "longest": config.get("rotary_base", 100.0),
+        "counted": config.get("rotary_grid", 0),
+        "first": config.get("rotary_first", 0),
+    }
+
+
+def _flat(grid: Float[Array, "batch rows columns width"]) -> Float[Array, "batch patches width"]:
+    return grid.reshape(grid.shape[0], -1, grid.shape[-1])
 
 
 def drawn_branches(

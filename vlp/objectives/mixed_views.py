@@ -65,8 +65,8 @@ class MixedViews(Followed):
         """Counts the queries' blocks and the head, for two views."""
         flops = mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) if self.head is not None else 0.0
         if self.size is not None:
-            own = {"tokens": 1, "width": self.size.width, "mlp_dim": self.size.mlp_dim}
-            flops += transformer_flops(depth=self.size.depth, **own)
+            size = self.size
+            flops += transformer_flops(tokens=1, width=size.width, depth=size.depth, mlp_dim=size.mlp_dim)
         return {self.view: flops}
 
     def idle(self, encodings: Encodings) -> None:

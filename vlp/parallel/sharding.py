@@ -26,8 +26,8 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 # (Megatron-LM, arXiv 1909.08053, section 3); the token embedding by features. What else wants to be split says so
 # itself: `variable_splits`.
 MODEL_RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
-    (r"(attention/(qkv|query|key_value)|attention_pool/key_value|mlp/up)/kernel$", (None, "model")),
-    (r"(attention/(qkv|query|key_value)|attention_pool/key_value|mlp/up)/bias$", ("model",)),
+    (r"(attention/(qkv|query|key_value)|attention_pool/key_value|mlp/(up|gate))/kernel$", (None, "model")),
+    (r"(attention/(qkv|query|key_value)|attention_pool/key_value|mlp/(up|gate))/bias$", ("model",)),
     (r"(attention|attention_pool)/out/kernel$|mlp/down/kernel$", ("model", None)),
     (r"text/embedding/embedding$", (None, "model")),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from vlp.models.families.base import Family
+from vlp.models.families.stems import check_stem, stem_flops, stem_rows
 from vlp.models.flops import image_tower_flops, text_tower_flops
 from vlp.models.sizes import TowerSize, tower_size
 
@@ -64,6 +65,17 @@ class VisionTransformerFamily(TransformerFamily):
         "last_heads",
         "prompts",
         "top_blocks",
+        "stem",
+        "stem_width",
+        "rotary_base",
+        "rotary_grid",
+        "rotary_first",
+        "gated",
+        "sub_norm",
+        "branch_norm",
+        "pool_heads",
+        "pool_mlp_dim",
+        "pool_prefix",
     )
 
     def check(self, settings: Any, where: str) -> None:
@@ -93,7 +105,10 @@ class VisionTransformerFamily(TransformerFamily):
             )
         if settings.position == "sincos2d" and size.width % 4:
             raise UserError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
-        if settings.position.startswith("rotary2d") and (size.width // size.heads % 4 or size.last_heads):
+        check_stem(settings, where)
+        if settings.pool_heads and size.width % settings.pool_heads:
+            raise UserError(f"{where}.pool_heads={settings.pool_heads} do not divide width {size.width}")
+        if "rotary2d" in settings.position and (size.width // size.heads % 4 or size.last_heads):
             raise UserError(
                 f"{where}: position '{settings.position}' needs heads of a multiple of 4 numbers, all of one size: "
                 f"these have {size.width // size.heads}, and last_heads={size.last_heads}"
@@ -110,12 +125,15 @@ class VisionTransformerFamily(TransformerFamily):
         kept, tokens = _patches_and_tokens(settings, inputs)
         if path == "patch_embedding":
             return kept
+        if path.startswith("stem/"):
+            return stem_rows(inputs, path.split("/")[1:])
         return tokens if IN_BLOCKS.search(path) else 1
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size, (kept, tokens) = tower_size(settings), _patches_and_tokens(settings, inputs)
-        return image_tower_flops(
-            patches=kept,
+        stem = settings.get("stem", "")
+        return (stem_flops(settings, inputs, size.width) if stem else 0) + image_tower_flops(
+            patches=0 if stem else kept,
             patch_dim=3 * settings.patch_size**2,
             tokens=tokens,
             width=size.width,
@@ -123,6 +141,8 @@ class VisionTransformerFamily(TransformerFamily):
             mlp_dim=size.mlp_dim,
             embed_dim=embed_dim * (1 + (settings.pool == "class_mean")),
             attention_pool=settings.pool == "attention",
+            gated=size.gated,
+            pool_mlp_dim=settings.get("pool_mlp_dim", 0),
         )
 
 
