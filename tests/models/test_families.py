@@ -86,9 +86,19 @@ def test_a_tiny_tower_of_every_kind_is_valid_and_builds(tower, kind):
     assert [one.shape for one in jax.eval_shape(encode, shapes)] == [(2, 32)] * 2
 
 
-@pytest.mark.parametrize(("tower", "kind"), [("text", "bag"), ("image", "convnext"), ("image", "vit")])
-def test_a_tower_costs_what_xla_counts(tower, kind):
-    config = config_of(tower, kind)
+@pytest.mark.parametrize(
+    ("tower", "kind", "changes"),
+    [
+        ("text", "bag", {}),
+        ("image", "convnext", {}),
+        ("image", "vit", {}),
+        ("image", "vit", {"gated": True, "sub_norm": "within"}),
+        ("image", "vit", {"pool": "attention", "pool_heads": 4, "pool_mlp_dim": 512}),
+        ("image", "vit", {"stem": "nested", "stem_width": 16}),
+    ],
+)
+def test_a_tower_costs_what_xla_counts(tower, kind, changes):
+    config = config_of(tower, kind, **changes)
     graphdef, shapes = nnx.split(dual_encoder(config))
     side = config.model.image.resolution
 

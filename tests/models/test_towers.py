@@ -10,7 +10,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from vlp.models.compute import Compute, resolve_compute
-from vlp.models.positions import resampled, sincos2d
+from vlp.models.positions import resampled, rotary2d, sincos2d
 from vlp.models.sizes import SIZES, tower_size
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer, kept_patches, patchify
@@ -81,6 +81,37 @@ def test_a_patch_of_a_class_token_s_tower_goes_by_itself_through_the_last_block(
     # A sequence of one token attends to nothing but itself.
     alone = [tower.transformer.norm(last(before[:, [place]], None)) for place in range(2, 18)]
     np.testing.assert_allclose(tower.patches(pixels), np.concatenate(alone, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"branch_norm": True}, {"gated": True, "sub_norm": "within"}, {"sub_norm": "before"}]
+)
+def test_other_blocks_let_a_patch_go_by_itself_through_the_last_one_too(pixels, changes):
+    tower = vision(pool="class", depth=1, **changes)
+    before, last = tower._embed(pixels), jax.tree.map(lambda leaf: leaf[0], tower.transformer.blocks)
+    alone = [tower.transformer.norm(last(before[:, [place]], None)) for place in range(1, 17)]
+    np.testing.assert_allclose(tower.patches(pixels), np.concatenate(alone, axis=1), atol=1e-5)
+
+
+def test_attention_pooling_reads_registers_where_it_is_told_to(pixels):
+    seen, unseen = (vision(pool="attention", registers=2, pool_prefix=prefix) for prefix in (True, False))
+    for tower, moves in ((seen, True), (unseen, False)):
+        output = tower(pixels)
+        rows = [output.prefix, output.tokens] if moves else [output.tokens]
+        pooled = tower.attention_pool(jnp.concatenate(rows, axis=1))
+        np.testing.assert_allclose(output.pooled, pooled, atol=1e-6)
+    assert not np.allclose(seen(pixels).pooled, unseen(pixels).pooled, atol=1e-4)
+
+
+def test_rotary_positions_are_counted_by_a_grid_of_another_side():
+    stretched, own = rotary2d(8, 16, counted=4), rotary2d(4, 16)
+    every_other = np.arange(64).reshape(8, 8)[::2, ::2].ravel()
+    np.testing.assert_allclose(stretched.cos[0][every_other], own.cos[0], atol=1e-6)
+    shifted = rotary2d(4, 16, first=1, before=1)
+    np.testing.assert_allclose(
+        shifted.sin[0, 1 + np.arange(3)], rotary2d(5, 16).sin[0, 6 + np.arange(3)], atol=1e-6
+    )
+    assert not shifted.sin[0, 0].any()
 
 
 def test_patches_come_row_by_row():
