@@ -47,6 +47,9 @@ def square(model: vlp.Model, images: list[Image.Image]) -> list[Image.Image]:
     return [Image.fromarray(pixels) for pixels in model._view.load(images)]
 
 
+LATE_NORM = {"image.pool": "mean", "image.registers": 1, "image.norm_after_pool": True}  # as CLIPA's
+
+
 @pytest.mark.parametrize("changes", [CLIP_LIKE, SIGLIP_LIKE], ids=["clip", "siglip"])
 def test_the_quickstart_in_transformers(changes: dict[str, Any], pairs: Any, tmp_path: Path) -> None:
     workdir = saved(tmp_path / "ours", changes)
@@ -61,9 +64,10 @@ def test_the_quickstart_in_transformers(changes: dict[str, Any], pairs: Any, tmp
     np.testing.assert_allclose(again.encode_image(pairs[0]), rows[0], atol=1e-5)
 
 
-def test_the_quickstart_in_open_clip(pairs: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{}, LATE_NORM], ids=["class", "norm after the mean"])
+def test_the_quickstart_in_open_clip(changes: dict[str, Any], pairs: Any, tmp_path: Path) -> None:
     open_clip = pytest.importorskip("open_clip", reason="open_clip is a peer, not a dependency")
-    workdir = saved(tmp_path / "ours", CLIP_LIKE)
+    workdir = saved(tmp_path / "ours", {**CLIP_LIKE, **changes})
     folder = exported(workdir, "open_clip", tmp_path / "theirs")
     model = vlp.load(workdir)
     pairs = square(model, pairs[0]), pairs[1]
@@ -77,6 +81,9 @@ def test_the_quickstart_in_open_clip(pairs: Any, tmp_path: Path) -> None:
     [
         ("huggingface", {}, "model.text.pool='mean' is not 'last'"),
         ("open_clip", {}, "model.image.registers=0 is not 1; model.text.pool='mean'"),
+        ("huggingface", {"image.norm_after_pool": True}, "model.image.norm_after_pool is True"),
+        ("open_clip", {**CLIP_LIKE, "text.activation": "relu"}, "model.text.activation='relu'"),
+        ("open_clip", {**CLIP_LIKE, "text.projection": "gelu"}, "the projection of texts is 'gelu'"),
         ("huggingface", RESNET, "model.image.kind='resnet' is not 'vit'"),
         (
             "open_clip",

@@ -233,6 +233,76 @@ def test_siglip_of_open_clip(
     same_ids(tokenizer_of(back, "open_clip"), theirs, captions)
 
 
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+
+
+def xlm_roberta(siglip: bytes, transformers: Any) -> Any:
+    """XLM-R's class with the pieces of another SentencePiece model behind its own special tokens."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    model = sentencepiece_model_pb2.ModelProto.FromString(siglip)
+    pieces = [(piece.piece, piece.score) for piece in model.pieces if piece.type == piece.NORMAL]
+    vocabulary = [*((name, 0.0) for name in SPECIAL), *pieces, ("<mask>", 0.0)]
+    return transformers.XLMRobertaTokenizer(
+        vocab=vocabulary, _spm_precompiled_charsmap=model.normalizer_spec.precompiled_charsmap
+    )
+
+
+def nllb(siglip: bytes, transformers: Any) -> Any:
+    """NLLB's class with a small byte-pair model."""
+    from sentencepiece import sentencepiece_model_pb2
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    charsmap = sentencepiece_model_pb2.ModelProto.FromString(siglip).normalizer_spec.precompiled_charsmap
+    trained = Tokenizer(models.BPE(unk_token="<unk>"))
+    trained.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=[*SPECIAL], show_progress=False)
+    trained.train_from_iterator(["a photo of two red foxes in the snow, A Photo!"] * 3, trainer)
+    model = json.loads(trained.to_str())["model"]
+    merges = [tuple(merge) for merge in model["merges"]]
+    languages = ["eng_Latn", "fra_Latn"]
+    return transformers.NllbTokenizer(
+        vocab=model["vocab"],
+        merges=merges,
+        extra_special_tokens=languages,
+        _spm_precompiled_charsmap=charsmap,
+    )
+
+
+@pytest.mark.parametrize(("make", "begin"), [(xlm_roberta, "<s>"), (nllb, "eng_Latn")])
+def test_towers_of_many_languages_of_open_clip(
+    make: Any,
+    begin: str,
+    siglip: bytes,
+    captions: list[str],
+    tmp_path: Path,
+    transformers: Any,
+    open_clip: Any,
+) -> None:
+    """Their classes say themselves what goes around a text: the template in the file is another."""
+    made = make(siglip, transformers)
+    made.save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["post_processor"] = None
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    folder = open_clip_folder(tmp_path, context_length=20, hf_tokenizer_name="x")
+    theirs = open_clip.get_tokenizer(f"local-dir:{folder}")(captions).numpy()
+    ours = tokenizer_of(folder, "open_clip")
+    assert ours.special == (1, made.convert_tokens_to_ids(begin), 2) and ours.vocabulary_size == len(made)
+    assert (theirs[:, 0] == ours.special.begin).all()
+    same_ids(ours, theirs, captions)
+    for name, value, message in (
+        ("legacy_behaviour", True, "legacy_behaviour"),
+        ("eos_token", "[X]", "lacks one of"),
+    ):
+        path = folder / "tokenizer_config.json"
+        said = json.loads(path.read_text())
+        path.write_text(json.dumps({**said, name: value}))
+        with pytest.raises(ValueError, match=message):
+            tokenizer_of(folder, "open_clip")
+        path.write_text(json.dumps(said))
+
+
 def test_settings_of_open_clip_that_are_not_supported(tmp_path: Path) -> None:
     for text in ({"tokenizer_kwargs": {"reduction_mask": "random"}}, {"tokenizer_mode": "clips"}):
         with pytest.raises(ValueError, match="not supported"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from benchmarks.peers import open_clip_families
 from vlp.interop.open_clip import reading_of, settings
 from vlp.interop.open_clip_text import TOWERS
 
@@ -67,3 +71,52 @@ def test_a_tower_hides_its_own_padding_and_may_have_more_rows_than_ids() -> None
     reading = reading_of({"text_cfg": {"hf_model_name": "roberta-base", "context_length": 50}})
     assert (reading.length, reading.rows, reading.pad, reading.spare, reading.end) == (50, 0, 1, True, None)
     assert TOWERS["bert-base-uncased"].before == 0 and TOWERS["roberta-base"].before == 2
+
+
+TINY = {"num_hidden_layers": 2, "hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 96}
+CONFIGS = {
+    "bert-base-uncased": ("BertConfig", TINY),
+    "FacebookAI/roberta-large": ("RobertaConfig", {**open_clip_families.ROBERTA, **TINY}),
+}
+
+
+def written(folder: Path, name: str, tokenizer: str, **text: Any) -> Path:
+    """A folder of OpenCLIP's with a tower of that name and a tiny one of images."""
+    folder.mkdir()
+    said = {"hf_model_name": name, "hf_tokenizer_name": tokenizer, "context_length": 20, **text}
+    vision = {"layers": 1, "width": 64, "image_size": 32, "patch_size": 16}
+    config = {"embed_dim": 64, "custom_text": True, "vision_cfg": vision, "text_cfg": said}
+    open_clip_families.write_config(config, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("bert-base-uncased", {"hf_pooler_type": "cls_last_hidden_state_pooler", "hf_proj_type": "mlp"}),
+        ("FacebookAI/roberta-large", {"hf_pooler_type": None}),
+    ],
+)
+def test_a_text_is_encoded_as_open_clip_does(name: str, text: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("open_clip", reason="open_clip is a peer, not a dependency")
+    folder = written(tmp_path / "theirs", name, name, **text)
+    with mock.patch.dict(open_clip_families.HUGGINGFACE, CONFIGS):
+        theirs = open_clip_families.theirs(folder)
+    ours = open_clip_families.ours(folder)
+    np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
+    np.testing.assert_allclose(ours[1], theirs[1], atol=1e-5)
+
+
+def test_another_padding_and_too_few_rows_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("open_clip", reason="open_clip is a peer, not a dependency")
+    name = "FacebookAI/roberta-large"
+    folder = written(tmp_path / "theirs", name, name)
+    with mock.patch.dict(open_clip_families.HUGGINGFACE, CONFIGS):
+        open_clip_families.theirs(folder)
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**tokenizer, "pad_token": "<unk>"}))
+    with pytest.raises(ValueError, match="text tower hides the id 1, but the tokenizer pads with 3"):
+        open_clip_families.ours(folder)
+    open_clip_families.tokenizer_files("nllb", folder)  # which has a token more
+    with pytest.raises(ValueError, match="the tokenizer has 105 ids, but the model has 104"):
+        open_clip_families.ours(folder)

@@ -13,7 +13,15 @@ from input_pipeline.tokenizers.wordpiece import vocabulary_lines, wordpiece_json
 from vlp.interop import fields
 from vlp.interop.bert_tokenizer import byte_level_json
 from vlp.interop.tokenizer_files import OPEN_CLIP, read_json, write_tokenizer
-from vlp.interop.tokenizer_json import CLIP_BEGIN, CLIP_END, clip_json, gemma_json, t5_json
+from vlp.interop.tokenizer_json import (
+    CLIP_BEGIN,
+    CLIP_END,
+    clip_json,
+    gemma_json,
+    nllb_json,
+    t5_json,
+    xlm_json,
+)
 
 __all__ = ["FAMILIES", "tokenizer_of", "write_tokenizer"]
 
@@ -221,7 +229,30 @@ def _pipeline(folder: Path, name: str, settings: Mapping[str, Any]) -> tuple[byt
         return gemma_json(read_json(path)), "<pad>"
     if name == "T5Tokenizer":
         return t5_json(read_json(path)), "<pad>"
+    if name in ("XLMRobertaTokenizer", "NllbTokenizer"):
+        return _own_template(folder, name, settings), "<pad>"
     return path.read_bytes(), ""
+
+
+def _own_template(folder: Path, name: str, settings: Mapping[str, Any]) -> bytes:
+    """The tokenizer.json of a class that says itself what goes around a text, whatever the file does."""
+    if settings.get("legacy_behaviour"):
+        raise UserError(
+            f"{folder}: legacy_behaviour=True is not supported: its texts end with their language"
+        )
+    end, pad = (
+        _content(settings.get(f"{role}_token") or token)
+        for role, token in (("eos", "</s>"), ("pad", "<pad>"))
+    )
+    if name == "NllbTokenizer":
+        language = fields.words(settings.get("src_lang") or "eng_Latn", f"{folder}: src_lang")
+        build, begin = nllb_json, language
+    else:
+        build, begin = xlm_json, _content(settings.get("bos_token") or "<s>")
+    try:
+        return build(read_json(folder / "tokenizer.json"), begin, end, pad)
+    except ValueError as error:
+        raise UserError(f"the tokenizer in {folder}: {error}") from None
 
 
 def _lines(path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from input_pipeline.tokenizers.special import SpecialIds
 CLIP_BEGIN, CLIP_END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _NOT_TEXT = "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\\x{feff}]"  # as input_pipeline.records.clean_text
+_METASPACE = {"replacement": "\u2581", "prepend_scheme": "always", "split": True}
 _UNIGRAM = 1  # sentencepiece's TrainerSpec.ModelType
 _UPPER_TO_LOWER = [(chr(code), chr(code + 32)) for code in range(ord("A"), ord("Z") + 1)]
 
@@ -98,10 +99,59 @@ def t5_json(content: Mapping[str, Any]) -> bytes:
         "type": "Sequence",
         "pretokenizers": [
             {"type": "WhitespaceSplit"},
-            {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+            {"type": "Metaspace", **_METASPACE},
         ],
     }
     return _dumped(content)
+
+
+def xlm_json(content: Mapping[str, Any], begin: str, end: str, pad: str) -> bytes:
+    """Returns an XLM-R tokenizer.json as `transformers.XLMRobertaTokenizer` runs it since version 5.
+
+    Args:
+      content: of the file.
+      begin: the token before a text.
+      end: the token behind it.
+      pad: the token of padding.
+
+    Raises:
+      ValueError: the file is no tokenizer, or has no such tokens.
+    """
+    return _with_template(t5_json(content), begin, end, pad)
+
+
+def nllb_json(content: Mapping[str, Any], begin: str, end: str, pad: str) -> bytes:
+    """Returns an NLLB tokenizer.json as `transformers.NllbTokenizer` runs it since version 5.
+
+    Args:
+      content: of the file.
+      begin: the token of the language, before a text.
+      end: the token behind it.
+      pad: the token of padding.
+
+    Raises:
+      ValueError: as by `xlm_json`.
+    """
+    content = dict(content)
+    precompiled = _precompiled(content.get("normalizer"))
+    spaces = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
+    rules = {"type": "Sequence", "normalizers": [precompiled, spaces]}
+    content["normalizer"] = rules if precompiled else None
+    content["pre_tokenizer"] = {"type": "Metaspace", **_METASPACE}
+    return _with_template(_dumped(content), begin, end, pad)
+
+
+def _with_template(data: bytes, begin: str, end: str, pad: str) -> bytes:
+    try:
+        pipeline = Pipeline.from_buffer(data)
+    except Exception as error:  # the library raises nothing more precise
+        raise UserError(f"its tokenizer.json is none: {error}") from None
+    tokens = (pad, begin, end)
+    places = [place for place in map(pipeline.token_to_id, tokens) if place is not None]
+    if len(places) < len(tokens):
+        raise UserError(f"its vocabulary lacks one of the tokens {', '.join(tokens)}")
+    around(pipeline, SpecialIds(*places))
+    return pipeline.to_str().encode()
 
 
 def _precompiled(normalizer: Any) -> Any:
