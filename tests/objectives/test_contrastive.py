@@ -334,3 +334,18 @@ def test_a_second_token_of_an_image_meets_texts_of_its_own(config, batch):
         expected.append(np.mean(halves))
     loss, _ = pretrainer(batch, jax.random.key(0), jnp.int32(0))
     assert float(loss) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image", "token", "tokens"),
+    [
+        ({"pool": "class"}, 1, 1),
+        ({"pool": "mean", "registers": 2}, 2, 2),
+        ({"pool": "class_mean", "registers": 2}, 1, 0),
+    ],
+)
+def test_a_token_that_the_tower_does_not_have_is_refused(config, image, token, tokens):
+    config.model.image.update(image)
+    config.objectives.contrastive.update(weight=1.0, token=token)
+    with pytest.raises(ValueError, match=f"token={token} is none of the {tokens} tokens"):
+        pretrainer_of(config)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.kernels import REGRESSIONS
 from vlp.kernels.directions import mix
@@ -46,10 +47,14 @@ class Contrastive(Objective):
         Args:
           config: `objectives.contrastive`: `kernel` and `targets` (names), what `configured_kernel` reads, `direction`
             (share of image-to-text in the loss), the fields `image_view` and `text_view`, `token` and `chunk`.
-          model: unused, as is `rngs`: it learns nothing of its own, but a temperature.
-          rngs: unused.
+          model: asked for the tokens beside its patches.
+          rngs: unused: it learns nothing of its own, but a temperature.
+
+        Raises:
+          ValueError: the image tower has no such token.
         """
-        del model, rngs
+        del rngs
+        check_token(model.image, config.token)
         # A second scale: AdaptCLIPZS (arXiv 2401.02460) divides CLIP's scores by it, in training alone.
         self.temperature = nnx.Param(jnp.float32(config.temperature)) if config.temperature else None
         self.kernel, self.chunk, self.direction = config.kernel, config.chunk, config.direction
@@ -91,6 +96,25 @@ class Contrastive(Objective):
             return Contrast(self.loss(rows, columns), self.loss(columns, rows), metrics)
         logits = scores.logits()
         return Contrast(self.loss(logits, targets), self.loss(logits.T, targets.T), metrics)
+
+
+def check_token(tower: Any, token: int) -> None:
+    """Refuses a token that the image tower does not give out, or that its projection cannot read.
+
+    Args:
+      tower: the image tower; None where there is none.
+      token: by its number; 0 is the whole image, which every tower has.
+
+    Raises:
+      ValueError: how many there are.
+    """
+    alike = getattr(tower, "width", 0) == getattr(tower, "token_width", -1)
+    tokens = getattr(tower, "prefix_length", 0) if alike else 0
+    if token and token >= tokens:
+        raise UserError(
+            f"a contrastive objective's token={token} is none of the {tokens} tokens beside the image's patches, which "
+            "count from 0: add some by model.image.registers, in a tower that has them and is not read by two at once"
+        )
 
 
 def match_metrics(

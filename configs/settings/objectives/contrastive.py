@@ -46,11 +46,3 @@ def check(entry: Any, config: Any, where: str) -> None:
             f"{where}.targets='{entry.targets}' asks who else matches, but kernel='{entry.kernel}' compares a pair "
             "alone: use targets='pair'"
         )
-    image = config.model.image
-    alike = image.kind == "vit" and image.pool != "class_mean"  # of the pooled output's width
-    tokens = image.registers + (image.pool == "class") if alike else 0
-    if entry.weight and entry.token and entry.token >= tokens:
-        raise ValueError(
-            f"{where}.token={entry.token} is none of the {tokens} tokens beside the patches, which count from 0: add "
-            f"some by model.image.registers, in a tower of kind 'vit'"
-        )
