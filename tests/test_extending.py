@@ -129,3 +129,64 @@ def test_a_tokenizer_of_a_users_own_is_trained_with_and_loaded(folder: Path, tmp
         check=False,
     )
     assert loaded.stdout.strip() == "red stripes (1, 128)", loaded.stderr
+
+
+TEXTS = '''
+"""The mean of embedded tokens."""
+
+from flax import nnx
+
+from vlp.models.families import Family
+from vlp.models.vision import TowerOutput
+
+
+class MeanTower(nnx.Module):
+    """Tokens without an order."""
+
+    def __init__(self, config, *, vocabulary_size, length, compute, rngs):
+        self.width = config.width
+        self.embedding = nnx.Embed(vocabulary_size, config.width, rngs=rngs)
+
+    def __call__(self, ids, mask):
+        tokens, real = self.embedding(ids), mask[..., None]
+        return TowerOutput((tokens * real).sum(axis=1) / real.sum(axis=1).clip(1), tokens)
+
+
+class Mean(Family):
+    """Kind 'means:Mean'."""
+
+    tower = "means:MeanTower"
+
+    def forward_flops(self, settings, inputs, embed_dim):
+        return 2 * settings.width * embed_dim
+'''
+
+
+@pytest.mark.slow
+def test_a_text_tower_of_a_users_own_is_trained_evaluated_and_loaded(folder: Path, tmp_path: Path) -> None:
+    (folder / "means.py").write_text(TEXTS)
+    flags = ("--config.model.text.kind=means:Mean", "--config.steps=2", f"--workdir={tmp_path / 'run'}")
+    done = run(folder, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "retrieval/stripes/text_to_image/recall@1" in json.loads(
+        (tmp_path / "run/results.json").read_text()
+    )
+    code = (
+        f"import vlp; model = vlp.load({str(tmp_path / 'run')!r}); "
+        "one, other = model.encode_text(['red and blue', 'blue and red']); print(abs(one - other).max() < 1e-6)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.stdout.strip() == "True", loaded.stderr
+    absent = run(folder, *flags[1:], "--config.model.text.kind=means:Median")
+    assert (
+        absent.returncode == 2
+        and "module 'means' has no attribute 'Median'" in absent.stderr
+        and absent.stderr.count("\n") == 1
+    )
