@@ -6,7 +6,9 @@ too: what is still being written shares its cores and keeps its memory. The last
 for, and a second process goes on from there. The yardstick is copying as many bytes once, into fresh memory, in the
 same process.
 
-    python -m benchmarks.checkpoints [--saves=10] [--only=quickstart|large] [--config.KEY=VALUE]
+    python -m benchmarks.checkpoints [--saves=10] [--only=quickstart|large] [--processes=1] [--config.KEY=VALUE]
+
+Of several processes, here of one machine, each copies and writes what it alone has; the figures are the first one's.
 """
 
 from __future__ import annotations
@@ -15,13 +17,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import alternated
+from benchmarks.harness import alternated, joined
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +79,7 @@ def copying(source) -> float:
     return alternated({"copy": source.copy}, 5)["copy"].seconds
 
 
-def measured(name: str, saves: int, rest: list[str]) -> dict[str, float | list[float]]:
+def measured(name: str, saves: int, processes: int, rest: list[str]) -> dict[str, float | list[float]]:
     """All figures of one state."""
     with tempfile.TemporaryDirectory() as workdir:
         figures = {}
@@ -90,13 +91,8 @@ def measured(name: str, saves: int, rest: list[str]) -> dict[str, float | list[f
                 f"--workdir={workdir}",
                 *flags_of(name, saves, rest),
             ]
-            environment = {**os.environ, TUNABLES: HUGE_PAGES}
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise SystemExit(done.stderr[-3000:])
-            figures |= json.loads(done.stdout.splitlines()[-1])
+            said = joined(command, processes, {**os.environ, TUNABLES: HUGE_PAGES})
+            figures |= json.loads(said.splitlines()[-1])
         lines = [json.loads(line) for line in (Path(workdir) / "timings.jsonl").read_text().splitlines()]
     after = [line for line in lines if "checkpoint_seconds" in line]
     others = [line["step_seconds"] for line in lines[1:] if line not in after]
@@ -112,6 +108,7 @@ def main() -> None:
     )
     parser.add_argument("--saves", type=int, default=10)
     parser.add_argument("--only", choices=STATES, help="one of the two states")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--workdir", default="", help=argparse.SUPPRESS)
     options, rest = parser.parse_known_args()
     if options.workdir:
@@ -123,7 +120,7 @@ def main() -> None:
     print("| --- |" + " --- |" * 9)
     for name in STATES:
         if options.only in (None, name):
-            found = measured(name, options.saves, rest)
+            found = measured(name, options.saves, options.processes, rest)
             stalls = [1e3 * seconds for seconds in found["stalls"]]
             later = stalls[1:] or stalls
             print(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import resource
+import socket
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -72,3 +74,38 @@ def forget_peak() -> int:
     """Has the peak of this process's memory count from here; returns what it holds."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
+
+
+def joined(command: Sequence[str], processes: int, environment: Mapping[str, str]) -> str:
+    """Returns what a command prints that runs in several processes of one run, each of one CPU device: the first one's.
+
+    Args:
+      command: a program of ours; where the others are found is added to its flags.
+      processes: how many; one is not told of any others.
+      environment: of each.
+
+    Raises:
+      SystemExit: one of them failed, with what it said.
+    """
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    where = [
+        f"--config.distributed.coordinator=127.0.0.1:{port}",
+        f"--config.distributed.processes={processes}",
+    ]
+    started = [
+        subprocess.Popen(
+            [*command, *([*where, f"--config.distributed.process={index}"] if processes > 1 else [])],
+            env={**environment, **({"JAX_NUM_CPU_DEVICES": "1"} if processes > 1 else {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(processes)
+    ]
+    said = [process.communicate() for process in started]
+    for process, (_, errors) in zip(started, said, strict=True):
+        if process.returncode:
+            raise SystemExit(errors[-3000:])
+    return said[0][0]

@@ -4,7 +4,9 @@ What a device computes, holds and sends is read in the compiled program (vlp/pla
 time does not, for CPU devices share the cores: beyond as many devices as there are cores a step can only get longer.
 Of a contrast something has to grow: every device compares its rows with all columns.
 
-    python -m benchmarks.weak_scaling [--devices=1,2,4,8] [--local_batch=16] [--steps=5] [--config.KEY=VALUE]
+    python -m benchmarks.weak_scaling [--devices=1,2,4,8] [--processes] [--local_batch=16] [--steps=5]
+
+With --processes each device is that of a process of its own, and what they send goes through the host's network.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from typing import Any
+
+from benchmarks.harness import joined
 
 MESHES = {"data": {"data": -1, "fsdp": 1}, "fsdp": {"data": 1, "fsdp": -1}}
 LOSSES = {"dense": 0, "in chunks": 8}
@@ -41,10 +44,8 @@ def measured(mesh: str, chunk: int, devices: int, options: argparse.Namespace, r
         *flags,
         *rest,
     ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    said = joined(command, devices if options.processes else 1, environment)
+    return json.loads(said.splitlines()[-1])
 
 
 def answer(steps: int, rest: list[str]) -> dict[str, Any]:
@@ -54,15 +55,13 @@ def answer(steps: int, rest: list[str]) -> dict[str, Any]:
     import main as door
     from benchmarks.gpu_rows import noise
     from benchmarks.harness import Times
-    from vlp.configuration import validate_devices
-    from vlp.parallel.mesh import make_mesh
     from vlp.planning.compile import abstract_batch, held_bytes
     from vlp.planning.program import read_program
+    from vlp.runs.startup import start_devices
     from vlp.training.build import build_training
 
     config = door.prepare([*rest, "--workdir=unused"])[1].config
-    mesh = make_mesh(validate_devices(config, jax.device_count()))
-    jax.set_mesh(mesh)
+    mesh = start_devices(config)
     training = build_training(config, vocabulary_size=1024, mesh=mesh)
     fields = abstract_batch(config, training.fields, mesh, {})
     compiled = training.train_step.lower(training.abstract_state, fields).compile()
@@ -100,6 +99,7 @@ def main() -> None:
     parser.add_argument("--devices", default="1,2,4,8")
     parser.add_argument("--local_batch", type=int, default=16, help="pairs a device")
     parser.add_argument("--steps", type=int, default=5, help="timed, after one that is not")
+    parser.add_argument("--processes", action="store_true", help="a process for each device")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     options, rest = parser.parse_known_args()
     if options.alone:
