@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from configs.settings.setting import Setting, not_negative, share_below_one
+from configs.settings.setting import Setting, natural, not_negative, share_below_one
 
 # Names of vlp.kernels, which loads JAX.
 KERNELS = (
@@ -17,6 +17,7 @@ KERNELS = (
     "joint",
 )
 
+CHUNK = natural(0, "rows of the score matrix that exist at a time, over all devices; 0 = all")
 ASYMMETRIC = {
     "positive_focus": not_negative(0.0, "of kernel asymmetric_sigmoid: how much easy positives weigh less"),
     "negative_focus": not_negative(4.0, "of kernel asymmetric_sigmoid: how much easy negatives weigh less"),

@@ -10,13 +10,13 @@ from golden_vectors import Golden, unit
 from vlp.evaluation.dense.co_segmentation import column_weights, likely, reference, seeds, support
 from vlp.kernels.alignment import contrastive_alignment
 from vlp.kernels.federated import federated_sigmoid, rarity
-from vlp.kernels.own_columns import own_columns
 from vlp.kernels.relation_prototypes import closeness, likeness, triplet
 from vlp.kernels.softmax import softmax
 from vlp.models.label_rows import label_rows
 from vlp.objectives.described_tags import mixed
 from vlp.objectives.federated_tags import ATTRIBUTES, CATEGORIES, distilled
 from vlp.objectives.regions import fit_of_cells
+from vlp.objectives.rows import own_columns
 from vlp.objectives.text_pooling import signed
 
 
@@ -85,7 +85,7 @@ def grain_words(golden: Golden) -> None:
 
     def loss(regions, descriptions, scale):
         rows, columns = unit(regions[image, query]), unit(descriptions)[own]
-        return own_columns(rows, columns, jnp.ones(len(own), bool), scale, chunk=3)[0].mean()
+        return own_columns(rows, columns, scale, chunk=3)[0].mean()
 
     gradients = [
         golden[f"grad_{name}"] for name in ("region_embeddings", "description_embeddings", "logit_scale")

@@ -11,7 +11,6 @@ from scipy.optimize import linear_sum_assignment
 from vlp.kernels.boxes import corners, covered, generalised_iou, iou
 from vlp.kernels.federated import federated_sigmoid
 from vlp.kernels.matching import matched
-from vlp.kernels.own_columns import own_columns
 from vlp.kernels.relation_prototypes import closeness, likeness
 from vlp.kernels.transport import conditional_transport, navigators
 
@@ -77,19 +76,6 @@ def test_what_nobody_knows_has_no_gradient_where_it_weighs_nothing():
         jax.grad(lambda scores: federated_sigmoid(scores, jnp.asarray(states)))(jnp.asarray(scores))
     )
     assert not gradient[states < 0].any() and gradient[states >= 0].all()
-
-
-def test_own_columns_are_found_the_same_in_blocks():
-    dice = np.random.default_rng(0)
-    rows, columns = (dice.normal(size=(7, 4)) for _ in range(2))
-    there = jnp.asarray(np.arange(7) != 3)
-    whole, right = own_columns(jnp.asarray(rows), jnp.asarray(columns), there, 2.0)
-    parts, again = own_columns(jnp.asarray(rows), jnp.asarray(columns), there, 2.0, chunk=3)
-    scores = 2.0 * (rows @ columns.T)[np.ix_(np.asarray(there), np.asarray(there))]
-    likely = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    assert float(whole.mean()) == pytest.approx(-np.diag(likely).mean(), rel=1e-5)
-    assert float(parts.mean()) == pytest.approx(float(whole.mean()), rel=1e-6)
-    assert float(right) == float(again) == pytest.approx((scores.argmax(1) == np.arange(6)).mean())
 
 
 def test_prototypes_that_are_far_apart_and_unlike_are_left_alone():

@@ -5,16 +5,13 @@ What one device finds is also on record (`figures.json`), as the checks against 
 objective more often than through its whole call. Where a figure moves, say why, and take it anew:
 `PYTHONPATH=. python tests/objectives/test_meshes.py NAME ...` (all without a name).
 
-An objective has a file of its kind's name in `cases`: SETTINGS make it small; `fields(dice, count)` has the batch
-fields that `examples` lacks, IMAGE settings of the tower, CONTEXT what stands beside batches, FROZEN_MODELS the models
-there, and GIVEN their arrays; `before(objective)` makes an initial state that has a loss.
+What a case may say is in `alone.py`.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -22,84 +19,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from alone import CASES, alone, loss_of, pretrainer, rows
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from small_inputs import tiny_config
 
-from configs.settings.kinds import kinds
 from vlp.checkpoint import Checkpointer, Description
 from vlp.models.compute import Compute
 from vlp.parallel.sharding import global_batch, state_shardings, variable_splits
 from vlp.pretrainer import Pretrainer
 from vlp.training.state import split
 
-CASES = {
-    kind: runpy.run_path(str(Path(__file__).parent / "cases" / f"{kind}.py")) for kind in kinds("objectives")
-}
-BATCH = 8
 RECORD = Path(__file__).parent / "figures.json"
-
-
-def examples():
-    """All fields that any objective reads, of eight random examples."""
-    dice = np.random.default_rng(0)
-
-    def pixels(*shape):
-        return dice.integers(0, 256, (BATCH, *shape, 3), dtype=np.uint8)
-
-    def captions(*shape):
-        return dice.integers(4, 50, (BATCH, *shape, 6), dtype=np.int32)
-
-    def mask(*shape):
-        return np.arange(6) < dice.integers(2, 7, (BATCH, *shape, 1))
-
-    return {
-        "image": pixels(16, 16),
-        "strong": pixels(2, 16, 16),
-        "global_crops": pixels(2, 16, 16),
-        "local_crops": pixels(3, 8, 8),
-        "text": captions(),
-        "text_mask": mask(),
-        "captions": captions(3),
-        "captions_mask": mask(3),
-        "label_id": dice.integers(0, 3, (BATCH, 2), dtype=np.int32),
-        "cluster_ids": dice.integers(0, 16, (BATCH, 2), dtype=np.int32),
-    }
 
 
 class Step:
     """An objective's gradients and the state after them, compiled once for a mesh of the given shape."""
 
-    def __init__(self, config, shape, case):
+    def __init__(self, config, shape, name):
         devices = jax.devices()[: int(np.prod(shape))]
         self.mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), (AxisType.Auto,) * 3, devices=devices)
         with jax.set_mesh(self.mesh):
-            pretrainer = Pretrainer(
-                config,
-                vocabulary_size=50,
-                compute=Compute(),
-                context=case.get("CONTEXT"),
-                frozen=case.get("FROZEN_MODELS"),
-            )
-            for objective in pretrainer.objectives.values():
-                case.get("before", lambda objective: None)(objective)
-            self.flops = sum(objective.flops() for objective in pretrainer.objectives.values())
-            graphdef, *state = split(pretrainer)
-            self.shardings = state_shardings(tuple(state), self.mesh, variable_splits(pretrainer))
+            made = pretrainer(config, name)
+            self.flops = sum(objective.flops() for objective in made.objectives.values())
+            graphdef, *state = split(made)
+            self.shardings = state_shardings(tuple(state), self.mesh, variable_splits(made))
             self.state = jax.device_put(tuple(state), self.shardings)
-            own = case.get("fields", lambda dice, count: {})(np.random.default_rng(2), BATCH)
-            batch = {name: rows for name, rows in (examples() | own).items() if name in pretrainer.fields}
-            assert set(batch) == set(pretrainer.fields), "a field is missing in `examples`"
-            beside = jax.device_put(case.get("GIVEN", {}), NamedSharding(self.mesh, PartitionSpec()))
-            self.batch = global_batch(batch, self.mesh) | beside
-
-        def loss(params, rest, batch):
-            module = nnx.merge(graphdef, params, rest, copy=True)
-            value, metrics = module(batch, jax.random.key(7), jnp.int32(3))
-            return value, (metrics, split(module)[2])
+            beside = jax.device_put(CASES[name].get("GIVEN", {}), NamedSharding(self.mesh, PartitionSpec()))
+            self.batch = global_batch(rows(made, name), self.mesh) | beside
 
         there = ((None, (None, self.shardings[1])), self.shardings[0])
-        self.function = jax.jit(jax.value_and_grad(loss, has_aux=True), out_shardings=there)
+        self.function = jax.jit(jax.value_and_grad(loss_of(graphdef), has_aux=True), out_shardings=there)
 
     def __call__(self, state):
         """((loss, (metrics, other state afterwards)), gradients) of the parameters and the other state."""
@@ -151,20 +101,11 @@ def versions():
     }
 
 
-def alone(config, name):
-    """The config of a case."""
-    config.objectives.contrastive.weight = 0.0
-    config.objectives[name].weight = 1.0
-    config.objectives[name].update(CASES[name]["SETTINGS"])
-    config.model.image.update(CASES[name].get("IMAGE", {}))
-    return config
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_one_device_equals_eight_and_what_was_saved_goes_on_to_the_same_bits(config, name, tmp_path):
     config = alone(config, name)
-    one, eight = (Step(config, shape, CASES[name]) for shape in ((1, 1, 1), (2, 2, 2)))
+    one, eight = (Step(config, shape, name) for shape in ((1, 1, 1), (2, 2, 2)))
     first = eight(eight.state)
     (expected, expected_aux), expected_gradients = jax.device_get(one(one.state))
     (value, aux), gradients = jax.device_get(first)
@@ -205,7 +146,7 @@ def record(names):
     own = json.loads(RECORD.read_text()) if names else {}
     own["versions"] = versions()
     for name in names or sorted(CASES):
-        step = Step(alone(tiny_config(), name), (1, 1, 1), CASES[name])
+        step = Step(alone(tiny_config(), name), (1, 1, 1), name)
         own[name] = figures(step, jax.device_get(step(step.state)))
         print(name, own[name]["loss"])
     RECORD.write_text(json.dumps(own, indent=1, sort_keys=True) + "\n")

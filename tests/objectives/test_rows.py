@@ -6,12 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from alone import CASES, alone, loss_of, pretrainer, shapes
+from alone import rows as alone_rows
+from small_inputs import tiny_config
 
 from vlp.given import Context
 from vlp.models.compute import Compute
+from vlp.objectives.rows import own_columns
 from vlp.objectives.scorers import Scores
 from vlp.objectives.teachers import Taught
 from vlp.pretrainer import Pretrainer
+from vlp.training.state import split
 
 DIM = 16
 TERMS = ("affinity", "interactive", "cross_affinity", "gradient", "fusion")
@@ -43,7 +48,7 @@ def identities(config, **settings):
     objective = built(config, "identities", divide="length", **settings)
     return lambda images, texts, more: (
         objective.contrast(images, texts, jnp.arange(len(images)) // 2).mean(),
-        objective._watched(images, texts, jnp.arange(len(images)) // 2).metrics(),
+        {},
     )
 
 
@@ -69,6 +74,16 @@ def distillation(config, **settings):
     return loss
 
 
+# Which ask every image, or a part of one, for every text or view of the batch.
+EVERY = (
+    "corruption",
+    "described_tags",
+    "global_contrast",
+    "grounded_regions",
+    "mixed_views",
+    "region_contrast",
+    "text_pooling",
+)
 KINDS = (hard_negatives, identities, sentence_prompts, distillation)
 
 
@@ -96,3 +111,37 @@ def test_chunks_of_rows_give_the_whole_matrix_and_no_buffer_has_it(kind, config)
     step = slope(kind, config, chunk=chunk)
     held = step.lower(*shapes).compile().memory_analysis().temp_size_in_bytes
     assert held < 4 * batch**2 / 2, f"{held / (4 * batch**2):.2f} of a score matrix"
+
+
+def test_own_columns_are_found_the_same_in_blocks():
+    dice = np.random.default_rng(0)
+    first, second = (dice.normal(size=(7, 4)) for _ in range(2))
+    given = jnp.asarray(first), jnp.asarray(second)
+    there = jnp.asarray(np.arange(7) != 3)
+    whole, right = own_columns(*given, 2.0, chunk=0, there=there)
+    parts, again = own_columns(*given, 2.0, chunk=3, there=there)
+    scores = 2.0 * (first @ second.T)[np.ix_(np.asarray(there), np.asarray(there))]
+    likely = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    assert float(whole.mean()) == pytest.approx(-np.diag(likely).mean(), rel=1e-5)
+    assert float(parts.mean()) == pytest.approx(float(whole.mean()), rel=1e-6)
+    assert float(right) == float(again) == pytest.approx((scores.argmax(1) == np.arange(6)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY)
+def test_an_objective_in_chunks_is_the_whole_one_and_no_buffer_has_every_pair(name):
+    def step(chunk):
+        made = pretrainer(alone(tiny_config(), name, chunk=chunk), name)
+        graphdef, *state = split(made)
+        slope = jax.jit(jax.value_and_grad(loss_of(graphdef), has_aux=True))
+        return slope, state, alone_rows(made, name), CASES[name].get("GIVEN", {})
+
+    (whole, state, batch, beside), (chunked, *_) = step(0), step(3)
+    pairs = zip(*(jax.tree.leaves(one(*state, batch | beside)) for one in (chunked, whole)), strict=True)
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5)
+    many, many_slope = 2**17, step(64)[0]
+    batch = shapes(batch, lambda shape: (many, *shape[1:]))
+    compiled = many_slope.lower(*shapes(tuple(state)), batch | shapes(beside)).compile()
+    held = compiled.memory_analysis().temp_size_in_bytes
+    assert held < 4 * many**2 / 2, f"{held / (4 * many**2):.2f} of a score matrix"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,6 +15,32 @@ from vlp.models.decoder import Decoder
 from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize
+
+
+def some_texts_at_a_time(
+    answer: Callable[[Float[Array, "rows chunk width"]], Float[Array, "batch chunk"]],
+    texts: Float[Array, "rows texts width"],
+    chunk: int,
+) -> Float[Array, "batch texts"]:
+    """Returns `answer(texts)`, of which each text's is its own affair.
+
+    Forward and backward pass hold the activations of one chunk: what it needs is computed again.
+
+    Args:
+      answer: scores all images by these texts.
+      texts: of each image, or one row of them for all.
+      chunk: texts at a time; 0 = all.
+    """
+    count = texts.shape[1]
+    each = min(chunk or count, count)
+    pieces = -(-count // each)
+    again = jax.checkpoint(answer)
+    if pieces == 1:
+        return again(texts)
+    padded = jnp.pad(texts, ((0, 0), (0, pieces * each - count), (0, 0)))
+    split = padded.reshape(len(texts), pieces, each, -1).swapaxes(0, 1)
+    answers = jax.lax.map(again, split).swapaxes(0, 1)
+    return answers.reshape(len(answers), -1)[:, :count]
 
 
 class TextQueryDecoder(nnx.Module):
@@ -56,23 +83,12 @@ class TextQueryDecoder(nnx.Module):
         memory: Float[Array, "batch tokens memory_width"],
         chunk: int,
     ) -> Float[Array, "batch texts"]:
-        """Returns the same of each image's own queries, or of one row of them for all; `chunk` exist at a time.
+        """Returns the same of each image's own queries, or of one row of them for all; `chunk` exist at a time."""
 
-        Forward and backward pass hold the activations of one chunk: what it needs is computed again. 0 = all at once.
-        """
-        count = queries.shape[1]
-        each = chunk or count
-        pieces = -(-count // each)
-        padded = jnp.pad(queries, ((0, 0), (0, pieces * each - count), (0, 0)))
-
-        @jax.checkpoint
         def answer(piece: Float[Array, "rows chunk width"]) -> Float[Array, "batch chunk"]:
             return self(jnp.broadcast_to(piece, (len(memory), *piece.shape[1:])), memory)
 
-        if pieces == 1:
-            return answer(queries)
-        split = padded.reshape(len(queries), pieces, each, -1).swapaxes(0, 1)
-        return jax.lax.map(answer, split).swapaxes(0, 1).reshape(len(memory), -1)[:, :count]
+        return some_texts_at_a_time(answer, queries, chunk)
 
     def flops(self, queries: int, tokens: int) -> float:
         """Counts one image's answers to so many queries."""

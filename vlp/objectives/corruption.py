@@ -12,7 +12,6 @@ from jaxtyping import Array, Bool, Float, UInt8
 from vlp.encodings import Encodings
 from vlp.kernels.loss import Loss
 from vlp.kernels.regression import absolute_error
-from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
@@ -21,6 +20,7 @@ from vlp.models.masking import hidden_patches
 from vlp.models.vision import patchify
 from vlp.objectives.base import ObjectiveOutput
 from vlp.objectives.followed import Followed
+from vlp.objectives.rows import own_columns
 from vlp.objectives.self_distillation import spread
 from vlp.randomness import fold_in_name
 
@@ -46,7 +46,7 @@ class Corruption(Followed):
 
         Args:
           config: `view` (two views an example), `noise`, `replaced`, `temperature`, `reconstruction_weight`,
-            `hidden_width`, `output_width`, `momentum` and `momentum_steps`.
+            `hidden_width`, `output_width`, `momentum`, `momentum_steps` and `chunk`.
           model: whose image tower is the student.
           rngs: initial values.
         """
@@ -60,7 +60,7 @@ class Corruption(Followed):
         self.teach(config, tower)
         self.noise, self.replaced = config.noise, config.replaced
         self.temperature, self.reconstruction_weight = config.temperature, config.reconstruction_weight
-        self.view = config.view
+        self.view, self.chunk = config.view, config.chunk
         self.fields = self.copied = (self.view,)
 
     def view_flops(self) -> dict[str, float]:
@@ -94,12 +94,9 @@ class Corruption(Followed):
         self, rows: Float[Array, "batch 2 width"], columns: Float[Array, "batch 2 width"]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Twice the temperature times the sum over views; and how often the right image is found."""
-        own, losses, hits = jnp.eye(len(rows)), [], []
-        for view in (0, 1):
-            scores = rows[:, view] @ columns[:, 1 - view].T / self.temperature
-            losses.append(softmax(scores, own).mean())
-            hits.append((scores.argmax(axis=1) == jnp.arange(len(rows))).mean())
-        return 2 * self.temperature * (losses[0] + losses[1]), (hits[0] + hits[1]) / 2
+        sides, scale = [(rows[:, view], columns[:, 1 - view]) for view in (0, 1)], 1 / self.temperature
+        (one, hits), (other, more) = (own_columns(*side, scale, chunk=self.chunk) for side in sides)
+        return 2 * self.temperature * (one.mean() + other.mean()), (hits + more) / 2
 
     def corrupted(self, encodings: Encodings) -> Corrupted:
         """Spoils each view of each image in one of two ways."""

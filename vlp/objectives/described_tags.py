@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from vlp.encodings import Encodings
 from vlp.given import Context
@@ -18,10 +18,12 @@ from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.label_rows import LabelRows
+from vlp.models.micro_batch import micro_batched
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.models.text_queries import TextQueryDecoder
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.regions import rows_of_labels, tokens_asked
+from vlp.objectives.rows import each_row
 
 # Settings of the asymmetric loss for tags and for captions: ram_plus.py of the authors.
 TAGS: dict[str, Any] = {"positive_focus": 0.0, "negative_focus": 7.0, "clip": 0.05, "focus_gradient": False}
@@ -61,11 +63,22 @@ class DescribedTags(nnx.Module):
         return self.decoder.every(self.decoder.queries(rows), memory, self.chunk)
 
     def captions(
-        self, encodings: Encodings, rows: Float[Array, "texts embed_dim"]
-    ) -> Float[Array, "batch texts"]:
-        """Returns the log-odds that each image is what each of these texts says."""
+        self, encodings: Encodings, rows: Float[Array, "batch embed_dim"]
+    ) -> tuple[Float[Array, " batch"], Bool[Array, " batch"]]:
+        """Asks every image whether it is what each of these texts says, `chunk` images at a time.
+
+        Returns:
+          Each image's loss over all texts, and whether its own is the likeliest.
+        """
         queries = self.decoder.queries(rows)[None]
-        return self.decoder.every(queries, tokens_asked(encodings, self.image_view), self.chunk)
+
+        def of_images(memory: Array, places: Array) -> tuple[Array, Array]:
+            scores = self.decoder(jnp.broadcast_to(queries, (len(memory), *queries.shape[1:])), memory)
+            losses = each_row(asymmetric_sigmoid, scores, jax.nn.one_hot(places, len(rows)), **CAPTIONS)
+            return losses.total, scores.argmax(axis=1) == places
+
+        memory = tokens_asked(encodings, self.image_view)
+        return micro_batched(of_images, self.chunk, memory, jnp.arange(len(rows)))
 
 
 def mixed(
@@ -121,10 +134,9 @@ class DescribedTagging(Objective):
         metrics = {"found": found}
         total = losses["tags"]
         if self.caption_weight:
-            matches = self.scorer.captions(encodings, encodings.text())
-            losses["captions"] = asymmetric_sigmoid(matches, jnp.eye(len(matches)), **CAPTIONS).total
+            each, hits = self.scorer.captions(encodings, encodings.text())
+            losses["captions"], metrics["accuracy"] = each.sum(), hits.mean()
             total += self.caption_weight * losses["captions"]
-            metrics["accuracy"] = (matches.argmax(axis=1) == jnp.arange(len(matches))).mean()
         if self.stored:
             apart = encodings.image_features(self.image_view).astype(jnp.float32)
             losses["stored"] = jnp.abs(apart - encodings.batch[self.stored]).mean()

@@ -15,12 +15,12 @@ from vlp.given import Context
 from vlp.kernels.distillation import DIVERGENCES, contrast_gradients
 from vlp.kernels.loss import Loss
 from vlp.kernels.regression import squared_error
-from vlp.kernels.softmax import softmax_at
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.rows import own_columns
 from vlp.objectives.scorers import one_by_one
 from vlp.objectives.teachers import Taught, Teachers
 
@@ -164,10 +164,7 @@ class Distillation(Objective):
     def _paired(
         self, rows: Float[Array, "batch dim"], columns: Float[Array, "batch dim"], scale: Float[Array, ""]
     ) -> Float[Array, ""]:
-        def losses(rows: Array, places: Array) -> Float[Array, " rows"]:
-            return softmax_at(scale * rows @ columns.T, places)
-
-        return self._by_parts(losses, rows, jnp.arange(len(rows))).mean()
+        return own_columns(rows, columns, scale, chunk=self.chunk)[0].mean()
 
     def _gradients(self, one: Taught) -> list[Float[Array, "batch dim"]]:
         temperature = one.scale if self.released_gradient else 1.0 / one.scale

@@ -16,9 +16,7 @@ from vlp.kernels.loss import Loss
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
-from vlp.objectives.contrastive import match_metrics
-from vlp.objectives.scorers import Scores
-from vlp.objectives.targets import same_id
+from vlp.objectives.rows import watched
 
 RECORD = "record_number"
 SPLIT = (None, "data")  # memories [2, records]: of images, of texts
@@ -113,7 +111,7 @@ class GlobalContrast(Objective):
             self._cool(seen, scales, records, first, epoch)
         loss = self._loss(seen, scale)
         places = jnp.arange(len(records))
-        shown = match_metrics(Scores(images, texts, scale, jnp.float32(0.0)), same_id(places, places))
+        shown = watched(images, texts, (places, places), chunk=self.chunk).metrics()
         shown |= {"rate": rate, "temperature": (1.0 / scales).mean(), "log_normaliser": seen[0].log.mean()}
         weight = jnp.asarray(len(records), loss.dtype)
         return ObjectiveOutput(Loss(loss * weight, weight), jax.lax.stop_gradient(shown))

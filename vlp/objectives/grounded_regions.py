@@ -14,7 +14,6 @@ from vlp.kernels.boxes import generalised_iou, iou
 from vlp.kernels.directions import mix
 from vlp.kernels.loss import Loss
 from vlp.kernels.matching import matched
-from vlp.kernels.own_columns import own_columns
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops, transformer_flops
@@ -22,6 +21,7 @@ from vlp.models.regions import Found, RegionQueries
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.regions import BOXES, TEXTS, texts_known
+from vlp.objectives.rows import own_columns
 
 
 class GroundedRegions(nnx.Module):
@@ -105,7 +105,7 @@ class GroundedDescriptions(Objective):
         texts = encodings.text("region_text")
         known = texts_known(encodings).reshape(-1)
         flat = (rows.reshape(-1, rows.shape[2]), texts.reshape(-1, texts.shape[2]))
-        described, right = own_columns(*flat, known, encodings.logit_scale(), chunk=self.chunk)
+        described, right = own_columns(*flat, encodings.logit_scale(), chunk=self.chunk, there=known)
         losses["texts"] = described.mean()
         total = sum(weight * loss for weight, loss in zip(self.weights, losses.values(), strict=True))
         fit = jnp.where(there, iou(own, boxes), 0.0).sum() / jnp.maximum(there.sum(), 1)
@@ -125,8 +125,7 @@ class GroundedDescriptions(Objective):
 
     def _images(self, rows: Float[Array, "batch embed_dim"], encodings: Encodings) -> Float[Array, ""]:
         both, scale = (unit(rows), encodings.text()), encodings.logit_scale()
-        every = jnp.ones(len(rows), bool)
-        forth, back = (own_columns(*pair, every, scale, chunk=self.chunk)[0] for pair in (both, both[::-1]))
+        forth, back = (own_columns(*pair, scale, chunk=self.chunk)[0] for pair in (both, both[::-1]))
         return mix(forth, back, 0.5).mean()
 
 

@@ -17,7 +17,7 @@ from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.rows import Watched, each_row, watch
+from vlp.objectives.rows import each_row, watched
 from vlp.objectives.targets import TARGETS, same_id
 
 
@@ -65,24 +65,13 @@ class Identities(Objective):
         images, texts = encodings.image_features(self.image_view), encodings.text_features()
         ids = encodings.batch[self.field]
         loss = self.contrast(images, texts, ids)
-        metrics = self._watched(unit(images), unit(texts), ids).metrics()
+        metrics = watched(unit(images), unit(texts), (ids, ids), chunk=self.chunk).metrics()
         if self.table is not None:
             numbers = encodings.batch[self.numbers].reshape(len(images), -1)[:, 0]
             named = self.classified(images, texts, numbers, self.table[...])
             loss = Loss(loss.total + self.classify * named.total, loss.weight)
             metrics["classification"] = jax.lax.stop_gradient(named.mean())
         return ObjectiveOutput(loss, metrics)
-
-    def _watched(
-        self,
-        images: Float[Array, "batch dim"],
-        texts: Float[Array, "batch dim"],
-        ids: Int[Array, " batch *words"],
-    ) -> Watched:
-        def seen(rows: Array, own_ids: Array) -> Watched:
-            return watch(rows @ texts.T, same_id(own_ids, ids))
-
-        return micro_batched(seen, self.chunk, images, ids)
 
     def contrast(
         self,

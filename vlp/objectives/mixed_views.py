@@ -9,9 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from vlp.encodings import Encodings
-from vlp.kernels.directions import mix
 from vlp.kernels.loss import Loss
-from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops, transformer_flops
@@ -21,6 +19,7 @@ from vlp.models.patch_decoder import PatchQueries
 from vlp.models.sizes import TowerSize
 from vlp.objectives.base import ObjectiveOutput
 from vlp.objectives.followed import Followed
+from vlp.objectives.rows import own_columns
 from vlp.objectives.self_distillation import spread
 
 
@@ -40,7 +39,7 @@ class MixedViews(Followed):
         Args:
           config: `view` (two views an example), `text_view`, `mixed` (share of patches that are the other image's),
             `view_weight`, `text_weight`, `temperature`, `hidden_width`, `output_width`, `depth`, `heads`, `mlp_dim`,
-            `momentum` and `momentum_steps`.
+            `momentum`, `momentum_steps` and `chunk`.
           model: whose image tower is the student.
           rngs: initial values.
         """
@@ -56,7 +55,7 @@ class MixedViews(Followed):
             self.teach(config, tower)
         self.temperature = config.temperature
         self.view_weight, self.text_weight = config.view_weight, config.text_weight
-        self.view, self.text_view = config.view, config.text_view
+        self.view, self.text_view, self.chunk = config.view, config.text_view, config.chunk
         texts = (self.text_view, f"{self.text_view}_mask") if self.text_weight else ()
         self.fields = (self.view, *texts)
         self.copied = (self.view,) if self.head is not None else ()
@@ -81,13 +80,13 @@ class MixedViews(Followed):
         rows = self.answers(encodings)
         metrics |= spread(rows)
         if self.text_weight:
-            scale, bias = encodings.logit_scale(), encodings.logit_bias()
+            scale = encodings.logit_scale()
             images, texts = unit(encodings.model.image_projection(rows)), encodings.text(self.text_view)
             pairs = [(images[:, 0], texts), (images[:, 1], jnp.roll(texts, 1, axis=0))]
             if not self.mixed:
                 pairs = pairs[:1]
-            losses = [self._both_ways(scale * one @ other.T + bias) for one, other in pairs]
-            metrics["text_loss"] = jnp.stack(losses).mean()
+            ways = [way for pair in pairs for way in (pair, pair[::-1])]
+            metrics["text_loss"] = jnp.stack([self._found(way, scale)[0].mean() for way in ways]).mean()
             total += self.text_weight * metrics["text_loss"]
         if self.head is not None:
             metrics |= self.follow_student(encodings)
@@ -95,17 +94,16 @@ class MixedViews(Followed):
             pairs = [(found[:, 0], taught[:, 0]), (found[:, 1], jnp.roll(taught[:, 1], 1, axis=0))]
             if not self.mixed:
                 pairs = pairs[:1]
-            scores = [one @ other.T / self.temperature for one, other in pairs]
-            own = jnp.eye(len(rows))
-            metrics["view_loss"] = jnp.stack([softmax(one, own).mean() for one in scores]).mean()
-            hits = [(one.argmax(axis=1) == jnp.arange(len(one))).mean() for one in scores]
+            losses, hits = zip(*(self._found(pair, 1 / self.temperature) for pair in pairs), strict=True)
+            metrics["view_loss"] = jnp.stack([one.mean() for one in losses]).mean()
             metrics |= dict(zip(("own_view_accuracy", "other_view_accuracy"), hits, strict=False))
             total += self.view_weight * metrics["view_loss"]
         return ObjectiveOutput(Loss(total, jnp.ones_like(total)), metrics)
 
-    def _both_ways(self, scores: Float[Array, "batch batch"]) -> Float[Array, ""]:
-        own = jnp.eye(len(scores))
-        return mix(softmax(scores, own), softmax(scores.T, own), 0.5).mean()
+    def _found(
+        self, pair: tuple[Array, Array], scale: Float[Array, ""] | float
+    ) -> tuple[Loss, Float[Array, ""]]:
+        return own_columns(*pair, scale, chunk=self.chunk)
 
     def answers(self, encodings: Encodings) -> Float[Array, "batch 2 width"]:
         """Returns what the mixture says when it is asked for its first image and for its second."""

@@ -13,12 +13,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vlp.encodings import Encodings
 from vlp.kernels.directions import mix
-from vlp.kernels.own_columns import own_columns
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.regions import GRIDS, RegionHead, grid_boxes
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.regions import as_map
+from vlp.objectives.rows import own_columns
 from vlp.randomness import fold_in_name
 
 
@@ -109,8 +109,7 @@ class RegionContrast(Objective):
         boxes = random_boxes(key, (len(encodings.batch[self.image_view]), self.boxes), self.smallest)
         rows = self.regions.rows(encodings, boxes)
         both, scale = (unit(rows.max(axis=1)), encodings.text()), encodings.logit_scale()
-        every = jnp.ones(len(rows), bool)
-        ways = [own_columns(*pair, every, scale, chunk=self.chunk) for pair in (both, both[::-1])]
+        ways = [own_columns(*pair, scale, chunk=self.chunk) for pair in (both, both[::-1])]
         return ObjectiveOutput(mix(ways[0][0], ways[1][0], 0.5), {"accuracy": ways[0][1]})
 
 

@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import softmax_at
+from vlp.models.micro_batch import micro_batched
+from vlp.objectives.targets import same_id
 
 
 class Watched(NamedTuple):
@@ -63,6 +66,28 @@ def watch(
     return Watched(hits, positive, targets.sum(axis=1), cosines.sum(axis=1), counted)
 
 
+def watched(
+    rows: Float[Array, "rows dim"],
+    columns: Float[Array, "columns dim"],
+    ids: tuple[Int[Array, " rows *words"], Int[Array, " columns *words"]],
+    *,
+    chunk: int,
+) -> Watched:
+    """Looks at a whole matrix, some of its rows at a time.
+
+    Args:
+      rows: unit vectors.
+      columns: unit vectors.
+      ids: equal where a row and a column match.
+      chunk: rows whose cosines exist at a time, over all devices; 0 = all.
+    """
+
+    def seen(own: Array, own_ids: Array) -> Watched:
+        return watch(own @ columns.T, same_id(own_ids, ids[1]))
+
+    return micro_batched(seen, chunk, rows, ids[0])
+
+
 def each_row(
     kernel: Callable[..., Loss],
     scores: Float[Array, "rows columns"],
@@ -82,3 +107,36 @@ def each_row(
 def summed(losses: Loss) -> Loss:
     """Returns the loss of all rows, of those of each."""
     return Loss(losses.total.sum(), losses.weight.sum())
+
+
+def own_columns(
+    rows: Float[Array, "rows dim"],
+    columns: Float[Array, "rows dim"],
+    scale: Float[Array, ""] | float,
+    *,
+    chunk: int,
+    there: Bool[Array, " rows"] | None = None,
+) -> tuple[Loss, Float[Array, ""]]:
+    """Returns the cross-entropy of row i with column i among all columns, and the share of rows that is right.
+
+    InfoNCE in one direction; of pairs that are there alone, GRAIN's contrast of regions with descriptions (public code,
+    WordContrastiveLoss).
+
+    Args:
+      rows: unit vectors.
+      columns: unit vectors.
+      scale: of cosines.
+      chunk: rows whose scores exist at a time, over all devices, forward and backward; 0 = all.
+      there: which pairs are, where some are not: these are in no sum.
+    """
+
+    def picked(own: Array, places: Int[Array, " some"]) -> tuple[Array, Array]:
+        scores = scale * own @ columns.T
+        if there is not None:
+            scores = jnp.where(there, scores, jnp.finfo(scores.dtype).min)
+        return softmax_at(scores, places), scores.argmax(axis=1) == places
+
+    losses, hits = micro_batched(picked, chunk, rows, jnp.arange(len(rows)))
+    counted = jnp.ones(len(rows), bool) if there is None else there
+    loss = Loss(jnp.where(counted, losses, 0.0).sum(), counted.sum(dtype=losses.dtype))
+    return loss, (hits & counted).sum() / jnp.maximum(loss.weight, 1.0)

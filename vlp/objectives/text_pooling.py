@@ -14,9 +14,12 @@ from vlp.encodings import Encodings
 from vlp.kernels.loss import Loss
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.micro_batch import micro_batched
 from vlp.models.text_pooling import TextConditionedPool
+from vlp.models.text_queries import some_texts_at_a_time
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.regions import patch_features
+from vlp.parallel.contrastive import chunked_sigmoid
 
 
 class TextPooled(nnx.Module):
@@ -39,30 +42,19 @@ class TextPooled(nnx.Module):
     def logits(
         self, tokens: Float[Array, "batch tokens width"], texts: Float[Array, "rows texts width"]
     ) -> Float[Array, "batch texts"]:
-        """Returns the log-odds that images and texts belong together, `chunk` texts at a time.
+        """Returns the log-odds that images and texts belong together.
 
         Args:
           tokens: of images.
           texts: each image's own, or one row of them for all.
         """
-        count = texts.shape[1]
-        each = min(self.chunk or count, count)
-        pieces = -(-count // each)
-        padded = jnp.pad(texts, ((0, 0), (0, pieces * each - count), (0, 0)))
-
-        @jax.checkpoint
-        def piece(own: Float[Array, "rows chunk width"]) -> Float[Array, "batch chunk"]:
-            cosines = (unit(self.pool(own, tokens)) * unit(own)).sum(axis=-1)
-            return jnp.exp(self.log_scale[...]) * cosines + self.bias[...]
-
-        if pieces == 1:
-            return piece(texts)
-        split = padded.reshape(len(texts), pieces, each, -1).swapaxes(0, 1)
-        return jax.lax.map(piece, split).swapaxes(0, 1).reshape(len(tokens), -1)[:, :count]
+        cosines = (unit(self.pool(texts, tokens)) * unit(texts)).sum(axis=-1)
+        return jnp.exp(self.log_scale[...]) * cosines + self.bias[...]
 
     def score(self, encodings: Encodings, texts: str) -> Float[Array, "batch labels"]:
         """Returns the log-odds of the labels of the constant texts `texts`."""
-        return self.logits(patch_features(encodings, self.image_view), encodings.label_texts(texts)[None])
+        tokens, labels = patch_features(encodings, self.image_view), encodings.label_texts(texts)[None]
+        return some_texts_at_a_time(lambda some: self.logits(tokens, some), labels, self.chunk)
 
 
 class TextPooling(Objective):
@@ -93,26 +85,52 @@ class TextPooling(Objective):
         batch, captions = texts.shape[:2]
         pick = jax.random.randint(encodings.key(self.text_view), (batch,), 0, captions)
         shared = jnp.take_along_axis(texts, pick[:, None, None], axis=1)[:, 0]
-        own = self.scorer.logits(tokens, texts)
-        others = self.scorer.logits(tokens, shared[None])
-        loss = conditioned(own, others) / (captions + batch - 1)
-        own_hits = own.max(axis=1) >= jnp.where(jnp.eye(batch, dtype=bool), -jnp.inf, others).max(axis=1)
-        metrics = {"pooled": loss, "accuracy": own_hits.mean(dtype=jnp.float32)}
+
+        def of_images(tokens: Array, texts: Array, places: Array) -> tuple[Array, Array]:
+            own, others = self.scorer.logits(tokens, texts), self.scorer.logits(tokens, shared[None])
+            away = places[:, None] != jnp.arange(batch)
+            best = jnp.where(away, others, -jnp.inf).max(axis=1)
+            return conditioned(own, others, away), own.max(axis=1) >= best
+
+        losses, hits = micro_batched(of_images, self.scorer.chunk, tokens, texts, jnp.arange(batch))
+        loss = losses.sum() / (captions + batch - 1)
+        metrics = {"pooled": loss, "accuracy": hits.mean(dtype=jnp.float32)}
         if self.global_weight:
-            flat = unit(texts.reshape(batch * captions, -1))
-            scores = jnp.exp(self.scorer.log_scale[...]) * (encodings.image(self.image_view) @ flat.T)
-            yes = jnp.repeat(jnp.eye(batch, dtype=bool), captions, axis=1)
-            whole = signed(scores + self.scorer.bias[...], yes).sum() / (batch * captions)
-            metrics["whole"] = whole
+            metrics["whole"] = whole = self._whole(encodings.image(self.image_view), texts)
             loss = (loss + self.global_weight * whole) / (1.0 + self.global_weight)
         return ObjectiveOutput(Loss(loss, jnp.ones_like(loss)), metrics)
 
+    def _whole(
+        self, images: Float[Array, "batch dim"], texts: Float[Array, "batch captions dim"]
+    ) -> Float[Array, ""]:
+        """Whole images against all captions, in the mean over these."""
+        batch, captions = texts.shape[:2]
+        places = jnp.arange(batch)[:, None]
+        contrast = chunked_sigmoid(
+            images,
+            unit(texts.reshape(batch * captions, -1)),
+            jnp.exp(self.scorer.log_scale[...]),
+            self.scorer.bias[...],
+            chunk=self.scorer.chunk or batch,
+            ids=(places, jnp.repeat(places, captions, axis=0)),
+        )
+        return contrast.columns.mean()
 
-def conditioned(own: Float[Array, "batch captions"], others: Float[Array, "batch batch"]) -> Float[Array, ""]:
-    """Returns the sum over an image's own captions, and over one of each other image."""
-    batch = len(others)
-    away = jnp.where(jnp.eye(batch, dtype=bool), 0.0, signed(others, jnp.zeros((batch, batch), bool)))
-    return signed(own, jnp.ones(own.shape, bool)).sum() + away.sum()
+
+def conditioned(
+    own: Float[Array, "rows captions"],
+    others: Float[Array, "rows batch"],
+    away: Bool[Array, "rows batch"],
+) -> Float[Array, " rows"]:
+    """Returns each image's sum over its own captions, and over one of each other image.
+
+    Args:
+      own: log-odds of its captions.
+      others: of one caption of each image of the batch.
+      away: which of these images are others.
+    """
+    denied = jnp.where(away, signed(others, jnp.zeros(others.shape, bool)), 0.0)
+    return signed(own, jnp.ones(own.shape, bool)).sum(axis=1) + denied.sum(axis=1)
 
 
 def signed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.objectives.masked_distillation import check_tower
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share
 
@@ -19,6 +20,7 @@ SETTINGS = {
     "output_width": count(256, "of the head"),
     "momentum": share(0.996, "of the teacher"),
     "momentum_steps": natural(0, "from momentum to 1 along half a cosine; 0 = it stays"),
+    "chunk": CHUNK,
 }
 
 

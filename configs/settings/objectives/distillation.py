@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from configs.settings.setting import Setting, natural, not_negative
+from configs.settings.kernels import CHUNK
+from configs.settings.setting import Setting, not_negative
 
 CLASS = "vlp.objectives.distillation:Distillation"
 
@@ -39,7 +40,7 @@ SETTINGS = {
     "cross_scale": Setting(
         2.6593, "learned scale of interactive, cross_affinity and fusion at first, as released", above=0
     ),
-    "chunk": natural(0, "rows of a score matrix that exist at a time, over all devices; 0 = all"),
+    "chunk": CHUNK,
 }
 ONE_TEACHER = ("interactive", "cross_affinity", "feature", "gradient", "fusion")
 

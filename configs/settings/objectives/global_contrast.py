@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, natural, not_negative, positive, positive_share, share
 
 CLASS = "vlp.objectives.global_contrast:GlobalContrast"
@@ -28,7 +29,7 @@ SETTINGS = {
     "b2": share(0.999, "of the mean of their squares"),
     "image_view": Setting("image", "batch field of images"),
     "text_view": Setting("text", "batch field of texts"),
-    "chunk": natural(0, "rows of the score matrix that exist at a time, over all devices; 0 = all"),
+    "chunk": CHUNK,
 }
 
 

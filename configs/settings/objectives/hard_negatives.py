@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.objectives.contrastive import TARGETS
-from configs.settings.setting import Setting, natural, share
+from configs.settings.setting import Setting, share
 
 CLASS = "vlp.objectives.hard_negatives:HardNegatives"
 
@@ -17,7 +18,7 @@ SETTINGS = {
         "pair", "what makes an image and a text match: equal ids of this kind", choices=TARGETS
     ),
     "direction": share(0.5, "share of image-to-text; the rest is text-to-image"),
-    "chunk": natural(0, "rows of the score matrix that exist at a time, over all devices; 0 = all"),
+    "chunk": CHUNK,
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from configs.settings.setting import Setting, count, natural, not_negative, positive
+from configs.settings.kernels import CHUNK
+from configs.settings.setting import Setting, count, not_negative, positive
 
 CLASS = "vlp.objectives.identities:Identities"
 
@@ -20,5 +21,5 @@ SETTINGS = {
     "classify_weight": not_negative(0.0, "of the classification of identities; 0 = without its table"),
     "numbers": Setting("entity_id", "batch field of the identity's number, for that"),
     "classes": count(2010, "rows of its table"),
-    "chunk": natural(0, "rows of the score matrix that exist at a time, over all devices; 0 = all"),
+    "chunk": CHUNK,
 }

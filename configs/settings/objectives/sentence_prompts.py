@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, natural, not_negative, positive
 from configs.settings.soft_tokens import check_room
 
@@ -17,7 +18,7 @@ SETTINGS = {
     "temperature": positive(0.07, "learned, at first"),
     "free_weight": not_negative(0.4, "of the contrast by prompts that see no image"),
     "align_weight": not_negative(0.4, "of the mean prompt's distance from the mean of those"),
-    "chunk": natural(0, "rows of the score matrix that exist at a time, over all devices; 0 = all"),
+    "chunk": CHUNK,
     "size": Setting("S", "of the queries: Ti ... So400m; '' = by the four numbers below"),
     "width": natural(0, "of the queries"),
     "depth": natural(0, "their blocks"),
