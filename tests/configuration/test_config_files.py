@@ -195,3 +195,16 @@ def test_a_value_error_of_a_config_speaks_for_itself_and_another_says_where(tmp_
     file.write_text("def get_config():\n    raise OSError('no such size')\n")
     with pytest.raises(configuration.ConfigError, match=r"mine.py: OSError in line 2: no such size$"):
         configuration.load_config(str(file))
+
+
+def test_an_entry_added_to_a_locked_config_is_told_how(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    text = "from configs import quickstart\n\ndef get_config():\n    config = quickstart.get_config('runlocal')\n"
+    added = "config.data.sources.mine = {'path': '/data/mine'}\n"
+    file.write_text(f"{text}    {added}    return config\n")
+    with pytest.raises(
+        configuration.ConfigError, match=r'line 5: Key "mine" .* `with config.unlocked\(\):`$'
+    ):
+        configuration.load_config(str(file))
+    file.write_text(f"{text}    with config.unlocked():\n        {added}    return config\n")
+    assert configuration.load_config(str(file)).data.sources.mine.path == "/data/mine"

@@ -137,6 +137,10 @@ def _describe(error: Exception, path: Path) -> str:
         return str(error)
     # A locked ConfigDict says all that it holds.
     said = re.sub(r"\. Other fields present: .*?(?=(\n|\\n)Did you mean|$)", ".", str(error), flags=re.DOTALL)
+    if "the config is locked" in said:
+        said = (
+            f"{said.strip(chr(34) + chr(39))} An entry of your own is added inside `with config.unlocked():`"
+        )
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
     ]
