@@ -390,6 +390,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda folder: configured(folder, vision_config__hidden_act="swish"),
         "vision_config.hidden_act='swish' is not one of",
     ),
+    "a model that is no name": (
+        lambda folder: configured(folder, model_type=["clip"]),
+        r"model_type=\['clip'\] is not one of",
+    ),
     "another model": (lambda folder: configured(folder, model_type="align"), "model_type='align'"),
     "another tokenizer": (
         lambda folder: (

@@ -262,3 +262,10 @@ def test_what_is_lost_in_writing_is_said_once_each(
     assert len(write_preprocessing(whole, tmp_path, family)) == notes
     with pytest.raises(ValueError, match="no preprocessing is written for 'openai'"):
         write_preprocessing(whole, tmp_path, "openai")
+
+
+@pytest.mark.parametrize("given", [3.5, {}, [3], "224", None])
+def test_timms_side_is_a_number_or_refused(given: object, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": {"input_size": given}}))
+    with pytest.raises(ValueError, match=r"pretrained_cfg.input_size=.* is not supported"):
+        preprocessing_of(tmp_path, "timm")

@@ -80,6 +80,8 @@ def test_lists_of_layers_are_a_resnet() -> None:
     assert (image["resolution"], image["pool"], image["norm"]) == (224, "attention", "batch")
     with pytest.raises(ValueError, match=r"layers=\[1, 2\] is none of our resnets'"):
         said({"layers": [1, 2]})
+    with pytest.raises(ValueError, match=r"vision_cfg.layers=\[3\] is not supported, only a whole number"):
+        said({"layers": [[3], 4, 6, 3]})
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def settings(config: Config, others: Collection[str] = ()) -> dict[str, Any]:
       ValueError: another kind of model, or a value that our towers do not have, by name.
     """
     kind = config.get("model_type")
-    if kind not in DEFAULTS:
+    if not isinstance(kind, str) or kind not in DEFAULTS:
         raise UserError(f"config.json: model_type={kind!r} is not one of {_listed(others)}")
     vision, text = (
         _tower(config, name, own) for name, own in zip(("vision", "text"), DEFAULTS[kind], strict=True)

@@ -180,9 +180,8 @@ def _timm(folder: Path, resolution: int | None) -> Spec:
     path = folder / "config.json"
     config, where = read_json(path), f"{path}: pretrained_cfg."
     settings = fields.part(config, "pretrained_cfg", f"{path}: ")
-    side = resolution or fields.square(
-        list(settings.get("input_size") or [])[1:] or None, f"{where}input_size"
-    )
+    given = settings.get("input_size")
+    side = resolution or fields.square(given[1:] if isinstance(given, list) else given, f"{where}input_size")
     share = fields.number(settings.get("crop_pct", 0.875), f"{where}crop_pct")
     fields.words(settings.get("crop_mode", "center"), f"{where}crop_mode", ("center",))
     filters = ("bicubic", "bilinear")

@@ -137,12 +137,11 @@ def _image(vision: Config, quick: bool) -> dict[str, Any]:
 
 
 def _resnet(vision: Config) -> dict[str, Any]:
-    layers, width = tuple(vision["layers"]), vision["width"]
+    where = "open_clip_config.json: vision_cfg.layers"
+    layers, width = tuple(fields.whole(one, where) for one in vision["layers"]), vision["width"]
     known = {blocks: name for name, (_, blocks) in RESNETS.items()}
     if layers not in known:
-        raise UserError(
-            f"open_clip_config.json: vision_cfg.layers={list(layers)} is none of our resnets' {sorted(known)}"
-        )
+        raise UserError(f"{where}={list(layers)} is none of our resnets' {sorted(known)}")
     return {
         "kind": "resnet",
         "size": known[layers],
