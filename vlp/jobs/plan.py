@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from pathlib import Path
@@ -14,7 +15,7 @@ from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import shown
 from vlp.configuration import ConfigError, to_dict
 from vlp.jobs import JobOptions
-from vlp.planning.compile import CompiledStep, FieldShapes, compile_step
+from vlp.planning.compile import CompiledStep, FieldShapes, TracedStep, compile_step, trace_step
 from vlp.planning.estimate import Estimate, estimate
 from vlp.planning.report import misfit, plan_report, trial_line
 from vlp.planning.suggest import Trial, ranked, recipes, trials
@@ -66,8 +67,12 @@ class Planner:
         self.vocabulary_size = tokenizer.vocabulary_size
         platform = self.topology.devices[0].platform
         self.given = given(self.config, preprocessing, tokenizer, open_frozen(self.config), platform)
+
+    @functools.cached_property
+    def peak(self) -> float:
+        """Returns the FLOP/s that this machine reaches; 0 of machines that are not here."""
         local = self.topology.name == LOCAL
-        self.peak = measured_matmul_peak(self.config.model.dtype) if local else 0.0
+        return measured_matmul_peak(self.config.model.dtype) if local else 0.0
 
     def shapes(self, config: Any) -> FieldShapes:
         """Returns shapes of the batch fields, as a config's data and the sizes of its stage make them."""
@@ -76,15 +81,19 @@ class Planner:
         tokenizer = load_tokenizer(config.tokenizer)
         return Catalogue(data, preprocessing_spec(config), tokenizer, places).shapes()
 
-    def attempt(self, config: Any) -> tuple[CompiledStep, Estimate, bool]:
-        """Compiles one variant, estimates it, and says whether it fits."""
-        step = compile_step(
+    def trace(self, config: Any) -> TracedStep:
+        """Traces one variant at its full size, which neither compiles nor allocates anything."""
+        return trace_step(
             config,
             self.topology,
             vocabulary_size=self.vocabulary_size,
             shapes=self.shapes(config),
             given=self.given,
         )
+
+    def attempt(self, config: Any) -> tuple[CompiledStep, Estimate, bool]:
+        """Compiles one variant, estimates it, and says whether it fits."""
+        step = compile_step(config, self.trace(config))
         limit = self.limit(step)
         fits = not step.refusal and (limit is None or (step.needed or 0) <= limit)
         return step, estimate(config, step, self.topology, self.peak), fits

@@ -84,14 +84,24 @@ class CompiledStep:
     scheduled: tuple[tuple[float, float], ...] = ()
 
 
-def compile_step(
+@dataclasses.dataclass(frozen=True)
+class TracedStep:
+    """Holds a step that is traced and not compiled, with the mesh and the batch that it was traced for."""
+
+    training: Training
+    mesh: Mesh
+    batch: PyTree
+    traced: jax.stages.Traced
+
+
+def trace_step(
     config: Any, topology: Topology, *, vocabulary_size: int, shapes: FieldShapes, given: Given | None = None
-) -> CompiledStep:
-    """Compiles the train step of a config for a topology. Nothing is allocated on any device.
+) -> TracedStep:
+    """Traces the train step of a config for a topology. Nothing is allocated on any device, and nothing compiled.
 
     Args:
       config: the whole resolved config.
-      topology: devices to compile for.
+      topology: devices to trace for.
       vocabulary_size: of the tokenizer.
       shapes: of batch fields that neither the model nor `data.image_views` and `data.text_views` decide.
       given: what there is beside the batches; None = nothing.
@@ -107,7 +117,20 @@ def compile_step(
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         training = build_training(config, vocabulary_size=vocabulary_size, mesh=mesh, given=given)
         batch = abstract_batch(config, training.fields, mesh, {**_frozen_shapes(given), **shapes})
-        lowered = training.train_step.lower(training.abstract_state, batch | training.beside)
+        traced = training.train_step.trace(training.abstract_state, batch | training.beside)
+    return TracedStep(training, mesh, batch, traced)
+
+
+def compile_step(config: Any, step: TracedStep) -> CompiledStep:
+    """Compiles a step that was traced. Nothing is allocated on any device.
+
+    Args:
+      config: the whole resolved config.
+      step: as `trace_step` has it.
+    """
+    training, mesh = step.training, step.mesh
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+        lowered = step.traced.lower()
         start = time.perf_counter()
         try:
             compiled, refusal = lowered.compile(), ""
@@ -119,13 +142,13 @@ def compile_step(
         seconds = time.perf_counter() - start
     groups = {one.members for one in program.collectives} if program else set()
     return CompiledStep(
-        mesh=sizes,
+        mesh=dict(mesh.shape),
         fields=training.encoded,
         step_shares=training.step_shares,
         other_flops=training.other_flops,
         scheduled=tuple((weight.share(config.steps), flops) for weight, flops in training.scheduled),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(training.abstract_state.params)),
-        held=held_bytes(training, batch),
+        held=held_bytes(training, step.batch),
         **(_memory(compiled) if compiled else refused_memory(refusal)),
         program=program,
         stand_in=stand_in,
