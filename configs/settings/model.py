@@ -15,7 +15,8 @@ IMAGE = {
     # pool='attention' with its heads.
     "kind": Setting("vit", "a family of vlp/models/families, or your own: package.module:Class"),
     "size": Setting(
-        "S", "Ti ... So400m, R50 ..., B0 ..., Lite0 ..., by the family; '' = by the four numbers below"
+        "S",
+        "Ti ... So400m, R50 ..., B0 ..., Lite0 ..., MCi0 ..., by the family; '' = by the four numbers below",
     ),
     "width": natural(
         0, "of tokens; of a convolutional tower: channels after the stem, which all others follow"

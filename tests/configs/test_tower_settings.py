@@ -10,7 +10,7 @@ from configs.settings.towers import tiny
 from vlp.models.families import FAMILIES, family, unused
 
 BUDGETS = {"naflex": {"patches": 256}}
-SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T"}
+SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T", "fastvit": "MCi0"}
 
 
 @pytest.mark.parametrize(("tower", "kind"), [(tower, kind) for tower in FAMILIES for kind in FAMILIES[tower]])

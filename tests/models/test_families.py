@@ -18,7 +18,7 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import DEFAULT_KIND, FAMILIES, OFF, TOWERS, Family, family
 from vlp.models.vision import TowerOutput
 
-SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T"}
+SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T", "fastvit": "MCi0"}
 SIZES |= dict.fromkeys(("vit", "naflex", "transformer", "bag"), "S")
 KINDS = [(tower, kind) for tower in TOWERS for kind in FAMILIES[tower]]
 

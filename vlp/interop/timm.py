@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from input_pipeline.errors import UserError
-from vlp.interop import fields, timm_convnext, timm_vit
+from vlp.interop import fields, timm_convnext, timm_fastvit, timm_vit
 from vlp.interop.huggingface import layer
 from vlp.interop.mapping import TRANSPOSED, Entry, Tensors, entry
 
@@ -30,6 +30,8 @@ def settings(vision: Mapping[str, Any], tensors: Tensors, embed_dim: int) -> dic
     side = fields.square(vision.get("image_size", 224), f"{WHERE}image_size")
     if timm_convnext.known(name):
         image = {**timm_convnext.settings(name, tensors, TRUNK), "resolution": side}
+    elif timm_fastvit.known(name):
+        image = {**timm_fastvit.settings(name, tensors, TRUNK), "resolution": side}
     elif timm_vit.known(name):
         image = timm_vit.settings(name, side, tensors, TRUNK)
     else:
@@ -57,6 +59,8 @@ def entries(image: Any, tensors: Tensors) -> list[Entry]:
     """Returns the table of such a tower and its projection."""
     if image.kind == "convnext":
         return [*timm_convnext.entries(image, TRUNK), *_projected(image, tensors)]
+    if image.kind == "fastvit":
+        return [*timm_fastvit.entries(image, tensors, TRUNK), *_projected(image, tensors)]
     return [*timm_vit.entries(image, tensors, TRUNK), *_projected(image, tensors)]
 
 

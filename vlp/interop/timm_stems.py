@@ -96,11 +96,11 @@ def spatial(ours: str, theirs: str) -> list[Entry]:
     ]
 
 
-def cells(ours: str, theirs: str) -> list[Entry]:
+def cells(ours: str, theirs: str, layers: range | None = None) -> list[Entry]:
     """Returns a convolution of single cells as a linear layer."""
     return [
-        entry(f"{ours}/kernel", f"{theirs}.weight", CELLS),
-        entry(f"{ours}/bias", f"{theirs}.bias"),
+        entry(f"{ours}/kernel", f"{theirs}.weight", CELLS, layers),
+        entry(f"{ours}/bias", f"{theirs}.bias", layers=layers),
     ]
 
 

@@ -181,6 +181,16 @@ CONVNEXTS: dict[str, tuple[int, tuple[int, ...]]] = {
     "XXL": (384, (3, 4, 30, 3)),
 }
 
+# Channels of the first stage, doubled by each that follows, and blocks of each: the FastViTs of MobileCLIP (2311.17049,
+# section 3.2; 2508.20691, section 4.2), as timm names them.
+FASTVITS: dict[str, tuple[int, tuple[int, ...]]] = {
+    "MCi0": (64, (2, 6, 10, 2)),
+    "MCi1": (64, (4, 12, 20, 4)),
+    "MCi2": (80, (4, 12, 24, 4)),
+    "MCi3": (96, (2, 12, 24, 4, 2)),
+    "MCi4": (128, (2, 12, 24, 4, 4)),
+}
+
 
 def convolution_size(config: Any) -> ConvolutionSize:
     """Returns the size a convolutional tower's config names.
@@ -233,9 +243,19 @@ def _convnext_size(name: str, width: int) -> ConvolutionSize:
     return ConvolutionSize(first, tuple(first * 2**stage for stage in range(4)), blocks)
 
 
+def _fastvit_size(name: str, width: int) -> ConvolutionSize:
+    first, blocks = FASTVITS[name]
+    first = width or first
+    if first % 16:
+        raise UserError(f"width {first} is not a multiple of 16: use {first // 16 * 16 + 16}")
+    channels = tuple(first * 2**stage for stage in range(len(blocks)))
+    return ConvolutionSize(first, channels, blocks, head=2 * channels[-1])
+
+
 # By kind: the sizes it has, and what makes channels and blocks of one.
 CONVOLUTIONS: dict[str, tuple[Collection[str], Callable[[str, int], ConvolutionSize]]] = {
     "resnet": (RESNETS, _resnet_size),
     "efficientnet": (EFFICIENTNETS | EFFICIENTNET_LITES, _efficientnet_size),
     "convnext": (CONVNEXTS, _convnext_size),
+    "fastvit": (FASTVITS, _fastvit_size),
 }

@@ -12,6 +12,7 @@ from input_pipeline.errors import UserError
 from vlp.models.families.bag import BagFamily
 from vlp.models.families.base import Family
 from vlp.models.families.convolutions import ConvNeXtFamily, EfficientNetFamily, ResNetFamily
+from vlp.models.families.fastvit import FastVitFamily
 from vlp.models.families.naflex import NaFlexFamily
 from vlp.models.families.transformers import TextTransformerFamily, VisionTransformerFamily
 
@@ -26,6 +27,7 @@ FAMILIES: dict[str, dict[str, Family]] = {
         "resnet": ResNetFamily(),
         "efficientnet": EfficientNetFamily(),
         "convnext": ConvNeXtFamily(),
+        "fastvit": FastVitFamily(),
         "naflex": NaFlexFamily(),
     },
     "text": {"transformer": TextTransformerFamily(), "bag": BagFamily()},

@@ -1,4 +1,4 @@
-"""Tiny vision transformers of every kind that timm has, at random: ours of the same weights gives the same."""
+"""Tiny towers of every kind that timm has for OpenCLIP, at random: ours of the same weights gives the same."""
 
 from __future__ import annotations
 
@@ -25,47 +25,53 @@ CLIP = {"timm_pool": "token", "timm_proj": None}
 SIGLIP = {"timm_pool": "map", "timm_proj": "none"}
 PERCEPTION = {"timm_pool": "map", "timm_proj": None}
 TRUNK = {"timm_pool": "", "timm_proj": "linear"}
-# What each stands for, its timm name, how open_clip uses it, and what makes it small.
-KINDS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "SigLIP": ("vit_base_patch16_siglip_224", SIGLIP, {**TINY, "img_size": 64}),
+FAST = {"timm_pool": "avg", "timm_proj": None}
+# What each stands for, its timm name, how open_clip uses it, the side of an image, and what makes it small.
+KINDS: dict[str, tuple[str, dict[str, Any], int, dict[str, Any]]] = {
+    "SigLIP": ("vit_base_patch16_siglip_224", SIGLIP, 64, TINY),
     "SigLIP, the tanh form": (
-        "vit_giantopt_patch16_siglip_256",
-        SIGLIP,
-        {"depth": 2, "embed_dim": 192, "num_heads": 2, "img_size": 72, "patch_size": 32},
+        "vit_giantopt_patch16_siglip_256", SIGLIP, 72, {"depth": 2, "embed_dim": 192, "num_heads": 2, "patch_size": 32}
     ),
-    "a class token": ("vit_large_patch14_clip_224", CLIP, {**TINY, "img_size": 56}),
+    "a class token": ("vit_large_patch14_clip_224", CLIP, 56, TINY),
     "EVA": (
-        "eva_giant_patch14_224",
-        CLIP,
-        {"depth": 2, "embed_dim": 176, "num_heads": 2, "img_size": 56, "mlp_ratio": 3.0},
+        "eva_giant_patch14_224", CLIP, 56, {"depth": 2, "embed_dim": 176, "num_heads": 2, "mlp_ratio": 3.0}
     ),
-    "EVA-02": ("eva02_base_patch16_clip_224", CLIP, {**TINY, "img_size": 64}),
+    "EVA-02": ("eva02_base_patch16_clip_224", CLIP, 64, TINY),
     "EVA-02-E": (
-        "eva02_enormous_patch14_clip_224",
-        CLIP,
-        {"depth": 2, "embed_dim": 224, "num_heads": 2, "img_size": 56, "mlp_ratio": 2.0},
+        "eva02_enormous_patch14_clip_224", CLIP, 56, {"depth": 2, "embed_dim": 224, "num_heads": 2, "mlp_ratio": 2.0}
     ),
-    "a perception encoder": ("vit_pe_core_base_patch16_224", PERCEPTION, {**TINY, "img_size": 64, "ref_feat_shape": 4}),
-    "a perception encoder, the largest": (
-        "vit_pe_core_gigantic_patch14_448",
-        PERCEPTION,
-        {"depth": 2, "embed_dim": 192, "num_heads": 2, "img_size": 56, "ref_feat_shape": 4, "mlp_ratio": 5.0},
+    "a perception encoder": ("vit_pe_core_base_patch16_224", PERCEPTION, 64, {**TINY, "ref_feat_shape": 4}),
+    "the largest perception encoder": (
+        "vit_pe_core_gigantic_patch14_448", PERCEPTION, 56,
+        {"depth": 2, "embed_dim": 192, "num_heads": 2, "ref_feat_shape": 4, "mlp_ratio": 5.0},
     ),
-    "MobileCLIP-B": ("vit_base_mci_224", CLIP, {"depth": 2, "img_size": 64}),
-    "ViTamin": ("vitamin_small_224", TRUNK, {"depth": 2, "img_size": 64}),
-    "ViTamin, without positions": ("vitamin_small_224", TRUNK, {"depth": 2, "img_size": 64, "pos_embed": "none"}),
-    "a mean": ("vit_medium_patch16_gap_256", TRUNK, {**TINY, "img_size": 64}),
-    "a mean and two layers": (
-        "vit_medium_patch16_gap_256",
-        {"timm_pool": "", "timm_proj": "mlp"},
-        {**TINY, "img_size": 64},
+    "MobileCLIP-B": ("vit_base_mci_224", CLIP, 64, {"depth": 2}),
+    "ViTamin": ("vitamin_small_224", TRUNK, 64, {"depth": 2}),
+    "ViTamin without positions": ("vitamin_small_224", TRUNK, 64, {"depth": 2, "pos_embed": "none"}),
+    "a mean": ("vit_medium_patch16_gap_256", TRUNK, 64, TINY),
+    "a mean and two layers": ("vit_medium_patch16_gap_256", {"timm_pool": "", "timm_proj": "mlp"}, 64, TINY),
+    "ConvNeXt": ("convnext_base", TRUNK, 64, {"depths": (2, 2, 2, 2), "dims": (16, 32, 64, 128)}),
+    "the largest ConvNeXt": (
+        "convnext_xxlarge", FAST, 64, {"depths": (2, 2, 2, 2), "dims": (16, 32, 64, 128), "ls_init_value": 0.1}
+    ),
+    "FastViT": (
+        "fastvit_mci0", FAST, 96,
+        {"layers": (2, 2, 2, 2), "embed_dims": (16, 32, 64, 128), "layer_scale_init_value": 0.5},
+    ),
+    "the later FastViT": (
+        "fastvit_mci3", FAST, 96,
+        {"layers": (2,) * 5, "embed_dims": (16, 32, 64, 128, 256), "layer_scale_init_value": 0.5},
     ),
 }  # fmt: skip
+SIDELESS = ("convnext", "fastvit")  # which are not told the side of an image
 
 
-def tower(name: str, said: dict[str, Any], small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+def tower(
+    name: str, said: dict[str, Any], side: int, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Any:
     """open_clip's image tower, small, with every parameter moved by chance."""
     create = theirs.create_model
+    small = small if name.startswith(SIDELESS) else {**small, "img_size": side}
     monkeypatch.setattr(theirs, "create_model", lambda *args, **more: create(*args, **{**more, **small}))
     proj = {key.removeprefix("timm_"): value for key, value in said.items()}
     torch.manual_seed(0)
@@ -107,25 +113,34 @@ def built(model: ConfigDict, leaves: dict[str, Any]) -> Any:
     return nnx.merge(graphdef, state)
 
 
+def same(there: Any, name: str, said: dict[str, Any], side: int) -> None:
+    """Compares what open_clip's tower gives with what ours of its weights does."""
+    tensors = {f"visual.{key}": tensor.numpy() for key, tensor in there.state_dict().items()}
+    pixels = np.random.default_rng(0).normal(size=(2, side, side, 3)).astype(np.float32)
+    with torch.no_grad():
+        rows = there(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
+    rows = torch.nn.functional.normalize(rows).numpy()
+    ours = read(name, said, side, tensors, rows.shape[1])
+    found = jax.jit(lambda pixels: ours.encode_pixels(pixels))(pixels)
+    assert np.abs(rows[0] - rows[1]).max() > 1e-3, "images that look alike prove nothing"
+    np.testing.assert_allclose(found, rows, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "kind",
     # MobileCLIP-B's width is in its name.
     [pytest.param(kind, marks=[pytest.mark.slow] if kind == "MobileCLIP-B" else []) for kind in KINDS],
 )
 def test_the_same_weights_say_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, said, small = KINDS[kind]
-    there = tower(name, said, small, monkeypatch)
-    tensors = {f"visual.{key}": tensor.numpy() for key, tensor in there.state_dict().items()}
-    side = small["img_size"]
-    pixels = np.random.default_rng(0).normal(size=(2, side, side, 3)).astype(np.float32)
-    with torch.no_grad():
-        rows = torch.nn.functional.normalize(
-            there(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
-        ).numpy()
-    ours = read(name, said, side, tensors, rows.shape[1])
-    found = jax.jit(lambda pixels: ours.encode_pixels(pixels))(pixels)
-    assert np.abs(rows[0] - rows[1]).max() > 1e-3, "images that look alike prove nothing"
-    np.testing.assert_allclose(found, rows, atol=1e-5)
+    name, said, side, small = KINDS[kind]
+    same(tower(name, said, side, small, monkeypatch), name, said, side)
+
+
+def test_branches_that_were_folded_before_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, said, side, small = KINDS["FastViT"]
+    there = theirs.utils.reparameterize_model(tower(name, said, side, small, monkeypatch))
+    assert any("reparam_conv" in key for key in there.state_dict())
+    same(there, name, said, side)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +156,7 @@ def test_the_same_weights_say_the_same(kind: str, monkeypatch: pytest.MonkeyPatc
 def test_what_our_towers_do_not_have_is_refused(
     name: str, said: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = tower("vit_base_patch16_siglip_224", SIGLIP, {**TINY, "img_size": 64}, monkeypatch)
+    there = tower("vit_base_patch16_siglip_224", SIGLIP, 64, TINY, monkeypatch)
     tensors = {f"visual.{key}": tensor.numpy() for key, tensor in there.state_dict().items()}
     with pytest.raises(ValueError, match=message):
         read(name, said, 64, tensors, 128)

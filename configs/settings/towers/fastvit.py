@@ -1,0 +1,5 @@
+"""Makes a convolutional tower small."""
+
+from configs.settings.towers import resnet
+
+TINY = resnet.TINY
