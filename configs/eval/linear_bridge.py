@@ -3,7 +3,8 @@
 python main.py --job=evaluate --checkpoint=runs/quickstart --config=configs/eval/linear_bridge.py
 
 For several image towers in the same text space, `--config.evaluators.linear_bridge.texts=CLIP`: the paper finds the
-more language in a tower's training, the better the map.
+more language in a tower's training, the better the map. With `features=patches` it maps the mean of an image's patches
+and not its embedding.
 """
 
 from __future__ import annotations

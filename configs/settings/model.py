@@ -100,6 +100,10 @@ IMAGE = {
         "of a resnet or an efficientnet; batch = as published, with constant statistics",
         choices=("group", "batch"),
     ),
+    "last_convolution": Setting(
+        False,
+        "of an efficientnet: of single cells, behind the stages, as its classifier has it (Lite: always)",
+    ),
 }
 
 TEXT = {

@@ -199,22 +199,25 @@ def timm_folder(folder: Path, kind: str) -> tuple[Path, Any]:
         "registers": ("vit_small_patch14_reg4_dinov2", small),
         "convnext": ("convnext_tiny", {"depths": (2, 2, 2, 2), "dims": (16, 32, 64, 128)}),
         "lite": ("tf_efficientnet_lite0", {}),
+        "b0": ("tf_efficientnet_b0", {}),
     }[kind]
-    classes = 7 if kind in ("vit", "lite") else 0
+    classes = 7 if kind in ("vit", "lite", "b0") else 0
     model = shaken(timm.create_model(name, pretrained=False, num_classes=classes, **arguments))
     timm.models.save_for_hf(model, folder, model_args=arguments, safe_serialization=True)
     return folder, model
 
 
-@pytest.mark.parametrize("kind", ["vit", "registers", "convnext", "lite"])
+@pytest.mark.parametrize(
+    "kind", ["vit", "registers", "convnext", "lite", pytest.param("b0", marks=pytest.mark.slow)]
+)
 def test_an_image_tower_of_timm_sees_as_it_does_there(kind: str, tmp_path: Path) -> None:
     folder, peer = timm_folder(tmp_path / "theirs", kind)
-    if kind == "lite":  # of another side than it was published with
+    if kind in ("lite", "b0"):  # of another side than it was published with
         said("config.json", pretrained_cfg={"input_size": [3, 64, 64]})(folder)
     flags = ["--config.interop.resolution=64"] if kind == "convnext" else []
     ours = imported(folder, tmp_path / "ours", *flags)
     side = ours.preprocessing["resolution"]
-    assert side == (64 if kind in ("convnext", "lite") else 28)
+    assert side == (64 if kind in ("convnext", "lite", "b0") else 28)
     pixels = np.random.default_rng(0).normal(size=(2, side, side, 3)).astype(np.float32)
     peer.reset_classifier(0)
     with torch.no_grad():

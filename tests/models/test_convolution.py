@@ -157,4 +157,6 @@ def test_sizes_are_the_published_ones():
         convolution_size(settings("resnet", "S"))
     with pytest.raises(ValueError, match="24 is not a multiple of 16: use 32"):
         convolution_size(settings("resnet", "R50", width=24))
+    whole = settings("efficientnet", "B4", last_convolution=True)
+    assert convolution_size(whole).head == 1792 and not convolution_size(settings("efficientnet", "B4")).head
     assert not set(RESNETS) & set(EFFICIENTNETS)

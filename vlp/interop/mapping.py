@@ -59,6 +59,7 @@ QUERY = _one(lambda x: x[0, 0], lambda x: x[None, None])
 SCALAR = _one(lambda x: x.reshape(()), lambda x: x)
 SCALAR_OF_ONE = _one(lambda x: x.reshape(()), lambda x: x.reshape(1))
 KERNEL = _one(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))  # of a convolution
+CELLS = _one(lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None])  # of single cells, as a linear layer
 PREFIXED = Form(  # a table of positions whose first row is the class token's
     lambda x: (x[:1], x[1:]), lambda first, rest: (np.concatenate([first, rest]),)
 )

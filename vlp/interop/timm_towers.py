@@ -36,12 +36,12 @@ def single(config: Config, tensors: Tensors, folder: Path) -> Single:
         entries = timm_convnext.entries(ConfigDict(settings))
         width = 8 * settings["width"]
         return Single("image", settings, width, entries, tensors, beginning(tensors, ("head.fc.",)))
-    if re.fullmatch(r"tf_efficientnet_lite\d", name):
+    if re.fullmatch(r"tf_efficientnet_(lite\d|b[0-7]|l2)", name):
         return efficientnet.single(tensors, timm=True)
     if not timm_vit.known(name):
         raise UserError(
             f"{WHERE}architecture={name!r} is not supported, only vit_*, deit_*, eva*, vitamin_*, convnext_* of "
-            "LayerNorm and GELU, and tf_efficientnet_lite*"
+            "LayerNorm and GELU, and tf_efficientnet_* of Lite0 to Lite4, B0 to B7 and L2"
         )
     return _vit(name, config, tensors)
 

@@ -267,7 +267,7 @@ PUBLISHED: dict[str, Any] = {"norm": "batch", "epsilon": 1e-3, "same": True}
 
 
 def efficientnet(size: ConvolutionSize, *, norm: str = "group", **options: Any) -> list[nnx.Module]:
-    """Returns EfficientNet without the 1x1 convolution of its classifier (as in ALIGN), which a Lite one keeps."""
+    """Returns EfficientNet, without the 1x1 convolution of its classifier where its size has no head (as in ALIGN)."""
     norms: dict[str, Any] = PUBLISHED if norm == "batch" else {"norm": norm}
     outside = {"activation": nnx.relu6 if size.lite else nnx.silu, **norms, **options}
     stages: list[nnx.Module] = [Convolution(3, size.stem, 3, stride=2, **outside)]

@@ -197,7 +197,8 @@ def convolution_size(config: Any) -> ConvolutionSize:
 
     Args:
       config: has `kind` (a key of CONVOLUTIONS), `size` (of that kind), `width` (channels after the stem, which all
-        others follow; 0 = from the size) and `depth` (blocks in each stage; 0 = from the size).
+        others follow; 0 = from the size), `depth` (blocks in each stage; 0 = from the size) and perhaps
+        `last_convolution`.
 
     Raises:
       ValueError: the name is not one of the kind's, or the width cannot be normalised in groups.
@@ -208,6 +209,8 @@ def convolution_size(config: Any) -> ConvolutionSize:
             f"size {config.size!r} is not one of {', '.join(known)}, which kind {config.kind!r} has"
         )
     size = build(config.size, config.width)
+    if config.get("last_convolution", False) and not size.head:
+        size = dataclasses.replace(size, head=4 * size.channels[-1])  # 1280 of 320, and so for all (table 1)
     return dataclasses.replace(size, blocks=(config.depth,) * len(size.blocks)) if config.depth else size
 
 

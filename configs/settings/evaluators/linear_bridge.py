@@ -13,4 +13,9 @@ SETTINGS = {
     "k": Setting((1, 5, 10), "ranks up to which a hit counts"),
     "penalty": positive(1.0, "of the map's squared weights"),
     "texts": Setting("", "checkpoint whose text tower makes the space; '' = the evaluated model's own"),
+    "features": Setting(
+        "image",
+        "what is mapped of an image: its embedding, or the mean of its patches'",
+        choices=("image", "patches"),
+    ),
 }

@@ -12,9 +12,11 @@ from sklearn.linear_model import Ridge
 from input_pipeline.errors import UserError
 from vlp.checkpoint import find_checkpoint
 from vlp.evaluation.cache import RememberingEncoder
-from vlp.evaluation.protocols import Encoder, OnSets
+from vlp.evaluation.protocols import Encoder, OnSets, Rows
 from vlp.evaluation.retrieval.captions import retrieval_chance, retrieval_figures
 from vlp.evaluation.retrieval.galleries import Gallery, whole_gallery
+
+BLOCK = 256  # images whose patches exist at a time
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class LinearBridge(OnSets):
         k: ranks up to which a hit counts.
         penalty: of the map's squared weights.
         texts: checkpoint whose text tower makes the space; '' = the evaluated model's own.
+        features: what is mapped of an image: 'image', its embedding, or 'patches', the mean of those of its patches.
     """
 
     train_sets: tuple[str, ...]
     k: tuple[int, ...]
     penalty: float
     texts: str
+    features: str
 
     def __post_init__(self) -> None:
         try:
@@ -55,7 +59,7 @@ class LinearBridge(OnSets):
         figures: dict[str, float] = {}
         for name in self.sets:
             whole = self._gallery(name)
-            mapped = bridge.predict(model.encode_image_array(self.data[name].images))
+            mapped = bridge.predict(self._images(model, name))
             mapped /= np.linalg.norm(mapped, axis=1, keepdims=True)
             texts = self._texts(model).encode_text(whole.texts)
             found = retrieval_figures(mapped.astype(np.float32), texts, whole.pairs, self.k)
@@ -71,11 +75,18 @@ class LinearBridge(OnSets):
             chance |= {f"{self.name}/{name}/{figure}": value for figure, value in found.items()}
         return chance
 
+    def _images(self, model: Encoder, name: str) -> Float[np.ndarray, "images dim"]:
+        images = self.data[name].images
+        if self.features == "image":
+            return model.encode_image_array(images)
+        starts = range(0, len(images), BLOCK)
+        return np.concatenate([_means(model.encode_patch_array(images[at : at + BLOCK])) for at in starts])
+
     def _pairs(
         self, model: Encoder, name: str
     ) -> tuple[Float[np.ndarray, "pairs dim"], Float[np.ndarray, "pairs dim"]]:
         whole = self._gallery(name)
-        images = model.encode_image_array(self.data[name].images)
+        images = self._images(model, name)
         texts = self._texts(model).encode_text(whole.texts)
         return images[whole.pairs[:, 0]], texts[whole.pairs[:, 1]]
 
@@ -92,3 +103,8 @@ class LinearBridge(OnSets):
         from vlp.loading import load
 
         return RememberingEncoder(load(self.texts))
+
+
+def _means(maps: Rows) -> Float[np.ndarray, "images dim"]:
+    """The mean over the patches of each image, whose grids may differ."""
+    return np.stack([own.reshape(-1, own.shape[-1]).mean(axis=0) for own in maps])

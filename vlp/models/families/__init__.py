@@ -65,6 +65,7 @@ OFF: dict[str, dict[str, Any]] = {
         "pool_heads": 0,
         "pool_mlp_dim": 0,
         "pool_prefix": False,
+        "last_convolution": False,
     },
     "text": {"ngrams": 1, "buckets": 65_536, "layer_scale": 0.0, "post_norm": False, "context": 0},
 }

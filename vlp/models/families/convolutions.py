@@ -65,7 +65,7 @@ class EfficientNetFamily(ConvolutionFamily):
     """Kind 'efficientnet': EfficientNet without its classifier."""
 
     tower = "vlp.models.convolution:EfficientNet"
-    optional = ("norm",)
+    optional = ("norm", "last_convolution")
 
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size = convolution_size(settings)
