@@ -117,7 +117,7 @@ def read_labels(path: str, column: str = "") -> dict[str, list[str]]:
       column: of parquet files; '' = `label`. A label that comes again counts once.
 
     Raises:
-      ValueError: there is no such file, it has another form, no label at all, or one twice.
+      ValueError: there is no such file, it has another form, no label at all, one twice, or one that is empty.
     """
     file = find_files(path, ".parquet", ".json", ".txt")[0]
     if file.suffix == ".parquet":
@@ -129,6 +129,8 @@ def read_labels(path: str, column: str = "") -> dict[str, list[str]]:
         labels = _from_json(file) if file.suffix == ".json" else _from_lines(file)
     if not labels:
         raise UserError(f"{file} holds no label")
+    if nameless := [number for number, label in enumerate(labels) if not label.strip()]:
+        raise UserError(f"{file}: label {nameless[0]}, counted from 0, is empty: give that class a name")
     return labels
 
 
@@ -144,7 +146,7 @@ def _from_json(file: Path) -> dict[str, list[str]]:
         raise UserError(f"{file} is no JSON: {error}") from None
     if isinstance(content, dict) and "labels" in content and set(content) <= _LISTING:
         content = content["labels"]
-    if isinstance(content, list) and all(isinstance(label, str) and label for label in content):
+    if isinstance(content, list) and all(isinstance(label, str) for label in content):
         return _distinct(content, file)
     if not isinstance(content, dict):
         raise UserError(f"{file} is neither a list of labels nor an object from labels to sentences")

@@ -103,6 +103,9 @@ def test_a_prefix_token_stands_before_every_text(
         ("{", {}, "is no JSON"),
         ('["a", "a"]', {}, "'a' stands there twice"),
         ('{"a": 3}', {}, "label 'a' must have a list"),
+        ('["a", ""]', {}, "label 1, counted from 0, is empty: give that class a name"),
+        ('{" ": ["a cat"]}', {}, "label 0, counted from 0, is empty"),
+        ('["a"]', {"labels": "names.json"}, "label 'a' is no class of names.json"),
         ('["a"]', {"templates": ()}, "label 'a' has neither a template nor a sentence"),
         ('["a"]', {"templates": ("a",)}, "has no {}"),
         ('["a"]', {"prefix_token": "x"}, "there is no prefix token 'x'"),
@@ -111,10 +114,17 @@ def test_a_prefix_token_stands_before_every_text(
     ],
 )
 def test_what_cannot_be_read_names_the_entry(
-    load: Callable[..., ConstantTexts], tmp_path: Path, content: str | None, entry: Any, message: str
+    load: Callable[..., ConstantTexts],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+    entry: Any,
+    message: str,
 ) -> None:
     if content is not None:
         (tmp_path / "labels.json").write_text(content)
+        (tmp_path / "names.json").write_text('{"names": {"b": "a bird"}}')
+        monkeypatch.chdir(tmp_path)
         entry = {"path": str(tmp_path / "labels.json"), **entry}
     with pytest.raises(ValueError, match=rf"data\.texts\.classes: .*{message}"):
         load(**entry)
