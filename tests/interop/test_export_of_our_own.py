@@ -26,6 +26,8 @@ pytest.importorskip("transformers", reason="transformers is a peer, not a depend
 CLIP_LIKE = {"image.pool": "class", "image.pre_norm": True, "text.causal": True, "text.pool": "end"}
 # What transformers alone can hold: a mean over patches is a SigLIP head of its own kind.
 SIGLIP_LIKE = {"text.pool": "last"}
+# What becomes part of the weights.
+LORA = {**CLIP_LIKE, "adapters.rules": "attention/(qkv|out)$ = lora 4; _projection$ = lora 2"}
 # What transformers cannot hold, nor open_clip as another convolutional tower.
 RESNET = {"image.kind": "resnet", "image.size": "R26", "image.width": 16, "image.depth": 1}
 RESNET |= {"image.heads": 0, "image.mlp_dim": 0, "image.patch_size": 16, "image.patch_dropout": 0.0}
@@ -50,7 +52,7 @@ def square(model: vlp.Model, images: list[Image.Image]) -> list[Image.Image]:
 LATE_NORM = {"image.pool": "mean", "image.registers": 1, "image.norm_after_pool": True}  # as CLIPA's
 
 
-@pytest.mark.parametrize("changes", [CLIP_LIKE, SIGLIP_LIKE], ids=["clip", "siglip"])
+@pytest.mark.parametrize("changes", [CLIP_LIKE, SIGLIP_LIKE, LORA], ids=["clip", "siglip", "lora"])
 def test_the_quickstart_in_transformers(changes: dict[str, Any], pairs: Any, tmp_path: Path) -> None:
     workdir = saved(tmp_path / "ours", changes)
     folder = exported(workdir, "huggingface", tmp_path / "theirs")
@@ -89,6 +91,13 @@ def test_the_quickstart_in_open_clip(changes: dict[str, Any], pairs: Any, tmp_pa
             "open_clip",
             {**RESNET, "image.kind": "convnext", "image.size": "T"},
             "model.image.kind='convnext' is not 'vit' or 'resnet'",
+        ),
+        ("open_clip", {**CLIP_LIKE, "image.prompts": 3}, "model.image.prompts=3 are learned tokens of its"),
+        ("huggingface", {**CLIP_LIKE, "text.context": 2}, "model.text.context=2 are learned vectors in its"),
+        (
+            "huggingface",
+            {**CLIP_LIKE, "adapters.rules": "mlp/down$ = bottleneck 4"},
+            "no format has a place for the adapter of image/transformer/blocks/mlp/down",
         ),
     ],
 )
