@@ -88,6 +88,16 @@ def test_the_quickstart_in_open_clip(changes: dict[str, Any], pairs: Any, tmp_pa
         ("open_clip", {**CLIP_LIKE, "text.projection": "gelu"}, "the projection of texts is 'gelu'"),
         ("huggingface", RESNET, "model.image.kind='resnet' is not 'vit'"),
         (
+            "huggingface",
+            {**CLIP_LIKE, "image.position": "learned_rotary2d"},
+            "position is 'learned_rotary2d'",
+        ),
+        (
+            "open_clip",
+            {**CLIP_LIKE, "image.gated": True, "image.sub_norm": "within", "image.branch_norm": True},
+            "model.image.gated is True; model.image.sub_norm is 'within'; model.image.branch_norm is True",
+        ),
+        (
             "open_clip",
             {**RESNET, "image.kind": "convnext", "image.size": "T"},
             "model.image.kind='convnext' is not 'vit' or 'resnet'",

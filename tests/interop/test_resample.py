@@ -92,3 +92,12 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
             ValueError, match="a resnet has no patches, and a resolution that is a multiple of 32"
         ):
             resampled({path: table}, resnet, resolution, patch_size, "openai")
+
+
+def test_a_stem_has_positions_to_resample_and_no_kernel() -> None:
+    leaves = {path: table for path, table in LEAVES.items() if "position" in path}
+    found, image = resampled(leaves, {**VIT, "stem": "mobile"}, 64, 0, "open_clip")
+    assert len(found["image/position/embedding"]) == 16 and image["resolution"] == 64
+    assert found.keys() == leaves.keys()
+    with pytest.raises(ValueError, match="patch_size=8: a stem of kind 'mobile' has no patch kernel"):
+        resampled(leaves, {**VIT, "stem": "mobile"}, 0, 8, "open_clip")

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from test_import_and_export import imported, own_tokenizer, pairs, shaken
 from test_imported import refusal
 
-from vlp.interop import efficientnet
+from vlp.interop import efficientnet, timm_towers
 from vlp.interop.images import preprocessing_of
 from vlp.interop.mapping import read
 from vlp.interop.tokenizer_json import sentencepiece_json
@@ -197,6 +197,8 @@ def timm_folder(folder: Path, kind: str) -> tuple[Path, Any]:
     name, arguments = {
         "vit": ("vit_tiny_patch16_224", {**small, "patch_size": 7}),
         "registers": ("vit_small_patch14_reg4_dinov2", small),
+        "rotary": ("eva02_base_patch16_clip_224", {**small, "patch_size": 7}),
+        "attention": ("vit_base_patch16_siglip_224", {**small, "patch_size": 7}),
         "convnext": ("convnext_tiny", {"depths": (2, 2, 2, 2), "dims": (16, 32, 64, 128)}),
         "lite": ("tf_efficientnet_lite0", {}),
         "b0": ("tf_efficientnet_b0", {}),
@@ -207,9 +209,18 @@ def timm_folder(folder: Path, kind: str) -> tuple[Path, Any]:
     return folder, model
 
 
-@pytest.mark.parametrize(
-    "kind", ["vit", "registers", "convnext", "lite", pytest.param("b0", marks=pytest.mark.slow)]
-)
+KINDS = [
+    "vit",
+    "registers",
+    "rotary",
+    "attention",
+    "convnext",
+    "lite",
+    pytest.param("b0", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_image_tower_of_timm_sees_as_it_does_there(kind: str, tmp_path: Path) -> None:
     folder, peer = timm_folder(tmp_path / "theirs", kind)
     if kind in ("lite", "b0"):  # of another side than it was published with
@@ -229,6 +240,28 @@ def test_an_image_tower_of_timm_sees_as_it_does_there(kind: str, tmp_path: Path)
     tensors = load_file(folder / "model.safetensors")
     both = [efficientnet.single(one, timm=one is tensors) for one in (tensors, _renamed(tensors))]
     jax.tree.map(np.testing.assert_array_equal, *(read(one.entries, one.tensors, one.unused) for one in both))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"ref_feat_shape": 8},
+            "model_args.ref_feat_shape=8 is not supported with eva02_base_patch16_clip_224",
+        ),
+        ({"global_pool": "avg"}, "global_pool='avg'"),
+        ({"act_layer": "relu"}, "model_args.act_layer='relu' is not supported"),
+    ],
+)
+def test_an_argument_that_no_shape_tells_is_refused(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    folder, _ = timm_folder(tmp_path / "theirs", "rotary")
+    config = json.loads((folder / "config.json").read_text())
+    config["model_args"] |= change
+    tensors = load_file(folder / "model.safetensors")
+    with pytest.raises(ValueError, match=message):
+        timm_towers.single(config, tensors, folder)
 
 
 def _renamed(tensors: dict[str, np.ndarray]) -> dict[str, Any]:

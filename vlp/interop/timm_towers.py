@@ -19,6 +19,11 @@ Config = Mapping[str, Any]
 WHERE = "config.json: "
 # Arguments that no shape tells, and that change what is computed.
 STYLES = ("act_layer", "norm_layer", "mlp_layer", "block_fn", "attn_layer", "embed_norm_layer")
+# Those of towers whose names say more than shapes do: what they change shows in shapes, or changes nothing here.
+ARGUMENTS = {
+    "img_size", "depth", "embed_dim", "num_heads", "mlp_ratio", "patch_size", "num_classes", "in_chans", "global_pool",
+    "drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate",
+}  # fmt: skip
 # What timm reads for each of our pools, '' being the tower's tokens, of which ours is the first.
 POOLS = {"class": ("token", ""), "mean": ("avg",), "attention": ("map",)}
 
@@ -63,6 +68,9 @@ def _vit(name: str, config: Config, tensors: Tensors) -> Single:
     for style in STYLES:
         if arguments.get(style):
             raise UserError(f"{WHERE}model_args.{style}={arguments[style]!r} is not supported")
+    for key in arguments.keys() - ARGUMENTS:
+        if not timm_vit.plain(name):
+            raise UserError(f"{WHERE}model_args.{key}={arguments[key]!r} is not supported with {name}")
     heads = 0
     if "num_heads" in arguments:
         heads = fields.whole(arguments["num_heads"], f"{WHERE}model_args.num_heads")

@@ -52,6 +52,11 @@ def known(name: str) -> bool:
     return any(re.fullmatch(pattern, name) for pattern, _ in NAMES)
 
 
+def plain(name: str) -> bool:
+    """Tells whether a tower is what its shapes say, but for its activation and the epsilon of its norms."""
+    return re.fullmatch(NAMES[0][0], name) is not None
+
+
 def settings(name: str, side: int, tensors: Tensors, trunk: str = "", heads: int = 0) -> dict[str, Any]:
     """Returns our `model.image` for one of timm's vision transformers.
 
