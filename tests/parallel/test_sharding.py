@@ -34,6 +34,7 @@ BLOCK = "model/image/transformer/blocks"
         (f"{BLOCK}/attention/out/kernel", (24, 1024, 1024), (None, "model", "fsdp")),
         (f"{BLOCK}/attention/out/bias", (24, 1024), (None, None)),
         (f"{BLOCK}/mlp/up/kernel", (24, 1024, 4096), (None, "fsdp", "model")),
+        (f"{BLOCK}/mlp/gate/kernel", (24, 1024, 4096), (None, "fsdp", "model")),
         (f"{BLOCK}/mlp/down/kernel", (24, 4096, 1024), (None, "model", "fsdp")),
         (f"{BLOCK}/mlp_norm/scale", (24, 1024), (None, None)),
         ("model/image/attention_pool/key_value/kernel", (1024, 2048), ("fsdp", "model")),
