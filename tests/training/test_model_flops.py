@@ -88,7 +88,13 @@ def test_constant_texts_are_shared_out_over_a_batch_and_frozen_models_cost_a_thi
 
     def beside(own=0.0, fields=(), constants=(), again=()):
         objective = types.SimpleNamespace(
-            flops=lambda: own, view_flops=dict, copied=(), again=again, fields=fields, constants=constants
+            flops=lambda: own,
+            view_flops=dict,
+            pair_flops=float,
+            copied=(),
+            again=again,
+            fields=fields,
+            constants=constants,
         )
         return other_flops(
             config,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.cross_attention import CrossBlock
+from vlp.models.flops import cross_attention_flops, mlp_flops, transformer_flops
 from vlp.models.norms import layer_norm
 from vlp.models.sizes import TowerSize
 
@@ -35,7 +38,8 @@ class Decoder(nnx.Module):
           compute: dtype, scan and remat.
           rngs: where initial values come from.
         """
-        self.compute, self.depth = compute, size.depth
+        self.compute, self.depth, self.size = compute, size.depth, size
+        self.memory_width, self.self_attention = memory_width, self_attention
 
         @nnx.split_rngs(splits=size.depth)
         @nnx.vmap
@@ -78,3 +82,18 @@ class Decoder(nnx.Module):
             run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])
         x, _ = jax.lax.scan(run_block, x, self.blocks, unroll=self.depth if self.compute.unroll else 1)
         return self.norm(x)
+
+    def flops(self, tokens: int, memory: int = 0) -> int:
+        """Counts the blocks for one example.
+
+        Args:
+          tokens: of the decoder.
+          memory: tokens that they attend to.
+        """
+        size = self.size
+        mlp = size.depth * tokens * mlp_flops((size.width, size.mlp_dim, size.width))
+        own: dict[str, Any] = {"tokens": tokens, "width": size.width, "depth": size.depth}
+        blocks = transformer_flops(**own, mlp_dim=size.mlp_dim) if self.self_attention else mlp
+        if not memory:
+            return blocks
+        return blocks + cross_attention_flops(**own, memory=memory, memory_width=self.memory_width)

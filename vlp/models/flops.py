@@ -27,6 +27,20 @@ def transformer_flops(*, tokens: int, width: int, depth: int, mlp_dim: int, gate
     return depth * (projections + attention + mlp)
 
 
+def cross_attention_flops(*, tokens: int, memory: int, width: int, memory_width: int, depth: int) -> int:
+    """Counts what attention to a memory adds to a stack of blocks, for one example.
+
+    Args:
+        tokens: that ask.
+        memory: tokens that are asked.
+        width: of the former.
+        memory_width: of the latter.
+        depth: blocks.
+    """
+    projections = 2 * (2 * tokens * width * width) + 2 * (2 * memory * memory_width * width)
+    return depth * (projections + 2 * (2 * tokens * memory * width))
+
+
 def attention_pool_flops(*, tokens: int, width: int, mlp_dim: int) -> int:
     """Counts attention pooling with one learned query and an MLP, for one example."""
     projections = 2 * (2 * tokens * width * width) + 2 * (2 * width * width)  # keys, values; query, output

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models.compute import Compute
 from vlp.models.decoder import Decoder
+from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.positions import sincos2d
 from vlp.models.sizes import TowerSize
@@ -67,6 +68,12 @@ class PatchDecoder(nnx.Module):
         x = x + sincos2d(side, self.width).astype(seen.dtype)
         return self.head(self.decoder(x, memory))
 
+    def flops(self, kept: int, patches: int, memory: int = 0) -> int:
+        """Counts one image, of which so many patches were seen."""
+        embedding = kept * mlp_flops((self.embedding.in_features, self.width))
+        head = patches * mlp_flops((self.width, self.head.out_features))
+        return embedding + self.decoder.flops(patches, memory) + head
+
 
 class PatchQueries(nnx.Module):
     """Learned queries, one for each image of a mixture, that attend to its patches; each patch says whose it is."""
@@ -98,3 +105,7 @@ class PatchQueries(nnx.Module):
         memory = tokens + jnp.where(first[..., None], owners[0], owners[1])
         queries = jnp.broadcast_to(self.queries[...].astype(tokens.dtype), (len(tokens), *self.queries.shape))
         return self.decoder(queries, memory)
+
+    def flops(self, patches: int) -> int:
+        """Counts one mixture."""
+        return self.decoder.flops(self.queries.shape[0], patches)

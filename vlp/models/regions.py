@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from vlp.kernels.boxes import corners
 from vlp.models.compute import Compute
 from vlp.models.decoder import Decoder
+from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize
 
@@ -61,6 +62,11 @@ def _weights(
     places = (start[..., None] + steps * (end - start)[..., None]) * cells - 0.5
     places = jnp.clip(places, 0.0, cells - 1.0)
     return jnp.maximum(1.0 - jnp.abs(places[..., None] - jnp.arange(cells)), 0.0)
+
+
+def sample_flops(size: int, cells: int, width: int) -> int:
+    """Counts the samples of one box, on a square grid."""
+    return 2 * width * (size * cells**2 + size**2 * cells)
 
 
 def grid_boxes(grids: Sequence[int]) -> Float[np.ndarray, "boxes 4"]:
@@ -112,10 +118,12 @@ class RegionHead(nnx.Module):
         samples = region_samples(grid_of(patches), boxes, self.size)
         return self.whole(jax.nn.gelu(self.each(samples)).mean(axis=2)).astype(jnp.float32)
 
-    def flops(self, regions: int) -> float:
-        """Counts the layers for so many regions."""
-        each = 2 * self.each.in_features * self.each.out_features * self.size**2
-        return regions * (each + 2.0 * self.whole.in_features * self.whole.out_features)
+    def flops(self, cells: int) -> float:
+        """Counts one region, on a grid of so many cells a side, of which its samples ask no gradient of the box."""
+        width = self.each.in_features
+        samples = sample_flops(self.size, cells, width) * 2 / FORWARDS_PER_STEP
+        each = self.size**2 * mlp_flops((width, self.each.out_features))
+        return samples + each + mlp_flops((self.whole.in_features, self.whole.out_features))
 
 
 class Found(NamedTuple):
@@ -170,3 +178,9 @@ class RegionQueries(nnx.Module):
         boxes = corners(jax.nn.sigmoid(moved + self.places[...]))
         rows, image = (self.region(regions), self.whole(x[:, -1]))
         return Found(boxes, rows.astype(jnp.float32), image.astype(jnp.float32))
+
+    def flops(self, patches: int) -> int:
+        """Counts one image."""
+        count, width, outputs = *self.queries.shape, self.region.out_features
+        heads = mlp_flops((width, width, 4)) + mlp_flops((width, outputs))
+        return self.decoder.flops(count, patches) + (count - 1) * heads + mlp_flops((width, outputs))

@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vlp.models.compute import Compute
+from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 
 
@@ -46,3 +47,15 @@ class TextConditionedPool(nnx.Module):
         fit = jnp.einsum("bkhd,bthd->bhkt", query, key) * query.shape[-1] ** -0.5
         pooled = jnp.einsum("bhkt,bthd->bkhd", jax.nn.softmax(fit, axis=-1), value)
         return pooled.reshape(*pooled.shape[:2], -1)
+
+    def flops(self, tokens: int) -> int:
+        """Counts keys and values of an image."""
+        return 2 * tokens * self.text_flops()
+
+    def text_flops(self) -> int:
+        """Counts what a text asks with."""
+        return mlp_flops((self.query.in_features, self.query.out_features))
+
+    def pair_flops(self, tokens: int) -> int:
+        """Counts a text's look at an image."""
+        return 2 * tokens * mlp_flops((self.query.out_features, 1))

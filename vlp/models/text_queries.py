@@ -60,7 +60,6 @@ class TextQueryDecoder(nnx.Module):
           rngs: where initial values come from.
         """
         options: dict[str, Any] = {"compute": compute, "rngs": rngs}
-        self.size, self.memory_width = size, memory_width
         self.words = linear(text_width, size.width, std=text_width**-0.5, **options)
         self.decoder = Decoder(size, memory_width=memory_width, self_attention=False, **options)
         self.scores = linear(size.width, 1, std=size.width**-0.5, **options)
@@ -90,9 +89,10 @@ class TextQueryDecoder(nnx.Module):
 
         return some_texts_at_a_time(answer, queries, chunk)
 
-    def flops(self, queries: int, tokens: int) -> float:
+    def flops(self, queries: int, tokens: int) -> int:
         """Counts one image's answers to so many queries."""
-        width = self.size.width
-        attention = queries * (4 * width**2 + 4 * tokens * width) + 4 * tokens * self.memory_width * width
-        mlp = queries * mlp_flops((width, self.size.mlp_dim, width))
-        return float(self.size.depth * (attention + mlp))
+        return self.decoder.flops(queries, tokens) + queries * mlp_flops((self.decoder.size.width, 1))
+
+    def query_flops(self) -> int:
+        """Counts what a text asks with."""
+        return mlp_flops((self.words.in_features, self.words.out_features))

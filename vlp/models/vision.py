@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
+from vlp.models.flops import image_tower_flops
 from vlp.models.linear import Linear, linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.norms import layer_norm
@@ -108,6 +109,7 @@ class VisionTransformer(nnx.Module):
         self.pooled_norm = layer_norm(size, compute=compute, rngs=rngs) if late else None
         # Trained blocks behind a backbone that is held, whose paths rules of the learning rate tell from its own.
         top = dataclasses.replace(size, depth=config.get("top_blocks", 0), last_heads=0)
+        self.top_depth, self.mlp_dim = top.depth, size.mlp_dim
         self.top = Transformer(top, causal=False, compute=compute, rngs=rngs) if top.depth else None
         self.pool_prefix = config.get("pool_prefix", False)
         if config.pool == "attention":
@@ -168,6 +170,20 @@ class VisionTransformer(nnx.Module):
         """What is given, else the tower's own, for each image."""
         prompts = self.prompts[...] if given is None and self.prompts is not None else given
         return None if prompts is None else jnp.broadcast_to(prompts, (batch, *prompts.shape[-3:]))
+
+    def flops(self, seen: int) -> int:
+        """Counts one image of which so many patches are seen, without its projection."""
+        prompts = 0 if self.prompts is None else self.prompts.shape[1]
+        return image_tower_flops(
+            patches=seen,
+            patch_dim=3 * self.patch_size**2,
+            tokens=seen + self.prefix_length + prompts,
+            width=self.token_width,
+            depth=self.depth + self.top_depth,
+            mlp_dim=self.mlp_dim,
+            embed_dim=0,
+            attention_pool=self.pool == "attention",
+        )
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:
         """Returns what each patch says in the space of `pooled`, row by row, for the same projection to read.

@@ -13,6 +13,7 @@ from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.cross_attention import CrossBlock
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import cross_attention_flops, mlp_flops, transformer_flops
 from vlp.models.label_rows import LabelRows
 from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize, tower_size
@@ -46,7 +47,7 @@ class AttributeTexts(ScoreMaps):
         self.seen = linear(embed_dim, size.width, std=embed_dim**-0.5, **options)
         self.out = linear(size.width, embed_dim, std=size.width**-0.5, **options)
         self.gamma = nnx.Param(jnp.full((embed_dim,), 1e-4, jnp.float32))
-        self.image_view, self.most = config.image_view, config.most
+        self.image_view, self.most, self.size = config.image_view, config.most, size
 
     def rows(self, encodings: Encodings, texts: str) -> Float[Array, "batch labels embed_dim"]:
         """Returns each label's row as the image weighs its attributes."""
@@ -68,6 +69,20 @@ class AttributeTexts(ScoreMaps):
             lengths = None
         whole = self.out(x[:, 0]).reshape(batch, labels, -1).astype(jnp.float32)
         return unit(attributes.rows.sum(axis=1)) + self.gamma[...] * whole
+
+    def flops(self, labels: int, patches: int) -> int:
+        """Counts the stages of each label, of its attributes at first."""
+        del patches
+        own: dict[str, Any] = {"width": self.size.width, "depth": 1}
+        counts = [self.most, *(groups.shape[0] for groups in self.groups)]
+        memories = [self.out.out_features, *([self.size.width] * (len(counts) - 2))]
+        stages: int = sum(
+            transformer_flops(tokens=count, mlp_dim=self.size.mlp_dim, **own)
+            + cross_attention_flops(tokens=count, memory=before, memory_width=width, **own)
+            for before, count, width in zip(counts, counts[1:], memories, strict=False)
+        )
+        layer = mlp_flops((self.seen.in_features, self.seen.out_features))
+        return labels * (stages + layer) + layer
 
 
 class AttributeClasses(DenseTexts):

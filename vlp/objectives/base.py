@@ -33,6 +33,9 @@ class Remembered(nnx.Variable):
     """State of an objective that no gradient changes: prototypes, labels, a teacher."""
 
 
+# No batch fields, but what is made of `region_boxes`: a crop of each for an image tower, and all ordered pairs.
+CROPS, REGION_PAIRS = "region_crops", "region_pairs"
+
 # (an episode's features by their kind, the mesh, a seed) -> (centroids, labels), both by kind. Every host calls it with
 # the same arrays, and it has to find the same on all of them.
 Cluster = Callable[[Mapping[str, np.ndarray], Mesh, int], tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]
@@ -67,9 +70,11 @@ class Objective(nnx.Module):
       constants: the texts without a batch axis that it reads, of `data.texts`; NAME/texts for the frozen model NAME.
       limits: of fields that hold numbers of classes, the setting that says how many there are, and its value: a batch
         with another number than -1 (none) and those below it ends the run.
-      raw: those of its fields that it reads as they are: no tower goes through them, such as a caption's tokens.
+      raw: those of its fields that it reads as they are, such as a caption's tokens: no tower goes through them, or the
+        objective counts itself what one makes of them.
       reads: towers it reads, of 'image' and 'text', beside those that its fields go through.
-      copied: those of its fields that a copy of their tower encodes, too, without a backward pass.
+      copied: those of its fields that a copy of their tower encodes, too, without a backward pass; CROPS among them: a
+        crop of each region.
       again: fields that it has a tower encode once more, with a backward pass, such as with other prompts.
       parts: names of its attributes that outlive training: modules that another run starts from, with the towers.
       episode: set where it wants the data clustered ahead, with methods `episode_features` and `remember`; see
@@ -104,8 +109,13 @@ class Objective(nnx.Module):
         return 0.0
 
     def view_flops(self) -> Mapping[str, float]:
-        """Returns the same by field, for each of its views: what depends on how many of them the data deliver."""
+        """Returns the same by field, for each of its views: what depends on how many of them the data deliver, such as
+        for each region of `region_boxes`."""
         return {}
+
+    def pair_flops(self) -> float:
+        """Returns the same of an example with one other of the batch: what asks every image for every text."""
+        return 0.0
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Computes the loss of one batch."""

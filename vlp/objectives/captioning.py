@@ -15,11 +15,12 @@ from vlp.kernels.loss import Loss
 from vlp.kernels.next_token import TokenFit, token_fit
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.flops import mlp_flops, transformer_flops
+from vlp.models.flops import mlp_flops
 from vlp.models.sizes import tower_size
 from vlp.models.text_decoder import TextDecoder
 from vlp.models.vision import kept_patches
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.regions import grid_side
 
 
 class Predicted(NamedTuple):
@@ -151,18 +152,19 @@ class Captioning(Objective):
             compute=model.compute,
             rngs=rngs,
         )
-        self.size, self.context = tower_size(config), (context.length, context.vocabulary_size)
+        self.context = (context.length, context.vocabulary_size)
+        self.patches = round(config.seen * grid_side(model.image) ** 2)
         self.parallel, self.seen = config.parallel, config.seen
         self.image_view, self.text_view = config.image_view, config.text_view
         self.raw = (self.text_view, f"{self.text_view}_mask")
         self.fields = (self.image_view, *self.raw)
 
     def flops(self) -> float:
-        """Counts the decoder but for what the memory adds: two projections of each token stand for that."""
-        size, (length, vocabulary) = self.size, self.context
-        own = transformer_flops(tokens=length, width=size.width, depth=size.depth, mlp_dim=size.mlp_dim)
-        cross = size.depth * mlp_flops((size.width,) * 3)
-        return float(own + length * (cross + mlp_flops((size.width, vocabulary))))
+        """Counts the decoder of all places of a text, and the scores of their vocabulary."""
+        decoder, (length, vocabulary) = self.writer.decoder, self.context
+        places = length - (decoder.start is None)  # the first token is given
+        blocks = decoder.decoder.flops(places, self.patches)
+        return float(blocks + places * mlp_flops((decoder.decoder.size.width, vocabulary)))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over the tokens that are predicted."""

@@ -48,11 +48,14 @@ class Colours(Objective):
         self.gate = MlpHead(self.widths, compute=model.compute, rngs=rngs)
         self.paint = linear(width, 3 * self.patch_size**2, std=width**-0.5, compute=model.compute, rngs=rngs)
         self.image_view = config.image_view
-        self.fields, self.copied = (self.image_view, "text", "text_mask"), (self.image_view,)
+        self.fields, self.patches = (self.image_view, "text", "text_mask"), tower.side**2
 
     def flops(self) -> float:
-        """Counts the gate."""
-        return mlp_flops(self.widths)
+        """Counts the gate, and the colours of all patches."""
+        return float(
+            mlp_flops(self.widths)
+            + self.patches * mlp_flops((self.paint.in_features, self.paint.out_features))
+        )
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over all patches of all pictures."""

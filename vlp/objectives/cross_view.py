@@ -14,7 +14,7 @@ from vlp.kernels.loss import Loss
 from vlp.kernels.patches import normalised_patches
 from vlp.kernels.regression import squared_error
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.flops import transformer_flops
+from vlp.models.flops import FORWARDS_PER_STEP
 from vlp.models.masking import hidden_patches
 from vlp.models.patch_decoder import PatchDecoder
 from vlp.models.sizes import tower_size
@@ -41,24 +41,29 @@ class CrossView(Objective):
         """
         tower = model.image
         self.patch_size, self.patch_count = tower.patch_size, tower.side**2
-        self.size, self.values = tower_size(config), 3 * tower.patch_size**2
         self.decoder = PatchDecoder(
-            self.size,
+            tower_size(config),
             inputs=tower.width,
-            outputs=self.values,
+            outputs=3 * tower.patch_size**2,
             memory_width=tower.width,
             compute=tower.compute,
             rngs=rngs,
         )
         self.share, self.normalise = config.share, config.normalise
         self.view = config.view
-        self.fields = (self.view,)
+        self.fields = self.raw = (self.view,)  # read as two images, of which the tower sees the first in part
+        self.reads = ("image",)
+        shown, seen = (
+            self._shown(self.patch_count),
+            round(self.patch_count * (1 - tower.patch_dropout)),
+        )
+        self.tower_flops = tower.flops(shown) + tower.flops(seen)
+        self.decoder_flops = self.decoder.flops(shown, self.patch_count, seen)
 
     def flops(self) -> float:
-        """Counts the decoder's own blocks and its layer; the memory's projections cost about a third as much."""
-        size, patches = self.size, self.patch_count
-        blocks = transformer_flops(tokens=patches, width=size.width, depth=size.depth, mlp_dim=size.mlp_dim)
-        return float(blocks + 2 * patches * size.width * self.values)
+        """Counts the tower of what is shown of one view and of the other, and the decoder, which is asked once more,
+        forwards, for `other_image`."""
+        return self.tower_flops + self.decoder_flops * (1 + 1 / FORWARDS_PER_STEP)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean error over all hidden patches of the batch."""

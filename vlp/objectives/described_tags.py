@@ -17,6 +17,7 @@ from vlp.kernels.sigmoid import asymmetric_sigmoid
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.label_rows import LabelRows
 from vlp.models.micro_batch import micro_batched
 from vlp.models.sizes import TowerSize, tower_size
@@ -120,10 +121,24 @@ class DescribedTagging(Objective):
         self.raw = (self.labels, *([self.stored] if self.stored else []))
         self.fields, self.constants = (self.image_view, *captions, *self.raw), (self.texts,)
         self.patches = model.image.side**2 + 1
+        fit = 2 * self.number * config.most * mlp_flops((model.embed_dim, 1))
+        self.asked_flops = (self.patches - 1) * mlp_flops((model.image.width, model.embed_dim)) + fit
 
     def flops(self) -> float:
-        """Counts the decoder's answers to all labels."""
-        return self.scorer.decoder.flops(self.number, self.patches)
+        """Counts the patches' projection, what an image makes of all descriptions, and the decoder's answers to all
+        labels, each of which asks each image in words of its own."""
+        decoder = self.scorer.decoder
+        flops = decoder.flops(self.number, self.patches) + self.number * decoder.query_flops()
+        flops += self.asked_flops
+        if self.caption_weight:  # what a caption asks with, and what is made of the image for all of them
+            flops += decoder.query_flops() + decoder.flops(0, self.patches)
+        return float(flops)
+
+    def pair_flops(self) -> float:
+        """Counts the decoder's answer to a caption."""
+        decoder = self.scorer.decoder
+        once = decoder.flops(0, self.patches)
+        return float(decoder.flops(1, self.patches) - once if self.caption_weight else 0)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the sum over the batch: its scale is the batch's, as the authors' is."""

@@ -16,10 +16,11 @@ from vlp.kernels.federated import federated_sigmoid, rarity
 from vlp.kernels.loss import Loss
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.regions import region_samples
-from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
+from vlp.models.flops import FORWARDS_PER_STEP
+from vlp.models.regions import region_samples, sample_flops
+from vlp.objectives.base import CROPS, Objective, ObjectiveOutput, Remembered
 from vlp.objectives.region_words import RegionRows
-from vlp.objectives.regions import BOXES
+from vlp.objectives.regions import BOXES, grid_side
 from vlp.objectives.tagging import TextQueries
 
 ATTRIBUTES, CATEGORIES = 1.0, 2.0  # of the two divergences: twice 0.5 and 1 in the public code
@@ -55,7 +56,17 @@ class FederatedTags(Objective):
             self.parts = ("scorer",)
         self.raw = (self.labels, *(BOXES if config.distil_weight else ()))
         self.fields = (self.image_view, *self.raw)
+        self.copied = (CROPS,) if config.distil_weight else ()
+        self.cells, self.patch_size = grid_side(model.image), getattr(model.image, "patch_size", 0)
         self.constants = (self.texts, *([self.categories] if config.distil_weight else []))
+
+    def view_flops(self) -> dict[str, float]:
+        """Counts the head of each region, and how its crop is cut, which the tower sees without a backward pass."""
+        if self.regions is None:
+            return {}
+        side = self.cells * self.patch_size
+        crop = sample_flops(side, side, 3) / FORWARDS_PER_STEP
+        return {BOXES[0]: self.regions.head.flops(self.cells) + crop}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the federated loss, and the divergence of regions from their crops beside it."""

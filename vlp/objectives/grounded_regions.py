@@ -16,11 +16,10 @@ from vlp.kernels.loss import Loss
 from vlp.kernels.matching import matched
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.flops import mlp_flops, transformer_flops
 from vlp.models.regions import Found, RegionQueries
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.regions import BOXES, TEXTS, texts_known
+from vlp.objectives.regions import BOXES, TEXTS, grid_side, texts_known
 from vlp.objectives.rows import own_columns
 
 
@@ -75,21 +74,17 @@ class GroundedDescriptions(Objective):
           model: for its widths.
           rngs: initial values.
         """
-        self.size, self.queries, self.chunk = tower_size(config), config.queries, config.chunk
+        self.chunk, self.patches = config.chunk, grid_side(model.image) ** 2
         self.regions = GroundedRegions(
-            self.size, config.queries, model=model, image_view=config.image_view, rngs=rngs
+            tower_size(config), config.queries, model=model, image_view=config.image_view, rngs=rngs
         )
         self.weights = (config.image_weight, config.box_weight, config.text_weight)
         self.fields = (config.image_view, "text", "text_mask", *TEXTS, *BOXES)
         self.raw = BOXES
 
     def flops(self) -> float:
-        """Counts the queries' blocks without their attention to the patches, and the heads."""
-        count, width = self.queries + 1, self.size.width
-        blocks = transformer_flops(
-            tokens=count, width=width, depth=self.size.depth, mlp_dim=self.size.mlp_dim
-        )
-        return blocks + count * mlp_flops((width, width, self.regions.found.region.out_features))
+        """Counts the queries' blocks and heads."""
+        return float(self.regions.found.flops(self.patches))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the weighted sum of the three means."""

@@ -87,8 +87,9 @@ class InstanceLabels(Objective):
         self.memory = (config.first_memory, config.last_memory, config.memory_steps)
         self.warmup_steps = config.warmup_steps
         self.views, self.place, self.bags = (config.weak_view, config.strong_view), config.place, config.bags
-        self.raw = (self.place, self.bags)
-        self.fields, self.copied = (*self.views, *self.raw), (config.strong_view,)
+        # The strong view goes through the running mean alone.
+        self.raw, self.copied = (config.strong_view, self.place, self.bags), (config.strong_view,)
+        self.fields = (config.weak_view, *self.raw)
         self.limits = {self.place: ("records", config.records)}
 
     def flops(self) -> float:

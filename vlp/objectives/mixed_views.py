@@ -12,7 +12,7 @@ from vlp.encodings import Encodings
 from vlp.kernels.loss import Loss
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops, transformer_flops
+from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.heads import MlpHead
 from vlp.models.masking import hidden_patches
 from vlp.models.patch_decoder import PatchQueries
@@ -47,8 +47,7 @@ class MixedViews(Followed):
         self.patch_size, self.patch_count, self.mixed = tower.patch_size, tower.side**2, config.mixed
         options: dict[str, Any] = {"compute": tower.compute, "rngs": rngs}
         size = (tower.width, config.depth, config.heads, config.mlp_dim)
-        self.size = TowerSize(*size) if config.depth else None
-        self.queries = PatchQueries(self.size, images=2, **options) if self.size else None
+        self.queries = PatchQueries(TowerSize(*size), images=2, **options) if config.depth else None
         self.widths = (tower.width, config.hidden_width, config.output_width)
         self.head = MlpHead(self.widths, **options) if config.view_weight else None
         if self.head is not None:
@@ -57,16 +56,19 @@ class MixedViews(Followed):
         self.view_weight, self.text_weight = config.view_weight, config.text_weight
         self.view, self.text_view, self.chunk = config.view, config.text_view, config.chunk
         texts = (self.text_view, f"{self.text_view}_mask") if self.text_weight else ()
-        self.fields = (self.view, *texts)
+        self.fields, self.raw, self.reads = (self.view, *texts), (self.view,), ("image",)  # two views in one
+        self.tower_flops = tower.flops(self.patch_count)
+        self.projection_flops = mlp_flops((tower.width, model.embed_dim))
         self.copied = (self.view,) if self.head is not None else ()
 
-    def view_flops(self) -> dict[str, float]:
-        """Counts the queries' blocks and the head, for two views."""
-        flops = mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP) if self.head is not None else 0.0
-        if self.size is not None:
-            size = self.size
-            flops += transformer_flops(tokens=1, width=size.width, depth=size.depth, mlp_dim=size.mlp_dim)
-        return {self.view: flops}
+    def flops(self) -> float:
+        """Counts the tower of one mixture, the queries, what is made of both answers, and the teacher's head."""
+        flops = float(self.tower_flops)
+        if self.queries is not None:
+            flops += self.queries.flops(self.patch_count)
+        if self.head is not None:
+            flops += 2 * mlp_flops(self.widths) * (1 + 1 / FORWARDS_PER_STEP)
+        return flops + (2 * self.projection_flops if self.text_weight else 0.0)
 
     def idle(self, encodings: Encodings) -> None:
         """Keeps the teacher near the student, where there is one."""

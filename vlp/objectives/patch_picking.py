@@ -12,7 +12,6 @@ from vlp.encodings import Encodings
 from vlp.kernels.softmax import softmax
 from vlp.models.decoder import Decoder
 from vlp.models.dual_encoder import DualEncoder
-from vlp.models.flops import transformer_flops
 from vlp.models.masking import hidden_patches
 from vlp.models.sizes import TowerSize
 from vlp.objectives.base import Objective, ObjectiveOutput
@@ -37,22 +36,23 @@ class PatchPicking(Objective):
             values.
         """
         tower, init = model.image, nnx.initializers.normal(0.02)
-        self.size = TowerSize(tower.width, config.depth, config.heads, config.mlp_dim)
         self.side, self.pixels = tower.side // config.piece, config.piece * tower.patch_size
         self.pieces, self.width = self.side**2, tower.width
         self.hidden_count = max(2, int(config.share * self.pieces))
         self.places = nnx.Param(init(rngs.params(), (self.pieces, tower.width)))
         self.summary = nnx.Param(init(rngs.params(), (tower.width,)))
-        self.decoder = Decoder(self.size, compute=tower.compute, rngs=rngs)
+        self.decoder = Decoder(
+            TowerSize(tower.width, config.depth, config.heads, config.mlp_dim),
+            compute=tower.compute,
+            rngs=rngs,
+        )
         self.view = config.view
-        self.fields = (self.view,)
+        self.fields = self.raw = (self.view,)  # the tower sees its pieces, each as an image
+        self.reads, self.tower_flops = ("image",), self.pieces * tower.flops(config.piece**2)
 
     def flops(self) -> float:
-        """Counts the attention over the pieces that are seen."""
-        size, tokens = self.size, self.pieces - self.hidden_count + 1
-        return float(
-            transformer_flops(tokens=tokens, width=size.width, depth=size.depth, mlp_dim=size.mlp_dim)
-        )
+        """Counts the tower of all pieces, and the attention over those that are seen."""
+        return float(self.tower_flops + self.decoder.flops(self.pieces - self.hidden_count + 1))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over all hidden pieces."""

@@ -14,6 +14,7 @@ from vlp.kernels.softmax import softmax
 from vlp.models.compute import Compute
 from vlp.models.decoder import Decoder
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.objectives.base import Objective, ObjectiveOutput
@@ -22,6 +23,7 @@ from vlp.objectives.regions import (
     as_map,
     classes_of_cells,
     fit_of_cells,
+    grid_side,
     patch_features,
     tokens_asked,
 )
@@ -35,6 +37,10 @@ class ScoreMaps(nnx.Module):
     def rows(self, encodings: Encodings, texts: str) -> Float[Array, "batch labels embed_dim"]:
         """Returns what stands for each label in each image."""
         raise TypeError(f"{type(self).__name__} does not say what stands for a label")
+
+    def flops(self, labels: int, patches: int) -> int:
+        """Counts what is made of an image and so many labels."""
+        raise TypeError(f"{type(self).__name__} does not say what it costs")
 
     def cells(self, encodings: Encodings, texts: str) -> Float[Array, "batch labels patches"]:
         """Returns the cosine of each patch with each label of the constant texts `texts`."""
@@ -77,6 +83,11 @@ class PixelTexts(ScoreMaps):
         asking = jnp.broadcast_to(asking, (len(memory), *asking.shape))
         return labels + self.gamma[...] * self.out(self.decoder(asking, memory)).astype(jnp.float32)
 
+    def flops(self, labels: int, patches: int) -> int:
+        """Counts the decoder, which sees the whole image beside its patches, and its layer."""
+        out = mlp_flops((self.out.in_features, self.out.out_features))
+        return self.decoder.flops(labels, patches + 1) + labels * out
+
 
 class DenseTexts(Objective):
     """Softmax over the classes of every cell that a labelled region covers; what regions leave out says nothing.
@@ -96,12 +107,18 @@ class DenseTexts(Objective):
           rngs: initial values.
           context: how many labels and texts there are.
         """
-        context.asked_and_answered(config.texts, config.labels)
+        self.number = context.asked_and_answered(config.texts, config.labels)
+        self.patches, self.widths = grid_side(model.image) ** 2, (model.image.width, model.embed_dim)
         self.scorer = self.made(config, model, rngs)
         self.temperature, self.texts = config.temperature, config.texts
         self.labels = f"region_{config.labels}"
         self.raw = (*BOXES, self.labels)
         self.fields, self.constants = (config.image_view, *self.raw), (self.texts,)
+
+    def flops(self) -> float:
+        """Counts what is made of all labels, the patches' projection, and the score of each label and patch."""
+        cells = self.patches * (mlp_flops(self.widths) + self.number * mlp_flops((self.widths[1], 1)))
+        return float(self.scorer.flops(self.number, self.patches) + cells)
 
     def made(self, config: Any, model: DualEncoder, rngs: nnx.Rngs) -> ScoreMaps:
         """Builds what scores."""

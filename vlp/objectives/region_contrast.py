@@ -17,7 +17,7 @@ from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.regions import GRIDS, RegionHead, grid_boxes
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.regions import as_map
+from vlp.objectives.regions import as_map, grid_side
 from vlp.objectives.rows import own_columns
 from vlp.randomness import fold_in_name
 
@@ -95,13 +95,13 @@ class RegionContrast(Objective):
         """
         self.regions = BoxedImages(config, model=model, rngs=rngs)
         self.boxes, self.smallest, self.chunk = config.boxes, config.smallest, config.chunk
-        self.image_view = config.image_view
+        self.image_view, self.cells = config.image_view, grid_side(model.image)
         self.again = (self.image_view,) if config.windows else ()  # the windows that are shifted
         self.fields = (self.image_view, "text", "text_mask")
 
     def flops(self) -> float:
         """Counts the head."""
-        return self.regions.head.flops(self.boxes)
+        return self.boxes * self.regions.head.flops(self.cells)
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean of both directions."""

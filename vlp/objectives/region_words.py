@@ -9,13 +9,15 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
+from vlp.given import Context
 from vlp.kernels.alignment import contrastive_alignment
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.regions import RegionHead
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.regions import BOXES, TEXTS
+from vlp.objectives.regions import BOXES, TEXTS, grid_side
 
 
 class RegionRows(nnx.Module):
@@ -54,13 +56,14 @@ class RegionWords(Objective):
 
     parts = ("regions",)
 
-    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs):
+    def __init__(self, config: Any, *, model: DualEncoder, rngs: nnx.Rngs, context: Context):
         """Builds the head and the projection of tokens.
 
         Args:
           config: `objectives.region_words`; see configs/settings.
           model: for its widths.
           rngs: initial values.
+          context: the length of texts.
         """
         width = model.text.width
         self.regions = RegionRows(config, model=model, rngs=rngs)
@@ -68,6 +71,15 @@ class RegionWords(Objective):
         self.temperature = config.temperature
         self.fields = (config.image_view, "text", "text_mask", *TEXTS, *BOXES)
         self.raw = (*TEXTS, *BOXES)
+        self.cells, self.length = grid_side(model.image), context.length
+
+    def flops(self) -> float:
+        """Counts the projection of the caption's tokens."""
+        return float(self.length * mlp_flops((self.words.in_features, self.words.out_features)))
+
+    def view_flops(self) -> dict[str, float]:
+        """Counts the head, for each region."""
+        return {BOXES[0]: self.regions.head.flops(self.cells)}
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean over regions that the caption speaks of."""

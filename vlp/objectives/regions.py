@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,6 +15,11 @@ from vlp.models.label_rows import LabelRows, label_rows
 
 BOXES = ("region_boxes", "region_mask")
 TEXTS = ("region_text", "region_text_mask")
+
+
+def grid_side(tower: Any) -> int:
+    """Returns how many patches of an image tower make a side; 0 of a tower that has none."""
+    return int(getattr(tower, "side", 0))
 
 
 def texts_known(encodings: Encodings) -> Bool[Array, "batch regions"]:

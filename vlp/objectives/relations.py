@@ -20,10 +20,11 @@ from vlp.kernels.relation_prototypes import closeness, likeness, triplet
 from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.regions import RegionHead
-from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.regions import BOXES, TEXTS, texts_known
+from vlp.objectives.base import REGION_PAIRS, Objective, ObjectiveOutput
+from vlp.objectives.regions import BOXES, TEXTS, grid_side, texts_known
 
 DIRECTIONS = 8
 
@@ -54,6 +55,15 @@ class Relations(nnx.Module):
         bounds = (-math.inf, math.log(100.0))
         self.log_scale = nnx.Param(jnp.float32(math.log(config.scale)), bounds=bounds)
         self.image_view = config.image_view
+
+    def region_flops(self, cells: int) -> float:
+        """Counts a region as what is spoken of and as what it is spoken of to, on a grid of so many cells a side."""
+        layers = 2 * (_layer_flops(self.words[0]) + _layer_flops(self.gates[0]))
+        return self.region.flops(cells) + layers
+
+    def pair_flops(self, cells: int) -> float:
+        """Counts what is around a pair, and its row."""
+        return self.union.flops(cells) + _layer_flops(self.gates[2]) + _layer_flops(self.relation)
 
     def rows(
         self,
@@ -121,7 +131,14 @@ class RelationPrototypes(Objective):
             )
         self.relations, self.predicates = Relations(config, model=model, rngs=rngs), config.predicates
         self.constants, self.raw = (self.predicates,), BOXES
-        self.fields = (config.image_view, *TEXTS, *BOXES)
+        self.fields, self.cells = (config.image_view, *TEXTS, *BOXES), grid_side(model.image)
+
+    def view_flops(self) -> dict[str, float]:
+        """Counts what is made of each region and of each pair."""
+        return {
+            BOXES[0]: self.relations.region_flops(self.cells),
+            REGION_PAIRS: self.relations.pair_flops(self.cells),
+        }
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the sum of the four losses."""
@@ -143,6 +160,10 @@ class RelationPrototypes(Objective):
         right = ((scores.argmax(axis=1) == kinds) & known).sum() / jnp.maximum(known.sum(), 1)
         total = jnp.stack(list(losses.values())).sum()
         return ObjectiveOutput(Loss(total, jnp.ones_like(total)), {"accuracy": right, **losses})
+
+
+def _layer_flops(layer: Any) -> int:
+    return mlp_flops((layer.in_features, layer.out_features))
 
 
 def ordered_pairs(count: int) -> tuple[np.ndarray, np.ndarray]:

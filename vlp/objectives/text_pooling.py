@@ -14,11 +14,12 @@ from vlp.encodings import Encodings
 from vlp.kernels.loss import Loss
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.flops import mlp_flops
 from vlp.models.micro_batch import micro_batched
 from vlp.models.text_pooling import TextConditionedPool
 from vlp.models.text_queries import some_texts_at_a_time
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.regions import patch_features
+from vlp.objectives.regions import grid_side, patch_features
 from vlp.parallel.contrastive import chunked_sigmoid
 
 
@@ -78,6 +79,23 @@ class TextPooling(Objective):
         self.image_view, self.text_view = config.image_view, config.text_view
         self.global_weight = config.global_weight
         self.fields = (self.image_view, self.text_view, f"{self.text_view}_mask")
+        self.patches = grid_side(model.image) ** 2
+        self.projection_flops = self.patches * mlp_flops((model.image.width, model.embed_dim))
+
+    def flops(self) -> float:
+        """Counts the patches' projection, their keys and values for the image's own captions and again for the others',
+        and what the caption asks with that others meet."""
+        pool = self.scorer.pool
+        return float(self.projection_flops + 2 * pool.flops(self.patches) + pool.text_flops())
+
+    def view_flops(self) -> dict[str, float]:
+        """Counts a caption's look at its own image."""
+        pool = self.scorer.pool
+        return {self.text_view: float(pool.text_flops() + pool.pair_flops(self.patches))}
+
+    def pair_flops(self) -> float:
+        """Counts a caption's look at any image."""
+        return float(self.scorer.pool.pair_flops(self.patches))
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
         """Returns the mean of both contrasts, or the first alone."""

@@ -12,6 +12,7 @@ from vlp.given import Given
 from vlp.models.adapters import adapter_flops
 from vlp.models.families import family
 from vlp.models.flops import FORWARDS_PER_STEP
+from vlp.objectives.base import CROPS, REGION_PAIRS
 from vlp.objectives.weights import Weight
 from vlp.pretrainer import Pretrainer
 
@@ -45,9 +46,9 @@ def trained_share(config: Any) -> float:
 
 def tower_of(config: Any, field: str) -> str:
     """Returns the tower that encodes a batch field; '' of one that is not encoded."""
-    if field == "image" or field in config.data.image_views:
+    if field in ("image", CROPS) or field in config.data.image_views:
         return "image"
-    return "text" if field == "text" or field in config.data.text_views else ""
+    return "text" if field in ("text", "region_text") or field in config.data.text_views else ""
 
 
 def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
@@ -66,6 +67,7 @@ def other_flops(config: Any, pretrainer: Pretrainer, given: Given) -> float:
     for one in objectives:
         flops += trained * sum(cost * _views(config, name) for name, cost in one.view_flops().items())
         flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP + forward_flops(config, one.again)
+        flops += trained**2 * config.batch_size * float(one.pair_flops())
     asked = {name for one in objectives for name in (*one.constants, *one.fields)}
     if selector := pretrainer.selector:
         # Before anything is trained on, all rows are looked at, without a backward pass.
@@ -98,6 +100,7 @@ def scheduled_flops(config: Any, pretrainer: Pretrainer) -> tuple[tuple[Weight, 
         flops = forward_flops(config, [field for field in own if "/" not in field])
         flops += forward_flops(config, one.copied) / FORWARDS_PER_STEP
         parts = sum(cost * _views(config, field) for field, cost in one.view_flops().items())
+        parts += trained_share(config) * config.batch_size * float(one.pair_flops())
         found.append((weight, flops + trained_share(config) * (float(one.flops()) + parts)))
     return tuple(found)
 
@@ -122,7 +125,10 @@ def _rows(config: Any, tower: str, inputs: int, path: str) -> int:
 
 
 def _views(config: Any, field: str) -> int:
-    """Counts the views of a field, of one example."""
+    """Counts the views of a field, of one example; a region is one, too."""
+    if field.startswith("region_"):
+        regions = int(config.data.get("regions", {}).get("most", 1))
+        return regions * (regions - 1) if field == REGION_PAIRS else regions
     views = {**config.data.image_views, **config.data.text_views}.get(field, {})
     return int(views.get("count", 1))
 
@@ -139,7 +145,7 @@ def _passes(config: Any, name: str) -> tuple[str, int, int]:
     tower = tower_of(config, name)
     view = {**config.data.image_views, **config.data.text_views}.get(name, {})
     side = view.get("resolution", 0) or config.model.image.resolution
-    return tower, config.tokenizer.length if tower == "text" else side, view.get("count", 1)
+    return tower, config.tokenizer.length if tower == "text" else side, _views(config, name)
 
 
 def _tower_flops(config: Any, tower: str, inputs: int) -> int:
