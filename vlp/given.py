@@ -238,8 +238,11 @@ def asked(fields: Iterable[str], constants: Iterable[str], frozen: Mapping[str, 
       fields: `Objective.fields` of all.
       constants: `Objective.constants` of all.
       frozen: models by name.
+
+    Raises:
+      ValueError: a model is to see what it has no tower for.
     """
-    models = _frozen(frozen)
+    models, fields = _frozen(frozen), tuple(fields)
     own_fields: set[str] = set()
     texts: set[str] = set()
     used: set[str] = set()
@@ -248,10 +251,20 @@ def asked(fields: Iterable[str], constants: Iterable[str], frozen: Mapping[str, 
             model, slash, plain = name.partition("/")
             if slash:
                 used.add(model)
+                masked = name.endswith("_mask") or f"{name}_mask" in fields
+                _refuse_blind(models[model], "text" if front or masked else "image")
                 settled.add(plain if front + plain in models[model].shared else name)
             else:
                 settled.add(name)
     return Asked(*(tuple(sorted(names)) for names in (own_fields, texts, used)))
+
+
+def _refuse_blind(model: FrozenModel, tower: str) -> None:
+    if not getattr(model.sizes, f"{tower}_width"):
+        raise UserError(
+            f"frozen.{model.name} is to see {tower}s, and its checkpoint has no {tower} tower: nothing in the run that "
+            f"trained it read {tower}s"
+        )
 
 
 def text_arrays(batch: Mapping[str, Any], name: str) -> Mapping[str, Array]:

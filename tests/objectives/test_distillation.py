@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,6 +113,14 @@ def test_a_teacher_that_runs_and_rows_stored_in_its_precision_teach_the_same_and
     alone = flops(jax.jit(forward).lower(arrays, batch).compile())
     extra = flops(running) - flops(still)
     assert 0.5 * alone < extra < 1.2 * alone, (extra, alone)
+
+
+def test_a_teacher_without_the_tower_is_refused_by_one_line(config, batch, teacher):
+    model, arrays, _ = teacher
+    for tower, sizes in (("text", FrozenSizes(12, 16, 0)), ("image", FrozenSizes(12, 0, 16))):
+        blind = dataclasses.replace(model, sizes=sizes)
+        with pytest.raises(UserError, match=rf"frozen.teacher is to see {tower}s, .* has no {tower} tower"):
+            step(config, batch | {FROZEN + "teacher": arrays}, {"teacher": blind})
 
 
 def test_stored_rows_of_other_teachers_are_refused_by_one_line(config, batch):

@@ -49,8 +49,9 @@ class AttentionMaps(Objective):
         Raises:
           UserError: one of the towers has no attention, or theirs are of other shapes.
         """
-        own = self._scores(encodings, "model.image", self.layers[0])
-        wanted = self._scores(encodings.frozen(self.teacher), f"frozen.{self.teacher}", self.layers[1])
+        teacher = encodings.frozen(self.teacher)
+        own = self._scores(encodings, "model.image", "layer", self.layers[0])
+        wanted = self._scores(teacher, f"frozen.{self.teacher}", "teacher_layer", self.layers[1])
         loss = self.compare(own, wanted)
         shown = {"information": mutual_information(own), "teacher_information": mutual_information(wanted)}
         return ObjectiveOutput(loss, shown)
@@ -71,11 +72,16 @@ class AttentionMaps(Objective):
         return Loss(losses.sum(), jnp.asarray(len(losses), losses.dtype))
 
     def _scores(
-        self, encodings: Encodings, where: str, layer: int
+        self, encodings: Encodings, where: str, setting: str, layer: int
     ) -> Float[Array, "batch heads queries keys"]:
         tower, name = encodings.model.image, f"{layer}/attention"
         if not isinstance(tower, VisionTransformer):
             raise UserError(f"{where}: its image tower has no attention to look at: take one of kind 'vit'")
+        if not -tower.depth <= layer < tower.depth:
+            raise UserError(
+                f"{setting}={layer} of attention_maps: the image tower of {where} has layers from "
+                f"{-tower.depth} to {tower.depth - 1}"
+            )
         watched = encodings.through(tower, self.image_view, watch=(name,)).watched[name]
         return watched.reshape(-1, *watched.shape[-3:])
 

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import Context
 from vlp.kernels.loss import Loss
 from vlp.kernels.separated import separated
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.vision import VisionTransformer
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
 from vlp.objectives.targets import same_id
 
@@ -85,7 +87,12 @@ class SemanticProxies(Objective):
         return 12.0 * self.bias.shape[1] ** 2
 
     def __call__(self, encodings: Encodings) -> ObjectiveOutput:
-        """Returns the mean over classes, or over images, and remembers what it has seen."""
+        """Returns the mean over classes, or over images, and remembers what it has seen.
+
+        Raises:
+          UserError: the image tower takes no prompts, or has fewer layers than have some.
+        """
+        _check_layers(encodings.model.image, self.prompts.shape[1])
         labels = encodings.batch[self.field][:, 0]
         images = encodings.image(self.image_view).astype(jnp.float32)
         tower, project = encodings.model.image, encodings.model.image_projection
@@ -134,3 +141,15 @@ class SemanticProxies(Objective):
         if self.axis == "anchor":
             scores, targets, mask = scores.T, targets.T, mask.T
         return separated(scores, targets, mask=mask)
+
+
+def _check_layers(tower: Any, layers: int) -> None:
+    if not isinstance(tower, VisionTransformer):
+        raise UserError(
+            "model.image: semantic proxies are made by prompts in its layers: take one of kind 'vit'"
+        )
+    if layers > tower.depth:
+        raise UserError(
+            f"prompt_layers={layers} of semantic_proxies are the first layers of the image tower, which has "
+            f"{tower.depth}: use as many at most"
+        )
