@@ -26,11 +26,14 @@ TOLERANCE = 1e-5
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "interop.md"
 START, END = "<!-- open_clip's models -->", "<!-- end of open_clip's models -->"
 MOST = 88  # characters of a cell
+REFUSED = "refused: "
 TEXTS = ("a photo of a red fox", "Two cups", "", "long flowers " * 60)
 # Blocks in each stage, by what timm calls them.
 DEPTHS = {
     "convnext": {"depths": (2, 2, 2, 2)},
     "swin": {"depths": (2, 2, 2, 2)},
+    "fastvit_mci3": {"layers": (2, 2, 2, 2, 2)},
+    "fastvit_mci4": {"layers": (2, 2, 2, 2, 2)},
     "fastvit": {"layers": (2, 2, 2, 2)},
     "": {"depth": 2},
 }
@@ -85,7 +88,7 @@ class Outcome(NamedTuple):
         return self.difference is None or self.difference <= TOLERANCE
 
     def __str__(self) -> str:
-        return f"refused: {self.refusal}" if self.difference is None else f"{self.difference:.0e}"
+        return f"{REFUSED}{self.refusal}" if self.difference is None else f"{self.difference:.0e}"
 
 
 def shrunk(config: dict[str, Any]) -> dict[str, Any]:
@@ -291,7 +294,9 @@ def write(said: Mapping[str, str]) -> None:
     """Puts the table into the documentation."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
     table = [f"| `{name}` | {outcome} |" for name, outcome in said.items()]
-    lines = [START, "", "| model | largest difference |", "| --- | --- |", *table, "", END]
+    imported = sum(not outcome.startswith(REFUSED) for outcome in said.values())
+    sentence = f"{imported} of {len(said)} are imported, and the others refused by name."
+    lines = [START, "", sentence, "", "| model | largest difference |", "| --- | --- |", *table, "", END]
     PAGE.write_text(before + "\n".join(lines) + rest.partition(END)[2], encoding="utf-8")
 
 

@@ -56,6 +56,7 @@ def test_shapes_and_the_name_say_what_a_tower_is() -> None:
             {"hf_pooler_type": "max_pooler"},
             "hf_pooler_type='max_pooler' is not supported, only one of mean_pooler",
         ),
+        ({"hf_pooler_type": ["mean_pooler"]}, "hf_pooler_type=.* is not supported, only one of mean_pooler"),
         ({"hf_pooler_type": "cls_pooler"}, "hf_pooler_type='cls_pooler' is not supported"),
         ({"hf_model_name": "bert-base-uncased", "hf_pooler_type": None}, "hf_pooler_type='cls_pooler'"),
         ({"hf_proj_type": None}, "hf_proj_type=None is not supported"),
@@ -70,6 +71,8 @@ def test_what_is_read_otherwise_is_refused(text: dict[str, Any], message: str) -
 def test_a_tower_hides_its_own_padding_and_may_have_more_rows_than_ids() -> None:
     reading = reading_of({"text_cfg": {"hf_model_name": "roberta-base", "context_length": 50}})
     assert (reading.length, reading.rows, reading.pad, reading.spare, reading.end) == (50, 0, 1, True, None)
+    with pytest.raises(ValueError, match="context_length=1025 is not supported"):
+        reading_of({"text_cfg": {"hf_model_name": "roberta-base", "context_length": 1025}})
     assert TOWERS["bert-base-uncased"].before == 0 and TOWERS["roberta-base"].before == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,7 +99,7 @@ def _said(given: Config, known: Config, where: str) -> dict[str, Any]:
             _check(key, value, known[key], f"{WHERE}{where}.{key}", lists)
         # What is off is not missed.
         elif key not in IGNORED and value and value not in HARMLESS.get(key, ()):
-            raise UserError(f"{WHERE}{where}.{key}={value!r} is not supported")
+            raise UserError(f"{WHERE}{where}.{key}={reprlib.repr(value)} is not supported")
     return {**known, **given}
 
 
@@ -270,7 +271,8 @@ def entries(config: Config, model: Any, tensors: Tensors | None = None) -> list[
     words = fields.part(config, "text_cfg", WHERE)
     own = config.get("custom_text") if tensors is None else "text.token_embedding.weight" in tensors
     if name := words.get("hf_model_name"):
-        text = open_clip_text.entries(name, model.text, words.get("context_length", TEXT["context_length"]))
+        length = _said(words, TEXT, "text_cfg")["context_length"]
+        text = open_clip_text.entries(name, model.text, length)
     else:
         text = _text_entries(model.text, "text." if own else "")
     bias = [entry("logit_bias", "logit_bias", mapping.SCALAR)] if model.logit_bias.learn else []

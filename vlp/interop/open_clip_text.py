@@ -55,6 +55,7 @@ TOWERS: Mapping[str, Tower] = {
 }
 POOLS = {"mean_pooler": "mean", "cls_last_hidden_state_pooler": "first", "cls_pooler": "first"}
 HEAD_WIDTH = 64  # of all of them
+LONGEST = 1024  # tokens that NLLB is made for; the others' tables say fewer
 
 
 def tower_of(name: Any) -> Tower:
@@ -72,6 +73,7 @@ def reading_of(name: Any, length: int) -> Reading:
     Raises:
       ValueError: as by `tower_of`.
     """
+    fields.whole(length, f"{WHERE}context_length", most=LONGEST)
     return Reading(length, where=f"{WHERE}hf_model_name", pad=tower_of(name).pad, spare=True)
 
 
@@ -87,10 +89,11 @@ def settings(text: Config, tensors: Tensors, embed_dim: int) -> dict[str, Any]:
       ValueError: it is none that is known, or is read in a way that our towers are not.
     """
     tower = tower_of(text["hf_model_name"])
-    pooler = text.get("hf_pooler_type", "mean_pooler") or tower.pooler
-    if pooler not in POOLS or (pooler == "cls_pooler" and tower.kind == "bert"):
-        allowed = [name for name in POOLS if name != "cls_pooler" or tower.kind != "bert"]
-        raise fields.refused(f"{WHERE}hf_pooler_type", pooler, f"one of {', '.join(allowed)}")
+    said = text.get("hf_pooler_type", "mean_pooler")
+    pooler = tower.pooler if said is None else said
+    # BERT's own pooler is a layer with a tanh behind its first token.
+    allowed = [name for name in POOLS if name != "cls_pooler" or tower.kind != "bert"]
+    fields.words(pooler, f"{WHERE}hf_pooler_type", allowed)
     names = {
         "bert": ("embeddings.word_embeddings.weight", "encoder.layer.", "intermediate.dense.weight"),
         "m2m": ("embed_tokens.weight", "layers.", "fc1.weight"),
