@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import ConfigDict
+from test_adapters import batch, config_of
 
 from configs.settings.model import IMAGE, TEXT
 from configs.settings.setting import defaults
+from vlp.interop.mapping import flattened
 from vlp.models.compute import Compute
 from vlp.models.context import unknown_text
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer
+from vlp.parallel.sharding import global_batch
+from vlp.training.build import build_training
 
 TINY = {"size": "", "width": 16, "depth": 2, "heads": 2, "mlp_dim": 32}
 # [begin] name [full stop] [end], of one and two words.
@@ -105,3 +109,25 @@ def test_prompts_of_a_tower_are_those_given_by_hand_and_are_seen_by_patches(pool
     np.testing.assert_allclose(prompted(pixels).pooled, plain(pixels, prompts=values).pooled, atol=1e-6)
     assert prompted.patches(pixels).shape == plain.patches(pixels).shape
     assert np.abs(np.asarray(prompted.patches(pixels) - plain.patches(pixels))).max() > 1e-4
+
+
+def test_prompts_and_a_context_learn_the_same_on_any_mesh_and_nothing_else_moves():
+    config = config_of(rates="^model/image/prompts$ = 1; ^model/text/context/ = 1; .* = 0")
+    config.model.text.update(context=2)
+    config.model.image.update(prompts=2)
+    outcomes = []
+    for shape in ((1, 1, 1), (2, 2, 2)):
+        devices = jax.devices()[: int(np.prod(shape))]
+        auto = (jax.sharding.AxisType.Auto,) * 3
+        mesh = jax.make_mesh(shape, ("data", "fsdp", "model"), auto, devices=devices)
+        with jax.set_mesh(mesh):
+            training = build_training(config, vocabulary_size=50, mesh=mesh)
+            state = training.initial_state()
+            before = flattened(jax.device_get(state.params))
+            state, _ = training.train_step(state, global_batch(batch(), mesh))
+        outcomes.append((before, flattened(jax.device_get(state.params))))
+    learned = {"model/image/prompts", "model/text/context/embedding"}
+    (before, one), (_, eight) = outcomes
+    for path, leaf in one.items():
+        np.testing.assert_allclose(eight[path], leaf, atol=2e-5, err_msg=path)
+        assert (leaf != before[path]).any() == (path in learned), path
