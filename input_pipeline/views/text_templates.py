@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from input_pipeline.errors import UserError
 from input_pipeline.sources.paths import find_files
@@ -53,11 +54,7 @@ def read_sentences(path: str) -> Mapping[str, list[str]]:
     Raises:
       ValueError: there is no such file, or it has another form.
     """
-    file: Path = find_files(path, ".json")[0]
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"descriptions: {file} is no JSON: {error}") from None
+    file, content = _json(path, "descriptions")
     if not isinstance(content, dict) or not content:
         raise UserError(f"descriptions: {file} is no object from labels to lists of sentences")
     for label, own in content.items():
@@ -66,12 +63,20 @@ def read_sentences(path: str) -> Mapping[str, list[str]]:
     return content
 
 
-def _read(path: str) -> list[str]:
-    file: Path = find_files(path, ".json")[0]
+def _json(path: str, setting: str) -> tuple[Path, Any]:
+    """A file and what is in it; mistakes name the setting that it stands in."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        file: Path = find_files(path, ".json")[0]
     except ValueError as error:
-        raise UserError(f"templates: {file} is no JSON: {error}") from None
+        raise UserError(f"{setting}: {error}") from None
+    try:
+        return file, json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{setting}: {file} is no JSON: {error}") from None
+
+
+def _read(path: str) -> list[str]:
+    file, content = _json(path, "templates")
     found = content.get("templates") if isinstance(content, dict) else content
     if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
         raise UserError(f'templates: {file} holds neither a list of strings nor {{"templates": [...]}}')

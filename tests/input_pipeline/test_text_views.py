@@ -170,6 +170,16 @@ def test_templates_come_from_files_too(tmp_path: Path) -> None:
         TextView(templates=("no/such.json",))
 
 
+def test_a_file_that_is_not_there_is_named_with_its_setting() -> None:
+    views: dict[str, dict[str, Any]] = {
+        "templates": {"templates": ("nowhere.json",)},
+        "descriptions": {"descriptions": "nowhere.json"},
+    }
+    for setting, given in views.items():
+        with pytest.raises(ValueError, match=rf"^{setting}: there is no file.* at nowhere\.json"):
+            TextView(**given)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
