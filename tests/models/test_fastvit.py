@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import ConfigDict
+from test_stems import products
 
 from vlp.models.compute import Compute
 from vlp.models.families import family
@@ -29,21 +30,6 @@ def settings(size: str = "MCi0", **changes: int) -> ConfigDict:
 
 def tower(size: str, **compute: Any) -> FastVit:
     return FastVit(settings(size), compute=Compute(**compute), rngs=nnx.Rngs(0))
-
-
-def products(jaxpr: Any) -> int:
-    """The FLOPs of every product and convolution in a program."""
-    flops = 0
-    for step in jaxpr.eqns:
-        size = math.prod(step.outvars[0].aval.shape)
-        if step.primitive.name == "dot_general":
-            ((contracted, _), _) = step.params["dimension_numbers"]
-            flops += 2 * size * math.prod(step.invars[0].aval.shape[axis] for axis in contracted)
-        elif step.primitive.name == "conv_general_dilated":
-            flops += 2 * size * math.prod(step.invars[1].aval.shape[:3])
-        inner = sum(products(one.jaxpr) for one in step.params.values() if hasattr(one, "jaxpr"))
-        flops += inner * step.params.get("length", 1)
-    return flops
 
 
 @pytest.mark.parametrize("size", ["MCi0", "MCi3"])

@@ -10,6 +10,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from vlp.models.compute import Compute, resolve_compute
+from vlp.models.families import family
 from vlp.models.positions import resampled, rotary2d, sincos2d
 from vlp.models.sizes import SIZES, tower_size
 from vlp.models.text import TextTransformer
@@ -112,6 +113,20 @@ def test_rotary_positions_are_counted_by_a_grid_of_another_side():
         shifted.sin[0, 1 + np.arange(3)], rotary2d(5, 16).sin[0, 6 + np.arange(3)], atol=1e-6
     )
     assert not shifted.sin[0, 0].any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gated": True, "pool": "attention", "pool_mlp_dim": 8},
+        {"stem": "nested", "stem_width": 8, "patch_size": 16, "resolution": 64},
+    ],
+)
+def test_a_tower_says_of_itself_what_its_family_says_of_its_settings(changes):
+    settings = ConfigDict({**TINY, **IMAGE, "kind": "vit", **changes})
+    tower = vision(**changes)
+    patches = (settings.resolution // settings.patch_size) ** 2
+    assert tower.flops(patches) == family("image", settings).forward_flops(settings, settings.resolution, 0)
 
 
 def test_patches_come_row_by_row():

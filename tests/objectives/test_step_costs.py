@@ -21,7 +21,10 @@ OWN = {
     "attribute_words": (0.8, 1.1),  # of constant texts, which count as encoded, it reads tokens alone
     "cross_level": (0.9, 1.35),  # patches are scored for each pair of views
     "pseudo_words": (0.6, 1.1),  # of the tower that a config holds nothing is differentiated
-    "sentence_prompts": (0.9, 1.5),  # sentences with prompts go through the text tower, which it does not count
+    "sentence_prompts": (
+        0.9,
+        1.5,
+    ),  # sentences with prompts go through the text tower, which it does not count
     "region_contrast": (0.8, 1.1),  # tiny windows look at much less than a whole image
 }
 CLASSES = ("classification", "discrimination", "stored_contrast")  # whose chunk is never all

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlp.models import pooling
 from vlp.models.compute import Compute
+from vlp.models.families.stems import stem_flops
 from vlp.models.flops import image_tower_flops
 from vlp.models.linear import Linear, linear
 from vlp.models.micro_batch import micro_batched
@@ -94,11 +95,8 @@ class VisionTransformer(nnx.Module):
         else:
             self.position = SinCosPosition(side, size.width) if config.position == "sincos2d" else None
         self.rotary = _rotary(config) if "rotary2d" in config.position else None
-        self.head_size, self.depth, self.drop_path = (
-            size.width // size.heads,
-            size.depth,
-            config.get("drop_path", 0.0),
-        )
+        self.head_size, self.depth = size.width // size.heads, size.depth
+        self.drop_path = config.get("drop_path", 0.0)
         extra = config.registers + config.pool.startswith("class")
         self.prefix_length = extra
         if extra:
@@ -109,12 +107,13 @@ class VisionTransformer(nnx.Module):
         self.pooled_norm = layer_norm(size, compute=compute, rngs=rngs) if late else None
         # Trained blocks behind a backbone that is held, whose paths rules of the learning rate tell from its own.
         top = dataclasses.replace(size, depth=config.get("top_blocks", 0), last_heads=0)
-        self.top_depth, self.mlp_dim = top.depth, size.mlp_dim
+        self.top_depth, self.size, self.pool_size = top.depth, size, pool_size(config)
+        self.stem_kind = (config.get("stem", ""), config.get("stem_width", 0))
         self.top = Transformer(top, causal=False, compute=compute, rngs=rngs) if top.depth else None
         self.pool_prefix = config.get("pool_prefix", False)
         if config.pool == "attention":
             self.attention_pool = pooling.AttentionPool(
-                pool_size(config),
+                self.pool_size,
                 compute=compute,
                 rngs=rngs,
                 project_query=config.get("project_query", False),
@@ -174,15 +173,19 @@ class VisionTransformer(nnx.Module):
     def flops(self, seen: int) -> int:
         """Counts one image of which so many patches are seen, without its projection."""
         prompts = 0 if self.prompts is None else self.prompts.shape[1]
-        return image_tower_flops(
-            patches=seen,
+        kind, inner = self.stem_kind  # which sees all patches, whatever blocks do
+        stem = stem_flops(kind, inner, self.side * self.patch_size, self.token_width) if kind else 0
+        return stem + image_tower_flops(
+            patches=0 if kind else seen,
             patch_dim=3 * self.patch_size**2,
             tokens=seen + self.prefix_length + prompts,
             width=self.token_width,
             depth=self.depth + self.top_depth,
-            mlp_dim=self.mlp_dim,
+            mlp_dim=self.size.mlp_dim,
             embed_dim=0,
             attention_pool=self.pool == "attention",
+            gated=self.size.gated,
+            pool_mlp_dim=self.pool_size.mlp_dim,
         )
 
     def patches(self, pixels: Float[Array, "batch height width 3"]) -> Float[Array, "batch patches width"]:

@@ -26,16 +26,16 @@ def check_stem(settings: Any, where: str) -> None:
         )
 
 
-def stem_flops(settings: Any, inputs: int, width: int) -> int:
+def stem_flops(kind: str, inner: int, inputs: int, width: int) -> int:
     """Counts a stem for one image.
 
     Args:
-      settings: of the tower.
+      kind: 'nested' or 'mobile'.
+      inner: width of its first layers.
       inputs: side of the image.
       width: of a token.
     """
-    inner = settings.stem_width
-    if settings.stem == "nested":
+    if kind == "nested":
         flops, grid, channels = 0, inputs, 3
         for side, outputs in zip(SIDES, (inner, inner, width), strict=True):
             grid //= side

@@ -132,7 +132,8 @@ class VisionTransformerFamily(TransformerFamily):
     def forward_flops(self, settings: Any, inputs: int, embed_dim: int) -> int:
         size, (kept, tokens) = tower_size(settings), _patches_and_tokens(settings, inputs)
         stem = settings.get("stem", "")
-        return (stem_flops(settings, inputs, size.width) if stem else 0) + image_tower_flops(
+        before = stem_flops(stem, settings.stem_width, inputs, size.width) if stem else 0
+        return before + image_tower_flops(
             patches=0 if stem else kept,
             patch_dim=3 * settings.patch_size**2,
             tokens=tokens,
