@@ -167,13 +167,20 @@ class Embedded:
         return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
 
-@functools.lru_cache(8)
 def open_embedded(path: str) -> Embedded:
-    """Returns the folder at a path, opened once in a process.
+    """Returns the folder at a path; opened once in a process, and again where it was written anew.
 
     Raises:
       ValueError: there is none, or none that is complete.
     """
+    index = find_folder(path) / "index.json"
+    found = index.stat() if index.is_file() else None
+    return _opened(path, (found.st_ino, found.st_mtime_ns, found.st_size) if found else ())
+
+
+@functools.lru_cache(8)
+def _opened(path: str, version: tuple[int, ...]) -> Embedded:
+    del version
     return Embedded(path)
 
 
