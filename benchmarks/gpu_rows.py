@@ -128,13 +128,14 @@ def build_ours(row: Row) -> tuple[Callable[[int], None], Callable[[], dict[str, 
 
 
 def noise(field: Any) -> Any:
-    """Pixels of all values, words of many ids, and captions that fill their places."""
+    """Pixels of all values, words of many ids, captions that fill their places, states of labels, and boxes."""
     import jax
     import numpy as np
 
     random = np.random.default_rng(0)
-    high = {"uint8": 256, "int32": 1000, "bool": 2}[str(field.dtype)]
-    low = 1 if high == 2 else 0
+    if field.dtype.kind == "f":
+        return jax.device_put(random.random(field.shape).astype(field.dtype), field.sharding)
+    low, high = {"uint8": (0, 256), "int32": (0, 1000), "bool": (1, 2), "int8": (-1, 2)}[str(field.dtype)]
     return jax.device_put(random.integers(low, high, field.shape, dtype=field.dtype), field.sharding)
 
 
