@@ -152,6 +152,19 @@ def test_a_setting_without_a_meaning_is_refused_and_says_which_kinds_have_it():
         configuration.validate(configuration.resolve(config), needs=())
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stem_width": 8}, r"model.image.stem_width=8 is for a stem, which is off: leave it at 0"),
+        ({"rotary_grid": 4}, r"model.image.rotary_grid=4 is for rotary positions"),
+        ({"pool": "class", "pool_prefix": True}, r"model.image.pool_prefix=True is for pool='attention'"),
+    ],
+)
+def test_a_setting_beside_one_that_is_off_is_refused(changes, message):
+    with pytest.raises(configuration.ConfigError, match=message):
+        configuration.validate(configuration.resolve(config_of(**changes)), needs=())
+
+
 def test_families_load_no_jax():
     code = "import sys, vlp.models.families; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

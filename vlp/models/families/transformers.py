@@ -106,6 +106,7 @@ class VisionTransformerFamily(TransformerFamily):
         if settings.position == "sincos2d" and size.width % 4:
             raise UserError(f"{where}: position 'sincos2d' needs a width that 4 divides, not {size.width}")
         check_stem(settings, where)
+        _check_unread(settings, where)
         if settings.pool_heads and size.width % settings.pool_heads:
             raise UserError(f"{where}.pool_heads={settings.pool_heads} do not divide width {size.width}")
         if "rotary2d" in settings.position and (size.width // size.heads % 4 or size.last_heads):
@@ -145,6 +146,22 @@ class VisionTransformerFamily(TransformerFamily):
             gated=size.gated,
             pool_mlp_dim=settings.get("pool_mlp_dim", 0),
         )
+
+
+def _check_unread(settings: Any, where: str) -> None:
+    """Refuses what has a meaning only beside another setting, which is off."""
+    rotary, pool = "rotary2d" in settings.position, settings.pool == "attention"
+    groups: dict[str, tuple[bool, dict[str, Any]]] = {
+        "a stem": (bool(settings.stem), {"stem_width": 0}),
+        "rotary positions": (rotary, {"rotary_base": 100.0, "rotary_grid": 0, "rotary_first": 0}),
+        "pool='attention'": (pool, {"pool_heads": 0, "pool_mlp_dim": 0, "pool_prefix": False}),
+    }
+    for needed, (there, names) in groups.items():
+        for name, off in names.items():
+            if not there and settings[name] != off:
+                raise UserError(
+                    f"{where}.{name}={settings[name]} is for {needed}, which is off: leave it at {off}"
+                )
 
 
 def _patches_and_tokens(settings: Any, inputs: int) -> tuple[int, int]:
