@@ -35,6 +35,8 @@ def writing_whole(path: Path) -> Iterator[BinaryIO]:
         os.replace(aside, path)
         sync_names(path.parent)
     except OSError as error:
+        if error.errno is None:  # of who writes, such as an answer that was cut, and not of the system
+            raise
         raise NotWritten(error.errno, f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError):
