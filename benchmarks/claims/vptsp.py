@@ -1,7 +1,11 @@
 """Prompts of a held image tower, learned by proxies that images make, against the tower as it is."""
 
 from benchmarks.claims import Claim, Figure, Step, train
+from benchmarks.claims._claim import COLUMNS
+from configs.adaptclipzs import NEW
 
+UNSEEN = {"format": "parquet", "path": "data/quickstart/test.parquet", "columns": COLUMNS, "keep_labels": NEW}
+SETS = {"test": UNSEEN}
 START = train(seed=0)
 
 
@@ -11,6 +15,9 @@ def prompted(*flags: str) -> Step:
         "--config.checkpoint.start={start}",
         "--config.checkpoint.start_new=^model/image/prompts$",
         "--config.batch_size=32",
+        f"--config.data.evaluation={SETS!r}",
+        "--config.evaluators.zero_shot.sets=test",
+        "--config.evaluators.retrieval.sets=test",
         *flags,
         config="configs/vptsp.py:runlocal",
         start=START,
