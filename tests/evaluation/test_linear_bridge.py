@@ -9,6 +9,7 @@ import pytest
 
 from input_pipeline.errors import UserError
 from vlp.checkpoint import Checkpointer, Description
+from vlp.evaluation.registry import towers_read
 from vlp.evaluation.retrieval import bridge
 from vlp.evaluation.retrieval.bridge import LinearBridge
 
@@ -100,3 +101,10 @@ def test_the_space_is_found_where_a_model_is_loaded_from(tmp_path, monkeypatch):
     checkpointer.close()
     monkeypatch.setenv("HOME", str(tmp_path))
     assert evaluator(texts="~/run").texts == "~/run"  # which is looked for when it is made
+
+
+def test_a_model_of_images_alone_is_mapped_into_the_texts_of_another():
+    """Which it needs no text tower for: the paper compares towers that never read a text."""
+    entry = {"kind": "linear_bridge", "every": 0, "final": True, "texts": ""}
+    assert towers_read({"bridge": entry}) == {"image", "text"}
+    assert towers_read({"bridge": entry | {"texts": "runs/clip"}}) == {"image"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -216,7 +216,7 @@ class Evaluator(Protocol):
     """
 
     name: str
-    reads: ClassVar[frozenset[str]] = frozenset({"image", "text"})  # towers
+    reads: ClassVar[frozenset[str]] = frozenset({"image", "text"})  # towers, whatever it is told
 
     if TYPE_CHECKING:  # a property that is there would be taken for the default of a dataclass's field
 
@@ -233,6 +233,12 @@ class Evaluator(Protocol):
         @property
         def sets(self) -> Sequence[str]:
             """Names of the sets it measures on."""
+
+    @classmethod
+    def towers(cls, settings: Mapping[str, Any]) -> frozenset[str]:
+        """Returns which towers of the model it reads with these settings of its entry."""
+        del settings
+        return cls.reads
 
     def check(self) -> None:
         """Refuses sets that lack what the figures are made of, such as captions or labels, before there is a model.

@@ -32,8 +32,7 @@ def required_sets(config: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 def towers_read(config: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
     """Returns which towers the evaluators that are on read, of 'image' and 'text'."""
-    kinds = (_part(name, entry).load() for name, entry in _active(config))
-    return frozenset().union(*(getattr(kind, "reads", Evaluator.reads) for kind in kinds))
+    return frozenset().union(*(_part(name, entry).load().towers(entry) for name, entry in _active(config)))
 
 
 def _active(config: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -26,7 +26,7 @@ def open_evaluators(settings: Mapping[str, Any], sets: Mapping[str, Any], model:
         evaluators = build_evaluators(settings, sets)
         if isinstance(model, Model):
             for one in evaluators:
-                model.require(sorted(one.reads), f"evaluators.{one.name}")
+                model.require(sorted(one.towers(settings[one.name])), f"evaluators.{one.name}")
     if not evaluators:
         raise ConfigError(
             "no evaluator is on: give one a period or final=true, as --config.evaluators.retrieval.final=true"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -47,6 +49,10 @@ class LinearBridge(OnSets):
                 find_checkpoint(self.texts)
         except UserError as error:
             raise UserError(f"evaluators.{self.name}.texts: {error}") from None
+
+    @classmethod
+    def towers(cls, settings: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset({"image"}) if settings.get("texts") else cls.reads
 
     def check(self) -> None:
         for name in (*self.sets, *self.train_sets):
