@@ -32,6 +32,8 @@ def rows_of_peer(folder: Path, imported: Any, texts: list[str], pictures: list[A
                 return _transformers(folder, imported.tokenizer.length, texts, pictures)
     except Exception:  # whatever it stumbles over is none of ours
         return None
+    finally:
+        logging.disable(logging.NOTSET)
     return None
 
 

@@ -17,7 +17,8 @@ from vlp.configuration import ConfigError
 
 def config_of(spec: str, job: str = "curate") -> ConfigDict:
     """What a command with this config would run."""
-    return main.prepare([f"--job={job}", f"--config=configs/{spec}", "--output=x", "--workdir=x"])[-1].config
+    output = ["--output=x"] if job == "curate" else []
+    return main.prepare([f"--job={job}", f"--config=configs/{spec}", "--workdir=x", *output])[-1].config
 
 
 @pytest.mark.parametrize("name", FILTERS)

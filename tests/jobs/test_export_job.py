@@ -72,12 +72,15 @@ def test_only_a_new_or_empty_folder_is_written(
     (tmp_path / "file").write_text("mine")
     assert run(clip_like, tmp_path / "empty") == 0
     assert (tmp_path / "empty" / "config.json").is_file()
-    for name in ("full", "file"):
+    for name, reason in (
+        ("full", "is not empty: export into another folder"),
+        ("file", "is a file, and a folder is"),
+    ):
         assert run(clip_like, tmp_path / name) == 2
-        assert f"{name} is not empty: export into another folder" in capsys.readouterr().err
+        assert f"{name} {reason}" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == (tmp_path / "full" / "notes.txt").read_text() == "mine"
     assert run(clip_like, tmp_path / "file" / "theirs") == 2
-    assert "Not a directory" in capsys.readouterr().err
+    assert "file is a file, where a folder would have to be" in capsys.readouterr().err
 
 
 def test_weights_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:

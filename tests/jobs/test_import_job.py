@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert run(theirs, tmp_path / "file" / "ours") == 2
-    assert "Not a directory" in capsys.readouterr().err
+    assert "file is a file, where a folder would have to be" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line_and_can_be_tried_again(

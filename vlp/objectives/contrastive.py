@@ -54,7 +54,8 @@ class Contrastive(Objective):
           ValueError: the image tower has no such token.
         """
         del rngs
-        check_token(model.image, config.token)
+        if config.token:
+            check_token(model.image, config.token)
         # A second scale: AdaptCLIPZS (arXiv 2401.02460) divides CLIP's scores by it, in training alone.
         self.temperature = nnx.Param(jnp.float32(config.temperature)) if config.temperature else None
         self.kernel, self.chunk, self.direction = config.kernel, config.chunk, config.direction
@@ -103,14 +104,14 @@ def check_token(tower: Any, token: int) -> None:
 
     Args:
       tower: the image tower; None where there is none.
-      token: by its number; 0 is the whole image, which every tower has.
+      token: by its number, from 1; 0 is the whole image, which every tower has.
 
     Raises:
       ValueError: how many there are.
     """
     alike = getattr(tower, "width", 0) == getattr(tower, "token_width", -1)
     tokens = getattr(tower, "prefix_length", 0) if alike else 0
-    if token and token >= tokens:
+    if token >= tokens:
         raise UserError(
             f"a contrastive objective's token={token} is none of the {tokens} tokens beside the image's patches, which "
             "count from 0: add some by model.image.registers, in a tower that has them and is not read by two at once"
