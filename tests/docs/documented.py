@@ -367,7 +367,7 @@ RUN = (*TRAINED, *EVALUATED, *EXCHANGED, *PREPARED, *CURATED)
 # What no test runs, by a part of it, and why.
 NOWHERE = {
     r"fractals\.py:model=": "draws its categories first, for minutes; the toy runs in tests/configs",
-    r"unip\.py:teacher=WORKDIR,layer=17": "a teacher of 24 layers, with patches and heads as its student; it runs small",
+    r"unip\.py:teacher=WORKDIR,layer=17": "a teacher of 24 layers and its student's patches; it runs small",
     r"start=runs/lite0": "the rows of the authors' weights; tests/runs/test_stored_towers.py trains on others",
     r"known_set\.py:cifar100": "folders that TFDS has prepared; one of images of ImageNet is evaluated",
     r"--source=efficientnet-lite0-57934424\.pth": "the authors' weights; tests/interop import the tower with others",
