@@ -94,6 +94,10 @@ ALLOWED: list[dict[str, Any]] = [
 
 # (settings, what the error says)
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"model.image.patch_dropout": 0.0, "objectives.relations.weight": 1.0, "data.regions.most": 1},
+        "relations of two regions, and data.regions.most=1 of an image: set it to 2 or more",
+    ),
     ({"model.image.resolution": 60}, r"resolution=60 is not a multiple of patch_size=8: use 56 or 64"),
     (
         {"data.image_views": {"local": {"count": 2, "resolution": 60}}},
