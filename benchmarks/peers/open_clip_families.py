@@ -308,13 +308,13 @@ def cell(outcome: Outcome) -> str:
 
 def main() -> None:
     """Tries the models whose names match, and says what became of each."""
-    import open_clip
-
-    logging.disable(logging.WARNING)  # open_clip's, that nothing is trained
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="?", default="", help="a regular expression")
     parser.add_argument("--write", action="store_true", help=f"put their rows into {PAGE.name}")
     options = parser.parse_args()
+    import open_clip
+
+    logging.disable(logging.WARNING)  # open_clip's, that nothing is trained
     known, listed = rows(), open_clip.list_models()
     for name in listed:
         if re.search(options.names, name):
