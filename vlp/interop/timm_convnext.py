@@ -9,7 +9,7 @@ from input_pipeline.errors import UserError
 from vlp.interop import mapping
 from vlp.interop.huggingface import layer, norm
 from vlp.interop.mapping import Entry, Tensors, entry, shape_of
-from vlp.interop.timm_stems import squares
+from vlp.interop.timm_stems import squares, stage_depths
 from vlp.models.sizes import CONVNEXTS, convolution_size
 
 NAMES = re.compile(
@@ -34,10 +34,7 @@ def settings(name: str, tensors: Tensors, trunk: str = "") -> dict[str, Any]:
     Raises:
       ValueError: its stages are of other depths than ours have.
     """
-    starts = [f"{trunk}stages.{stage}.blocks." for stage in range(4)]
-    depths = tuple(
-        len({key[len(start) :].split(".")[0] for key in tensors if key.startswith(start)}) for start in starts
-    )
+    depths = stage_depths(tensors, trunk, 4)
     width = shape_of(tensors, f"{trunk}stem.0.weight", 4)[0]
     for one in ("head.norm.weight", "stages.0.blocks.0.gamma", "stages.0.blocks.0.mlp.fc1.weight"):
         shape_of(tensors, trunk + one, 2 if "fc1" in one else 1)

@@ -14,7 +14,7 @@ from input_pipeline.errors import UserError
 from vlp.interop import mapping
 from vlp.interop.huggingface import layer, norm
 from vlp.interop.mapping import Entry, Form, Tensors, entry, shape_of
-from vlp.interop.timm_stems import EPSILON, batch_norm, cells
+from vlp.interop.timm_stems import EPSILON, batch_norm, cells, stage_depths
 from vlp.models.families.fastvit import HEAD, Part, parts
 from vlp.models.sizes import FASTVITS, convolution_size
 
@@ -39,10 +39,7 @@ def settings(name: str, tensors: Tensors, trunk: str = "") -> dict[str, Any]:
       ValueError: its stages are of other depths than ours have.
     """
     size = f"MCi{name[-1]}"
-    starts = [f"{trunk}stages.{stage}.blocks." for stage in range(len(FASTVITS[size][1]))]
-    depths = tuple(
-        len({key[len(one) :].split(".")[0] for key in tensors if key.startswith(one)}) for one in starts
-    )
+    depths = stage_depths(tensors, trunk, len(FASTVITS[size][1]))
     if depths != FASTVITS[size][1] and len(set(depths)) > 1:
         raise UserError(
             f"the weights have {list(depths)} blocks in their stages, as none of our FastViTs has"

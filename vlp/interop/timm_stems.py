@@ -121,3 +121,11 @@ def _mobile(theirs: str) -> list[Entry]:
             table += spatial(f"{mine}/spatial", f"{block}.conv2_kxk")
             table += cells(f"{mine}/down", f"{block}.conv3_1x1")
     return [*table, *cells(f"{ours}/stages/1/0/shortcut", f"{theirs}.stages.1.0.shortcut.expand")]
+
+
+def stage_depths(tensors: Tensors, trunk: str, stages: int) -> tuple[int, ...]:
+    """Counts the blocks in each stage of one of timm's towers, by the names of its weights."""
+    starts = (f"{trunk}stages.{stage}.blocks." for stage in range(stages))
+    return tuple(
+        len({key[len(one) :].split(".")[0] for key in tensors if key.startswith(one)}) for one in starts
+    )
