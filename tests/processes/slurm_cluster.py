@@ -1,4 +1,4 @@
-"""A SLURM of one node with two cards for tests: munged, slurmctld and slurmd with all their files in one folder."""
+"""A SLURM of one node with four cards for tests: munged, slurmctld and slurmd with all their files in one folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ TaskPlugin=task/none
 MpiDefault=none
 ReturnToService=2
 SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -32,11 +35,12 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=8 Gres=gpu:4 State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
 """
-# Two files that stand for cards: SLURM hands out their numbers, which is all that is asked here.
-CARDS = "Name=gpu File={folder}/card[0-1] Flags=nvidia_gpu_env\n"
+# What stands for a card is a device that swallows what it is given. SLURM hands out their numbers in
+# CUDA_VISIBLE_DEVICES, which is all that is asked here; a plain file is no device, and gets no number.
+CARDS = "Name=gpu File={folder}/card[0-3] Flags=nvidia_gpu_env\n"
 
 
 def missing() -> str:
@@ -75,14 +79,13 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
     text = CONFIGURATION.format(
         host=socket.gethostname(),
         folder=folder,
-        cores=os.cpu_count(),
         controller=free_port(),
         daemon=free_port(),
     )
     (folder / "slurm.conf").write_text(text)
     (folder / "gres.conf").write_text(CARDS.format(folder=folder))
-    for number in range(2):
-        (folder / f"card{number}").touch()
+    for number in range(4):
+        os.mknod(folder / f"card{number}", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
     files = [
         f"--socket={folder}/munge.socket",
         f"--key-file={folder}/munge.key",

@@ -66,7 +66,7 @@ def test_flags_come_before_what_is_found():
         ("slurm", {"CUDA_VISIBLE_DEVICES": "0", "SLURM_GPUS_ON_NODE": "8"}, [0]),  # --gpus-per-task=1
         ("slurm", {"CUDA_VISIBLE_DEVICES": "0"}, [0]),
         ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1", "SLURM_GPUS_ON_NODE": "8"}, [0, 1]),  # --gpus-per-task=2
-        ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1,2,3", "SLURM_GPUS_ON_NODE": "4"}, None),  # --gpu-bind=none
+        ("slurm", {"CUDA_VISIBLE_DEVICES": "0,1,2,3", "SLURM_GPUS_ON_NODE": "4"}, None),  # unbound
         (
             "slurm",
             {
@@ -112,7 +112,7 @@ def test_the_slurm_script_needs_no_folder_that_a_fresh_clone_lacks(tmp_path):
     )
     said = done.stdout.splitlines()
     assert said[-4:] == ["python", "main.py", "--config=configs/clip.py", f"--workdir={workdir}"]
-    assert "--gpu-bind=none" in said and (workdir / "logs").is_dir()
+    assert (workdir / "logs").is_dir()
 
 
 def say(workdir, *processes):

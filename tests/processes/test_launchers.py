@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -85,40 +86,50 @@ import json, os, sys
 from pathlib import Path
 from vlp.processes.launcher import launcher, own_devices
 name = launcher({"coordinator": ""})
-said = [name, own_devices(name)]
+shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3").split(",")  # without it all cards of the node
+own = own_devices(name) or [int(os.environ["SLURM_LOCALID"])]  # what jax takes where nothing is said
 workdir = Path(sys.argv[1].removeprefix("--workdir="))
+said = [name, [shown[place] for place in own]]
 (workdir / f"{os.environ['SLURM_PROCID']}.json").write_text(json.dumps(said))
 """
 
 
-def test_the_batch_script_starts_in_a_fresh_clone_whether_its_tasks_are_bound_to_a_card_or_not(
-    cluster, tmp_path
-):
-    """`main.py` stands for the run: what is asked is what it is told."""
+@contextlib.contextmanager
+def two_cards_taken(cluster):
+    """Another job holds the first two."""
+    command = ["srun", "--gpus=2", "--ntasks=1", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES; exec sleep 600"]
+    process = subprocess.Popen(command, env=cluster, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "0,1\n"
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def test_the_batch_script_starts_in_a_fresh_clone_and_every_task_takes_a_card_of_the_job(cluster, tmp_path):
+    """`main.py` stands for the run: what is asked is what it is told, with tasks bound to their cards or not."""
     (tmp_path / "launch").symlink_to(ROOT / "launch")
     (tmp_path / "main.py").write_text(TOLD)
     paths = {"PATH": f"{Path(sys.executable).parent}:{cluster['PATH']}", "PYTHONPATH": str(ROOT)}
-    seen = {}
-    for name, binding in (
-        ("all", ["--gpus-per-node=2"]),
-        ("bound", ["--gpus-per-node=2", "--gpus-per-task=1"]),
-    ):
-        options = ["--wait", "--ntasks-per-node=2", "--cpus-per-task=1", "--overcommit", *binding]
-        done = subprocess.run(
-            ["sbatch", *options, "launch/slurm.sbatch", f"--workdir={tmp_path / name}"],
-            cwd=tmp_path,
-            env={**cluster, **paths},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        logs = "".join(path.read_text() for path in tmp_path.rglob("*.log"))
-        assert done.returncode == 0, done.stderr + logs
-        seen[name] = [json.loads(path.read_text()) for path in sorted((tmp_path / name).glob("?.json"))]
-        assert len(list((tmp_path / name / "logs").glob("slurm-*-?.log"))) == 2
-    assert seen["all"] == [["slurm", None]] * 2
-    assert seen["bound"] == seen["all"]  # cards that are files are in no CUDA_VISIBLE_DEVICES
+    taken = {}
+    with two_cards_taken(cluster):
+        for name, binding in (("all", []), ("bound", ["--gpus-per-task=1"])):
+            options = ["--wait", "--ntasks-per-node=2", "--cpus-per-task=1", "--gpus-per-node=2", *binding]
+            done = subprocess.run(
+                ["sbatch", *options, "launch/slurm.sbatch", f"--workdir={tmp_path / name}"],
+                cwd=tmp_path,
+                env={**cluster, **paths},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            logs = "".join(path.read_text() for path in tmp_path.rglob("*.log"))
+            assert done.returncode == 0, done.stderr + logs
+            taken[name] = [json.loads(path.read_text()) for path in sorted((tmp_path / name).glob("?.json"))]
+            assert len(list((tmp_path / name / "logs").glob("slurm-*-?.log"))) == 2
+    assert taken == {name: [["slurm", ["2"]], ["slurm", ["3"]]] for name in ("all", "bound")}
 
 
 @pytest.mark.parametrize(
