@@ -83,3 +83,51 @@ def test_mistakes_are_one_line(
     assert main.main(arguments) == 2
     error = capsys.readouterr().err
     assert expected in error and len(error.splitlines()) == 1
+
+
+def test_a_run_that_has_diverged_is_shown_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / "good.json", tmp_path / "diverged.json"]
+    for path, value in zip(paths, (0.5, float("nan")), strict=True):
+        path.write_text(json.dumps({"zero_shot/val/top1": value, "zero_shot/val/top5": 0.75}))
+    output = tmp_path / "comparison.md"
+    assert main.main(["--job=compare", *map(str, paths), f"--output={output}"]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "| zero_shot/val/top1 | 50.0% | nan% |" in printed
+        and "| zero_shot/val/top5 | 75.0% | 75.0% |" in printed
+    )
+    page = output.with_suffix(".html").read_text()
+    assert "nan%" in page and "NaN" not in page and '"nan"' not in page  # nor is it a place in a drawing
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, [0.5], {}])
+def test_a_figure_that_is_no_number_is_one_line(
+    value: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({"zero_shot/val/top1": value}))
+    assert main.main(["--job=compare", str(path), f"--output={tmp_path / 'comparison.md'}"]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"error: {path}: zero_shot/val/top1 is {value!r}, and figures are numbers\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["5", "[1]", '{"loss": 1}', '{"step": 1, "loss": "x"}', '{"step": 1.5}', "null"]
+)
+@pytest.mark.parametrize("job", ["compare", "watch"])
+def test_a_line_of_metrics_that_is_none_is_one_line(
+    job: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text('{"steps": 1}')
+    (tmp_path / "metrics.jsonl").write_text(f'{line}\n{{"step": 1, "loss": NaN}}\n')
+    given = [str(tmp_path)] if job == "compare" else [f"--workdir={tmp_path}", "--seconds=0"]
+    assert main.main([f"--job={job}", *given]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said.startswith(f"error: {tmp_path / 'metrics.jsonl'}:1 is not a line of numbers")
+        and said.count("\n") == 1
+    )

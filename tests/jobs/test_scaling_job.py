@@ -49,6 +49,12 @@ def test_the_job_finds_what_was_planted_and_draws_it(runs, tmp_path, capsys):
     assert page.count("<circle") == 15 and page.count("<polyline") >= 2 and "Scaling" in page
 
 
+def test_a_figure_of_a_run_that_has_diverged_is_refused(runs, tmp_path, capsys):
+    (Path(runs[4]) / "results.json").write_text(json.dumps({FIGURE: float("nan")}))
+    assert main.main(["--job=scaling", *runs, ASKED, BY, f"--output={tmp_path / 'growth.json'}"]) == 2
+    assert f"{runs[4]} has {FIGURE}=nan, to which nothing can be fitted" in capsys.readouterr().err
+
+
 def test_a_power_law_and_its_limit_are_recovered():
     sizes = np.repeat(np.geomspace(200, 3200, 5), 3)
     noise = np.random.default_rng(1).normal(0, 0.001, len(sizes))

@@ -90,7 +90,14 @@ def read_figures(file: Path) -> dict[str, float]:
     Raises:
       ValueError: the file is not what its name says.
     """
-    return {name: value for name, value in _json(file).items() if name != PROVENANCE}
+    figures = {name: value for name, value in _json(file).items() if name != PROVENANCE}
+    if other := [name for name, value in figures.items() if not _is_number(value)]:
+        raise UserError(f"{file}: {other[0]} is {figures[other[0]]!r}, and figures are numbers")
+    return figures
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def read_curves(file: Path) -> dict[str, Curve]:
     """Returns all that was logged into metrics.jsonl or timings.jsonl, by name; nothing where there is no file yet.
 
     Raises:
-      ValueError: a line but the last, which a kill may have torn, is not JSON.
+      ValueError: a line but the last, which a kill may have torn, is not JSON, or not one of numbers at a step.
     """
     values: dict[str, dict[int, float]] = {}
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
@@ -118,7 +125,9 @@ def read_curves(file: Path) -> dict[str, Curve]:
             if number == len(lines):  # torn by a kill
                 break
             raise UserError(f"{file}:{number} is not a JSON line: {error}") from error
-        step = entry.pop("step")
+        numbers = isinstance(entry, dict) and all(map(_is_number, entry.values()))
+        if not numbers or not isinstance(step := entry.pop("step", None), int):
+            raise UserError(f"{file}:{number} is not a line of numbers by name, with the step among them")
         for name, value in entry.items():
             values.setdefault(name, {})[step] = value
     return {

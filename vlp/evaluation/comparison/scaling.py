@@ -129,6 +129,10 @@ def _point(run: Run, figure: str, by: str) -> Point:
         raise UserError(
             f"{run.name} has no figure '{figure}': say which as --config.scaling.figure=NAME; it has {there}"
         )
+    if not np.isfinite(run.figures[figure]):
+        raise UserError(
+            f"{run.name} has {figure}={run.figures[figure]}, to which nothing can be fitted: leave that run out"
+        )
     size = _size(run, by)
     if not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < np.inf:
         raise UserError(

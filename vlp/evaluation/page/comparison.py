@@ -57,7 +57,8 @@ def _remarks(comparison: Comparison) -> Markup:
 def _differences(comparison: Comparison) -> Markup:
     head, *rows = difference_rows(comparison)
     found = [(name, difference) for name, _, difference in differences(comparison)]
-    shares = [is_share(name) and _reach(difference) <= 1 for name, difference in found]
+    # A figure that is no number, as of a run that has diverged, is none that can be drawn.
+    shares = [is_share(name) and np.isfinite(one.value) and _reach(one) <= 1 for name, one in found]
     widest = max((_reach(one) for (_, one), share in zip(found, shares, strict=True) if share), default=0.0)
     cells = [
         [*row, _drawing(difference, widest or 1.0) if share else ""]
