@@ -61,6 +61,8 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "output": ("", "file or folder to write"),
 }
 PATHS = ("workdir", "checkpoint", "source", "output")
+# What a checkpoint says of its model.
+OF_MODEL = ("model.", "tokenizer.", "data.image.resize", "data.image.mean", "data.image.std")
 HELP_FLAGS = {"--help", "-help", "-h", "--helpshort", "--helpfull"}
 
 
@@ -103,6 +105,8 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         raise ConfigError(
             f"'{line.positional[0]}' is not a flag: every option is written --name=value; see --help"
         )
+    if job.reads_model and options["checkpoint"]:
+        _check_model_is_given(job.name, line.overrides)
     config = configuration.resolve(line.config)
     configuration.validate(config, job.needs)
     home = _home(options["workdir"], options["checkpoint"], f"runs/{config.name}")
@@ -119,6 +123,17 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
         paths=tuple(map(_at_home, line.positional)),
         arguments=tuple(arguments),
     )
+
+
+def _check_model_is_given(job: str, overrides: Sequence[str]) -> None:
+    """Refuses flags about a model that is read from a checkpoint: figures would be taken for those of another."""
+    for path in overrides:
+        if path.startswith(OF_MODEL):
+            raise ConfigError(
+                f"--config.{path}: --job={job} takes the model of --checkpoint as it is there, with its tokenizer and "
+                "preprocessing: leave it out, or have a run start from that model under other settings with "
+                "--config.checkpoint.start=PATH"
+            )
 
 
 def _home(workdir: str, checkpoint: str, default: str) -> Home:

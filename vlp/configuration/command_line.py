@@ -49,12 +49,14 @@ class CommandLine:
       config_given: whether any argument says something about the config.
       options: the value of each option by name.
       positional: arguments that are no flags.
+      overrides: the leaves of the config that flags set, by path.
     """
 
     config: ConfigDict
     config_given: bool
     options: Mapping[str, Any]
     positional: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
 
 
 def parse(
@@ -102,7 +104,7 @@ def parse(
     _settle_tuples(overrides, config, before)
     config_given = bool(overrides) or len(rest) < len(arguments)
     given = {name: spec if name == "config" else values[name].value for name in options}
-    return CommandLine(config, config_given, given, tuple(positional))
+    return CommandLine(config, config_given, given, tuple(positional), tuple(overrides))
 
 
 def parse_paths(text: str, config: ConfigDict) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 `NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`). A job that takes flags
 beside those of all jobs says `OPTIONS = {name: (default, help)}` and finds them in `options.own`; one that takes paths
 besides flags says `TAKES_PATHS = True`; one that writes says what `--output` is, `WRITES = ("file",)` or `("folder",)`,
-with "workdir" behind it where it leaves its files there without one. All of it is read without importing the file, so
-that `--help` and a wrong config cost no start of JAX.
+with "workdir" behind it where it leaves its files there without one; one that takes the model of `--checkpoint` as it
+is there says `READS_MODEL = True`. All of it is read without importing the file, so that `--help` and a wrong config
+cost no start of JAX.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Job:
     takes_paths: bool
     writes: tuple[str, ...]  # 'file' or 'folder' to --output, and 'workdir'
     options: Mapping[str, tuple[Any, str]]  # its own: name to default and help
+    reads_model: bool  # that of --checkpoint, as it is
 
 
 @functools.cache
@@ -80,4 +82,4 @@ def _describe(file: Path) -> Job:
     needs = ast.literal_eval(said["NEEDS"]) if "NEEDS" in said else None
     options = ast.literal_eval(said["OPTIONS"]) if "OPTIONS" in said else {}
     writes = ast.literal_eval(said["WRITES"]) if "WRITES" in said else ()
-    return Job(file.stem, summary, needs, "TAKES_PATHS" in said, writes, options)
+    return Job(file.stem, summary, needs, "TAKES_PATHS" in said, writes, options, "READS_MODEL" in said)

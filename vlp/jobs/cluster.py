@@ -32,6 +32,7 @@ from vlp.runs.startup import configuring, mesh_of, use_compilation_cache
 
 NEEDS = ("sources",)
 WRITES = ("folder", "workdir")
+READS_MODEL = True
 
 
 def run(options: JobOptions) -> int:

@@ -21,6 +21,7 @@ from vlp.runs.startup import configuring, use_compilation_cache
 
 NEEDS = ()
 WRITES = ("folder",)
+READS_MODEL = True
 METHODS = [
     {
         "paper": "Modeling Collaborator: Enabling Subjective Vision Classification With Minimal Human Effort",

@@ -27,6 +27,7 @@ from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ()  # what is embedded may lie at --source
 WRITES = ("folder",)
+READS_MODEL = True
 
 _IMAGE = "data.image"  # what views depend on beside their number
 

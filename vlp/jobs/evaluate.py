@@ -30,6 +30,7 @@ from vlp.training.writers import write_results
 
 NEEDS = ()  # of embeddings at --source, the images need not be there
 WRITES = ("file", "workdir")
+READS_MODEL = True
 
 LONGEST, MOST = 60, 1000  # letters of sets in a file's name; evaluations of one name
 

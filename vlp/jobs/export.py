@@ -12,6 +12,7 @@ from vlp.runs.startup import configuring
 
 NEEDS = ()
 WRITES = ("folder",)
+READS_MODEL = True
 OPTIONS = {"format": ("", "huggingface or open_clip")}
 
 

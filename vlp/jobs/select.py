@@ -24,6 +24,7 @@ from vlp.runs.startup import configuring, use_compilation_cache
 
 NEEDS = ("sources",)
 WRITES = ("file",)
+READS_MODEL = True
 METHODS = [
     {
         "paper": "PCB: Active Prompt Learning in Vision Language Models",

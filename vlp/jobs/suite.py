@@ -36,6 +36,7 @@ from vlp.training.writers import write_results
 
 NEEDS = ()
 WRITES = ("folder", "workdir")
+READS_MODEL = True
 
 METHODS = [
     {
