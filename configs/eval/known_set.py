@@ -10,7 +10,8 @@ python main.py --job=evaluate --checkpoint=RUN --config=configs/eval/known_set.p
 (github.com/gregor-ge/Babel-ImageNet, data): in data/babel_imagenet, or in the folder of `names=`; a file
 nllb_dist13b_prompts.json beside it has the texts that they stand in.
 
-`voc`, `pascal_context` and `ade20k` are measured by the classes of their pixels.
+`voc`, `pascal_context` and `ade20k` are measured by the classes of their pixels. VTAB's structured tasks (CLEVR, DMLab,
+dSprites, KITTI, SmallNORB) have VTAB's labels and CLIP_benchmark's prompts; `path=` is TFDS's folder.
 
 Of several sets each is measured by an entry of its own, with its own prompts, in one run. A comma in a path stands
 behind a backslash: 'path=/data/a\,b'.
@@ -59,6 +60,21 @@ KNOWN = {
     "svhn": ("svhn_cropped/test", "svhn", "verbatim"),
 }
 
+# VTAB's structured tasks, of what TFDS has prepared: the prompt set, and the rule from numbers of classes to names.
+STRUCTURED = {
+    "clevr_count_all": ("clevr_count_all", "clevr_count_all"),
+    "clevr_closest_object_distance": ("plain", "clevr_closest_object_distance"),
+    "dmlab": ("plain", "dmlab"),
+    "dsprites_label_orientation": ("rotation", "verbatim"),
+    "dsprites_label_orientation_16": ("rotation", "verbatim"),
+    "dsprites_label_x_position": ("dsprites_label_x_position", "verbatim"),
+    "dsprites_label_x_position_16": ("dsprites_label_x_position", "verbatim"),
+    "kitti_closest_vehicle_distance": ("plain", "kitti_closest_vehicle_distance"),
+    "smallnorb_label_azimuth": ("rotation", "verbatim"),
+    "smallnorb_label_elevation": ("rotation", "verbatim"),
+}
+TFDS_FOLDER = "~/tensorflow_datasets"  # where TFDS prepares data sets if nothing is said
+
 # Sets to retrieve in -> the folder where nothing is said.
 RETRIEVAL = {
     "coco_karpathy": "data/coco",
@@ -85,7 +101,7 @@ XM3600_LANGUAGES = (
 
 
 def get_config(argument: str = "imagenet") -> ConfigDict:
-    names = dict.fromkeys([*KNOWN, *RETRIEVAL, *SEGMENTED, *MULTILINGUAL], False)
+    names = dict.fromkeys([*KNOWN, *STRUCTURED, *RETRIEVAL, *SEGMENTED, *MULTILINGUAL], False)
     arg = parse_arg(argument, format="", path="", split="", names="", **names)
     chosen = [name for name in names if arg[name]] or ["imagenet"]
     config = base.get_config()
@@ -106,8 +122,8 @@ def get_config(argument: str = "imagenet") -> ConfigDict:
 def _evaluator(name: str, folder: str) -> dict[str, Any]:
     """What a set is measured by, with its own prompts, names, folds or languages."""
     run: dict[str, Any] = {"final": True, "sets": (name,)}
-    if name in KNOWN:
-        _, templates, labels = KNOWN[name]
+    if name in KNOWN or name in STRUCTURED:
+        templates, labels = KNOWN[name][1:] if name in KNOWN else STRUCTURED[name]
         return {"kind": "zero_shot", **run, "templates": templates, "labels": labels}
     if name in SEGMENTED:
         return {"kind": "pixel_maps", **run}
@@ -139,7 +155,5 @@ def _set(name: str, arg: ConfigDict, alone: bool) -> dict[str, str]:
     if kind != "known":
         return {"format": kind, "path": path or (KNOWN | MULTILINGUAL)[name][0]}
     split = f":{arg.split}" if arg.split else ""
-    return {
-        "format": kind,
-        "path": f"{name}{split}={path or (RETRIEVAL | SEGMENTED).get(name, f'data/{name}')}",
-    }
+    usual = RETRIEVAL | SEGMENTED | dict.fromkeys(STRUCTURED, TFDS_FOLDER)
+    return {"format": kind, "path": f"{name}{split}={path or usual.get(name, f'data/{name}')}"}

@@ -6,12 +6,13 @@ What a set looks like on disk stands in `layouts.py`; what is missing there is s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from input_pipeline.errors import UserError
-from input_pipeline.known import captioned, layouts, regions, winogavil
+from input_pipeline.known import captioned, layouts, regions, structured, winogavil
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
 
@@ -155,4 +156,13 @@ KNOWN: Mapping[str, KnownSet] = {
         ("all",),
         "https://huggingface.co/datasets/nlphuji/winogavil",
     ),
+    **{
+        name: KnownSet(
+            functools.partial(structured.Structured, name),
+            structured.SPLITS,
+            f"https://www.tensorflow.org/datasets/catalog/{task.data_set}, by tfds.builder('{task.data_set}', "
+            "file_format='array_record').download_and_prepare()",
+        )
+        for name, task in structured.TASKS.items()
+    },
 }

@@ -14,8 +14,10 @@ PUBLISHED = {
     "caltech101": (1, 34, "90561580b7ea5dba"),
     "cars": (1, 8, "255ecc632c41182c"),
     "cifar": (1, 18, "9bbf912e1144ca4c"),
+    "clevr_count_all": (1, 1, "d22723f1ebf29d50"),
     "country211": (1, 5, "038d0d5e084b6ee1"),
     "diabetic_retinopathy": (1, 1, "6873b80434f5ed05"),
+    "dsprites_label_x_position": (1, 1, "b4d0482f31d6a38d"),
     "dtd": (1, 8, "1f6888d2130f62a4"),
     "eurosat": (1, 3, "9bc85d9f1798d03b"),
     "fer2013": (1, 6, "ae805dccc6d01c6a"),
@@ -32,6 +34,7 @@ PUBLISHED = {
     "plain": (1, 1, "44136fa355b3678a"),
     "quickstart": (1, 4, "96476a622f4d406f"),
     "resisc45": (1, 4, "5a87542b5e4d426c"),
+    "rotation": (1, 4, "5db50af4199c1ba6"),
     "simple": (1, 4, "763a7662102cc2a5"),
     "stl10": (1, 2, "c97a3d1ad5819800"),
     "sun397": (1, 2, "c97a3d1ad5819800"),
@@ -75,8 +78,9 @@ def test_the_sets_of_known_data_are_those_of_a_peer() -> None:
     path = Path(peer.__file__).with_name("en_zeroshot_classification_templates.json")
     theirs = json.loads(path.read_text())
     shared = set(known_prompt_sets()) & set(theirs)
-    assert len(shared) == 18
-    for ours, name in [(name, name) for name in shared] + [("cifar", "cifar10"), ("openai_80", "imagenet1k")]:
+    assert len(shared) == 20
+    others = {"cifar": "cifar10", "openai_80": "imagenet1k", "rotation": "smallnorb_label_azimuth"}
+    for ours, name in [*((name, name) for name in shared), *others.items()]:
         assert list(load_prompt_set(ours)) == [template.replace("{c}", "{}") for template in theirs[name]]
 
 
