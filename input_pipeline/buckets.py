@@ -149,15 +149,20 @@ class Bucket:
 
         return self._tried(name, ask)
 
-    def download(self, name: str, target: Path) -> None:
+    def download(self, name: str, target: Path, there: Version | None = None) -> None:
         """Copies an object into a file, a large one in stretches at once; the file's last name is the caller's to give.
+
+        Args:
+          name: of the object.
+          target: the file.
+          there: the content that it is to have; None = whichever it has.
 
         Raises:
           FileNotFoundError: there is none.
           FileExistsError: somebody has replaced it meanwhile.
           BucketError: the bucket refuses, or does not answer.
         """
-        there = self.version(name)
+        there = there or self.version(name)
         starts = range(0, there.size, STRETCH)
         with target.open("wb") as file, ThreadPoolExecutor(max(1, min(_AT_ONCE, len(starts)))) as pool:
 

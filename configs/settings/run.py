@@ -84,6 +84,7 @@ def check(config: Any) -> None:
     _check_rollback(config)
     _check_mesh(config.mesh)
     _check_start(config.checkpoint)
+    _check_local_folder(config.checkpoint)
     settings = config.distributed
     if settings.coordinator and not settings.process < settings.processes:
         raise ValueError(
@@ -100,6 +101,14 @@ def _check_rollback(config: Any) -> None:
         )
     if factor and not config.checkpoint.every:
         raise ValueError(f"rollback.factor={factor} needs checkpoints to go back to: set checkpoint.every")
+
+
+def _check_local_folder(checkpoint: Any) -> None:
+    if "://" in checkpoint.local_folder:
+        raise ValueError(
+            f"checkpoint.local_folder='{checkpoint.local_folder}' is an address, and replicas lie on the hosts: name a "
+            "folder of theirs, or leave it ''"
+        )
 
 
 def _check_start(checkpoint: Any) -> None:

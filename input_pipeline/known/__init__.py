@@ -15,6 +15,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.known import captioned, layouts, regions, structured, winogavil
 from input_pipeline.sources import Source
 from input_pipeline.sources.columns import did_you_mean
+from input_pipeline.sources.paths import here
 
 FORMATS = {"known": "known_set"}
 NAMED = True
@@ -58,7 +59,7 @@ def known_set(path: str, columns: Mapping[str, str] | None = None) -> Source:
     split = split or known.splits[0]
     if split not in known.splits:
         raise UserError(f"known set '{name}' has the splits {', '.join(known.splits)}, not '{split}'")
-    root = Path(folder).expanduser()
+    root = here(folder)
     try:
         return known.open(root, split)
     except layouts.Missing as missing:

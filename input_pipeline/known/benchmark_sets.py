@@ -20,6 +20,7 @@ from jaxtyping import Int
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import image_bytes, make_record, pick
+from input_pipeline.sources.paths import here
 from input_pipeline.sources.webdataset import WebDatasetSource
 
 FORMATS = {"clip_benchmark": "BenchmarkSet"}
@@ -44,7 +45,7 @@ class BenchmarkSet(WebDatasetSource):
             raise UserError(
                 f"{path}: columns of format 'clip_benchmark' are known; leave {dict(columns)} out"
             )
-        split = split_folder(Path(path).expanduser())
+        split = split_folder(here(path))
         _check_shards(split)
         self._type = dataset_type(split.parent)
         super().__init__(str(split), {"separator": "\n"} if self._type == "retrieval" else {})

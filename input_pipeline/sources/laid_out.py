@@ -22,6 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from input_pipeline.errors import UserError
 from input_pipeline.records import Caption, Record
 from input_pipeline.sources.fractals import ppm
+from input_pipeline.sources.paths import here
 
 FORMATS = {"laid_out": "LaidOutSource"}
 NAMED = True
@@ -128,7 +129,7 @@ def _side(dim: int) -> int:
 
 
 def _files(folder: str) -> list[Path]:
-    found = sorted(Path(folder).expanduser().glob("*.npy"))
+    found = sorted(here(folder).glob("*.npy"))
     if not found:
         raise UserError(
             f"{folder} holds no embeddings: --job=embed --config.embed.feature=text leaves them in OUTPUT/SET/text"

@@ -46,15 +46,28 @@ def find_files(path: str, *suffixes: str) -> tuple[Path, ...]:
 
 
 def find_folder(path: str) -> Path:
-    """Finds the folder that a path stands for, looked for as by `find_files`.
+    """Finds the folder that a path stands for, looked for as by `find_files`; of an address in a bucket it is a copy.
 
     Raises:
       ValueError: there is none.
     """
+    if is_address(path):
+        from input_pipeline.sources.remote import fetch_below
+
+        return fetch_below(path)
     for place in _places(path):
         if path and place.is_dir():
             return place
     raise UserError(f"there is no folder at {_tried(path)}")
+
+
+def here(path: str) -> Path:
+    """Returns the path of a folder on this machine, there or not; of an address in a bucket the path of a copy.
+
+    Raises:
+      ValueError: there is nothing at the address.
+    """
+    return find_folder(path) if is_address(path) else Path(path).expanduser()
 
 
 def find_path(path: str) -> Path | None:

@@ -1,16 +1,13 @@
-"""Remote files by their address (https://, s3://, gs:// ...), through fsspec: fetched once, whole, into the cache.
+"""Remote files by their address, fetched once, whole, into the cache: of buckets by obstore, all others by fsspec.
 
-A file lands under another name and is renamed when it is complete; processes that want the same one wait for
-the first. What is in the cache is used without asking whether the original has changed: remove it to fetch anew.
+A file lands under another name and is renamed when it is complete; processes that want the same one wait for the first.
+What is in the cache is used without asking whether the original has changed, but for buckets: remove it to fetch anew.
 The folder is $VLP_DATA_CACHE, by default $XDG_CACHE_HOME/vlp/data. However long a file takes, it is fetched for as long
 as bytes come; a server that is silent for a minute is given up.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.addresses import file_name, redacted
+from input_pipeline.buckets import SCHEMES, in_bucket
 from input_pipeline.errors import UserError
-from input_pipeline.sources.cache import cache_folder
-from input_pipeline.whole_files import ASIDE, writing_whole
+from input_pipeline.sources.copies import copy_of
+from input_pipeline.sources.from_bucket import fetch_folder, fetch_objects, fetch_place, names_in
+from input_pipeline.whole_files import writing_whole
 
 _THREADS = 16
 _CHUNK = 1 << 22
@@ -47,10 +46,42 @@ def fetch_all(address: str, suffixes: Sequence[str]) -> tuple[Path, ...]:
         address are not shown.
     """
     try:
+        if in_bucket(address):
+            return fetch_objects(address, suffixes)
         addresses = _addresses(address, suffixes)
         with ThreadPoolExecutor(_THREADS) as pool:
             return tuple(pool.map(_fetch, addresses))
     except Exception as error:  # every file system of fsspec has errors of its own
+        raise _refused(address, error) from None
+
+
+def fetch_any(address: str) -> list[Path]:
+    """Returns local copies of what an address stands for: a file, a folder with all below it, or matches of a pattern.
+
+    Raises:
+      ValueError: as by `fetch_all`.
+    """
+    if not in_bucket(address):
+        return list(fetch_all(address, ()))
+    try:
+        return fetch_place(address)
+    except Exception as error:
+        raise _refused(address, error) from None
+
+
+def fetch_below(address: str) -> Path:
+    """Returns a local copy of all that lies in a remote folder and its folders.
+
+    Raises:
+      ValueError: as by `fetch_all`; or it is in no bucket.
+    """
+    if not in_bucket(address):
+        raise UserError(
+            f"{redacted(address)}: folders are fetched from {' and '.join(SCHEMES)}: copy this one here, and name that"
+        )
+    try:
+        return fetch_folder(address)
+    except Exception as error:
         raise _refused(address, error) from None
 
 
@@ -61,6 +92,8 @@ def listed(address: str) -> list[str]:
       ValueError: as by `fetch_all`.
     """
     try:
+        if in_bucket(address):
+            return names_in(address)
         system, path = _file_system(address)
         return [str(name).rsplit("/", 1)[-1] for name in system.ls(path, detail=False)]
     except Exception as error:
@@ -70,6 +103,8 @@ def listed(address: str) -> list[str]:
 def _refused(address: str, error: Exception) -> UserError:
     """What is wrong in one line, without secrets."""
     shown = redacted(address)
+    if isinstance(error, UserError):
+        return error
     if isinstance(error, ImportError):
         return UserError(f"{shown}: this kind of address needs a package: {error}")
     cause: BaseException | None = error  # fsspec says of every error that the file is not there
@@ -118,19 +153,8 @@ def _addresses(address: str, suffixes: Sequence[str]) -> list[str]:
 
 
 def _fetch(address: str) -> Path:
-    folder = Path(os.environ.get("VLP_DATA_CACHE") or cache_folder("data"))
-    folder = folder / hashlib.sha256(address.encode()).hexdigest()[:24]
-    target = folder / (file_name(address.rstrip("/")) or "data")
-    if target.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            for left in folder.glob(f"*{ASIDE}"):  # by a process that was killed: the lock is ours
-                left.unlink(missing_ok=True)
-            _copy(address, target)
-    return target
+    name = file_name(address.rstrip("/")) or "data"
+    return copy_of(address, name, lambda target: _copy(address, target))
 
 
 def _copy(address: str, target: Path) -> None:

@@ -68,10 +68,10 @@ class _Table(abc.ABC):
           ValueError: no such path, no readable file, or a name that the first rows do not have.
         """
         self._columns = resolve_columns(columns or {}, COLUMNS)
-        if is_address(path):
+        if is_address(path) and not image_folder:
             raise UserError(
                 f"{redacted(path)} names images that lie beside it, which are not fetched one by one: "
-                "copy the folder here, or pack it into shards"
+                "copy the folder here, name it as image_folder, or pack it into shards"
             )
         self._images = find_folder(image_folder) if image_folder else None
         files = find_files(path, *self.suffixes)

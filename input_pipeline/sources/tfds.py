@@ -25,6 +25,7 @@ from input_pipeline.sources.columns import (
     resolve_columns,
 )
 from input_pipeline.sources.digest import digest
+from input_pipeline.sources.paths import here
 from input_pipeline.sources.shards import FileVersion
 
 FORMATS = {"tfds": "TfdsSource"}
@@ -105,7 +106,7 @@ class TfdsSource:
 def _builder(name: str) -> Any:
     import tensorflow_datasets as tfds
 
-    folder = Path(name).expanduser()
+    folder = here(name)
     if folder.is_dir():
         return tfds.builder_from_directory(folder)
     builder = tfds.builder(name)

@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 
 import main
+from benchmarks.object_store import Door
+from input_pipeline.buckets import Bucket
 from vlp import configuration
 from vlp.planning import demand
 
+ROOT = Path(__file__).resolve().parents[2]
 FEW = ("--config.inspect.records=20", "--config.inspect.rows=2", "--config.inspect.visits=2")
 
 
@@ -23,6 +26,23 @@ def test_inspect_writes_figures_and_a_picture(tmp_path: Path, capsys: pytest.Cap
     figures = json.loads((tmp_path / "inspect" / "inspect.json").read_text(encoding="utf-8"))
     assert figures["quickstart"]["records"] == 3227 and figures["quickstart"]["usable"] == 20
     assert Image.open(tmp_path / "inspect" / "contact_sheet.png").width > 500
+
+
+def test_data_and_tokenizer_of_a_bucket_are_those_of_the_disk(
+    google: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = ROOT / "data" / "quickstart"
+    figures: list[list[bytes]] = []
+    for place in (str(folder), "gs://bucket/inspected"):
+        if place != str(folder):
+            for name in ("val.parquet", "tokenizer.model"):
+                Bucket(place).write(name, folder / name)
+        arguments = [f"--source={place}/val.parquet", f"--config.tokenizer.path={place}/tokenizer.model"]
+        output = tmp_path / str(len(figures))
+        assert main.main(["--job=inspect", *arguments, f"--output={output}", *FEW]) == 0
+        figures.append([(output / name).read_bytes() for name in ("inspect.json", "contact_sheet.png")])
+    assert figures[0] == figures[1]
 
 
 def test_benchmark_says_what_is_delivered_and_what_is_needed(

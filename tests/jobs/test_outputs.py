@@ -113,3 +113,5 @@ def test_an_output_that_nobody_writes_is_refused(job: str, refused: Callable) ->
 def test_a_table_of_labels_is_tried_as_well(refused: Callable) -> None:
     error = refused("labels", "--output=labels.json", "--config.labels.table=/sys/t.parquet")
     assert "--config.labels.table=/sys/t.parquet cannot be written" in error
+    error = refused("labels", "--output=labels.json", "--config.labels.table=gs://bucket/t.parquet")
+    assert "--config.labels.table=gs://bucket/t.parquet: name a file of this machine" in error

@@ -20,7 +20,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from input_pipeline.addresses import is_address
 from input_pipeline.errors import UserError
+from vlp.configuration.paths import find
 
 Answers = dict[str, dict[str, Any]]
 BY_LABEL = "label:"
@@ -53,7 +55,7 @@ def annotator_of(said: str, concept: str) -> Annotator:
     if said.startswith(BY_LABEL):
         return lambda asked: {one.id: {"yes": _labelled(one, said.removeprefix(BY_LABEL))} for one in asked}
     if said.endswith(ENDINGS):
-        return lambda asked: _of_file(Path(said), asked)
+        return lambda asked: _of_file(find(said)[0] if is_address(said) else Path(said), asked)
     try:
         words = shlex.split(said)
     except ValueError as error:

@@ -6,7 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from input_pipeline.buckets import in_bucket, joined
+from input_pipeline.addresses import is_address, redacted
+from input_pipeline.buckets import SCHEMES, in_bucket, joined
 from input_pipeline.errors import UserError
 from vlp.checkpoint.folders import complete_steps, is_step
 from vlp.checkpoint.in_bucket import CHECKPOINTS, StoredCheckpoints, fetched
@@ -27,6 +28,8 @@ def find_checkpoint(path: str | Path, step: int | None = None) -> Path:
     if in_bucket(path):
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return fetched(str(path), root / "vlp" / "checkpoints", step)
+    if is_address(str(path)):
+        raise UserError(f"{redacted(str(path))}: checkpoints are in folders, or at {' or '.join(SCHEMES)}")
     path = Path(path).expanduser()
     if not os.path.isdir(path):  # which a path too long for a file system is not, either
         raise UserError(f"there is no checkpoint or workdir at {path}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 import vlp
+from input_pipeline.sources.paths import here
 from vlp.checkpoint import find_checkpoint, read_description
 from vlp.configuration import ConfigError, validate
 from vlp.configuration.resolve import complete_entries
@@ -47,7 +48,7 @@ def evaluated(options: JobOptions) -> Evaluated:
       ValueError: the checkpoint or the embeddings cannot be read.
     """
     if options.source and (not options.checkpoint or (Path(options.source) / "index.json").is_file()):
-        dump = DumpedSets(Path(options.source))
+        dump = DumpedSets(here(options.source))
         origin = {"checkpoint_digest": dump.checkpoint, "config": options.config.name}
         return Evaluated(dump, options.config, dump, options.config.name, origin)
     if not options.checkpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from input_pipeline.addresses import is_address
+from input_pipeline.addresses import is_address, redacted
 from vlp.configuration import ConfigError
 from vlp.jobs import Job, JobOptions
 
@@ -18,11 +18,16 @@ def check_outputs(job: Job, options: JobOptions) -> None:
     """
     form = next((form for form in job.writes if form != "workdir"), "")
     if options.output:
-        if is_address(options.output):
-            raise ConfigError(f"--output={options.output}: name a {form} of this machine, and copy it there")
+        require_here(f"--output={options.output}", options.output, form)
         require_writable(f"--output={options.output}", Path(options.output).absolute(), form)
     elif "workdir" in job.writes and options.workdir_argument and not options.home.address:
         require_writable(f"--workdir={options.workdir_argument}", options.workdir.absolute(), "folder")
+
+
+def require_here(said: str, path: str, form: str) -> None:
+    """Raises ConfigError for an address: what a job writes beside a run's workdir goes to this machine."""
+    if is_address(path):
+        raise ConfigError(f"{redacted(said)}: name a {form} of this machine, and copy it there")
 
 
 def require_writable(said: str, path: Path, form: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from input_pipeline.addresses import is_address, redacted
 from input_pipeline.buckets import in_bucket
 from vlp.checkpoint import is_step
 from vlp.configuration import ConfigError
@@ -86,6 +87,10 @@ def _output(options: JobOptions, asked: Evaluated, sets: Mapping[str, list[str]]
             "queries go beside it"
         )
     beside = Path(options.source) if options.source and not options.checkpoint else None
+    if beside and is_address(options.source) and not (options.output or options.workdir_argument):
+        raise ConfigError(
+            f"--source={redacted(options.source)}: nothing is written beside an address: name --output={name}.json"
+        )
     place = beside if beside and not options.workdir_argument else place_of(options)
     folder = Path(options.output).parent if options.output else place / EVALUATIONS
     if not options.output:

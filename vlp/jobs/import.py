@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from input_pipeline.addresses import redacted
 from input_pipeline.buckets import joined
+from input_pipeline.sources.paths import here
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import Checkpointer, Description, read_description
 from vlp.checkpoint.description import TOKENIZER
@@ -33,14 +35,15 @@ def run(options: JobOptions) -> int:
         raise ConfigError("--job=import needs --source=PATH: the folder or file of another project's model")
     if not options.workdir_argument:
         raise ConfigError("--job=import needs --workdir=DIR: the folder of the checkpoint that is made")
-    source = Path(options.source).expanduser()
     try:
         _make_room(options.home)
         with configuring():
+            source = here(options.source)
             imported = import_model(source, options.config.interop)
         _save(imported, source, options.home)
     except OSError as error:
-        raise ConfigError(f"--job=import --source={source} --workdir={options.home}: {error}") from error
+        asked = f"--job=import --source={redacted(options.source)} --workdir={options.home}"
+        raise ConfigError(f"{asked}: {error}") from error
     print(f"{options.home}: {imported.family} from {source}")
     for note in imported.notes:
         print(f"note: {note}")

@@ -15,7 +15,7 @@ from input_pipeline.verified_labels import Hierarchy
 from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.jobs import JobOptions
-from vlp.jobs._outputs import require_writable
+from vlp.jobs._outputs import require_here, require_writable
 from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring
 
@@ -33,6 +33,7 @@ def run(options: JobOptions) -> int:
     if not options.output:
         raise ConfigError("--job=labels needs --output=PATH: the file to write, such as labels.json")
     if settings.table:
+        require_here(f"--config.labels.table={settings.table}", settings.table, "file")
         require_writable(f"--config.labels.table={settings.table}", Path(settings.table).absolute(), "file")
     with configuring():
         sources = {name: open_named(name, entry) for name, entry in asked_sources(options).items()}

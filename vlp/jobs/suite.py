@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import vlp
+from input_pipeline.sources.paths import here
 from input_pipeline.whole_files import write_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.configuration import ConfigError
@@ -71,7 +72,8 @@ def run(options: JobOptions) -> int:
     with configuring():
         join(options.config.distributed)
         tasks = tasks_of(settings.name, settings.tasks)
-        copies = {task.key: find_copy(task, Path(options.source).expanduser()) for task in tasks}
+        source = here(options.source)
+        copies = {task.key: find_copy(task, source) for task in tasks}
         found = {key: copy for key, copy in copies.items() if copy}
         if not found:
             raise ConfigError(

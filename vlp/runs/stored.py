@@ -9,6 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from input_pipeline.errors import UserError
+from input_pipeline.sources.paths import here
 from vlp.checkpoint import find_checkpoint, read_description
 from vlp.embeddings.store import checkpoint_digest
 from vlp.models.families import TOWERS
@@ -37,7 +38,7 @@ def data_with_stored(config: Any) -> Any:
 
 def _checked(config: Any, tower: str) -> Path:
     where = f"data.stored.{tower}={config.data.stored[tower]}"
-    folder = Path(config.data.stored[tower]).expanduser()
+    folder = here(config.data.stored[tower])
     again = f"--job=embed --config.embed.feature={tower} --config.embed.format=parquet"
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))

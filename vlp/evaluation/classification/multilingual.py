@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from jaxtyping import Float, Int
 
 from input_pipeline.errors import UserError
 from input_pipeline.views.class_names import class_numbers
+from vlp.configuration.paths import find, looked_in
 from vlp.evaluation.classification.classifier import Answers, Classifier, classify
 from vlp.evaluation.exhibits import Exhibit, Table
 from vlp.evaluation.figures import chance_within, share_within
@@ -122,9 +122,9 @@ class Multilingual(OnSets):
     @cached_property
     def _languages(self) -> list[Language]:
         where = f"evaluators.{self.name}"
-        named, prompts = _read(self.names, f"{where}.names"), {}
+        named, prompts = read_languages(self.names, f"{where}.names"), {}
         if self.prompts:
-            prompts = _read(self.prompts, f"{where}.prompts")
+            prompts = read_languages(self.prompts, f"{where}.prompts")
         if strange := [code for code in self.languages if code not in named]:
             raise UserError(f"{where}.languages={strange[0]!r} is none of {self.names}: {', '.join(named)}")
         return [
@@ -133,10 +133,13 @@ class Multilingual(OnSets):
         ]
 
 
-def _read(path: str, where: str) -> dict[str, Any]:
+def read_languages(path: str, where: str) -> dict[str, Any]:
     """Raises UserError where there is no file, or no object in it."""
+    files = find(path)
+    if not files:
+        raise UserError(f"{where}={path!r} cannot be read: there is nothing{looked_in(path)}")
     try:
-        content = json.loads(Path(path).expanduser().read_text(encoding="utf-8-sig"))
+        content = json.loads(files[0].read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{where}={path!r} cannot be read: {error}") from None
     if not isinstance(content, dict) or not content:

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from input_pipeline.addresses import is_address
 from input_pipeline.errors import UserError
 from input_pipeline.views.class_names import naming_rule
+from vlp.checkpoint import find_checkpoint
 from vlp.evaluation.cache import LatestModel, RememberingEncoder
 from vlp.evaluation.exhibits import Exhibit, Search, Searches
 from vlp.evaluation.figures import matched_accuracy
@@ -63,7 +65,9 @@ class CategorySearch(OnSets):
         load_prompt_set(self.templates)
         naming_rule(self.labels)
         caption_files(self.captions)
-        if self.judge and not Path(self.judge).exists():
+        if is_address(self.judge):
+            find_checkpoint(self.judge)  # there is a copy from now on
+        elif self.judge and not Path(self.judge).exists():
             raise UserError(f"evaluators.{self.name}.judge: there is no checkpoint at '{self.judge}'")
 
     def name_rows(self, model: Encoder, images: Float[np.ndarray, "n dim"]) -> list[Naming]:
