@@ -16,6 +16,7 @@ from input_pipeline.tokenizers import Tokenizer
 from vlp.given import Given
 from vlp.models.variables import merged
 from vlp.runs.stage import Stage
+from vlp.runs.started import check_uses
 from vlp.training.start import ORIGINS, check_bounds, start_from
 from vlp.training.state import TrainState
 from vlp.training.towers import check_started
@@ -31,8 +32,8 @@ def fresh_state(config: Any, stages: Sequence[Stage]) -> TrainState:
       stages: of the run.
 
     Raises:
-      ValueError: a checkpoint to start from is another model, a tower would be measured that nothing has trained, or a
-        learned context cannot begin as the config says.
+      ValueError: a checkpoint to start from is another model or is used as one, a tower would be measured that nothing
+        has trained, or a learned context cannot begin as the config says.
     """
     settings = config.checkpoint
     origins = [f"checkpoint.{name}={settings[name]}" for name in ORIGINS if settings[name]]
@@ -41,6 +42,7 @@ def fresh_state(config: Any, stages: Sequence[Stage]) -> TrainState:
     state = initial = stage.training.initial_state()
     if origins:
         state = start_from(settings, initial, parts=stage.training.parts)
+        check_uses(stage.config, stage.tokenizer, state.params["model"])
         check_bounds(state.params, stage.training.bounds, origins[0])
     fresh = _at(state.params, CONTEXT) is None or (
         _at(state.params, CONTEXT)["embedding"] is _at(initial.params, CONTEXT)["embedding"]
