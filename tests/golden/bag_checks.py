@@ -121,7 +121,7 @@ def gpc(golden: Golden) -> None:
     number = jnp.asarray(np.where(golden["is_labelled"], golden["class_labels"], -1), jnp.int32)
 
     def contrast(rows: jax.Array) -> jax.Array:
-        return objective.contrast(unit(rows), number)
+        return objective.contrast(unit(rows).reshape(2, len(number), -1), number)
 
     golden.differentiated(contrast, [rows], golden["contrastive_loss"], golden["grad_projected"])
 

@@ -46,7 +46,8 @@ def test_the_loss_is_cross_entropy_with_the_teacher_and_a_distance_from_it(pretr
     sentences, features, images = dice.normal(size=(3, 5, 4))
     sentences, images = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (sentences, images))
     objective.align_weight = 0.7
-    loss = objective.compare(*map(jnp.asarray, (sentences, features, images))).mean()
+    loss, hits = objective.compare(*map(jnp.asarray, (sentences, features, images)))
+    assert hits.tolist() == ((sentences @ images.T).argmax(1) == np.arange(5)).tolist()
 
     def shares(cosines):
         powers = np.exp(cosines / 0.07)
@@ -54,4 +55,4 @@ def test_the_loss_is_cross_entropy_with_the_teacher_and_a_distance_from_it(pretr
 
     crossed = -(shares(images @ images.T) * np.log(shares(sentences @ images.T))).sum(axis=1)
     cosines = (features * images).sum(axis=1) / np.linalg.norm(features, axis=1)
-    assert float(loss) == pytest.approx((crossed + 0.7 * (1 - cosines)).mean(), rel=1e-5)
+    assert float(loss.mean()) == pytest.approx((crossed + 0.7 * (1 - cosines)).mean(), rel=1e-5)

@@ -16,8 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.given import Context
-from vlp.kernels import KERNELS
 from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops
@@ -31,6 +31,7 @@ from vlp.objectives.mixtures import (
     pinned_k_means,
     split_and_merge,
 )
+from vlp.objectives.rows import among_views
 from vlp.objectives.targets import not_self, other_view, same_id
 
 
@@ -83,7 +84,7 @@ class Discovery(Objective):
         self.assigned = Remembered(jnp.zeros(config.episode_size, jnp.int32))
         self.label_weight, self.prototype_weight = config.label_weight, config.prototype_weight
         self.view_temperature, self.label_temperature = config.view_temperature, config.label_temperature
-        self.view, self.labels = config.view, f"{config.labels}_ids"
+        self.view, self.labels, self.chunk = config.view, f"{config.labels}_ids", config.chunk
         self.fields, self.raw = (self.view, self.labels), (self.labels,)
         self.limits = {self.labels: ("labels", known)}
 
@@ -112,7 +113,7 @@ class Discovery(Objective):
         pooled = encodings.image_tower(self.view).pooled.swapaxes(0, 1)
         labels = encodings.batch[self.labels][:, 0]
         batch = len(labels)
-        contrast = self.contrast(unit(self.head(pooled)).reshape(2 * batch, -1), labels)
+        contrast = self.contrast(unit(self.head(pooled)), labels)
         first = encodings.step % (self.episode.size // batch) * batch
         wanted = jax.lax.dynamic_slice_in_dim(self.assigned[...], first, batch)
         there = self.density[...] > 0
@@ -125,20 +126,27 @@ class Discovery(Objective):
         }
         return ObjectiveOutput(Loss(total, jnp.asarray(batch, total.dtype)), jax.lax.stop_gradient(metrics))
 
-    def contrast(self, rows: Float[Array, "views dim"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    def contrast(self, views: Float[Array, "2 batch dim"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
         """Computes NT-Xent of all images, and SupCon of those with a label (equation 2).
 
         Args:
-          rows: unit, one view after the other.
+          views: unit rows.
           labels: of the images; -1 is none.
         """
-        number = jnp.concatenate([labels, labels])
-        others, cosines = not_self(len(rows)), rows @ rows.T
-        alike = KERNELS["softmax"](cosines / self.view_temperature, other_view(len(labels), 2), mask=others)
-        known = (number >= 0)[:, None] & (number >= 0)[None]
-        named = same_id(number, number) * (known & others)
-        labelled = KERNELS["softmax"](cosines / self.label_temperature, named, mask=known & others)
-        return (1 - self.label_weight) * alike.mean() + self.label_weight * labelled.mean()
+        batch, numbers = len(labels), jnp.stack([labels, labels])
+        places, everything = jnp.arange(2 * batch).reshape(2, batch), numbers.reshape(-1)
+
+        def alike(own: Int[Array, " rows"]) -> tuple[Array, Array]:
+            return other_view(own, batch, 2), not_self(own, 2 * batch)
+
+        def named(own: Int[Array, " rows"], number: Int[Array, " rows"]) -> tuple[Array, Array]:
+            known = (number >= 0)[:, None] & (everything >= 0)
+            return same_id(number, everything), known & not_self(own, 2 * batch)
+
+        losses = functools.partial(among_views, softmax, views, chunk=self.chunk)
+        unnamed, _ = losses(alike, places, scale=1 / self.view_temperature)
+        labelled, _ = losses(named, places, numbers, scale=1 / self.label_temperature)
+        return (1 - self.label_weight) * unnamed.mean() + self.label_weight * labelled.mean()
 
     def to_prototypes(
         self,
@@ -150,7 +158,7 @@ class Discovery(Objective):
         temperatures = jnp.where(there, self.density[...], 1.0)
         targets = jax.nn.one_hot(wanted, len(temperatures))
         losses = [
-            KERNELS["softmax"](view @ self.prototypes[...].T / temperatures, targets, mask=there[None]).mean()
+            softmax(view @ self.prototypes[...].T / temperatures, targets, mask=there[None]).mean()
             for view in views
         ]
         return (losses[0] + losses[1]) / 2

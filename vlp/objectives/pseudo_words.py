@@ -11,15 +11,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
 from vlp.given import Context, text_arrays
-from vlp.kernels import KERNELS, REGRESSIONS
+from vlp.kernels import REGRESSIONS
 from vlp.kernels.distillation import soft_targets
 from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import softmax
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import family
 from vlp.models.linear import linear
+from vlp.models.micro_batch import micro_batched
 from vlp.models.spliced import spliced
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.rows import each_row, summed
 
 
 class PseudoWords(nnx.Module):
@@ -116,7 +119,7 @@ class PseudoWordDistillation(Objective):
             family("image", tower).forward_flops(tower, tower.resolution, model.embed_dim)
         )
         self.temperature, self.teacher_temperature = config.temperature, config.teacher_temperature
-        self.align_weight, self.texts = config.align_weight, config.texts
+        self.align_weight, self.texts, self.chunk = config.align_weight, config.texts, config.chunk
         self.fields, self.constants, self.reads = (config.image_view,), (self.texts,), ("image", "text")
 
     def flops(self) -> float:
@@ -131,18 +134,17 @@ class PseudoWordDistillation(Objective):
         ids, mask = arrays["ids"][first], arrays["mask"][first]
         pooled = self.composer.pooled(encodings)
         sentences = self.composer.say(encodings, pooled, ids, mask)
-        loss = self.compare(sentences, self.composer.projection(pooled.mean(axis=1)), images)
-        cosines = jax.lax.stop_gradient(sentences @ images.T)
-        hits = (cosines.argmax(axis=1) == jnp.arange(len(images))).mean(dtype=jnp.float32)
-        return ObjectiveOutput(loss, {"accuracy": hits, "cosine": jnp.diagonal(cosines).mean()})
+        loss, hits = self.compare(sentences, self.composer.projection(pooled.mean(axis=1)), images)
+        cosine = jax.lax.stop_gradient((sentences * images).sum(axis=1)).mean()
+        return ObjectiveOutput(loss, {"accuracy": hits.mean(dtype=jnp.float32), "cosine": cosine})
 
     def compare(
         self,
         sentences: Float[Array, "batch dim"],
         features: Float[Array, "batch dim"],
         images: Float[Array, "batch dim"],
-    ) -> Loss:
-        """Computes both terms.
+    ) -> tuple[Loss, Bool[Array, " batch"]]:
+        """Computes both terms, and which sentences are nearest to their image.
 
         Args:
           sentences: unit rows of images as words.
@@ -150,7 +152,12 @@ class PseudoWordDistillation(Objective):
           images: unit rows of the large tower, which get no gradient.
         """
         images = jax.lax.stop_gradient(images)
-        targets = soft_targets(images @ images.T, temperature=self.teacher_temperature)
-        alike = KERNELS["softmax"](sentences @ images.T / self.temperature, targets)
-        aligned = REGRESSIONS["cosine_distance"](features, images)
-        return Loss(alike.total + self.align_weight * aligned.total, alike.weight)
+
+        def some(own: Array, seen: Array, places: Int[Array, " rows"]) -> tuple[Loss, Array]:
+            targets = soft_targets(seen @ images.T, temperature=self.teacher_temperature)
+            cosines = own @ images.T
+            return each_row(softmax, cosines / self.temperature, targets), cosines.argmax(axis=1) == places
+
+        losses, hits = micro_batched(some, self.chunk, sentences, images, jnp.arange(len(images)))
+        alike, aligned = summed(losses), REGRESSIONS["cosine_distance"](features, images)
+        return Loss(alike.total + self.align_weight * aligned.total, alike.weight), hits

@@ -7,14 +7,14 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Int
 
 from vlp.encodings import Encodings
-from vlp.kernels.directions import both_directions
+from vlp.kernels.directions import mix
 from vlp.kernels.ranking import ranking
 from vlp.models.dual_encoder import DualEncoder
 from vlp.objectives.base import Objective, ObjectiveOutput
-from vlp.objectives.contrastive import match_metrics
-from vlp.objectives.scorers import Scores
+from vlp.objectives.rows import compared
 from vlp.objectives.targets import TARGETS, same_id
 
 
@@ -30,7 +30,7 @@ class Ranking(Objective):
 
         Args:
           config: `objectives.ranking`: `margin`, `hardest`, `positives` ('lowest' asks the lowest of several, 'sum'
-            each of them), `direction` (share of image-to-text), and `targets` (a name).
+            each of them), `direction` (share of image-to-text), `targets` (a name) and `chunk`.
           model: unused, as is `rngs`: it learns nothing of its own.
           rngs: unused.
         """
@@ -39,7 +39,7 @@ class Ranking(Objective):
         self.kernel = functools.partial(
             ranking, margin=config.margin, hardest=config.hardest, every_positive=every
         )
-        self.direction = config.direction
+        self.direction, self.chunk = config.direction, config.chunk
         self.field = TARGETS[config.targets]
         self.fields = ("image", "text", "text_mask", *([self.field] if self.field else []))
 
@@ -48,8 +48,12 @@ class Ranking(Objective):
 
         VSE++'s released code sums over rows and both directions: 2 x batch times this at direction 0.5.
         """
-        scores = Scores(encodings.image(), encodings.text(), jnp.float32(1.0), jnp.float32(0.0))
-        ids = encodings.batch[self.field] if self.field else jnp.arange(len(scores.rows))[:, None]
-        targets = same_id(ids, ids)
-        loss = both_directions(self.kernel, scores.logits(), targets, direction=self.direction)
-        return ObjectiveOutput(loss, match_metrics(scores, targets))
+        images, texts = encodings.image(), encodings.text()
+        ids = encodings.batch[self.field] if self.field else jnp.arange(len(images))[:, None]
+
+        def cells(own: Int[Array, "rows words"]) -> tuple[Array, None]:
+            return same_id(own, ids), None
+
+        forth, seen = compared(self.kernel, images, texts, cells, ids, chunk=self.chunk)
+        back, _ = compared(self.kernel, texts, images, cells, ids, chunk=self.chunk)
+        return ObjectiveOutput(mix(forth, back, self.direction), seen.metrics())

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from vlp.kernels.loss import Loss
 from vlp.kernels.softmax import softmax_at
 from vlp.models.micro_batch import micro_batched
 from vlp.objectives.targets import same_id
+
+# What some rows should match, and which of their cells count.
+Cells = Callable[..., tuple[Float[Array, "rows columns"], Bool[Array, "rows columns"] | None]]
 
 
 class Watched(NamedTuple):
@@ -107,6 +110,56 @@ def each_row(
 def summed(losses: Loss) -> Loss:
     """Returns the loss of all rows, of those of each."""
     return Loss(losses.total.sum(), losses.weight.sum())
+
+
+def compared(
+    kernel: Callable[..., Loss],
+    rows: Float[Array, "rows dim"],
+    columns: Float[Array, "columns dim"],
+    cells: Cells,
+    *facts: Shaped[Array, "rows ..."],
+    scale: Float[Array, ""] | float = 1.0,
+    chunk: int = 0,
+) -> tuple[Loss, Watched]:
+    """Returns a kernel's loss of all rows, and what is watched of each.
+
+    Args:
+      kernel: of scaled cosines, whose rows know nothing of each other.
+      rows: unit vectors.
+      columns: unit vectors.
+      cells: from the facts of some rows to their targets and to which of their cells count; None = all.
+      *facts: of each row.
+      scale: of cosines.
+      chunk: rows whose scores exist at a time, over all devices, forward and backward; 0 = all.
+    """
+
+    def some(own: Array, *own_facts: Array) -> tuple[Loss, Watched]:
+        targets, mask = cells(*own_facts)
+        cosines = jnp.matmul(own, columns.T, preferred_element_type=jnp.promote_types(own.dtype, jnp.float32))
+        return each_row(kernel, scale * cosines, targets, mask), watch(cosines, targets, mask)
+
+    losses, seen = micro_batched(some, chunk, rows, *facts)
+    return summed(losses), seen
+
+
+def among_views(
+    kernel: Callable[..., Loss],
+    views: Float[Array, "views batch dim"],
+    cells: Cells,
+    *facts: Shaped[Array, "views batch ..."],
+    scale: float,
+    chunk: int,
+) -> tuple[Loss, Watched]:
+    """Returns the same of all views against all views of the batch, one view after the other: each device goes through
+    examples of its own."""
+    columns = views.reshape(-1, views.shape[2])
+    parts = [
+        compared(kernel, view, columns, cells, *own, scale=scale, chunk=chunk)
+        for view, *own in zip(views, *facts, strict=True)
+    ]
+    losses, seen = zip(*parts, strict=True)
+    loss = jax.tree.map(lambda *each: sum(each), *losses)
+    return loss, jax.tree.map(lambda *each: jnp.concatenate(each), *seen)
 
 
 def own_columns(

@@ -16,8 +16,10 @@ from vlp.kernels.loss import Loss
 from vlp.kernels.separated import separated
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.micro_batch import micro_batched
 from vlp.models.vision import VisionTransformer
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
+from vlp.objectives.rows import compared
 from vlp.objectives.targets import same_id
 
 
@@ -77,6 +79,7 @@ class SemanticProxies(Objective):
             config.proxies,
         )
         self.scale, self.margins = config.scale, (config.positive_margin, config.negative_margin)
+        self.chunk = config.chunk
         self.image_view, self.field = config.image_view, f"{config.labels}_ids"
         self.fields, self.raw = (self.image_view, self.field), (self.field,)
         self.again = (self.image_view,)  # with the prompts of its class
@@ -109,10 +112,13 @@ class SemanticProxies(Objective):
             columns, numbers = self._mixed(self.bias[...], everything), jnp.arange(len(everything))
         else:
             columns, numbers = self._mixed(self.bias[...][classes], memory), classes
-        loss = self.compare(images, labels, unit(columns), numbers)
-        cosines = jax.lax.stop_gradient(images @ unit(columns).T)
-        hits = (numbers[cosines.argmax(axis=1)] == labels).mean(dtype=jnp.float32)
-        return ObjectiveOutput(loss, {"accuracy": hits})
+        proxies = unit(columns)
+        loss = self.compare(images, labels, proxies, numbers)
+        held = jax.lax.stop_gradient(proxies)
+        nearest = micro_batched(
+            lambda own: (own @ held.T).argmax(axis=1), self.chunk, jax.lax.stop_gradient(images)
+        )
+        return ObjectiveOutput(loss, {"accuracy": (numbers[nearest] == labels).mean(dtype=jnp.float32)})
 
     def _mixed(
         self, bias: Float[Array, "rows dim"], memory: Float[Array, "rows dim"]
@@ -134,13 +140,19 @@ class SemanticProxies(Objective):
           proxies: unit rows.
           numbers: of the proxies' classes.
         """
-        targets = same_id(labels, numbers)
-        margins = jnp.where(targets > 0, *self.margins)
-        scores = self.scale * (images @ proxies.T - margins)
-        mask = (labels >= 0)[:, None] & (numbers >= 0)[None]
+        rows, columns = (images, labels), (proxies, numbers)
         if self.axis == "anchor":
-            scores, targets, mask = scores.T, targets.T, mask.T
-        return separated(scores, targets, mask=mask)
+            rows, columns = columns, rows
+
+        def kernel(cosines: Array, targets: Array, *, mask: Array) -> Loss:
+            return separated(
+                self.scale * (cosines - jnp.where(targets > 0, *self.margins)), targets, mask=mask
+            )
+
+        def cells(own: Int[Array, " some"]) -> tuple[Array, Array]:
+            return same_id(own, columns[1]), (own >= 0)[:, None] & (columns[1] >= 0)
+
+        return compared(kernel, rows[0], columns[0], cells, rows[1], chunk=self.chunk)[0]
 
 
 def _check_layers(tower: Any, layers: int) -> None:

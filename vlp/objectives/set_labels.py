@@ -7,17 +7,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
 from vlp.given import Context
-from vlp.kernels import KERNELS
+from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import softmax
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.set_pooling import SetPool
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.rows import compared
 from vlp.objectives.targets import not_self, same_id
 
 
@@ -47,7 +49,8 @@ class SetLabels(Objective):
             if contrast
             else linear(hidden, self.number, std=hidden**-0.5, compute=model.compute, rngs=rngs)
         )
-        self.each, self.temperature, self.widths = config.each, config.temperature, (width, hidden, hidden)
+        self.each, self.temperature, self.chunk = config.each, config.temperature, config.chunk
+        self.widths = (width, hidden, hidden)
         self.image_view, self.labels = config.image_view, f"{config.labels}_ids"
         self.fields, self.raw = (self.image_view, self.labels), (self.labels,)
         self.limits = {self.labels: ("labels", self.number)}
@@ -61,18 +64,29 @@ class SetLabels(Objective):
         rows = encodings.image_tower(self.image_view).pooled
         sets = self.pool(rows.reshape(-1, self.each, rows.shape[-1]))
         labels = self.set_labels(encodings.batch[self.labels][:, 0])
-        known = (labels >= 0)[:, None]
+        known = labels >= 0
         if self.classifier is None:
-            rows = unit(sets)
-            scores, targets = rows @ rows.T / self.temperature, same_id(labels, labels)
-            mask = not_self(len(rows)) & known & known.T
+            loss, hits = self.contrast(unit(sets), labels)
         else:
             scores = self.classifier(sets).astype(jnp.float32)
-            targets, mask = jax.nn.one_hot(labels, self.number), known
-        loss = KERNELS["softmax"](scores, targets * mask, mask=mask)
-        best = jnp.where(mask, scores, -jnp.inf).argmax(axis=1)
-        hits = jnp.take_along_axis(targets, best[:, None], axis=1)[:, 0] * known[:, 0]
-        return ObjectiveOutput(loss, {"accuracy": hits.sum() / jnp.maximum(known.sum(), 1)})
+            loss = softmax(scores, jax.nn.one_hot(labels, self.number))  # of no label: no row's target
+            hits = scores.argmax(axis=1) == labels
+        return ObjectiveOutput(loss, {"accuracy": (hits & known).sum() / jnp.maximum(known.sum(), 1)})
+
+    def contrast(
+        self, rows: Float[Array, "sets width"], labels: Int[Array, " sets"]
+    ) -> tuple[Loss, Bool[Array, " sets"]]:
+        """Computes SupCon of unit rows, and whose nearest one has its label."""
+        known = labels >= 0
+
+        def cells(places: Int[Array, " some"], own: Int[Array, " some"]) -> tuple[Array, Array]:
+            return same_id(own, labels), not_self(places, len(labels)) & known & (own >= 0)[:, None]
+
+        facts = jnp.arange(len(labels)), labels
+        loss, seen = compared(
+            softmax, rows, rows, cells, *facts, scale=1 / self.temperature, chunk=self.chunk
+        )
+        return loss, seen.hits
 
     def set_labels(self, labels: Int[Array, " batch"]) -> Int[Array, " sets"]:
         """Returns the most frequent label of each set, of equally frequent ones the lowest; -1 where none has any."""

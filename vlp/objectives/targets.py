@@ -14,16 +14,17 @@ def same_id(
     return equal.reshape(*equal.shape[:2], -1).all(axis=-1).astype(jnp.float32)
 
 
-def other_view(batch: int, views: int) -> Float[Array, "rows rows"]:
-    """Returns one where two rows of a view-major stack [views * batch] show the same example in another view
-    (SimCLR)."""
-    example = jnp.arange(views * batch) % batch
-    return same_id(example, example) * not_self(views * batch)
+def other_view(places: Int[Array, " some"], batch: int, views: int) -> Float[Array, "some rows"]:
+    """Returns one where rows at these places of a view-major stack [views * batch] show the same example as another
+    one, in another view (SimCLR)."""
+    everything = jnp.arange(views * batch)
+    return same_id(places % batch, everything % batch) * not_self(places, len(everything))
 
 
-def not_self(rows: int) -> Bool[Array, "rows rows"]:
-    """Returns the mask that leaves out each row's likeness to itself (NT-Xent, arXiv 2002.05709, equation 1)."""
-    return ~jnp.eye(rows, dtype=bool)
+def not_self(places: Int[Array, " some"], rows: int) -> Bool[Array, "some rows"]:
+    """Returns the mask that leaves out the likeness to itself of each row at these places among all (NT-Xent, arXiv
+    2002.05709, equation 1)."""
+    return places[:, None] != jnp.arange(rows)
 
 
 # Rules for a batch of pairs, by the batch field whose equal ids match: a repeated caption is no negative of itself, nor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share
 
 CLASS = "vlp.objectives.discovery:Discovery"
@@ -29,6 +30,7 @@ SETTINGS = {
     "label_temperature": positive(0.07, "of SupCon"),
     "hidden_width": count(2048, "of the head"),
     "width": count(256, "of what is compared"),
+    "chunk": CHUNK,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.model import IMAGE
 from configs.settings.setting import Setting, count, not_negative, positive
 from configs.settings.soft_tokens import check_room
@@ -18,6 +19,7 @@ SETTINGS = {
     "teacher_temperature": positive(0.07, "of the large tower's own; not verified"),
     "align_weight": not_negative(1.0, "of the distance from the large tower's embedding; not verified"),
     "tower": IMAGE,
+    "chunk": CHUNK,
 }
 
 

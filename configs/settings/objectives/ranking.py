@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from configs.settings.kernels import CHUNK
 from configs.settings.objectives.contrastive import TARGETS
 from configs.settings.setting import Setting, not_negative, share
 
@@ -17,4 +18,5 @@ SETTINGS = {
     "positives": Setting(
         "lowest", "of several: the lowest has to be ahead, or each, added up", choices=("lowest", "sum")
     ),
+    "chunk": CHUNK,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, positive, share
 
 CLASS = "vlp.objectives.semantic_proxies:SemanticProxies"
@@ -24,6 +25,7 @@ SETTINGS = {
     "scale": positive(32.0, "of cosines"),
     "positive_margin": Setting(0.1, "taken from the cosine of a class and its image"),
     "negative_margin": Setting(-0.1, "taken from the others"),
+    "chunk": CHUNK,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, positive
 
 CLASS = "vlp.objectives.set_labels:SetLabels"
@@ -20,6 +21,7 @@ SETTINGS = {
         choices=("classes", "contrast"),
     ),
     "temperature": positive(0.07, "of SupCon"),
+    "chunk": CHUNK,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, positive
 
 CLASS = "vlp.objectives.view_contrast:ViewContrast"
@@ -17,4 +18,5 @@ SETTINGS = {
     "hidden_width": count(4096, "of the head's hidden layers: two, or one on embeddings"),
     "output_width": count(256, "of the head"),
     "last_bias": Setting(False, "of the head's last layer"),
+    "chunk": CHUNK,
 }

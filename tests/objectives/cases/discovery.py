@@ -5,7 +5,15 @@ import numpy as np
 
 from vlp.given import Context
 
-SETTINGS = {"episode_size": 16, "clusters": 5, "components": 3, "rounds": 1, "hidden_width": 16, "width": 8}
+SETTINGS = {
+    "episode_size": 16,
+    "clusters": 5,
+    "components": 3,
+    "rounds": 1,
+    "hidden_width": 16,
+    "width": 8,
+    "chunk": 3,
+}
 CONTEXT = Context.from_dict({"labels": {"classes": 2}})
 
 
@@ -23,4 +31,5 @@ def before(objective):
         "image": jnp.asarray(dice.normal(size=(5, 16)), jnp.float32),
         "density": jnp.array([0.1, 0.2, 0.1, 0.3, 0.0]),
     }
-    objective.remember({}, centres, {"image": jnp.asarray(dice.integers(0, 4, 16), jnp.int32)})
+    labels = dice.integers(0, 4, objective.episode.size)
+    objective.remember({}, centres, {"image": jnp.asarray(labels, jnp.int32)})

@@ -5,7 +5,7 @@ import numpy as np
 from vlp.given import Context
 
 _TOWER = {"size": "", "width": 8, "depth": 1, "heads": 2, "mlp_dim": 16, "patch_size": 4, "resolution": 16}
-SETTINGS = {"tower": _TOWER, "words": 2}
+SETTINGS = {"tower": _TOWER, "words": 2, "chunk": 3}
 CONTEXT = Context.from_dict({"texts": {"sentence": (1, 1)}})
 GIVEN = {
     "texts/sentence": {

@@ -1,3 +1,3 @@
 """What makes the objective small."""
 
-SETTINGS = {"hardest": False}
+SETTINGS = {"hardest": False, "chunk": 3}

@@ -4,7 +4,7 @@ import numpy as np
 
 from vlp.given import Context
 
-SETTINGS = {"each": 2, "prompts": 2, "prompt_layers": 1, "scale": 8.0}
+SETTINGS = {"each": 2, "prompts": 2, "prompt_layers": 1, "scale": 8.0, "chunk": 3}
 CONTEXT = Context.from_dict({"labels": {"classes": 6}})
 
 

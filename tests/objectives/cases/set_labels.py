@@ -4,7 +4,7 @@ import numpy as np
 
 from vlp.given import Context
 
-SETTINGS = {"each": 2, "width": 8}
+SETTINGS = {"each": 2, "width": 8, "chunk": 3}
 CONTEXT = Context.from_dict({"labels": {"classes": 3}})
 
 

@@ -1,3 +1,3 @@
 """What makes the objective small."""
 
-SETTINGS = {"hidden_width": 16, "output_width": 8}
+SETTINGS = {"hidden_width": 16, "output_width": 8, "chunk": 3}
