@@ -1,10 +1,11 @@
 """What each recipe's step costs beside the plain contrast on the same towers and batch: FLOPs of products, and time.
 
-A recipe is a config of `python main.py --job=methods`. The contrast is that config with `contrastive` as its only
-objective, and nothing held. By itself the command takes recipes as their `runlocal` has them, toys on a batch of noise;
-recipe and contrast make steps in turn, in one process. Ratios of toys are not those of large towers, beside which heads
-are small: `--count` counts the recipe's own size in the program that JAX hands to the compiler, and `--plan=v5e:2x2` in
-what a compiler for a topology makes of it, which for TPUs needs requirements-tpu-plan.txt. Neither times anything.
+A recipe is a config of `python main.py --job=methods`, with the flags of a method that has some. The contrast is that
+config with `contrastive` as its only objective, and nothing held. By itself the command takes recipes as their
+`runlocal` has them, toys on a batch of noise; recipe and contrast make steps in turn, in one process. Ratios of toys
+are not those of large towers, beside which heads are small: `--count` counts the recipe's own size in the program that
+JAX hands to the compiler, and `--plan=v5e:2x2` in what a compiler for a topology makes of it, which for TPUs needs
+requirements-tpu-plan.txt. Neither times anything.
 
     python -m benchmarks.recipes [--only=NAME,...] [--batch=64] [--rounds=7]
     python -m benchmarks.recipes --count [--only=NAME,...] [--batch=256] [--model=vit_b16]
@@ -16,7 +17,8 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +45,16 @@ from vlp.runs.data import preprocessing_spec
 from vlp.training.build import Training, build_training
 
 HEADER = "| recipe | objectives | FLOPs to the contrast | time to the contrast |"
+
+
+class Recipe(NamedTuple):
+    """Holds the name of a config file that trains a published method, and what that method sets besides."""
+
+    name: str
+    flags: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join([self.name, *(f"`{flag.removeprefix('--config.')}`" for flag in self.flags)])
 
 
 class Step(NamedTuple):
@@ -74,28 +86,33 @@ def main() -> None:
     options = parser.parse_args()
     wanted, plain = [name for name in options.only.split(",") if name], dict[str, Step]()
     print(HEADER, "|" + " --- |" * (HEADER.count("|") - 1), sep="\n", flush=True)
-    for name in recipes():
-        if wanted and name not in wanted:
+    for recipe in recipes():
+        if wanted and recipe.name not in wanted:
             continue
         try:
-            print(row(name, options, plain), flush=True)
+            print(row(recipe, options, plain), flush=True)
         except (UserError, ValueError, FileNotFoundError) as absent:
-            print(f"| {name} | left out: {str(absent).splitlines()[0]} | | |", flush=True)
+            print(f"| {recipe} | left out: {str(absent).splitlines()[0]} | | |", flush=True)
 
 
-def recipes() -> Iterator[str]:
-    """Names of the config files that train a published method."""
-    files = {Path(method.config) for method in methods()}
-    return (file.stem for file in sorted(files) if file.parent == Path("configs"))
+def recipes() -> list[Recipe]:
+    """What trains a published method, by name; a run that comes before it is none."""
+    found = set()
+    for method in methods():
+        if (file := Path(method.config)).parent == Path("configs"):
+            words = shlex.split(method.command.rpartition(" && ")[2])
+            found.add(Recipe(file.stem, tuple(word for word in words if word.startswith("--config."))))
+    return sorted(found)
 
 
-def row(name: str, options: argparse.Namespace, plain: dict[str, Step]) -> str:
+def row(recipe: Recipe, options: argparse.Namespace, plain: dict[str, Step]) -> str:
     """A line of the table; `plain` remembers the contrast on towers that were there before."""
     full = options.count or options.plan
     argument = f"model={options.model}" if full else "runlocal"
     settings = [f"batch_size={options.batch}", *(CLIP_TOKENIZER if full else ())]
     flags = [f"--config.{one}" for one in (*settings, *options.more.split(",")) if one]
-    line = parse([f"--config=configs/{name}.py:{argument}", *flags], {"config": ("", "")})
+    words = [f"--config=configs/{recipe.name}.py:{argument}", *recipe.flags, *flags]
+    line = parse(words, {"config": ("", "")})
     config = resolve(line.config)
     contrast = contrasted(config)
     key = json.dumps([to_dict(contrast)["model"], options.batch], default=str, sort_keys=True)
@@ -108,7 +125,7 @@ def row(name: str, options: argparse.Namespace, plain: dict[str, Step]) -> str:
         times = alternated({"own": own.make, "contrast": other.make}, options.rounds)
         ratios = times["own"].ratios(times["contrast"])
         time = f"{times['own'].to(times['contrast']):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    return f"| {name} | {', '.join(active)} | {own.flops / other.flops:.2f} | {time} |"
+    return f"| {recipe} | {', '.join(active)} | {own.flops / other.flops:.2f} | {time} |"
 
 
 def contrasted(config: ConfigDict) -> ConfigDict:
