@@ -5,7 +5,8 @@
 
 Side tables say of each record its place and whether its bag is positive: `data/quickstart/tables/bags.parquet` has bags
 of 16 drawings, positive where one of them has the tag "flag". `vlp.load(path).scorer("instance_labels/classifier")`
-tells how likely an image is one of those. Augmentations and the length of the warm-up are not verified.
+tells how likely an image is one of those. Augmentations and the length of the warm-up are not verified. The authors'
+other loss, of the bags' own labels, is off: `--config.objectives.instance_labels.bag_weight=0.5`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def get_config(argument: str = "") -> ConfigDict:
     arg = clip.parse(argument)
     config = clip.get_config(argument)
     config.name = config.name.replace("clip", "ins")
-    config.data.tables = {name: quickstart_table("bags") for name in ("place", "bag_positive")}
+    config.data.tables = {name: quickstart_table("bags") for name in ("place", "bag", "bag_positive")}
     strong = {"crop_scale": (0.2, 1.0), "flip": True, "color_jitter": (0.4, 0.4, 0.4, 0.1), "grayscale": 0.2}
     config.data.image_views = {"strong": strong}
     config.objectives.contrastive.weight = 0.0
-    config.objectives.instance_labels.update(weight=1.0, records=3227)
+    config.objectives.instance_labels.update(weight=1.0, records=3227, bag_count=202)
     evaluate_images(config, every=0 if arg.runlocal else 5000)
     if arg.runlocal:
         own = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from vlp.models.compute import Compute
@@ -24,6 +25,29 @@ def test_the_closed_form_is_the_loop_over_rows():
     for row, label in zip(rows, classes, strict=True):
         means[label] = 0.9 * means[label] + 0.1 * row
     np.testing.assert_allclose(moved, means, rtol=1e-5)
+
+
+def test_a_bag_is_told_by_the_mean_of_its_images(config):
+    config.objectives.contrastive.weight = 0.0
+    config.objectives.instance_labels.update(weight=1.0, **CASE["SETTINGS"])
+    objective = Pretrainer(config, vocabulary_size=50, compute=Compute()).objectives["instance_labels"]
+    assert "bag" in objective.fields and objective.limits["bag"] == ("bag_count", 5)
+    dice, bags = np.random.default_rng(0), np.array([3, 0, 3, 1, 0, 3])
+    layer = objective.bag_classifier
+    rows = dice.normal(size=(6, layer.kernel[...].shape[0]))
+    loss, accuracy = objective.tell_bags(layer, *map(jnp.asarray, (rows, bags, bags % 2 == 1)))
+    means = np.stack([rows[bags == bag].mean(axis=0) for bag in (0, 1, 3)])
+    scores = means @ np.asarray(layer.kernel[...]) + np.asarray(layer.bias[...])
+    likely = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    assert float(loss.mean()) == pytest.approx(-likely[[0, 1, 2], [0, 1, 1]].mean(), rel=1e-4)
+    assert float(accuracy) == pytest.approx((scores.argmax(axis=1) == [0, 1, 1]).mean())
+
+
+def test_without_a_weight_of_bags_nothing_reads_their_numbers(config):
+    config.objectives.contrastive.weight = 0.0
+    config.objectives.instance_labels.update(weight=1.0, **CASE["SETTINGS"] | {"bag_weight": 0.0})
+    objective = Pretrainer(config, vocabulary_size=50, compute=Compute()).objectives["instance_labels"]
+    assert objective.bag_classifier is None and "bag" not in objective.fields
 
 
 def test_no_image_of_a_negative_bag_is_ever_held_for_positive(config):

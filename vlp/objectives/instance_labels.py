@@ -59,7 +59,11 @@ class InstanceLabels(Objective):
     INS (arXiv 2307.02249): an image of a negative bag is negative; of a positive one a table remembers how often its
     embedding is nearest to either prototype, and a classifier learns that. Images that are classified alike, among the
     batch, a running mean's view of it and a queue, are drawn together (SupCon); in the warm-up an image and its other
-    view alone (MoCo), and the table stays as it is. The paper's bag classifier, a pass of its own, is not here.
+    view alone (MoCo), and the table stays as it is.
+
+    With a `bag_weight` a linear layer tells a bag's label from the mean of its images in the batch. In the authors'
+    code that is a pass of its own over whole bags, in the warm-up (CAMELYON) or from epoch 30 on (CIFAR), and its loss
+    compares the label with a softmax over the mean's own dimensions: their layer for it is commented out.
     """
 
     parts = ("classifier",)
@@ -91,6 +95,12 @@ class InstanceLabels(Objective):
         self.raw, self.copied = (config.strong_view, self.place, self.bags), (config.strong_view,)
         self.fields = (config.weak_view, *self.raw)
         self.limits = {self.place: ("records", config.records)}
+        self.bag_weight, self.number, self.bag = config.bag_weight, config.bag_count, config.bag
+        own = {"std": width**-0.5, "compute": model.compute, "rngs": rngs}
+        self.bag_classifier = linear(width, 2, **own) if self.bag_weight else None
+        if self.bag_weight:
+            self.raw, self.fields = (*self.raw, self.bag), (*self.fields, self.bag)
+            self.limits[self.bag] = ("bag_count", self.number)
 
     def flops(self) -> float:
         """Counts the head and its running mean's, and the cosines with the queue."""
@@ -117,7 +127,37 @@ class InstanceLabels(Objective):
             memory=linear_to(encodings.step, *self.memory),
             warming=encodings.step < self.warmup_steps,
         )
+        if self.bag_classifier is not None:
+            told = self.tell_bags(self.bag_classifier, seen, batch[self.bag], batch[self.bags] > 0)
+            bags, metrics["bag_accuracy"] = told
+            loss = Loss(loss.total + self.bag_weight * loss.weight * bags.mean(), loss.weight)
         return ObjectiveOutput(loss, metrics)
+
+    def tell_bags(
+        self,
+        classifier: nnx.Module,
+        rows: Float[Array, "batch width"],
+        bags: Int[Array, " batch"],
+        positive: Bool[Array, " batch"],
+    ) -> tuple[Loss, Float[Array, ""]]:
+        """Computes the cross-entropy of each bag that has an image in the batch, and the share that is told right.
+
+        Args:
+          classifier: of no and yes.
+          rows: of the image tower.
+          bags: their numbers.
+          positive: whether an image's bag is.
+        """
+        ones = jnp.stack([jnp.ones(len(bags)), positive.astype(jnp.float32)], axis=1)
+        given = jnp.concatenate([rows.astype(jnp.float32), ones], axis=1)
+        sums = jax.ops.segment_sum(given, bags, self.number)
+        counts, labels = sums[:, -2], (sums[:, -1] > 0).astype(jnp.int32)
+        means = sums[:, :-2] / jnp.maximum(counts, 1.0)[:, None]
+        scores = classifier(means).astype(jnp.float32)
+        targets = jax.nn.one_hot(labels, 2) * (counts > 0)[:, None]
+        loss = KERNELS["softmax"](scores, targets)
+        right = (scores.argmax(axis=1) == labels) & (counts > 0)
+        return loss, right.sum() / jnp.maximum(loss.weight, 1.0)
 
     def learn(
         self,

@@ -15,6 +15,13 @@ SETTINGS = {
     "bags": Setting(
         "bag_positive", "a name of data.tables: 1 for the records of positive bags, 0 for the others"
     ),
+    "bag": Setting(
+        "bag", "a name of data.tables: the number of a record's bag, from 0; read where bag_weight is set"
+    ),
+    "bag_count": count(1024, "bags that have a number"),
+    "bag_weight": not_negative(
+        0.0, "of the bags' own labels, told by the mean of a bag's images in the batch; 0 = absent"
+    ),
     "records": count(100_000, "that have a number"),
     "size": count(8192, "rows of the queue, a multiple of batch_size"),
     "hidden_width": count(512, "of the head"),
