@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from input_pipeline.buckets import Bucket
 from vlp.processes.heartbeat import FOLDER, Sign, state_of, write
 from vlp.processes.home import Home
 from vlp.processes.launcher import launcher, own_devices
@@ -273,3 +275,39 @@ def test_the_supervisor_starts_again_while_there_is_progress(tmp_path, checkpoin
     assert all(line["status"] == 1 for line in lines) and [line["given_up"] for line in lines[:-1]] == [
         False
     ] * (len(lines) - 1)
+
+
+def test_the_supervisor_waits_twice_as_long_each_time_it_got_no_further(tmp_path):
+    """What a fleet does that all starts again at once, or a machine that is not well yet, is to hammer at the same."""
+    times = tmp_path / "times"
+    program = f"import sys, time; open({str(times)!r}, 'a').write(f'{{time.monotonic()}}\\n'); sys.exit(1)"
+    options = [f"--workdir={tmp_path}", "--retries=3", "--wait=0.4", "--"]
+    command = [sys.executable, str(SUPERVISE), *options, sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "4 times without a new checkpoint: given up" in done.stderr
+    began = [float(line) for line in times.read_text().splitlines()]
+    waits = [later - earlier for earlier, later in itertools.pairwise(began)]
+    assert len(waits) == 3 and all(wait >= 0.4 * 2**place for place, wait in enumerate(waits))
+    assert waits[2] > waits[0] + 0.6
+
+
+def test_the_supervisor_of_a_run_in_a_bucket_counts_and_tells_there(google, tmp_path):
+    """Its own machine may be another by then: the history is where the run is."""
+    bucket = Bucket("gs://bucket/supervised")
+    bucket.write("checkpoints/7/manifest.json", b"{}")
+    bucket.write("checkpoints/9/model/part", b"")  # without a manifest it is none
+    options = [f"--workdir={bucket.address}", "--retries=1", "--wait=0", "--"]
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, str(SUPERVISE), *options, "false"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1 and "given up at step 7" in done.stderr
+    lines = [json.loads(line) for line in bucket.read("restarts.jsonl").splitlines()]
+    assert [(line["step"], line["try"], line["given_up"]) for line in lines] == [
+        (7, 1, False),
+        (7, 2, True),
+    ] * 2
