@@ -90,13 +90,24 @@ def _values(address: str) -> dict[str, str]:
 
 
 def killed_run(
-    address: str, steps: int, processes: int, cache: Path, dice: random.Random, most: int, more: list[str]
+    address: str,
+    steps: int,
+    processes: int,
+    cache: Path,
+    dice: random.Random,
+    most: int,
+    more: list[str],
+    seconds: float = 0.0,
 ) -> int:
-    """Has a run made to its end, with kills on the way; returns how many it took."""
+    """Has a run made to its end, with kills on the way; returns how many it took.
+
+    A kill comes after 15 to 60 % of `seconds`, what a run takes that nobody kills: on a slow machine
+    later, so that runs get somewhere between two of them.
+    """
     kills = 0
     while True:
         process = started(address, steps, processes, cache, more)
-        deadline = time.monotonic() + (dice.uniform(4.0, 14.0) if kills < most else 600.0)
+        deadline = time.monotonic() + (dice.uniform(0.15, 0.6) * seconds if kills < most else 600.0)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if process.poll() == 0:
@@ -132,11 +143,13 @@ def main() -> None:
         os.environ.update(environment, XDG_CACHE_HOME=folder)
         place, steps = f"{options.store}://bucket/runs", options.steps
         run = (steps, options.processes, Path(folder), dice)
+        begun = time.monotonic()
         assert killed_run(f"{place}/untouched", *run, 0, []) == 0
+        seconds = time.monotonic() - begun
         wanted = left(f"{place}/untouched", steps)
         while kills < options.kills:
             address = f"{place}/{runs}"
-            kills += killed_run(address, *run, options.kills - kills, more)
+            kills += killed_run(address, *run, options.kills - kills, more, seconds)
             found, runs = left(address, steps), runs + 1
             differing += sum(found.get(name) != digest for name, digest in wanted.items())
             print(
