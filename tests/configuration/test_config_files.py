@@ -174,6 +174,12 @@ def test_a_colon_parts_a_file_from_what_it_takes_only_behind_the_file(tmp_path: 
     assert configuration.load_config(f"{folder}/mine.py:runlocal").steps == 60
 
 
+def test_what_lies_on_the_web_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlp.configuration.files.find", lambda path: pytest.fail(f"{path} was looked for"))
+    with pytest.raises(configuration.ConfigError, match=r"clip.py\?\*\*\* is an address: a config is a file"):
+        configuration.load_config("https://host/clip.py?key=secret")
+
+
 def test_the_folder_of_a_run_stands_for_its_config(tmp_path: Path) -> None:
     config = configuration.resolve(configuration.load_config("configs/quickstart.py"))
     config.steps = 7

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import main
+from benchmarks.object_store import Door
 from configs import quickstart
 from vlp.checkpoint import shown
 from vlp.configuration import resolve, to_dict
@@ -86,6 +87,14 @@ def test_mistakes_are_one_line(
 ) -> None:
     assert main.main(["--job=watch", *flags]) == 2
     assert words in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_bucket_without_a_run_is_named_by_its_address(
+    google: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main.main(["--job=watch", "--workdir=gs://bucket/nobody"]) == 2
+    assert "error: gs://bucket/nobody is no run" in capsys.readouterr().err
 
 
 def test_times_are_written_as_people_do() -> None:

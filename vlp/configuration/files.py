@@ -13,7 +13,8 @@ from types import ModuleType
 
 from ml_collections import ConfigDict
 
-from input_pipeline.buckets import Bucket, in_bucket
+from input_pipeline.addresses import is_address, redacted
+from input_pipeline.buckets import SCHEMES, Bucket, in_bucket
 from vlp.beside import NAMES
 from vlp.configuration.errors import ConfigError, nearest
 from vlp.configuration.paths import PROJECT_ROOT, find
@@ -37,6 +38,11 @@ def load_config(spec: str, *, own: bool = False) -> ConfigDict:
     """
     if in_bucket(spec):
         return _stored(spec)
+    if is_address(spec):
+        raise ConfigError(
+            f"--config={redacted(spec)} is an address: a config is a file of this machine, for it is run, or that of a "
+            f"run at {' or '.join(SCHEMES)}"
+        )
     path, argument = _split(spec, own)
     if path.suffix == ".json" and not argument:
         return _saved(path)

@@ -44,7 +44,8 @@ def run(options: JobOptions) -> int:
     except KeyboardInterrupt:
         pass
     except (ValueError, OSError) as error:
-        raise ConfigError(str(error)) from error
+        said = str(error).replace(str(options.home.folder), str(options.home))  # which may be an address
+        raise ConfigError(said) from error
     return 0
 
 
