@@ -84,7 +84,7 @@ def test_at_first_a_model_with_adapters_is_the_model_without():
 
 def test_low_ranks_are_part_of_the_weights_in_an_export_and_bottlenecks_are_refused():
     model, leaves = noisy(encoder(LORA))
-    merged = with_adapters_merged(leaves, 16.0)
+    merged = with_adapters_merged(leaves, config_of(LORA).model)
     plain = encoder()
     assert set(merged) == set(leaves_of(plain))
     before = rows(plain)
@@ -95,7 +95,7 @@ def test_low_ranks_are_part_of_the_weights_in_an_export_and_bottlenecks_are_refu
     with pytest.raises(
         UserError, match=r"no format has a place for the adapter of image/transformer/blocks/mlp/down"
     ):
-        with_adapters_merged(leaves_of(encoder(BOTH)), 16.0)
+        with_adapters_merged(leaves_of(encoder(BOTH)), config_of(BOTH).model)
 
 
 @pytest.mark.parametrize("adapt", ["lora", "bottleneck", "bias"])
@@ -209,6 +209,15 @@ def test_a_part_of_a_fused_projection_is_adapted_alone():
     assert (
         not np.asarray(gradient).reshape(2, 2, 3, -1)[:, :, 1].any()
     )  # so that an export needs to know of no parts
+
+
+def test_an_export_leaves_out_what_a_part_of_a_projection_does_not_add():
+    """Such as what it was started from had learned of the keys."""
+    rules = "text/.*attention/qkv$ = lora 2 qv"
+    model, leaves = noisy(encoder(rules))
+    plain = encoder()
+    nnx.update(plain, nested(with_adapters_merged(leaves, config_of(rules).model)))
+    np.testing.assert_allclose(rows(model)[1], rows(plain)[1], atol=2e-6)
 
 
 def test_parts_of_heads_that_differ_are_refused():

@@ -64,9 +64,7 @@ def export_model(checkpoint: str | Path, form: str, output: Path) -> list[str]:
         raise UserError(f"no format holds a model without {absent[0]} tower, which nothing in its run read")
     staged = stage_config(ConfigDict(completed(description.config)), description.progress["step"])
     model = staged.model
-    leaves = with_adapters_merged(
-        {path: np.asarray(leaf) for path, leaf in flattened(tree).items()}, model.adapters.alpha
-    )
+    leaves = with_adapters_merged({path: np.asarray(leaf) for path, leaf in flattened(tree).items()}, model)
     _refuse(_our_own(model, FORMATS[form]), form, "models")
     if tokenizer.prefix_tokens:
         raise UserError(
