@@ -23,6 +23,7 @@ _LOOKED_AT = 64  # records, of which one has to be in a file that is about them
 _OWN = ("source", "label", "group")  # of a record, beside its extras
 # Settings of an entry that say which records are in use.
 PARTS = ("fraction", "keep_ids", "only", "keep_labels", "shots", "shots_seed")
+_WHOLE = {"fraction": 1.0, "shots": 0, "shots_seed": 0}  # where all records are in use; '' of the others
 _KEY = 0x5EED  # one order for all seeds: a share is a property of the data
 
 
@@ -78,6 +79,11 @@ def chosen_records(
 def entry_records(source: Source, name: str, entry: Mapping[str, Any]) -> Sequence[int]:
     """Returns `chosen_records` as an entry of `data.sources` says."""
     return chosen_records(source, name, **{key: entry[key] for key in PARTS if key in entry})
+
+
+def part_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what an entry of `data.sources` says about which records are in use; nothing where all of them are."""
+    return {key: entry[key] for key in PARTS if key in entry and entry[key] != _WHOLE.get(key, "")}
 
 
 def spread(count: int, wanted: int) -> list[int]:

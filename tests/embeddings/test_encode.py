@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline.records import Reason
-from vlp.embeddings.encode import GivenTexts, Records, check_same_start, require_rows
+from vlp.embeddings.encode import GivenTexts, Records, Shown, check_same_start, require_rows
 from vlp.embeddings.store import Embeddings, Notes, shard_path, write_shard
 
 PREPROCESSING = {"resolution": 8, "resize": "squash"}
@@ -49,6 +49,27 @@ def test_sources_follow_each_other_and_what_cannot_be_used_says_why(entries: dic
     assert [one.image.mean() for one in shown if not isinstance(one, Reason)] == [0, 40, 120, 160]
     assert all(one.texts == () for one in shown if not isinstance(one, Reason))
     assert records.described == [[3, 2], [entries["a"]["path"], entries["b"]["path"]]]
+
+
+def test_of_a_source_those_in_use_are_its_records(entries: dict[str, Any], tmp_path: Path) -> None:
+    def of_a(**part: Any) -> tuple[list[str], list[Any]]:
+        one = Records({"a": {**entries["a"], **part}, "b": entries["b"]}, {}, PREPROCESSING, "text")
+        return [
+            shown.id for shown in (one[n] for n in range(len(one))) if isinstance(shown, Shown)
+        ], one.described
+
+    (tmp_path / "kept.txt").write_text("r2\nr0\n")
+    whole, _ = of_a()
+    assert whole == ["r0", "r1", "r2", "r3"]
+    kept, described = of_a(keep_ids=str(tmp_path / "kept.txt"))
+    assert kept == ["r0", "r2", "r3"] and described[0] == [2, 2]
+    assert described[1][0] == f"{entries['a']['path']} with keep_ids={tmp_path / 'kept.txt'}"
+    share, _ = of_a(fraction=0.7)
+    assert len(share) == 3 and share == sorted(share)
+    assert of_a(fraction=1.0, keep_ids="", shots=0) == of_a()
+    with pytest.raises(ValueError, match="source 'a': none of its 3 records has an id of"):
+        (tmp_path / "kept.txt").write_text("other\n")
+        of_a(keep_ids=str(tmp_path / "kept.txt"))
 
 
 def test_texts_are_the_first_or_all_that_differ(entries: dict[str, Any]) -> None:

@@ -56,6 +56,20 @@ def test_rows_are_the_models_own_with_what_is_known_of_them(checkpoint, data, wh
     np.testing.assert_array_equal(np.load(whole / image["shards"][1]), embeddings[15:31])
 
 
+def test_of_a_set_the_records_in_use_are_there_and_a_folder_of_others_is_not_gone_on_with(
+    checkpoint, data, whole, tmp_path, capsys
+):
+    part = "--config.data.evaluation.val.fraction=0.3"
+    assert embed_job(checkpoint, data, tmp_path / "part", part) == 0
+    index = json.loads((tmp_path / "part" / "index.json").read_text())["parts"]["val/image"]
+    own, every = (Embeddings(folder / "val" / "image").notes().ids for folder in (tmp_path / "part", whole))
+    assert index["records"] == 21 and set(own) < set(every)
+    places = [every.index(name) for name in own]
+    assert places == sorted(places), "not in the order of the data"
+    assert embed_job(checkpoint, data, tmp_path / "part") == 2
+    assert "holds embeddings of another data" in capsys.readouterr().err
+
+
 def test_what_a_killed_process_left_of_its_own_files_is_removed(checkpoint, data, whole, tmp_path):
     folder = shutil.copytree(whole, tmp_path / "embedded")
     left = [

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float32, Shaped
 from input_pipeline.errors import UserError
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources import Source, open_named
+from input_pipeline.subsets import entry_records, part_of, sorted_numbers
 from input_pipeline.variants import FixedViews
 from input_pipeline.views.frames import Shown as Picture
 from input_pipeline.views.frames import parts_of
@@ -69,7 +70,7 @@ class Records:
         every_text: bool = False,
         views: FixedViews | None = None,
     ) -> None:
-        """Opens the sources whose weight is not 0, in their order.
+        """Opens the sources whose weight is not 0, in their order; of each the records in use, as its entry says.
 
         Args:
           entries: as in `data.sources`, by name.
@@ -80,20 +81,21 @@ class Records:
           views: of each image, in the place of that which evaluators see.
 
         Raises:
-          ValueError: a source that cannot be opened.
+          ValueError: a source that cannot be opened, or of which no record is in use.
         """
         used = {name: entry for name, entry in entries.items() if entry.get("weight", 1.0)}
         self.sources = {name: open_named(name, entry) for name, entry in used.items()}
-        self._parts: list[tuple[Source, TextView]] = [
-            (self.sources[name], TextView.of_source(text, entry)) for name, entry in used.items()
-        ]
-        self.paths = [
-            "".join(
-                [str(entry["path"]), *(f" with {more}" for more in [entry.get("captions_by_id")] if more)]
+        self._parts: list[tuple[Source, Sequence[int], TextView]] = [
+            (
+                source,
+                sorted_numbers(entry_records(source, name, used[name])),
+                TextView.of_source(text, used[name]),
             )
-            for entry in used.values()
+            for name, source in self.sources.items()
         ]
-        self._ends = list(itertools.accumulate(len(source) for source in self.sources.values()))
+        self.paths = [_described(entry) for entry in used.values()]
+        self.sizes = {name: len(part[1]) for name, part in zip(used, self._parts, strict=True)}
+        self._ends = list(itertools.accumulate(self.sizes.values()))
         self._view, self._views = EvaluationView(preprocessing), views
         self.feature, self._texts = feature, None if every_text else 1
 
@@ -103,7 +105,7 @@ class Records:
     @property
     def described(self) -> list[Any]:
         """Returns what tells these records from others, as plain values: their numbers, and where they lie."""
-        return [[len(source) for source in self.sources.values()], self.paths]
+        return [[*self.sizes.values()], self.paths]
 
     @property
     def views_digest(self) -> str:
@@ -117,9 +119,9 @@ class Records:
     def __getitem__(self, index: int) -> Shown | Reason:
         """Returns record `index`, or why it cannot be used."""
         part = int(np.searchsorted(self._ends, index, side="right"))
-        source, text_view = self._parts[part]
+        source, numbers, text_view = self._parts[part]
         try:
-            record = source[index - (self._ends[part - 1] if part else 0)]
+            record = source[numbers[index - (self._ends[part - 1] if part else 0)]]
             return Shown(
                 record.id,
                 self._image(record) if self.feature != "text" and not self._views else None,
@@ -152,6 +154,12 @@ class Records:
         if not texts:
             raise BadRecord(Reason.NO_CAPTION, f"record '{record.id}' has no text to show")
         return texts
+
+
+def _described(entry: Mapping[str, Any]) -> str:
+    """Where the records of an entry lie, with which captions, and which of them are in use."""
+    more = [entry.get("captions_by_id"), *(f"{name}={value}" for name, value in part_of(entry).items())]
+    return "".join([str(entry["path"]), *(f" with {one}" for one in more if one)])
 
 
 def _encoded_image(record: Record) -> bytes:

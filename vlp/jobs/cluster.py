@@ -83,7 +83,10 @@ def _embed(options: JobOptions, feature: str, output: Path) -> tuple[Embeddings,
     begun_with = {
         "checkpoint": checkpoint_digest(folder),
         "feature": feature,
-        "sources": {name: [data.sources[name].path, len(source)] for name, source in records.sources.items()},
+        "sources": {
+            name: [path, size]
+            for path, (name, size) in zip(records.paths, records.sizes.items(), strict=True)
+        },
         "choice of texts": json.loads(json.dumps(data.text.to_dict())) if feature != "image" else {},
     }
     folder = output / "embeddings"
