@@ -206,6 +206,7 @@ def test_a_string_is_one_class_and_one_template(model, encoded):
         ("cat", "a cat", "the template 'a cat' has no {} to put a class name into"),
         ([], "a {}", "class_names is empty"),
         ("cat", (), "templates is empty"),
+        (["cat", " "], "a {}", r"class_names\[1\] is ' ': give that class a name"),
         ([1], "a {}", r"class_names\[0\] is 1, not a string"),
         (None, "a {}", "class_names is None: give a string or a list of strings"),
     ],

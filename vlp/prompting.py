@@ -38,11 +38,13 @@ def class_prompts(names: Sequence[str], templates: str | Sequence[str]) -> list[
     """Returns each name in all templates.
 
     Raises:
-      ValueError: there is no class or no template, one is no string, or a template has no `{}`.
+      ValueError: there is no class or no template, one is no string, a class has no name, or a template has no `{}`.
     """
     prompts = strings(templates, "templates")
     if not names or not prompts:
         raise UserError(f"{'templates' if names else 'class_names'} is empty: give one or more")
+    if nameless := [place for place, name in enumerate(names) if not name.strip()]:
+        raise UserError(f"class_names[{nameless[0]}] is {names[nameless[0]]!r}: give that class a name")
     if bad := [template for template in prompts if "{}" not in template]:
         raise UserError(f"the template {bad[0]!r} has no {{}} to put a class name into")
     return [[template.replace("{}", name) for template in prompts] for name in names]

@@ -98,11 +98,11 @@ def label_name(rule: str, label: str) -> str:
 def _names(table: str, content: str) -> dict[str, str]:
     try:
         names = json.loads(content)["names"]
-        if names and all(isinstance(name, str) and name for name in names.values()):
+        if names and all(isinstance(name, str) and name.strip() for name in names.values()):
             return names
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
-    raise UserError(f'{table} must hold {{"names": {{label: name}}}}, both texts')
+    raise UserError(f'{table} must hold {{"names": {{label: name}}}}, both texts, of which none is empty')
 
 
 def _look_up(table: str, content: str, labels: Sequence[str]) -> list[str]:

@@ -61,6 +61,9 @@ def test_names_may_come_from_a_file(tmp_path: Path) -> None:
     assert naming_rule("sun397")(["/a/apartment_building/outdoor"]) == ["apartment building outdoor"]
     with pytest.raises(ValueError, match=r"there are no class names at 'nowhere\.json'"):
         naming_rule("nowhere.json")
+    path.write_text('{"names": {"AnnualCrop": "annual crop land", "Forest": " "}}')
+    with pytest.raises(ValueError, match="both texts, of which none is empty"):
+        naming_rule(str(path))(["Forest"])
 
 
 def test_numbers_of_a_table_are_not_counted_anew(tmp_path: Path) -> None:
