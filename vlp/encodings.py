@@ -21,7 +21,7 @@ from vlp.models.spliced import Spliced
 from vlp.models.text import SoftTokens
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
-from vlp.stored import refuse_stored, stored_rows
+from vlp.stored import stored_rows, with_stored
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Encodings:
           std: of pixel values in [0, 1].
           frozen: models that the batch may be seen through as well.
         """
-        self.model, self.batch, self.step = model, batch, step
+        self.model, self.batch, self.step = model, with_stored(batch), step
         self._key, self._mean, self._std = key, mean, std
         self._frozen = {one.name: one for one in frozen}
         self._known: dict[tuple[str, str], Any] = {}
@@ -91,7 +91,6 @@ class Encodings:
     def image_tower(self, view: str = "image") -> TowerOutput:
         """Returns the image tower's pooled output and patch tokens for the batch field `view`, which may hold several a
         row: [batch, n, ...] comes out as [batch, n, ...]."""
-        refuse_stored(self.batch, "image", view)
         key = None if self._key is None else self.key(view)
         return self._once("image_tower", view, lambda: self.through(self.model.image, view, key))
 
@@ -122,7 +121,6 @@ class Encodings:
 
     def text_tower(self, view: str = "text") -> TowerOutput:
         """Returns the text tower's pooled output and token outputs for the batch fields `view` and `view`_mask."""
-        refuse_stored(self.batch, "text", view)
         ids, mask = self.batch[view], self.batch[f"{view}_mask"]
         return self._once("text_tower", view, lambda: _flattened(self.model.text, 1, ids, mask))
 

@@ -29,14 +29,19 @@ def stored_rows(batch: Mapping[str, Any], tower: str, view: str) -> Any:
     return batch.get(FRONT + tower) if view == tower else None
 
 
-def refuse_stored(batch: Mapping[str, Any], tower: str, view: str) -> None:
-    """Refuses to run a tower of which embeddings alone are there.
+class StoredInstead(dict[str, Any]):
+    """Batch fields, some of which are not there because what a tower makes of them is stored."""
 
-    Raises:
-      ValueError: says what an objective wanted.
-    """
-    if view == tower and view not in batch and {FRONT + tower, FRONT + tower + OUTPUTS} & batch.keys():
+    def __missing__(self, name: str) -> Any:
+        tower = name.removesuffix("_mask")
+        if not {FRONT + tower, FRONT + tower + OUTPUTS} & self.keys():
+            raise KeyError(name)
         raise UserError(
             f"data.stored.{tower} holds embeddings, and an active objective reads what the {tower} tower gives before "
-            f"them, such as its tokens: leave data.stored.{tower} empty"
+            f"them, such as its tokens, or is given: leave data.stored.{tower} empty"
         )
+
+
+def with_stored(batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a batch that says of a field it lacks what is stored in its place."""
+    return StoredInstead(batch) if any(name.startswith(FRONT) for name in batch) else batch
