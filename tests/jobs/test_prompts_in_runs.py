@@ -93,6 +93,12 @@ def test_a_context_for_each_class_knows_its_classes_alone(started, tmp_path):
         ValueError, match=r"a context for each of 79 texts, those of data.texts.classes, and none for"
     ):
         model.encode_text(["a dog"])
+    asked = ConfigDict(config_of(started, **settings)).copy_and_resolve_references()
+    asked.evaluators.dense.update(final=True, sets=("val_vendor",), templates="named", collages=8)
+    assert {"zero_shot/val_vendor/top1", "dense/val_vendor/pointing"} <= vlp.evaluate(model, asked).keys()
+    asked.evaluators.retrieval.update(final=True, sets=("val_vendor",))
+    with pytest.raises(ValueError, match=r"a context for each of 79 texts"):
+        vlp.evaluate(model, asked)
     with pytest.raises(
         ValueError, match=r"data.texts.classes has 79 texts of 79 labels, and .*context_classes=78"
     ):
@@ -129,3 +135,26 @@ def test_texts_in_another_order_than_the_labels_that_records_have_are_refused(st
         match=rf"data.texts.classes numbers '{labels[-1]}' 0, and data.labels.classes .* it 78: give",
     ):
         Run(resolve(config), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("config", "flags", "said"),
+    [
+        ("coop", ["data.texts.classes.path={nameless}"], "label 1, counted from 0, is empty: give that class a name"),
+        ("coop", ["data.sources.quickstart.shots=1000"], "shots=1000, but the label"),
+        ("coop", ["model.text.width=32"], "holds another model than the config's `model`"),
+        ("georsclip", ["model.adapters.rules=atention/qkv = lora 8"], "matches no linear layer; nearest paths: model/"),
+        ("georsclip", ["model.adapters.rules=attention/qkv$ = lora 2 k"], "start_new='REGEX'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_of_who_adapts_a_model_is_one_line(started, tmp_path, capsys, config, flags, said):
+    nameless = tmp_path / "nameless.json"
+    nameless.write_text('{"labels": ["animals/mammals", ""]}')
+    own = [f"--config.{flag.format(nameless=nameless)}" for flag in flags]
+    small = [*FLAGS, f"--config.checkpoint.start={started}", "--config.checkpoint.start_new="]
+    assert (
+        main.main([f"--config=configs/{config}.py:runlocal", f"--workdir={tmp_path / 'run'}", *small, *own])
+        == 2
+    )
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and said in error and error.count("\n") == 1
