@@ -149,10 +149,15 @@ def inputs(config: ConfigDict) -> Inputs:
 
 
 def planned(config: ConfigDict, topology: str) -> Step:
-    """Compiles a step for a topology."""
+    """Compiles a step for a topology.
+
+    Raises:
+      ValueError: it is too large for these devices.
+    """
     traced = trace_step(config, open_topology(topology), **inputs(config)._asdict())
     step = compile_step(config, traced)
-    assert step.program is not None, step.refusal
+    if step.program is None:
+        raise ValueError(f"{step.refusal.splitlines()[0]} Use a smaller --batch, or a larger --plan")
     return Step(step.program.flops, lambda: None)
 
 
