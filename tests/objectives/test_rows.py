@@ -74,8 +74,8 @@ def distillation(config, **settings):
     return loss
 
 
-# Which ask every image, or a part of one, for every text or view of the batch: settings, and cells to those of a matrix
-# of the batch.
+# Which ask every image, or a part of one, for every text or view of the batch, or for a bank: settings, and cells to
+# those of a matrix of the batch.
 MANY = 2**17
 EVERY = {
     "corruption": ({}, 1.0),
@@ -83,7 +83,9 @@ EVERY = {
     "discovery": ({"episode_size": MANY}, 4.0),
     "global_contrast": ({}, 1.0),
     "grounded_regions": ({}, 1.0),
+    "instance_labels": ({"size": MANY}, 3.0),
     "mixed_views": ({}, 1.0),
+    "neighbour_labels": ({"size": MANY}, 1.0),
     "pseudo_words": ({}, 1.0),
     "ranking": ({"positives": "sum"}, 1.0),
     "region_contrast": ({}, 1.0),

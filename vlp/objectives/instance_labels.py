@@ -10,19 +10,21 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
-from vlp.kernels import KERNELS
 from vlp.kernels.loss import Loss
+from vlp.kernels.softmax import softmax, softmax_at
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.heads import MlpHead
 from vlp.models.linear import linear
+from vlp.models.micro_batch import micro_batched
 from vlp.models.teacher import follow, teacher_of
 from vlp.objectives.bank import Bank
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
+from vlp.objectives.rows import compared
 from vlp.objectives.self_distillation import linear_to
-from vlp.objectives.targets import same_id
+from vlp.objectives.targets import not_self, same_id
 
 
 class InstanceClassifier(nnx.Module):
@@ -87,6 +89,7 @@ class InstanceLabels(Objective):
         self.prototypes = Remembered(rows[size:])
         self.confidence = Remembered(jnp.full((config.records, 2), 0.5, jnp.float32))
         self.temperature, self.contrast_weight = config.temperature, config.contrast_weight
+        self.chunk = config.chunk
         self.momentum, self.prototype_momentum = config.momentum, config.prototype_momentum
         self.memory = (config.first_memory, config.last_memory, config.memory_steps)
         self.warmup_steps = config.warmup_steps
@@ -155,7 +158,7 @@ class InstanceLabels(Objective):
         means = sums[:, :-2] / jnp.maximum(counts, 1.0)[:, None]
         scores = classifier(means).astype(jnp.float32)
         targets = jax.nn.one_hot(labels, 2) * (counts > 0)[:, None]
-        loss = KERNELS["softmax"](scores, targets)
+        loss = softmax(scores, targets)
         right = (scores.argmax(axis=1) == labels) & (counts > 0)
         return loss, right.sum() / jnp.maximum(loss.weight, 1.0)
 
@@ -209,19 +212,24 @@ class InstanceLabels(Objective):
     def _views_alike(
         self, query: Float[Array, "batch dim"], key: Float[Array, "batch dim"]
     ) -> Float[Array, ""]:
-        own = (query * key).sum(axis=1, keepdims=True)
-        scores = jnp.concatenate([own, query @ self.bank["rows"].T], axis=1) / self.temperature
-        first = (jnp.arange(scores.shape[1]) == 0).astype(scores.dtype)
-        return KERNELS["softmax"](scores, jnp.broadcast_to(first, scores.shape)).mean()
+        def some(own: Array, other: Array) -> Float[Array, " rows"]:
+            match = (own * other).sum(axis=1, keepdims=True)
+            scores = jnp.concatenate([match, own @ self.bank["rows"].T], axis=1) / self.temperature
+            return softmax_at(scores, jnp.zeros(len(own), jnp.int32))
+
+        return micro_batched(some, self.chunk, query, key).mean()
 
     def _labels_alike(
         self, query: Float[Array, "batch dim"], key: Float[Array, "batch dim"], labels: Int[Array, " batch"]
     ) -> Float[Array, ""]:
         columns = jnp.concatenate([query, key, self.bank["rows"]])
         numbers = jnp.concatenate([labels, labels, self.bank["scores"].argmax(axis=1)])
-        others = jnp.arange(len(columns))[None] != jnp.arange(len(query))[:, None]
-        scores = query @ columns.T / self.temperature
-        return KERNELS["softmax"](scores, same_id(labels, numbers), mask=others).mean()
+
+        def cells(places: Int[Array, " rows"], own: Int[Array, " rows"]) -> tuple[Array, Array]:
+            return same_id(own, numbers), not_self(places, len(columns))
+
+        facts, scale = (jnp.arange(len(query)), labels), 1 / self.temperature
+        return compared(softmax, query, columns, cells, *facts, scale=scale, chunk=self.chunk)[0].mean()
 
 
 def moved_in_turn(

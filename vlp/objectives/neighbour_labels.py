@@ -17,9 +17,11 @@ from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.heads import MlpHead
+from vlp.models.micro_batch import micro_batched
 from vlp.models.teacher import follow, teacher_of
 from vlp.objectives.bank import Bank
 from vlp.objectives.base import Objective, ObjectiveOutput
+from vlp.objectives.rows import each_row, summed
 from vlp.objectives.targets import same_id
 
 
@@ -53,7 +55,7 @@ class NeighbourLabels(Objective):
             }
         )
         self.neighbours, self.temperature = config.neighbours, config.temperature
-        self.momentum, self.kernel = config.momentum, KERNELS[config.kernel]
+        self.momentum, self.kernel, self.chunk = config.momentum, KERNELS[config.kernel], config.chunk
         self.image_view, self.labels = config.image_view, f"{config.labels}_ids"
         self.copied, self.raw = (self.image_view,), (self.labels, "record_id")
         self.fields = (self.image_view, *self.raw)
@@ -93,17 +95,22 @@ class NeighbourLabels(Objective):
           labels: of the rows; -1 is none.
           records: what tells records apart.
         """
-        others = self.bank["labels"]
-        cosines = rows @ self.bank["rows"].astype(rows.dtype).T
-        counts = (others >= 0)[None] & (same_id(records, self.bank["records"]) == 0)
-        near = counts & (cosines >= self._farthest(jnp.where(counts, cosines, -2.0)))
-        targets = same_id(labels, others) * (labels >= 0)[:, None]
-        loss = self.kernel(cosines / self.temperature, targets, mask=near)
-        shares = jax.nn.softmax(jnp.where(near, cosines / self.temperature, -jnp.inf), axis=1)
-        known = near.any(axis=1) & (labels >= 0)
-        voted = jnp.where(known, (jnp.nan_to_num(shares) * targets).sum(axis=1), 0.0).sum()
+        others, columns = self.bank["labels"], self.bank["rows"].astype(rows.dtype)
+
+        def vote(own: Array, label: Array, record: Array) -> tuple[Loss, Array, Array]:
+            cosines = own @ columns.T
+            counts = (others >= 0)[None] & (same_id(record, self.bank["records"]) == 0)
+            near = counts & (cosines >= self._farthest(jnp.where(counts, cosines, -2.0)))
+            targets = same_id(label, others) * (label >= 0)[:, None]
+            shares = jax.nn.softmax(jnp.where(near, cosines / self.temperature, -jnp.inf), axis=1)
+            known = near.any(axis=1) & (label >= 0)
+            voted = jnp.where(known, (jnp.nan_to_num(shares) * targets).sum(axis=1), 0.0)
+            return each_row(self.kernel, cosines / self.temperature, targets, near), known, voted
+
+        losses, known, voted = micro_batched(vote, self.chunk, rows, labels, records)
+        loss = summed(losses)
         metrics = {
-            "voted_right": voted / jnp.maximum(known.sum(), 1),
+            "voted_right": voted.sum() / jnp.maximum(known.sum(), 1),
             "asked": loss.weight / len(labels),
             "filled": (others >= 0).mean(dtype=jnp.float32),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share, share_below_one
 
 CLASS = "vlp.objectives.instance_labels:InstanceLabels"
@@ -34,6 +35,7 @@ SETTINGS = {
     "last_memory": share(0.8, "of the table, from memory_steps on"),
     "memory_steps": natural(0, "from the first to the last in a straight line; 0 = the last at once"),
     "warmup_steps": natural(0, "in which views alone are contrasted"),
+    "chunk": CHUNK,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, natural, positive, share
 
 CLASS = "vlp.objectives.neighbour_labels:NeighbourLabels"
@@ -22,6 +23,7 @@ SETTINGS = {
     "momentum": share(0.999, "of the running mean that fills the bank"),
     "hidden_width": count(2048, "of the head"),
     "width": count(128, "of what is compared"),
+    "chunk": CHUNK,
 }
 
 

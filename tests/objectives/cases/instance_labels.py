@@ -3,7 +3,7 @@
 import numpy as np
 
 SETTINGS = {"records": 20, "size": 16, "hidden_width": 16, "width": 8, "memory_steps": 10}
-SETTINGS |= {"bag_weight": 0.5, "bag_count": 5}
+SETTINGS |= {"bag_weight": 0.5, "bag_count": 5, "chunk": 3}
 
 
 def fields(dice, count):

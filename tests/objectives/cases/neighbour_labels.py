@@ -6,7 +6,7 @@ import numpy as np
 from vlp.given import Context
 from vlp.kernels.unit import unit
 
-SETTINGS = {"size": 16, "neighbours": 5, "hidden_width": 16, "width": 8}
+SETTINGS = {"size": 16, "neighbours": 5, "hidden_width": 16, "width": 8, "chunk": 3}
 CONTEXT = Context.from_dict({"labels": {"classes": 3}})
 
 
