@@ -1,15 +1,15 @@
 """How much of a pod's time makes steps that count, by a simulated clock: failures come, and runs go on.
 
     python -m benchmarks.goodput [--failures=1.0] [--start=25] [--save=8] [--every=0]
-    python -m benchmarks.goodput --kill_every=60 [--kills=5] [--every=5]     # a real run, of towers that take seconds
+    python -m benchmarks.goodput --kill_every=60 [--kills=5] [--every=5] [--config=FILE]     # a real run
 
 Failures of the whole run come at random, so many an hour. Each costs the time in which the others notice
 (`distributed.heartbeat_seconds`), the wait of `launch/supervise`, the start with a filled compilation cache, the
 restoring, and the steps since the last save that was whole. `--every=0` saves again as soon as the last save is
 whole (`checkpoint.every_minutes=0.001`).
 
-The real run is the quickstart's under `launch/supervise`, killed by SIGKILL every so many seconds of its life, with
-what it keeps of its own time in `goodput.json`.
+The real run is the quickstart's, whose towers take seconds, or that of another config, under `launch/supervise`. It is
+killed by SIGKILL every so many seconds of its life; what it keeps of its own time is in `goodput.json`.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def simulated(times: Times, hours: float, seed: int) -> dict[str, float]:
     return {name: seconds / end for name, seconds in spent.items()}
 
 
-def killed(workdir: Path, kill_every: float, kills: int, every: float) -> None:
+def killed(config: str, workdir: Path, kill_every: float, kills: int, every: float) -> None:
     """Has a run made that is killed now and then, until it has been so often; then it is told to stop."""
-    run = ["main.py", "--config=configs/quickstart.py", f"--workdir={workdir}", "--config.evaluators={}"]
+    run = ["main.py", f"--config={config}", f"--workdir={workdir}", "--config.evaluators={}"]
     flags = ["--config.steps=1000000", "--config.log.every=5", "--config.checkpoint.every=0"]
     flags += [
         f"--config.checkpoint.every_minutes={max(every, 0.06) / 60}",
@@ -128,11 +128,12 @@ def main() -> None:
         "--kill_every", type=float, default=0.0, help="seconds between two kills of a real run"
     )
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--config", default="configs/quickstart.py", help="of the real run")
     options = vars(parser.parse_args())
-    kill_every, kills = options.pop("kill_every"), options.pop("kills")
+    config, kill_every, kills = (options.pop(name) for name in ("config", "kill_every", "kills"))
     if kill_every:
         with tempfile.TemporaryDirectory() as folder:
-            killed(Path(folder), kill_every, kills, options["every"])
+            killed(config, Path(folder), kill_every, kills, options["every"])
             print(f"killed every {kill_every:g} s, {kills} times: {goodput_in_words(Path(folder))}")
         return
     hours, failures = options.pop("hours"), options.pop("failures")

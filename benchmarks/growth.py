@@ -1,9 +1,9 @@
-"""How cost grows: each row is one cost at four sizes, measured in processes of their own or read in compiled programs.
+"""How cost grows: a row is one cost at several sizes, measured in processes of their own or read in compiled programs.
 
 The last column is the exponent of the last step: 0 is flat, 1 linear, 2 quadratic. What is compiled is not run, so its
 sizes are beyond what this machine could hold; memory is the peak above what is named in the row.
 
-    python -m benchmarks.growth [--only=contrast,loader,kmeans,ranks,compile,checkpoint]
+    python -m benchmarks.growth [--only=contrast,loader,kmeans,ranks,compile,checkpoint] [--sizes=1024,2048]
 """
 
 from __future__ import annotations
@@ -173,6 +173,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="groups of rows, by commas")
+    parser.add_argument("--sizes", default="", help="two or more, by commas, in the place of the rows' own")
     parser.add_argument("--alone", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
@@ -180,13 +181,15 @@ def main() -> None:
         place, size = map(int, options.alone.split(","))
         print(json.dumps(ROWS[place].measure(size)), file=answers)
         return
+    given = tuple(int(size) for size in options.sizes.split(",") if size)
     print("| cost | of | sizes | costs | grows as size to the power of |\n| --- | --- | --- | --- | --- |")
     for place, row in enumerate(ROWS):
         if options.only and row.group not in options.only.split(","):
             continue
-        costs = [alone(place, size) for size in row.sizes]
-        power = math.log(costs[-1] / costs[-2]) / math.log(row.sizes[-1] / row.sizes[-2])
-        sizes = ", ".join(f"{size:,}" for size in row.sizes)
+        taken = given or row.sizes
+        costs = [alone(place, size) for size in taken]
+        power = math.log(costs[-1] / costs[-2]) / math.log(taken[-1] / taken[-2]) if all(costs) else 0.0
+        sizes = ", ".join(f"{size:,}" for size in taken)
         told = ", ".join(f"{cost:,.1f}" for cost in costs)
         print(f"| {row.cost} | {row.of} | {sizes} | {told} | {power:.2f} |", flush=True)
 
