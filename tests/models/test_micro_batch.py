@@ -14,6 +14,7 @@ from vlp.kernels.sigmoid import sigmoid
 from vlp.kernels.unit import unit
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
+from vlp.models.micro_batch import micro_batched
 from vlp.objectives.targets import same_id
 
 BATCH, LENGTH, RESOLUTION = 24, 5, 8
@@ -66,6 +67,15 @@ def gradient(micro_batch, dtype):
         return sigmoid(scores, same_id(jnp.arange(len(ids)), jnp.arange(len(ids)))).mean()
 
     return jax.jit(jax.value_and_grad(loss)), params
+
+
+@pytest.mark.parametrize("rows", [8, 11])
+def test_what_is_empty_comes_out_empty(rows):
+    """Such as the outputs at class token and registers of a tower that has none."""
+    x = jnp.arange(rows * 6.0).reshape(rows, 3, 2)
+    some, none = micro_batched(lambda x: (2 * x, x[:, :0]), 4, x)
+    np.testing.assert_array_equal(some, 2 * x)
+    assert none.shape == (rows, 0, 2)
 
 
 @pytest.mark.slow

@@ -35,26 +35,28 @@ def micro_batched(
         return encode(*arrays)
     shards = _shards(batch)
     rows, part = batch // shards, max(1, micro_batch // shards)
-    whole = rows - rows % part
+    # All sizes are said: what an example gives may be empty, and then none can be told from the others.
+    count, whole = rows // part, rows - rows % part
     local = [x.reshape(shards, rows, *x.shape[1:]) for x in arrays]
 
     def parts(x: Array) -> Array:
-        x = x[:, :whole].reshape(shards, -1, part, *x.shape[2:]).swapaxes(0, 1)
-        return _constrain_parts(x.reshape(-1, shards * part, *x.shape[3:]))
+        x = x[:, :whole].reshape(shards, count, part, *x.shape[2:]).swapaxes(0, 1)
+        return _constrain_parts(x.reshape(count, shards * part, *x.shape[3:]))
 
     # Inside a loop nothing can be merged with the first computation anyway.
     encode_again = jax.checkpoint(encode, prevent_cse=False)
     outputs = jax.lax.map(lambda part: encode_again(*part), [parts(x) for x in local])
     outputs = jax.tree.map(
         lambda y: (
-            y.reshape(-1, shards, part, *y.shape[2:]).swapaxes(0, 1).reshape(shards, whole, *y.shape[2:])
+            y.reshape(count, shards, part, *y.shape[2:]).swapaxes(0, 1).reshape(shards, whole, *y.shape[2:])
         ),
         outputs,
     )
     if whole < rows:
-        rest = jax.checkpoint(encode)(*(x[:, whole:].reshape(-1, *x.shape[2:]) for x in local))
+        left = rows - whole
+        rest = jax.checkpoint(encode)(*(x[:, whole:].reshape(shards * left, *x.shape[2:]) for x in local))
         outputs = jax.tree.map(
-            lambda y, z: jnp.concatenate([y, z.reshape(shards, -1, *z.shape[1:])], axis=1), outputs, rest
+            lambda y, z: jnp.concatenate([y, z.reshape(shards, left, *z.shape[1:])], axis=1), outputs, rest
         )
     return jax.tree.map(lambda y: constrain_batch(y.reshape(batch, *y.shape[2:])), outputs)
 
