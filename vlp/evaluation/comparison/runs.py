@@ -103,7 +103,7 @@ def _is_number(value: Any) -> bool:
 def _json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"{file} holds no object of names and values")
@@ -121,7 +121,7 @@ def read_curves(file: Path) -> dict[str, Curve]:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):  # torn by a kill
                 break
             raise UserError(f"{file}:{number} is not a JSON line: {error}") from error
