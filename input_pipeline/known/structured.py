@@ -40,7 +40,7 @@ SPLITS = ("test", "train", "val", *_JOINED)
 
 
 class Task(NamedTuple):
-    """What is asked of a data set.
+    """Holds what is asked of a data set.
 
     Attributes:
       data_set: its name in TFDS.
