@@ -6,17 +6,14 @@ from typing import Any
 
 
 def check_room(count: int, config: Any, where: str) -> None:
-    """Checks that a text has room for soft tokens beside its own, and the tower places for them.
+    """Checks that a text has room for soft tokens beside its own.
 
     Args:
       count: soft tokens before a text.
       config: the whole.
       where: the setting that says how many.
     """
-    text, length = config.model.text, config.tokenizer.length
-    if text.kind == "bag" or text.context:
-        what = f"kind='{text.kind}'" if text.kind == "bag" else f"context={text.context}"
-        raise ValueError(f"{where}={count} needs a text tower of plain tokens, and model.text.{what} is none")
+    length = config.tokenizer.length
     if count + 3 > length:
         raise ValueError(
             f"{where}={count} leaves no room for a word: tokenizer.length={length} must be at least {count + 3}, or "

@@ -16,6 +16,7 @@ from vlp import configuration
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.families import DEFAULT_KIND, FAMILIES, OFF, TOWERS, Family, family
+from vlp.models.families.transformers import VisionTransformerFamily
 from vlp.models.vision import TowerOutput
 
 SIZES = {"resnet": "R26", "efficientnet": "B0", "convnext": "T", "fastvit": "MCi0"}
@@ -150,6 +151,50 @@ def test_a_setting_without_a_meaning_is_refused_and_says_which_kinds_have_it():
     config = config_of("text", "transformer", ngrams=2)
     with pytest.raises(configuration.ConfigError, match=r"text.ngrams=2 is for kind 'bag', .*leave it at 1"):
         configuration.validate(configuration.resolve(config), needs=())
+
+
+ASKED = [
+    (
+        "masked_distillation",
+        "image",
+        "resnet",
+        r"an image tower with a grid.*kind='resnet' gives none: use 'vit'",
+    ),
+    ("corruption", "image", "naflex", r"model.image.kind='naflex' gives none: use 'vit'"),
+    ("colours", "image", "convnext", r"model.image.kind='convnext' gives none: use 'vit'"),
+    ("attribute_words", "text", "bag", r"a text tower that .*kind='bag' gives none: use 'transformer'"),
+    ("sentence_prompts", "text", "bag", r"model.text.kind='bag' gives none: use 'transformer'"),
+    ("pseudo_words", "text", "bag", r"model.text.kind='bag' gives none: use 'transformer'"),
+]
+
+
+def asking(objective, tower, kind, **changes):
+    config = config_of(tower, kind, **changes)
+    config.objectives[objective].weight = 1.0
+    return configuration.resolve(config)
+
+
+@pytest.mark.parametrize(("objective", "tower", "kind", "message"), ASKED)
+def test_an_objective_asks_the_family_for_what_it_needs(objective, tower, kind, message):
+    with pytest.raises(configuration.ConfigError, match=rf"^objectives.{objective} needs .*{message}"):
+        configuration.validate(asking(objective, tower, kind), needs=())
+
+
+def test_a_context_stands_where_soft_tokens_would():
+    with pytest.raises(configuration.ConfigError, match=r"and model.text.context=4 gives none: use 0"):
+        configuration.validate(asking("attribute_words", "text", "transformer", context=4), needs=())
+
+
+class Patches(VisionTransformerFamily):
+    """A kind from outside, of which patches can be hidden."""
+
+
+def test_a_kind_from_outside_may_have_what_is_asked():
+    configuration.validate(
+        asking("masked_distillation", "image", f"{__name__}:Patches", resolution=64, size="S"), needs=()
+    )
+    with pytest.raises(configuration.ConfigError, match=r"objectives.masked_distillation needs an image"):
+        configuration.validate(asking("masked_distillation", "image", f"{__name__}:Colours"), needs=())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ class Part:
       settings: what an entry can be told, with what every entry of its group can.
       check: raises ValueError where an entry contradicts itself or the config.
       model_axis: settings whose number the mesh's model axis splits.
+      asks: of each tower, what an entry with a weight needs of it, of `vlp.models.families.base.ABILITIES`.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Part:
     settings: Settings
     check: Check | None = None
     model_axis: tuple[str, ...] = ()
+    asks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def load(self) -> Any:
         """Imports its class."""
@@ -46,7 +48,7 @@ def find_part(group: str, kind: str, where: str) -> Part:
     Args:
       group: 'objectives', 'evaluators', 'hooks', 'curation' or 'selection'.
       kind: a registered one, or `package.module:Class`, whose attribute SETTINGS says what it can be told, and whose
-        `check_settings(entry, config, where)`, if it has one, what contradicts itself.
+        `check_settings(entry, config, where)`, if it has one, what contradicts itself; ASKS, what it needs of towers.
       where: the entry's path, for errors.
 
     Raises:
@@ -64,6 +66,7 @@ def find_part(group: str, kind: str, where: str) -> Part:
         with_common(group, kind, file.SETTINGS),
         getattr(file, "check", None),
         getattr(file, "MODEL_AXIS", ()),
+        getattr(file, "ASKS", {}),
     )
 
 
@@ -83,5 +86,10 @@ def _from_outside(group: str, kind: str, where: str) -> Part:
     target = getattr(module, name)
     settings = with_common(group, kind, getattr(target, "SETTINGS", {}))
     return Part(
-        kind, kind, settings, getattr(target, "check_settings", None), getattr(target, "MODEL_AXIS", ())
+        kind,
+        kind,
+        settings,
+        getattr(target, "check_settings", None),
+        getattr(target, "MODEL_AXIS", ()),
+        getattr(target, "ASKS", {}),
     )

@@ -11,6 +11,7 @@ from configs.settings.setting import Setting, leaves
 from vlp.configuration.entries import groups, settings_of_entry
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.parts import find_part
+from vlp.models.families import check_ability
 
 
 def settings_of(config: Any) -> dict[str, Setting]:
@@ -41,8 +42,17 @@ def check_parts(config: Any) -> None:
                 part.check(config[name], config, name)
         for group in GROUPS:
             for name, entry in config[group].items():
-                for check in (common_check(group), find_part(group, entry.kind, f"{group}.{name}").check):
-                    if check is not None:
-                        check(entry, config, f"{group}.{name}")
+                _check_entry(group, name, entry, config)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _check_entry(group: str, name: str, entry: Any, config: Any) -> None:
+    where = f"{group}.{name}"
+    part = find_part(group, entry.kind, where)
+    if entry.get("weight", True):
+        for tower, ability in part.asks.items():
+            check_ability(tower, config.model[tower], ability, where)
+    for check in (common_check(group), part.check):
+        if check is not None:
+            check(entry, config, where)

@@ -36,9 +36,11 @@ def single(config: Config, tensors: Tensors, folder: Path) -> Single:
       ValueError: a value that our towers do not have, by name.
     """
     del folder
-    kind = config["model_type"]
+    model_type = config["model_type"]
     said = {**DEFAULTS, **{key: value for key, value in config.items() if value is not None}}
-    said["layer_norm_eps"] = fields.number(said.get("layer_norm_eps", EPS[kind]), f"{WHERE}layer_norm_eps")
+    said["layer_norm_eps"] = fields.number(
+        said.get("layer_norm_eps", EPS[model_type]), f"{WHERE}layer_norm_eps"
+    )
     for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
         fields.whole(said[key], f"{WHERE}{key}")
     for key, only in FIXED.items():
@@ -55,18 +57,18 @@ def single(config: Config, tensors: Tensors, folder: Path) -> Single:
         "mlp_dim": _mlp_dim(said),
         "activation": ACTIVATIONS[fields.words(said["hidden_act"], f"{WHERE}hidden_act", tuple(ACTIVATIONS))],
         "norm_eps": said["layer_norm_eps"],
-        "layer_scale": 0.0 if kind == "vit" else 1.0,  # of which the weights are read
+        "layer_scale": 0.0 if model_type == "vit" else 1.0,  # of which the weights are read
         "patch_size": fields.square(said["patch_size"], f"{WHERE}patch_size"),
         "resolution": fields.square(said["image_size"], f"{WHERE}image_size"),
-        "position": "rotary2d_centred" if kind == "dinov3_vit" else "learned",
+        "position": "rotary2d_centred" if model_type == "dinov3_vit" else "learned",
         "pool": "class",
         "registers": registers,
-        "class_position": kind != "dinov3_vit",
+        "class_position": model_type != "dinov3_vit",
     }
     settings["drop_rest"] = settings["resolution"] % settings["patch_size"] > 0
-    if kind == "dinov3_vit":
+    if model_type == "dinov3_vit":
         tensors = _with_biases(tensors, said["num_hidden_layers"], said["hidden_size"])
-    entries = _entries(kind, settings)
+    entries = _entries(model_type, settings)
     return Single("image", settings, said["hidden_size"], entries, tensors, beginning(tensors, HEADS))
 
 
@@ -120,9 +122,9 @@ NAMES = {
 }  # fmt: skip
 
 
-def _entries(kind: str, image: Config) -> list[Entry]:
-    third = kind == "dinov3_vit"
-    projections, out, norms, mlp = NAMES[kind.removesuffix("_with_registers")]
+def _entries(model_type: str, image: Config) -> list[Entry]:
+    third = model_type == "dinov3_vit"
+    projections, out, norms, mlp = NAMES[model_type.removesuffix("_with_registers")]
     block, layers = "image/transformer/blocks", range(image["depth"])
     theirs = "layer.{layer}" if third else "encoder.layer.{layer}"
     weights, biases = (

@@ -32,6 +32,8 @@ FORMATS = {
     "huggingface": ("vit", "naflex"),
     "open_clip": ("vit", "resnet"),
 }  # and the kinds of image towers they hold
+TEXTS = ("transformer",)  # the same of text towers, for all of them
+SIGLIP = {"vit": ("siglip", "SiglipModel"), "naflex": ("naflex", "Siglip2Model")}  # by kind of image tower
 WRITTEN = tuple(huggingface.ACTIVATIONS.values())  # activations that every format has a word for
 # What no format has a word for, and what it is where there is nothing to say.
 _NOWHERE = ("stem", "gated", "sub_norm", "branch_norm", "pool_heads", "pool_mlp_dim", "pool_prefix")
@@ -156,14 +158,13 @@ def _huggingface(model: ConfigDict, leaves: Tensors, facts: dict[str, Any]) -> t
     model, leaves = _learned_positions(model, leaves)
     if model.image.pool == "class":
         model, leaves = _class_positions(*_without_patch_bias(model, leaves))
-        family, problems = "huggingface_clip", _not_clip(model, facts)
+        family, name, problems = "huggingface_clip", "CLIPModel", _not_clip(model, facts)
     else:
         model, leaves = _published_pool(*_mean_as_attention(*_patch_bias(model, leaves)))
         model, leaves = _biased_text(*_with_logit_bias(model, leaves))
-        kind = "naflex" if model.image.kind == "naflex" else "siglip"
-        family, problems = f"huggingface_{kind}", _not_siglip(model)
-    names = {"huggingface_clip": "CLIPModel", "huggingface_naflex": "Siglip2Model"}
-    _refuse(problems, "transformers", names.get(family, "SiglipModel"))
+        own, name = SIGLIP[model.image.kind]
+        family, problems = f"huggingface_{own}", _not_siglip(model)
+    _refuse(problems, "transformers", name)
     return family, huggingface.config_of(model, **facts), write(huggingface.entries(model), leaves)
 
 
@@ -194,7 +195,7 @@ def _our_own(model: ConfigDict, kinds: Collection[str]) -> list[str]:
         (not image.top_blocks, f"model.image.top_blocks={image.top_blocks} are blocks of another kind"),
         (not image.prompts, f"model.image.prompts={image.prompts} are learned tokens of its layers"),
         (not text.context, f"model.text.context={text.context} are learned vectors in its texts"),
-        (text.kind == "transformer", f"model.text.kind='{text.kind}' is not 'transformer'"),
+        (text.kind in TEXTS, f"model.text.kind='{text.kind}' is not {' or '.join(map(repr, TEXTS))}"),
         (not text.layer_scale, f"model.text.layer_scale={text.layer_scale} is not 0"),
         (not text.post_norm, "model.text.post_norm is True"),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping
@@ -159,12 +159,11 @@ def config_of(model: Config, *, vocabulary_size: int, length: int, end: int, pad
       pad: its id of padding.
     """
     clip, image = model["image"]["pool"] == "class", model["image"]
-    native = image["kind"] == "naflex"
-    kind = "clip" if clip else "siglip2" if native else "siglip"
-    side = image["resolution"]
+    said = IMAGES[image["kind"]]
+    kind = "clip" if clip else said.siglip
     vision = {
         **_said(image),
-        **({"num_patches": (side // image["patch_size"]) ** 2} if native else {"image_size": side}),
+        **said.sides(image),
         "patch_size": image["patch_size"],
         "num_channels": 3,
         "model_type": f"{kind}_vision_model",
@@ -208,7 +207,7 @@ def _said(tower: Config) -> dict[str, Any]:
 def entries(model: Config) -> list[Entry]:
     """Returns the table of a CLIPModel (`image.pool` 'class') or a SiglipModel ('attention'), or of a Siglip2Model."""
     image, text = model["image"], model["text"]
-    patches = mapping.TRANSPOSED if image["kind"] == "naflex" else mapping.PATCHES
+    patches = IMAGES[image["kind"]].patches
     table = [
         *_blocks("image/transformer", "vision_model.encoder", image),
         *norm("image/transformer/norm", "vision_model.post_layernorm"),
@@ -305,3 +304,27 @@ def convolution(ours: str, theirs: str, batch_norm: str, layers: range | None = 
             for mine, name in parts.items()
         ),
     ]
+
+
+class Images(NamedTuple):
+    """What transformers says of a kind of image tower.
+
+    Attributes:
+      siglip: the type of model with such a tower and an attention pool.
+      sides: how large images are, in its words.
+      patches: the form of the weights that embed them.
+    """
+
+    siglip: str
+    sides: Callable[[Config], dict[str, int]]
+    patches: mapping.Form
+
+
+IMAGES = {
+    "vit": Images("siglip", lambda image: {"image_size": image["resolution"]}, mapping.PATCHES),
+    "naflex": Images(
+        "siglip2",
+        lambda image: {"num_patches": (image["resolution"] // image["patch_size"]) ** 2},
+        mapping.TRANSPOSED,
+    ),
+}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from input_pipeline.errors import UserError
 from vlp.interop import fields, mapping, open_clip_text, timm
@@ -222,22 +222,26 @@ def config_of(model: Any, *, vocabulary_size: int, length: int, end: int, pad: i
     }
     if model.logit_bias.learn:
         config["init_logit_bias"] = 0.0
-    if image.kind == "resnet":
-        stages = convolution_size(image)
-        head_width = stages.stem * 32 // image.heads
-        vision = {"layers": list(stages.blocks), "width": stages.stem, "head_width": head_width}
-    else:
-        size = tower_size(image)
-        vision = {
-            **_cfg(image),
-            "head_width": size.width // size.heads,
-            "patch_size": image.patch_size,
-            "pool_type": {"class": "tok", "mean": "avg"}[image.pool],
-            "final_ln_after_pool": image.norm_after_pool,
-            "no_ln_pre": not image.pre_norm,
-        }
-    config["vision_cfg"] = {**vision, "image_size": image.resolution}
+    config["vision_cfg"] = {**VISION[image.kind].said(image), "image_size": image.resolution}
     return {"model_cfg": config}
+
+
+def _resnet_cfg(image: Any) -> dict[str, Any]:
+    stages = convolution_size(image)
+    head_width = stages.stem * 32 // image.heads
+    return {"layers": list(stages.blocks), "width": stages.stem, "head_width": head_width}
+
+
+def _vision_cfg(image: Any) -> dict[str, Any]:
+    size = tower_size(image)
+    return {
+        **_cfg(image),
+        "head_width": size.width // size.heads,
+        "patch_size": image.patch_size,
+        "pool_type": {"class": "tok", "mean": "avg"}[image.pool],
+        "final_ln_after_pool": image.norm_after_pool,
+        "no_ln_pre": not image.pre_norm,
+    }
 
 
 def _cfg(tower: Any) -> dict[str, Any]:
@@ -264,10 +268,8 @@ def entries(config: Config, model: Any, tensors: Tensors | None = None) -> list[
     """
     if fields.part(config, "vision_cfg", WHERE).get("timm_model_name"):
         image = timm.entries(model.image, tensors or {})
-    elif model.image.kind == "resnet":
-        image = _resnet_entries(model.image)
     else:
-        image = _vision_entries(model.image)
+        image = VISION[model.image.kind].entries(model.image)
     words = fields.part(config, "text_cfg", WHERE)
     own = config.get("custom_text") if tensors is None else "text.token_embedding.weight" in tensors
     if name := words.get("hf_model_name"):
@@ -363,3 +365,18 @@ def _bottleneck(ours: str, theirs: str, layers: range | None) -> list[Entry]:
         for name, place in names.items()
         for line in convolution(f"{ours}/{name}", f"{theirs}.conv{place}", f"{theirs}.bn{place}", layers)
     ]
+
+
+class Vision(NamedTuple):
+    """What OpenCLIP says of a kind of image tower of its own.
+
+    Attributes:
+      said: its `vision_cfg` of our settings, but for the side of images.
+      entries: the names of its weights.
+    """
+
+    said: Callable[[Any], dict[str, Any]]
+    entries: Callable[[Any], list[Entry]]
+
+
+VISION = {"vit": Vision(_vision_cfg, _vision_entries), "resnet": Vision(_resnet_cfg, _resnet_entries)}

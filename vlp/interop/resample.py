@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
@@ -87,17 +88,29 @@ def resampled(
     """
     if not resolution and not patch_size:
         return leaves, image
-    if image["kind"] == "naflex":
-        raise UserError(
-            f"interop.resolution={resolution} and patch_size={patch_size} are of images of one size, and this model "
-            "resamples its positions for each image: leave both at 0"
-        )
-    if image["kind"] == "resnet":
-        return _resnet(leaves, image, resolution, patch_size, family)
-    if image["kind"] != "vit":
-        if patch_size:
-            raise UserError(f"interop.patch_size={patch_size}: a {image['kind']} has no patches to resample")
-        return leaves, {**image, "resolution": resolution}
+    return RESAMPLED.get(image["kind"], _convolutional)(leaves, image, resolution, patch_size, family)
+
+
+def _native(
+    leaves: dict[str, Any], image: dict[str, Any], resolution: int, patch_size: int, family: str
+) -> NoReturn:
+    raise UserError(
+        f"interop.resolution={resolution} and patch_size={patch_size} are of images of one size, and this model "
+        "resamples its positions for each image: leave both at 0"
+    )
+
+
+def _convolutional(
+    leaves: dict[str, Any], image: dict[str, Any], resolution: int, patch_size: int, family: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    if patch_size:
+        raise UserError(f"interop.patch_size={patch_size}: a {image['kind']} has no patches to resample")
+    return leaves, {**image, "resolution": resolution}
+
+
+def _patches(
+    leaves: dict[str, Any], image: dict[str, Any], resolution: int, patch_size: int, family: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     if patch_size and image.get("stem"):
         raise UserError(
             f"interop.patch_size={patch_size}: a stem of kind '{image['stem']}' has no patch kernel to resample"
@@ -127,3 +140,11 @@ def _resnet(
     first, grid = leaves[path][:1], leaves[path][1:]
     table = np.concatenate([first, positions(grid, resolution // 32, family)])
     return {**leaves, path: table}, {**image, "resolution": resolution}
+
+
+# By kind of tower; others have neither positions nor patches.
+RESAMPLED: dict[str, Callable[..., tuple[dict[str, Any], dict[str, Any]]]] = {
+    "vit": _patches,
+    "naflex": _native,
+    "resnet": _resnet,
+}

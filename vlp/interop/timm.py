@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -55,13 +55,17 @@ def _projection(kind: Any, bias: bool, embed_dim: int) -> dict[str, Any]:
     return {"projection": found[kind]}
 
 
+# What names the weights of a trunk, by our kind of tower.
+TRUNKS: dict[str, Callable[[Any, Tensors, str], list[Entry]]] = {
+    "vit": timm_vit.entries,
+    "convnext": timm_convnext.entries,
+    "fastvit": timm_fastvit.entries,
+}
+
+
 def entries(image: Any, tensors: Tensors) -> list[Entry]:
     """Returns the table of such a tower and its projection."""
-    if image.kind == "convnext":
-        return [*timm_convnext.entries(image, TRUNK), *_projected(image, tensors)]
-    if image.kind == "fastvit":
-        return [*timm_fastvit.entries(image, tensors, TRUNK), *_projected(image, tensors)]
-    return [*timm_vit.entries(image, tensors, TRUNK), *_projected(image, tensors)]
+    return [*TRUNKS[image.kind](image, tensors, TRUNK), *_projected(image, tensors)]
 
 
 def _projected(image: Any, tensors: Tensors) -> list[Entry]:

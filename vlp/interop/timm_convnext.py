@@ -48,8 +48,9 @@ def settings(name: str, tensors: Tensors, trunk: str = "") -> dict[str, Any]:
     return {"kind": "convnext", **blocks, "width": width, "norm_eps": eps}
 
 
-def entries(image: Any, trunk: str = "") -> list[Entry]:
+def entries(image: Any, tensors: Tensors, trunk: str = "") -> list[Entry]:
     """Returns the table of such a tower."""
+    del tensors
     table = [
         *squares("image/patches_in/0", f"{trunk}stem.0"),
         *norm("image/norms/0", f"{trunk}stem.1"),

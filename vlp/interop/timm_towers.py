@@ -38,7 +38,7 @@ def single(config: Config, tensors: Tensors, folder: Path) -> Single:
     name = fields.words(config.get("architecture"), f"{WHERE}architecture")
     if timm_convnext.known(name):
         settings = timm_convnext.settings(name, tensors)
-        entries = timm_convnext.entries(ConfigDict(settings))
+        entries = timm_convnext.entries(ConfigDict(settings), tensors)
         width = 8 * settings["width"]
         return Single("image", settings, width, entries, tensors, beginning(tensors, ("head.fc.",)))
     if re.fullmatch(r"tf_efficientnet_(lite\d|b[0-7]|l2)", name):

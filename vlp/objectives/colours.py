@@ -9,14 +9,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from input_pipeline.errors import UserError
 from vlp.encodings import Encodings
 from vlp.kernels import REGRESSIONS
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops
 from vlp.models.heads import MlpHead
 from vlp.models.linear import linear
-from vlp.models.vision import VisionTransformer, patchify
+from vlp.models.vision import patchify
 from vlp.objectives.base import Objective, ObjectiveOutput
 
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
@@ -36,13 +35,8 @@ class Colours(Objective):
           config: `objectives.colours`; see configs/settings.
           model: for its widths and its patches.
           rngs: initial values.
-
-        Raises:
-          ValueError: the image tower has no patches.
         """
         tower = model.image
-        if not isinstance(tower, VisionTransformer):
-            raise UserError("objectives.colours paints patches, and model.image.kind has none: use 'vit'")
         width, self.patch_size = tower.width, tower.patch_size
         self.widths = (width + model.embed_dim, config.width, width)
         self.gate = MlpHead(self.widths, compute=model.compute, rngs=rngs)

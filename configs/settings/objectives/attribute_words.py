@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from configs.settings.setting import Setting, count, positive_share
 
 CLASS = "vlp.objectives.attribute_words:AttributeWords"
+ASKS = {"text": "soft_tokens"}
 
 SETTINGS = {
     "image_view": Setting("image", "batch field of images"),
@@ -15,13 +14,3 @@ SETTINGS = {
     "depth": count(2, "blocks between the text tower and the scores; not verified"),
     "heads": count(4, "of their attentions"),
 }
-
-
-def check(entry: Any, config: Any, where: str) -> None:
-    """Checks that the text tower takes vectors in the places of tokens."""
-    text = config.model.text
-    if entry.weight and (text.kind == "bag" or text.context):
-        what = f"kind='{text.kind}'" if text.kind == "bag" else f"context={text.context}"
-        raise ValueError(
-            f"{where} hides tokens of a text tower of plain tokens, and model.text.{what} is none"
-        )

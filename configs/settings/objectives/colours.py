@@ -5,6 +5,7 @@ from __future__ import annotations
 from configs.settings.setting import Setting, count
 
 CLASS = "vlp.objectives.colours:Colours"
+ASKS = {"image": "hidden_patches"}
 
 SETTINGS = {
     "image_view": Setting("image", "batch field of images"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from configs.settings.kernels import CHUNK
-from configs.settings.objectives.masked_distillation import check_tower
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share
 
 CLASS = "vlp.objectives.corruption:Corruption"
+ASKS = {"image": "hidden_patches"}
 
 SETTINGS = {
     "view": Setting("strong", "a name of data.image_views with a count of 2"),
@@ -22,9 +20,3 @@ SETTINGS = {
     "momentum_steps": natural(0, "from momentum to 1 along half a cosine; 0 = it stays"),
     "chunk": CHUNK,
 }
-
-
-def check(entry: Any, config: Any, where: str) -> None:
-    """Checks that the tower has patches."""
-    if entry.weight:
-        check_tower(config, where)

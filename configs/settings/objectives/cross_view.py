@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from configs.settings.objectives.masked_distillation import check_tower
 from configs.settings.setting import Setting, natural, share_below_one
 
 CLASS = "vlp.objectives.cross_view:CrossView"
+ASKS = {"image": "hidden_patches"}
 
 SETTINGS = {
     "view": Setting("pair", "a name of data.image_views with a count of 2"),
@@ -19,9 +17,3 @@ SETTINGS = {
     "heads": natural(16, "of its attentions"),
     "mlp_dim": natural(2048, "hidden units of a block"),
 }
-
-
-def check(entry: Any, config: Any, where: str) -> None:
-    """Checks that patches can be hidden."""
-    if entry.weight:
-        check_tower(config, where)

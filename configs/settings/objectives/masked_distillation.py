@@ -8,6 +8,7 @@ from configs.settings.objectives.self_distillation import SETTINGS as CROPS
 from configs.settings.setting import Setting, natural, not_negative, share
 
 CLASS = "vlp.objectives.masked_distillation:MaskedDistillation"
+ASKS = {"image": "hidden_patches"}
 
 SETTINGS = {
     **CROPS,
@@ -27,10 +28,9 @@ SETTINGS = {
 
 
 def check(entry: Any, config: Any, where: str) -> None:
-    """Checks that patches can be hidden, in shares and groups that there are."""
+    """Checks that patches are hidden in shares and groups that there are."""
     if not entry.weight:
         return
-    check_tower(config, where)
     if entry.lowest_share > entry.highest_share:
         raise ValueError(
             f"{where}.lowest_share={entry.lowest_share} is above highest_share={entry.highest_share}: lower it"
@@ -39,13 +39,4 @@ def check(entry: Any, config: Any, where: str) -> None:
         raise ValueError(
             f"{where}.koleo_group={entry.koleo_group} does not divide batch_size={config.batch_size}: "
             "take a divisor, or 0 for the whole batch"
-        )
-
-
-def check_tower(config: Any, where: str) -> None:
-    """Checks that the image tower is one whose patches can be hidden."""
-    kind = config.model.image.kind
-    if kind != "vit":
-        raise ValueError(
-            f"{where} hides patches of a vision transformer: set model.image.kind='vit', not '{kind}'"
         )

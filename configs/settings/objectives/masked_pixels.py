@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from configs.settings.objectives.masked_distillation import check_tower
 from configs.settings.setting import Setting, share
 
 CLASS = "vlp.objectives.masked_pixels:MaskedPixels"
+ASKS = {"image": "hidden_patches"}
 
 SETTINGS = {
     "view": Setting("image", "batch field of images: `image`, or a name of data.image_views"),
@@ -16,9 +14,3 @@ SETTINGS = {
     "normalise": Setting(True, "each patch's pixels to mean 0 and variance 1"),
     "error": Setting("squared", "of a value", choices=("squared", "absolute")),
 }
-
-
-def check(entry: Any, config: Any, where: str) -> None:
-    """Checks that patches can be hidden."""
-    if entry.weight:
-        check_tower(config, where)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from configs.settings.objectives.masked_distillation import check_tower
 from configs.settings.setting import Setting, count, share
 
 CLASS = "vlp.objectives.patch_picking:PatchPicking"
+ASKS = {"image": "hidden_patches"}
 
 SETTINGS = {
     "view": Setting("image", "batch field of images: `image`, or a name of data.image_views"),
@@ -23,7 +23,6 @@ def check(entry: Any, config: Any, where: str) -> None:
     """Checks that there are pieces to hide and to see."""
     if not entry.weight:
         return
-    check_tower(config, where)
     image = config.model.image
     pieces = (image.resolution // image.patch_size // entry.piece) ** 2
     hidden = max(2, int(entry.share * pieces))

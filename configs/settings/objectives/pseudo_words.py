@@ -10,6 +10,7 @@ from configs.settings.setting import Setting, count, not_negative, positive
 from configs.settings.soft_tokens import check_room
 
 CLASS = "vlp.objectives.pseudo_words:PseudoWordDistillation"
+ASKS = {"text": "soft_tokens"}
 
 SETTINGS = {
     "image_view": Setting("image", "batch field of images"),

@@ -9,6 +9,7 @@ from configs.settings.setting import Setting, count, natural, not_negative, posi
 from configs.settings.soft_tokens import check_room
 
 CLASS = "vlp.objectives.sentence_prompts:SentencePromptRetrieval"
+ASKS = {"text": "soft_tokens"}
 
 SETTINGS = {
     "image_view": Setting("image", "batch field of bags of two images: a reference and what is asked for"),

@@ -10,13 +10,13 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 from vlp.models.families.bag import BagFamily
-from vlp.models.families.base import Family
+from vlp.models.families.base import ABILITIES, Family
 from vlp.models.families.convolutions import ConvNeXtFamily, EfficientNetFamily, ResNetFamily
 from vlp.models.families.fastvit import FastVitFamily
 from vlp.models.families.naflex import NaFlexFamily
 from vlp.models.families.transformers import TextTransformerFamily, VisionTransformerFamily
 
-__all__ = ["DEFAULT_KIND", "FAMILIES", "OFF", "TOWERS", "Family", "family", "unused"]
+__all__ = ["DEFAULT_KIND", "FAMILIES", "OFF", "TOWERS", "Family", "check_ability", "family", "unused"]
 
 TOWERS = ("image", "text")
 
@@ -106,6 +106,27 @@ def _own(kind: Any) -> Family:
     if not (isinstance(kind, type) and issubclass(kind, Family)):
         raise UserError("it is no subclass of vlp.models.families.Family")
     return kind()
+
+
+def check_ability(tower: str, settings: Any, ability: str, where: str) -> None:
+    """Refuses a tower without what is asked of it.
+
+    Args:
+      tower: 'image' or 'text'.
+      settings: of the tower.
+      ability: of `vlp.models.families.base.ABILITIES`.
+      where: who asks, to begin a message with.
+
+    Raises:
+      ValueError: the setting to change, and what to.
+    """
+    if lacking := family(tower, settings).lacks(settings, ability):
+        able = [kind for kind, one in FAMILIES[tower].items() if ability in one.abilities]
+        instead = " or ".join(map(repr, able)) if lacking == "kind" else repr(OFF[tower][lacking])
+        raise UserError(
+            f"{where} needs {ABILITIES[ability]}, and model.{tower}.{lacking}={settings[lacking]!r} gives none: use "
+            f"{instead}"
+        )
 
 
 def unused(tower: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:

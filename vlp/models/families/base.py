@@ -6,6 +6,12 @@ from collections.abc import Collection, Mapping
 from pkgutil import resolve_name
 from typing import Any, ClassVar
 
+# What an objective may ask of a tower, in the words that follow 'needs'.
+ABILITIES = {
+    "hidden_patches": "an image tower with a grid of patches, any of which can be hidden",
+    "soft_tokens": "a text tower that takes vectors in the places of tokens",
+}
+
 
 class Family:
     """Answers for one kind of tower what configuration, planning and FLOP counts ask; loads no jax.
@@ -17,10 +23,12 @@ class Family:
         also with `vocabulary_size=` and `length=`, and has `width`. An image tower maps (pixels, key) to a
         `TowerOutput` and has `patches(pixels)`; a text tower maps (ids, mask).
       optional: settings that not every kind has, and this one does. The others stay as they are (`OFF`).
+      abilities: of `ABILITIES`, those that it has; of images, those of `vlp.models.vision.VisionTransformer`.
     """
 
     tower: ClassVar[str]
     optional: ClassVar[Collection[str]] = ()
+    abilities: ClassVar[Collection[str]] = ()
 
     def build(self, settings: Any, **options: Any) -> Any:
         """Builds the tower: imports its module, and with it jax.
@@ -35,6 +43,16 @@ class Family:
         """Returns the optional settings that have a meaning beside the others."""
         del settings
         return self.optional
+
+    def lacks(self, settings: Any, ability: str) -> str:
+        """Returns the name of the setting that keeps an ability from the tower; '' where it has it.
+
+        Args:
+          settings: of the tower.
+          ability: of `ABILITIES`.
+        """
+        del settings
+        return "" if ability in self.abilities else "kind"
 
     def check(self, settings: Any, where: str) -> None:
         """Refuses settings that contradict each other.

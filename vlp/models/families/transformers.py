@@ -48,6 +48,7 @@ class VisionTransformerFamily(TransformerFamily):
     """Kind 'vit': a transformer over patches."""
 
     tower = "vlp.models.vision:VisionTransformer"
+    abilities = ("hidden_patches",)
     optional = (
         "heads",
         "mlp_dim",
@@ -174,6 +175,7 @@ class TextTransformerFamily(TransformerFamily):
     """Kind 'transformer': a transformer over token ids."""
 
     tower = "vlp.models.text:TextTransformer"
+    abilities = ("soft_tokens",)
     optional = (
         "heads",
         "depth",
@@ -185,6 +187,10 @@ class TextTransformerFamily(TransformerFamily):
         "post_norm",
         "context",
     )
+
+    def lacks(self, settings: Any, ability: str) -> str:
+        # Learned vectors stand where soft tokens would.
+        return super().lacks(settings, ability) or ("context" if settings.context else "")
 
     def check(self, settings: Any, where: str) -> None:
         checked_size(settings, where)
