@@ -17,7 +17,8 @@ from configs.settings.towers import tiny
 def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     """Reads the argument of `--config=configs/x.py:model=vit_b16,resolution=224,runlocal`.
 
-    The declared defaults say which names exist and of what type they are; a bare word means True.
+    The declared defaults say which names exist and of what type they are; a bare word means True. A tuple as default
+    lists the words that are possible, the default first.
 
     Args:
       arg: comma-separated `name=value` pairs or bare words; '' leaves every default as it is. A comma of a value
@@ -28,9 +29,9 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
       The defaults with the given values in their places, for dot access.
 
     Raises:
-      ValueError: an unknown name, a name given twice, or a value that is not of the default's type.
+      ValueError: an unknown name, a name given twice, or a value that is not of the default's type or not possible.
     """
-    result = ConfigDict(defaults)
+    result = ConfigDict({name: one[0] if isinstance(one, tuple) else one for name, one in defaults.items()})
     seen: set[str] = set()
     last = ""
     for item in filter(None, (part.strip().replace("\\,", ",") for part in re.split(r"(?<!\\),", arg))):
@@ -47,6 +48,10 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
 
 def _convert(name: str, text: str | None, default: Any) -> Any:
     """The text as a value of the default's type; None stands for a bare word."""
+    if isinstance(default, tuple):
+        if text in default:
+            return text
+        raise ValueError(f"{name}={text} is not one of {', '.join(default)}")
     kind = type(default)
     if kind is bool:
         values = {"true": True, "false": False, None: True}
@@ -137,17 +142,22 @@ def use_curated(config: ConfigDict, folder: str, kind: str) -> None:
     config.data.text.kinds = f"{kind}=1"
 
 
-def start_from(config: ConfigDict, folder: str, towers: Sequence[str] = ("image", "text")) -> None:
+def start_from(
+    config: ConfigDict, folder: str, towers: Sequence[str] = ("image", "text"), new: str = ""
+) -> None:
     """Starts from what another run or an import trained, whose config.json says what it is.
 
     Args:
       config: to change: `model`, how images or texts are prepared, and `checkpoint`.
-      folder: a workdir.
+      folder: a workdir; '' leaves the config as it is.
       towers: of 'image' and 'text'; both stand for the whole model.
+      new: a regular expression of what is not there, or of another shape.
 
     Raises:
       ValueError: the folder has no config.json that can be read.
     """
+    if not folder:
+        return
     path = Path(folder).expanduser() / "config.json"
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
@@ -155,7 +165,7 @@ def start_from(config: ConfigDict, folder: str, towers: Sequence[str] = ("image"
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder} is no workdir of a run or an import: {path}: {error!r}") from error
     whole = len(towers) == 2
-    config.checkpoint["start" if whole else f"start_{towers[0]}"] = folder
+    config.checkpoint.update({"start" if whole else f"start_{towers[0]}": folder, "start_new": new})
     keys = [key for key in model if key in config.model and key != "adapters"] if whole else towers
     if model[towers[0]].get("projection") == "none":  # then embeddings are as wide as the tower
         config.model.embed_dim = model["embed_dim"]

@@ -34,13 +34,11 @@ METHODS = [
     },
 ]
 
-STAGES = ("identity", "attributes")
+STAGES = ("attributes", "identity")
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False, stage="attributes")
-    if arg.stage not in STAGES:
-        raise ValueError(f"stage={arg.stage} is unknown: use one of {', '.join(STAGES)}")
+    arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False, stage=STAGES)
     size = f"model={arg.model},resolution={arg.resolution},runlocal={arg.runlocal}"
     config = tagging.get_config(size)
     config.name = config.name.replace("tagging", f"face_{arg.stage}")

@@ -65,10 +65,8 @@ ADAPT = {
 
 def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(
-        argument, model="vit_b32", resolution=224, runlocal=False, start="", adapt="lora", curated=""
+        argument, model="vit_b32", resolution=224, runlocal=False, start="", adapt=tuple(ADAPT), curated=""
     )
-    if arg.adapt not in ADAPT:
-        raise ValueError(f"adapt={arg.adapt} is not one of {', '.join(ADAPT)}")
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution},runlocal={arg.runlocal}")
     config.name = config.name.replace("clip", f"georsclip_{arg.adapt}")
     rules, rates = ADAPT[arg.adapt]
@@ -78,9 +76,7 @@ def get_config(argument: str = "") -> ConfigDict:
         config.update(batch_size=2048, steps=25_000)
         config.optimizer.update(learning_rate=4e-4 if rules else 4e-5, weight_decay=0.0)
         config.optimizer.schedule.warmup_steps = 1000
-    if arg.start:
-        start_from(config, arg.start)
-        config.checkpoint.start_new = "/adapter/" if rules else ""
+    start_from(config, arg.start, new="/adapter/" if rules else "")
     if arg.curated:
         use_curated(config, arg.curated, "ranked")
     return config

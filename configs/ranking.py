@@ -39,9 +39,7 @@ METHODS = [
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    arg = parse_arg(argument, model="vit_b16", resolution=224, text="transformer", runlocal=False)
-    if arg.text not in TEXTS:
-        raise ValueError(f"text={arg.text} is unknown: use one of {', '.join(TEXTS)}")
+    arg = parse_arg(argument, model="vit_b16", resolution=224, text=tuple(TEXTS), runlocal=False)
     config = clip.get_config(f"model={arg.model},resolution={arg.resolution}")
     config.name = config.name.replace("clip", "ranking")
     config.update(batch_size=128, steps=132_800)  # 30 epochs of the captions of COCO

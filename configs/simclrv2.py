@@ -32,7 +32,6 @@ METHODS = [
     },
 ]
 QUICKSTART_CLASSES = 172
-STAGES = ("contrast", "tune", "distil")
 STRONG = {
     "count": 2,
     "crop_scale": (0.08, 1.0),
@@ -48,15 +47,13 @@ def get_config(argument: str = "") -> ConfigDict:
         argument,
         model="vit_b16",
         resolution=224,
-        stage="contrast",
+        stage=("contrast", "tune", "distil"),
         start="",
         teacher="",
         labels=0.1,
         classes=1000,
         runlocal=False,
     )
-    if arg.stage not in STAGES:
-        raise ValueError(f"stage={arg.stage} is unknown: use one of {', '.join(STAGES)}")
     size = f"model={arg.model},resolution={arg.resolution}"
     config = quickstart.get_config("runlocal") if arg.runlocal else clip.get_config(size)
     config.name = f"simclrv2_{arg.stage}"

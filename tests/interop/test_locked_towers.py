@@ -47,17 +47,17 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 HELD = {
-    "image": ("image/", "image_projection/"),
-    "text": ("text/", "text_projection/"),
-    "projection": ("image/",),
-    "blocks": ("image/",),
+    "lit.py:held=image": ("image/", "image_projection/"),
+    "lit.py:held=text": ("text/", "text_projection/"),
+    "dinotxt.py:blocks=0": ("image/",),
+    "dinotxt.py:blocks=2": ("image/",),
 }
 
 
 @pytest.mark.parametrize("form", HELD)
 def test_each_form_trains_what_it_says(form: str, start: Path, tmp_path: Path) -> None:
-    other = TINY[:4] if form == "text" else TINY[4:]
-    after = trained(f"lit.py:runlocal,form={form},start={start}", tmp_path / "run", *other)
+    other = TINY[:4] if "held=text" in form else TINY[4:]
+    after = trained(f"{form},runlocal,start={start}", tmp_path / "run", *other)
     before = weights(start)
     for path, array in after.items():
         held = path.startswith(HELD[form]) and not path.startswith("image/top/")
@@ -68,7 +68,7 @@ def test_each_form_trains_what_it_says(form: str, start: Path, tmp_path: Path) -
     model = vlp.load(tmp_path / "run")
     pixels = np.zeros((1, *(model.preprocessing["resolution"],) * 2, 3), np.uint8)
     assert model.encode_image_array(pixels).shape == (1, 32)
-    if form == "blocks":
+    if "blocks=2" in form:
         assert "image/top/norm/scale" in after and after["image_projection/kernel"].shape[0] == 32  # twice 16
         assert model.encode_patch_array(pixels).shape[-1] == 32
 

@@ -55,7 +55,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("form", ["image", "text"])
 def test_stored_rows_give_the_losses_of_the_tower(form: str, start: Path, tmp_path: Path) -> None:
-    config = f"lit.py:runlocal,form={form},start={start / 'start'}"
+    config = f"lit.py:runlocal,held={form},start={start / 'start'}"
     other = TINY[4:] if form == "image" else TINY[:4]
     live = trained(config, tmp_path / "live", *other)
     stored = trained(config, tmp_path / "stored", *other, f"--config.data.stored.{form}={start / form}")
