@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import time
 from typing import NamedTuple
 
 import jax
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PyTree
 
+from benchmarks.harness import Times
 from vlp.models.compute import Compute
 from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Transformer
@@ -90,17 +90,18 @@ def main() -> None:
         for row in options.rows.split(","):
             attention, remat, scan = row.split(":")
             compute = Compute(jnp.dtype("bfloat16"), attention, scan == "unroll", remat)
-            start = time.perf_counter()
-            compiled = compile_blocks(blocks, compute, topology.devices[0])
-            program, chip = read_program(compiled.as_text() or ""), topology.chip
+            taken, chip = Times[None](), topology.chip
             assert chip is not None
+            with taken.round():
+                compiled = compile_blocks(blocks, compute, topology.devices[0])
+                program = read_program(compiled.as_text() or "")
             once = 2 * EXAMPLES * blocks.tokens * blocks.size.width * blocks.size.depth
             cells = [model, attention, f"{remat}, {scan}", str(blocks.size.depth)]
             cells += [f"{program.flops / blocks.flops():.3f}", f"{1e3 * program.flops / chip.flops:.1f}"]
             cells += [f"{1e3 * program.memory_bytes / chip.bandwidth:.1f}"]
             cells += [f"{program.memory_bytes / once:.0f}"]
             cells += [f"{compiled.memory_analysis().temp_size_in_bytes / 2**30:.2f}"]
-            print("| " + " | ".join(cells) + f" |  {time.perf_counter() - start:.0f} s", flush=True)
+            print("| " + " | ".join(cells) + f" |  {taken.seconds:.0f} s", flush=True)
             for one in program.movers[: options.movers]:
                 print(f"    {one.work:<28}{one.kind:<12}{one.count:>7,}{one.bytes / once:>8.1f} W")
 

@@ -19,10 +19,9 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.harness import alternated, joined
+from benchmarks.harness import Times, alternated, joined
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,21 +56,20 @@ def train(arguments: list[str], workdir: str) -> dict[str, float]:
 
     _, job = door.prepare([*arguments, f"--workdir={workdir}"])
     flags.FLAGS.mark_as_parsed()
-    start = time.perf_counter()
-    run = Run(job.config, job.workdir)
-    run.open()
-    built = time.perf_counter() - start
+    building, restoring, verifying = (Times[None]() for _ in range(3))
+    with building.round():
+        run = Run(job.config, job.workdir)
+        run.open()
     if run.newest is None:
         run.train()
         leaves = jax.tree.leaves(run.stage.training.abstract_state)
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
         return {"bytes": size, "arrays": len(leaves), "copy": copying(np.ones(size, np.uint8))}
-    start = time.perf_counter()
-    jax.block_until_ready(run.restored(run.newest)[0])
-    restored = time.perf_counter() - start
-    start = time.perf_counter()
-    run.checkpointer.newest()
-    return {"restore": restored, "verify": time.perf_counter() - start, "build": built}
+    with restoring.round():
+        jax.block_until_ready(run.restored(run.newest)[0])
+    with verifying.round():
+        run.checkpointer.newest()
+    return {"restore": restoring.seconds, "verify": verifying.seconds, "build": building.seconds}
 
 
 def copying(source) -> float:

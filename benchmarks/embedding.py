@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
-import time
 from pathlib import Path
 
 import jax
 import numpy as np
 from flax import nnx
 
-from benchmarks.harness import alternated
+from benchmarks.harness import Times, alternated
 from benchmarks.inputs import photographs
 from input_pipeline.tokenizers import load_tokenizer
 from vlp.configuration.files import load_config
@@ -97,10 +96,11 @@ def main() -> None:
 
         bare(), job()  # compiles
         times = alternated({"bare forward": bare, "--job=embed": job}, options.rounds)
-        start = time.perf_counter()
-        for index in range(len(records)):
-            records[index]
-        decoding = (time.perf_counter() - start) / len(records)
+        alone = Times[None]()
+        with alone.round():
+            for index in range(len(records)):
+                records[index]
+        decoding = alone.seconds / len(records)
     images = batches * options.batch
     print(
         f"{options.config}, {jax.device_count()} {jax.devices()[0].device_kind}, {images} images in batches of "

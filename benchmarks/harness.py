@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import resource
 import socket
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -31,8 +32,14 @@ class Times(Generic[Result]):
 
     def run(self, contestant: Callable[[], Result]) -> None:
         """Times one round."""
+        with self.round():
+            self.result = contestant()
+
+    @contextlib.contextmanager
+    def round(self) -> Iterator[None]:
+        """Times what is done within as one round."""
         wall, processor = time.perf_counter(), time.process_time()
-        self.result = contestant()
+        yield
         self.wall.append(time.perf_counter() - wall)
         self.processor.append(time.process_time() - processor)
 

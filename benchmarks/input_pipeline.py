@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ import numpy as np
 
 from benchmarks import sources
 from benchmarks import stream as nothing
+from benchmarks.harness import Times
 from benchmarks.inputs import photographs
 from benchmarks.peers import open_clip_chain
 from configs import base
@@ -75,18 +75,18 @@ def measure(contestant: str, folder: Path, images: int, threads: int, workers: i
     else:
         photos = {"photos": (contestant, str(folder / contestant))}
         batches = our_stream(photos, RESOLUTION, CROP).batches(threads=threads, workers=workers)
-    cpu = time.process_time()
-    warm = sum(len(_images(batch)) for batch in itertools.islice(batches, WARM_BATCHES))
-    start, warm_cpu = time.perf_counter(), time.process_time()
-    count = sum(len(_images(batch)) for batch in itertools.islice(batches, images // BATCH - WARM_BATCHES))
-    seconds, now = time.perf_counter() - start, time.process_time()
+    times = Times[None]()
+    for rounds in (WARM_BATCHES, images // BATCH - WARM_BATCHES):
+        with times.round():
+            count = sum(len(_images(batch)) for batch in itertools.islice(batches, rounds))
+    (_, seconds), (warm_cpu, cpu) = times.wall, times.processor
     if theirs:  # the CPU time of its workers is known only when they have ended, and whole
         next(batches, None)
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        per_cpu = (warm + count) / (now - cpu + usage.ru_utime + usage.ru_stime)
+        per_cpu = (WARM_BATCHES * BATCH + count) / (warm_cpu + cpu + usage.ru_utime + usage.ru_stime)
     else:
         batches.close()
-        per_cpu = count / (now - warm_cpu)
+        per_cpu = count / cpu
     return {"per_core": count / seconds / CORES, "per_cpu": per_cpu, "wall": count / seconds}
 
 

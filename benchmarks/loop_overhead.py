@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,35 +46,32 @@ def loop(
             run.counters,
             Log(10, writer, progress, timer, (run.counters,), compilations, goodput, steps),
         ]
-        start = time.perf_counter()
-        with_wait = WaitingTime(batches)
-        for info in training_steps(
-            training.train_step,
-            state,
-            with_wait,
-            start=0,
-            steps=steps,
-            mesh=run.mesh,
-            fields=training.fields,
-            timer=timer,
-        ):
-            run_hooks(hooks, info)
-        jax.block_until_ready(info.state)
-        seconds, waited = time.perf_counter() - start, with_wait.waited
-    return info.state, seconds / steps, waited / seconds
+        whole, timed = Times[None](), Waited(batches)
+        with whole.round():
+            for info in training_steps(
+                training.train_step,
+                state,
+                timed,
+                start=0,
+                steps=steps,
+                mesh=run.mesh,
+                fields=training.fields,
+                timer=timer,
+            ):
+                run_hooks(hooks, info)
+            jax.block_until_ready(info.state)
+    return info.state, whole.seconds / steps, sum(timed.waits.wall) / whole.seconds
 
 
-class WaitingTime:
-    """An iterator that adds up how long it was waited for."""
+class Waited:
+    """An iterator that times how long it is waited for."""
 
     def __init__(self, iterator: Iterator):
-        self.iterator, self.waited = iterator, 0.0
+        self.iterator, self.waits = iterator, Times[None]()
 
     def __next__(self):
-        start = time.perf_counter()
-        value = next(self.iterator)
-        self.waited += time.perf_counter() - start
-        return value
+        with self.waits.round():
+            return next(self.iterator)
 
 
 def bare(run: Run, state: TrainState, batch: dict, steps: int) -> tuple[TrainState, float]:

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.harness import Times
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -25,17 +27,16 @@ def seconds_to_first_step(config: str, workdir: Path, cache: Path) -> float:
         f"--workdir={workdir}",
         "--config.log.every=1",
     ]
-    start = time.perf_counter()
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not (workdir / "metrics.jsonl").exists() and process.poll() is None:
-        time.sleep(0.02)
-    seconds = time.perf_counter() - start
+    environment, taken = {**os.environ, "XDG_CACHE_HOME": str(cache)}, Times[None]()
+    with taken.round():
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while not (workdir / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.02)
     process.kill()
     process.wait()
-    return seconds
+    return taken.seconds
 
 
 def main() -> None:

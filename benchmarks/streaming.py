@@ -17,7 +17,6 @@ import resource
 import tarfile
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.harness import Times
 from benchmarks.object_store import google_store_apart, sent_by
 from configs import quickstart
 from input_pipeline.buckets import Bucket
@@ -75,12 +75,10 @@ def rate(made: Stream, hosts: int, steps: int, host: int = 0) -> tuple[float, fl
     """Returns examples a second of a host over some steps, and the longest that it waited for a batch."""
     batches: Iterator[Any] = made.batches(0, process_index=host, process_count=hosts, threads=2, prefetch=8)
     next(batches)
-    began, longest = time.monotonic(), 0.0
+    waits = Times[Any]()
     for _ in range(steps - 1):
-        before = time.monotonic()
-        next(batches)
-        longest = max(longest, time.monotonic() - before)
-    return (steps - 1) * BATCH / hosts / (time.monotonic() - began), longest
+        waits.run(lambda: next(batches))
+    return (steps - 1) * BATCH / hosts / sum(waits.wall), max(waits.wall)
 
 
 class Disk:
@@ -144,10 +142,10 @@ def main() -> None:
         limit = size / 10
         data = {"cache_gb": limit / 1e9, "lanes": hosts, "window": options.window}
         os.environ["VLP_DATA_CACHE"] = f"{place}/first"
-        began = time.monotonic()
-        stream(PLACE, **data)
+        index = Times[Stream]()
+        index.run(lambda: stream(PLACE, **data))
         print(
-            f"{size / 1e6:.0f} MB in {options.shards} shards; their index took {time.monotonic() - began:.1f} s",
+            f"{size / 1e6:.0f} MB in {options.shards} shards; their index took {index.seconds:.1f} s",
             flush=True,
         )
         plain = rate(stream(str(local)), hosts, steps)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -35,6 +36,13 @@ def test_contestants_take_turns_and_are_compared_round_by_round(monkeypatch: pyt
     assert order == ["one", "two"] * 3
     assert times["two"].seconds == 3.0 and times["two"].to(times["one"]) == 3.0
     assert times["one"].result == "one" and times["one"].processor == [1.0] * 3
+
+
+def test_only_the_harness_reads_a_clock_that_is_reported() -> None:
+    """Others wait (`time.sleep`) and give up (`time.monotonic`), and time by `Times`."""
+    clocks = re.compile(r"\b(perf_counter|process_time|default_timer)\b")
+    files = [*(ROOT / "benchmarks").rglob("*.py")]
+    assert [file.stem for file in files if clocks.search(file.read_text(encoding="utf-8"))] == ["harness"]
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # by another of these tests
