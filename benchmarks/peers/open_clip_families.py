@@ -1,15 +1,17 @@
 """Every model that open_clip lists, at random and cut short: imported, and compared with open_clip's own code.
 
-A config is taken as it is, but for what changes its size alone: two blocks in every stage, narrow towers where the
-width is open_clip's own to say, and the few ids of a tokenizer that is made here. What is known of the text towers of
-Hugging Face stands in HUGGINGFACE, as nothing is fetched. `python -m benchmarks.peers.open_clip_families [REGEX]` says
-what becomes of the models, and with --write the table of docs/interop.md says it.
+A config is taken as it is, but for what changes its size alone: two blocks in every stage, two heads or narrow stages,
+images of a few patches, and the few ids of a tokenizer that is made here. Models that this makes equal are tried once.
+What is known of the text towers of Hugging Face stands in HUGGINGFACE, as nothing is fetched.
+`python -m benchmarks.peers.open_clip_families [REGEX]` says what becomes of the models, and with --write the table of
+docs/interop.md says it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import logging
 import re
@@ -28,15 +30,20 @@ START, END = "<!-- open_clip's models -->", "<!-- end of open_clip's models -->"
 MOST = 88  # characters of a cell
 REFUSED = "refused: "
 TEXTS = ("a photo of a red fox", "Two cups", "", "long flowers " * 60)
-# Blocks in each stage, by what timm calls them.
-DEPTHS = {
-    "convnext": {"depths": (2, 2, 2, 2)},
+NARROW = (16, 32, 64, 128, 256)
+# Blocks in each stage and their channels, by what timm calls them.
+SIZES: dict[str, dict[str, Any]] = {
+    "convnext": {"depths": (2, 2, 2, 2), "dims": NARROW[:4]},
     "swin": {"depths": (2, 2, 2, 2)},
-    "fastvit_mci3": {"layers": (2, 2, 2, 2, 2)},
-    "fastvit_mci4": {"layers": (2, 2, 2, 2, 2)},
-    "fastvit": {"layers": (2, 2, 2, 2)},
+    "fastvit_mci3": {"layers": (2, 2, 2, 2, 2), "embed_dims": NARROW},
+    "fastvit_mci4": {"layers": (2, 2, 2, 2, 2), "embed_dims": NARROW},
+    "fastvit": {"layers": (2, 2, 2, 2), "embed_dims": NARROW[:4]},
     "": {"depth": 2},
 }
+# Towers of one width, as their stem or their positions are made for it, and those of one side.
+AS_WIDE = ("vitamin", "vit_base_mci", "vit_relpos", *filter(None, SIZES))
+AS_CONVOLVED = ("convnext", "fastvit")  # which are of no side
+AS_LARGE = ("vit_pe", "vit_relpos", "swin")
 ROBERTA = {
     "num_hidden_layers": 2, "max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5,
     "pad_token_id": 1,
@@ -95,6 +102,9 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a config of few and narrow blocks, and of the same structure."""
     config = json.loads(json.dumps(config))
     vision, text = config["vision_cfg"], config["text_cfg"]
+    vision["image_size"] = few_patches(vision)
+    if vision.get("timm_proj") == "none":  # then the tower's width is that of the joint space
+        config["embed_dim"] = timm_size(vision["timm_model_name"])["embed_dim"]
     if isinstance(vision.get("layers"), list):
         vision["width"] = 32
     elif "layers" in vision:
@@ -107,6 +117,35 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
     if "multimodal_cfg" in config:
         config["multimodal_cfg"]["layers"] = 2
     return config
+
+
+def few_patches(vision: dict[str, Any]) -> int:
+    """Returns a side of four patches, and of as many pixels beyond them as the tower's own has.
+
+    Convolutions make a 32nd of an image, and ViTamin's stem a 16th; timm names a tower by its patches. Of some towers
+    the side says what their positions are.
+    """
+    name: str = vision.get("timm_model_name", "")
+    if name.startswith(AS_LARGE):
+        return int(vision["image_size"])
+    named = re.search(r"_patch(\d+)", name)
+    patch = int(named[1]) if named else vision.get("patch_size", 32)
+    return 4 * patch + vision["image_size"] % patch
+
+
+@functools.cache
+def timm_size(name: str) -> dict[str, Any]:
+    """Returns what makes one of timm's towers small: blocks and channels, or two heads of the width of its own."""
+    import timm
+    import torch
+
+    size = next(size for start, size in SIZES.items() if name.startswith(start))
+    if name.startswith(AS_WIDE):
+        return size
+    with torch.device("meta"):
+        model = timm.create_model(name, depth=1)
+    heads: int = model.blocks[0].attn.num_heads
+    return {**size, "embed_dim": 2 * model.embed_dim // heads, "num_heads": 2}
 
 
 def tokenizer_files(name: str, folder: Path) -> int:
@@ -157,16 +196,18 @@ def write_config(config: dict[str, Any], folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _nothing_fetched(vocabulary: int) -> Iterator[None]:
-    """Two blocks for timm's towers and those of Hugging Face, whose configs are taken from here."""
+def _nothing_fetched(vocabulary: int, vision: dict[str, Any]) -> Iterator[None]:
+    """Small towers of timm, and those of Hugging Face, whose configs are taken from here."""
     import timm
     import transformers
 
-    create = timm.create_model
+    create, size = timm.create_model, {}
+    if tower := vision.get("timm_model_name", ""):
+        sided = {} if tower.startswith(AS_CONVOLVED) else {"img_size": vision["image_size"]}
+        size = {**timm_size(tower), **sided}
 
     def short(name: str, *args: Any, **options: Any) -> Any:
-        depth = next(depth for start, depth in DEPTHS.items() if name.startswith(start))
-        return create(name, *args, **{**options, **depth})
+        return create(name, *args, **{**options, **size})
 
     def config_of(name: str) -> Any:
         kind, said = HUGGINGFACE[name]
@@ -208,7 +249,8 @@ def theirs(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     from safetensors.torch import save_file
 
     content = json.loads((folder / "open_clip_config.json").read_text())
-    with _nothing_fetched(content["model_cfg"]["text_cfg"]["vocab_size"]):
+    model_cfg = content["model_cfg"]
+    with _nothing_fetched(model_cfg["text_cfg"]["vocab_size"], model_cfg["vision_cfg"]):
         torch.manual_seed(0)
         model = open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False)
     shaken(model)
@@ -270,11 +312,16 @@ def tried(name: str) -> Outcome:
     """Returns what becomes of one of open_clip's models."""
     import open_clip
 
+    return _tried(json.dumps(shrunk(open_clip.get_model_config(name)), sort_keys=True))
+
+
+@functools.cache
+def _tried(config: str) -> Outcome:
     from input_pipeline.errors import UserError
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_config(shrunk(open_clip.get_model_config(name)), folder)
+        write_config(json.loads(config), folder)
         expected = theirs(folder)
         try:
             found = ours(folder)
