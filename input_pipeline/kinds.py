@@ -2,7 +2,8 @@
 
 A file of `sources` or `tokenizers` says itself what it brings: `FORMATS` or `KINDS`, names to classes or functions; a
 source the endings of its files, too: `SUFFIXES`, endings to formats. What may lie beside other data, as the table that
-was written when shards were made, says `ALSO_BESIDE = True`; what reads its path in a way of its own, `NAMED = True`.
+was written when shards were made, says `ALSO_BESIDE = True`; what reads its path in a way of its own, `NAMED = True`;
+what names image files, which may lie elsewhere (`image_folder`), `IMAGE_FILES = True`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any
 
 from input_pipeline.errors import UserError
 
-_SAID = re.compile(r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE|NAMED) = (\{[^}]*\}|True)$", re.MULTILINE)
+_SAID = re.compile(
+    r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE|NAMED|IMAGE_FILES) = (\{[^}]*\}|True)$", re.MULTILINE
+)
 
 
 @functools.cache
@@ -42,8 +45,18 @@ def suffixes() -> Mapping[str, str]:
 @functools.cache
 def named() -> frozenset[str]:
     """Returns the formats whose path need be no place on disk: what it means is theirs to say."""
+    return frozenset(_formats_that_say("NAMED"))
+
+
+@functools.cache
+def with_image_files() -> tuple[str, ...]:
+    """Returns the formats whose records name image files."""
+    return tuple(_formats_that_say("IMAGE_FILES"))
+
+
+def _formats_that_say(word: str) -> Iterator[str]:
     said = (*_said("sources"), *_said("known"))
-    return frozenset(form for _, file in said if "NAMED" in file for form in file.get("FORMATS", {}))
+    return (form for _, file in said if word in file for form in file.get("FORMATS", {}))
 
 
 @functools.cache

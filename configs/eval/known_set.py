@@ -17,8 +17,9 @@ Of several sets each is measured by an entry of its own, with its own prompts, i
 behind a backslash: 'path=/data/a\,b'.
 
 It is read from TFDS's folder (TFDS_DATA_DIR), where it was prepared with file_format="array_record", or from a folder
-with a folder a class, named as its label (ImageNet's: n01440764). Sets to retrieve in, and CIFAR with format=known, are
-read as they are when one has downloaded them: docs/data.md says what is looked for.
+with a folder a class, named as its label (ImageNet's: n01440764; SUN397's as they come: b/bakery/shop). Sets to
+retrieve in, and CIFAR with format=known, are read as they are when one has downloaded them: docs/data.md says what is
+looked for.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ STRUCTURED = {
     "smallnorb_label_elevation": ("rotation", "verbatim"),
 }
 TFDS_FOLDER = "~/tensorflow_datasets"  # where TFDS prepares data sets if nothing is said
+
+# Of sets whose folders lie in folders, the columns of format=folder.
+FOLDERS = {"sun397": {"label": "folders"}}
 
 # Sets to retrieve in -> the folder where nothing is said.
 RETRIEVAL = {
@@ -148,12 +152,13 @@ def _languages(folder: Path) -> dict[str, str]:
     }
 
 
-def _set(name: str, arg: ConfigDict, alone: bool) -> dict[str, str]:
+def _set(name: str, arg: ConfigDict, alone: bool) -> dict[str, Any]:
     """Where a set lies: the path is its own where it is alone, else the folder of all of them."""
     path = arg.path if alone or not arg.path else f"{arg.path}/{name}"
     kind = arg.format or ("tfds" if name in KNOWN or name in MULTILINGUAL else "known")
     if kind != "known":
-        return {"format": kind, "path": path or (KNOWN | MULTILINGUAL)[name][0]}
+        columns = {"columns": FOLDERS[name]} if kind == "folder" and name in FOLDERS else {}
+        return {"format": kind, "path": path or (KNOWN | MULTILINGUAL)[name][0], **columns}
     split = f":{arg.split}" if arg.split else ""
     usual = RETRIEVAL | SEGMENTED | dict.fromkeys(STRUCTURED, TFDS_FOLDER)
     return {"format": kind, "path": f"{name}{split}={path or usual.get(name, f'data/{name}')}"}

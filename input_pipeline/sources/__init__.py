@@ -7,11 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from input_pipeline.buckets import in_bucket
 from input_pipeline.errors import UserError
-from input_pipeline.kinds import find_kind, sources
+from input_pipeline.kinds import find_kind, sources, with_image_files
 from input_pipeline.records import Record
-
-# Formats whose records name image files, which may lie elsewhere.
-WITH_IMAGE_FILES = ("parquet", "folder", "csv", "jsonl", "coco", "coco_boxes")
 
 
 @runtime_checkable
@@ -54,8 +51,8 @@ def open_source(config: Mapping[str, Any], cache_gb: float = 0.0) -> Source:
     source_class = find_kind(sources(), name, "format")
     options: dict[str, Any] = {}
     if folder := config.get("image_folder", ""):
-        if name not in WITH_IMAGE_FILES and name in sources():
-            raise UserError(f"image_folder is of {', '.join(WITH_IMAGE_FILES)}, not of format '{name}'")
+        if name not in with_image_files() and name in sources():
+            raise UserError(f"image_folder is of {', '.join(with_image_files())}, not of format '{name}'")
         options["image_folder"] = folder
     opened: Source = source_class(path, dict(config.get("columns", {})), **options)
     if captions := config.get("captions_by_id", ""):

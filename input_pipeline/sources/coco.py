@@ -19,6 +19,7 @@ from input_pipeline.sources.digest import digest
 from input_pipeline.sources.paths import find_files, find_folder, find_path, read_beside
 
 FORMATS = {"coco": "CocoSource"}
+IMAGE_FILES = True
 
 NAMES = "captions_*.json"
 

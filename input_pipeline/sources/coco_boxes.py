@@ -21,6 +21,7 @@ from input_pipeline.sources.digest import digest
 from input_pipeline.sources.paths import find_files, find_folder, read_beside
 
 FORMATS = {"coco_boxes": "CocoBoxes"}
+IMAGE_FILES = True
 
 NAMES = ("instances_", "lvis_")  # what the files' names begin with
 

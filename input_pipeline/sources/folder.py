@@ -4,8 +4,9 @@
   images.
 - A folder with nothing but one split in it, as `train`, is that split.
 - Otherwise every image is a record. Its captions are in a .txt (one caption, whatever its lines) or .json file of
-  the same name, and its label is the name of the top folder that it lies in. A .txt or .json without an image is
-  a bad record; names that begin with a dot are passed over.
+  the same name, and its label is the name of the top folder that it lies in, or with the column `folders` all of
+  them, as '/b/bakery/shop'. A .txt or .json without an image is a bad record; names that begin with a dot are passed
+  over.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from input_pipeline.sources.paths import check_one_split, find_folder, read_besi
 from input_pipeline.sources.table import CsvSource, JsonlSource
 
 FORMATS = {"folder": "open_folder"}
+IMAGE_FILES = True
 
 COLUMNS = Columns(
     id="id",
@@ -116,7 +118,7 @@ class FolderSource:
 
         Args:
           path: the folder.
-          columns: keys of the .json files, or 'txt' and 'folder' for what comes from those.
+          columns: keys of the .json files, or 'txt', 'folder' and 'folders' for what comes from those.
           image_folder: what links may not lead out of; '' = the folder itself.
 
         Raises:
@@ -164,8 +166,12 @@ class FolderSource:
         return read_beside(self._folder, name, self._root)
 
     def _sample(self, entry: _Entry) -> dict[str, Any]:
-        folder, inside, _ = (entry.image or entry.txt or entry.json).partition("/")
-        sample: dict[str, Any] = {"image": entry.image or None, "folder": folder if inside else None}
+        folders, inside, _ = (entry.image or entry.txt or entry.json).rpartition("/")
+        sample: dict[str, Any] = {
+            "image": entry.image or None,
+            "folder": folders.partition("/")[0] if inside else None,
+            "folders": f"/{folders}" if inside else None,
+        }
         if entry.txt:
             sample["txt"] = self._read(entry.txt)
         if entry.json:

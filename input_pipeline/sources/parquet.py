@@ -40,6 +40,7 @@ from input_pipeline.sources.shards import FileVersion, Shards, examine
 FORMATS = {"parquet": "ParquetSource"}
 SUFFIXES = {".parquet": "parquet"}
 ALSO_BESIDE = True
+IMAGE_FILES = True
 
 COLUMNS = Columns(
     captions="captions|caption|text|txt",

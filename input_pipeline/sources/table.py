@@ -40,6 +40,7 @@ from input_pipeline.sources.shards import FileVersion, Shards, examine
 FORMATS = {"csv": "CsvSource", "jsonl": "JsonlSource"}
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
 ALSO_BESIDE = True
+IMAGE_FILES = True
 
 COLUMNS = Columns(
     image="",

@@ -70,6 +70,8 @@ def test_known_sets_have_prompts_and_names() -> None:
         assert load_prompt_set(templates) and naming_rule(labels)
     given = configuration.load_config("configs/eval/known_set.py:pets,format=folder,path=/data/pets")
     assert given.data.evaluation.pets.path == "/data/pets" and given.evaluators.zero_shot.templates == "pets"
+    sun = configuration.load_config("configs/eval/known_set.py:sun397,format=folder,path=/data/sun")
+    assert sun.data.evaluation.sun397.columns.label == "folders"
     coco = configuration.load_config("configs/eval/known_set.py:coco_karpathy,path=/data/coco,split=val")
     assert coco.data.evaluation.coco_karpathy.path == "coco_karpathy:val=/data/coco"
     assert coco.evaluators.retrieval.folds == 5 and not coco.evaluators.zero_shot.final
@@ -142,6 +144,7 @@ def test_arguments_have_the_type_of_their_defaults() -> None:
     assert type(arg.rate) is float
     assert parse_arg("slow=False", slow=True).slow is False
     assert parse_arg("", size="b").size == "b"
+    assert [parse_arg(one, held=("image", "text")).held for one in ("", "held=text")] == ["image", "text"]
 
 
 @pytest.mark.parametrize(
@@ -149,16 +152,18 @@ def test_arguments_have_the_type_of_their_defaults() -> None:
     [
         ("sise=s", "'sise' is unknown: did you mean 'size'"),
         ("size=/a,zzz", r"is unknown: if it belongs to .size=/a., .* backslash: size=/a\\,zzz\. This config"),
-        ("zzz", "'zzz' is unknown: This config file takes size, steps, fast"),
+        ("zzz", "'zzz' is unknown: This config file takes size, steps, fast, held"),
         ("fast=1", "'fast' takes a bool"),
         ("steps=1e2", "'steps' takes a int"),
         ("steps", "'steps' takes a int such as steps=1, not no value"),
         ("steps=1,steps=2", "'steps' is given twice"),
+        ("held=both", "held=both is not one of image, text"),
+        ("held", "held=None is not one of image, text"),
     ],
 )
 def test_arguments_that_are_refused(argument: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse_arg(argument, size="b", steps=1, fast=False)
+        parse_arg(argument, size="b", steps=1, fast=False, held=("image", "text"))
 
 
 def test_a_config_file_without_arguments_says_so() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from configs.common import quickstart_source
 from vlp import configuration
-from vlp.configuration import ConfigError, validate, validate_devices
+from vlp.configuration import ConfigError, validate
 
 
 @pytest.fixture
@@ -383,61 +382,6 @@ def test_what_lies_just_within_a_limit_is_allowed(config: ConfigDict, settings: 
     validate(config)
 
 
-def test_a_job_needs_only_what_it_says(config: ConfigDict) -> None:
-    config.objectives.contrastive.weight = 0.0
-    config.data.sources.quickstart.path = "nowhere"
-    config.tokenizer.path = "nowhere"
-    validate(config, needs=("evaluation",))
-    with pytest.raises(ConfigError, match="nowhere"):
-        validate(config, needs=("sources",))
-
-
-def test_evaluation_sets_that_nobody_uses_may_be_missing(config: ConfigDict) -> None:
-    for evaluator in config.evaluators.values():
-        evaluator.sets = ("val",)
-    config.data.evaluation.test.path = "nowhere"
-    validate(config)
-
-
 def test_a_config_that_does_not_start_from_base_says_so() -> None:
     with pytest.raises(ConfigError, match=r"the config has no name: start .* from configs.base"):
         validate(ConfigDict({"steps": 3}))
-
-
-@pytest.mark.parametrize(
-    ("mesh", "devices", "expected"),
-    [
-        ((-1, 1, 1), 8, (8, 1, 1)),
-        ((-1, 4, 1), 8, (2, 4, 1)),
-        ((2, 2, -1), 8, (2, 2, 2)),
-        ((1, 8, 1), 8, (1, 8, 1)),
-    ],
-)
-def test_the_mesh_fits_the_devices(
-    config: ConfigDict, mesh: tuple[int, ...], devices: int, expected: tuple[int, ...]
-) -> None:
-    config.mesh.update(dict(zip(("data", "fsdp", "model"), mesh, strict=True)))
-    axes = validate_devices(config, devices)
-    assert tuple(axes[name] for name in ("data", "fsdp", "model")) == expected
-
-
-@pytest.mark.parametrize(
-    ("change", "devices", "message"),
-    [
-        (lambda c: c.mesh.update(data=3), 8, r"needs 3 devices, and there are 8: set one axis to -1"),
-        (lambda c: c.mesh.update(data=-1, model=3), 8, r"multiple of 3 devices, and there are 8"),
-        (lambda c: c.update(batch_size=100), 8, r"batch_size=100 is not a multiple of 8 .*use 96 or 104"),
-        (lambda c: c.update(batch_size=4), 8, r"batch_size=4 is not a multiple of 8 .*use 8 or 8"),
-        (
-            lambda c: (c.mesh.update(data=2, fsdp=4), c.update(batch_size=100)),
-            8,
-            r"batch_size=100 is not a multiple of 8 \(mesh.data \* mesh.fsdp\)",
-        ),
-    ],
-)
-def test_what_does_not_fit_the_devices(
-    config: ConfigDict, change: Callable[[ConfigDict], Any], devices: int, message: str
-) -> None:
-    change(config)
-    with pytest.raises(ConfigError, match=message):
-        validate_devices(config, devices)

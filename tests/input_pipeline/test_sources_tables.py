@@ -13,7 +13,6 @@ from input_pipeline.records import BadRecord, Caption, Reason
 from input_pipeline.sources import Source, open_source
 from input_pipeline.sources.cache import cached_index
 from input_pipeline.sources.columns import EXTRA, was_named
-from input_pipeline.sources.paths import find_files, has_suffix, is_split, split_of
 
 
 @pytest.fixture(autouse=True)
@@ -138,61 +137,6 @@ def test_a_bad_row_names_its_line_and_costs_no_other(pictures: Path) -> None:
     assert source[0].image == b"a.jpg"
     with pytest.raises(BadRecord, match=r"a\.csv, line 3: field larger"):
         source[1]
-
-
-def test_class_folders_give_labels_and_side_files_captions(pictures: Path) -> None:
-    for name, content in {
-        "cats/old/1.JPG": "1", "cats/1.png": "2", "cats/1.txt": "a cat", "dogs/2.webp": "3",
-        "dogs/2.json": '{"captions": ["a dog", "dog"], "label": "canis"}', "3.gif": "4", "4.txt": "no image",
-        "5.gif": "5", "5.json": "{", ".hidden.png": "", "notes.md": "",
-    }.items():  # fmt: skip
-        (pictures / name).parent.mkdir(parents=True, exist_ok=True)
-        (pictures / name).write_text(content)
-    source = opened("folder", pictures)
-    found = {}
-    for index in range(len(source)):
-        try:
-            record = source[index]
-            found[record.id] = (record.image, record.label, [caption.text for caption in record.captions])
-        except BadRecord as bad:
-            assert bad.reason is Reason.UNREADABLE and "5.json" in str(bad)
-    assert found == {
-        "3.gif": (b"4", "", []),
-        "4.txt": (None, "", ["no image"]),
-        "cats/1.png": (b"2", "cats", ["a cat"]),
-        "cats/old/1.JPG": (b"1", "cats", []),
-        "dogs/2.webp": (b"3", "canis", ["a dog", "dog"]),
-        "images/a.jpg": (b"a.jpg", "images", []),
-        "images/b.jpg": (b"b.jpg", "images", []),
-    }
-
-
-@pytest.mark.parametrize("name", ["metadata.jsonl", "captions.csv"])
-def test_a_captions_file_makes_a_folder_a_table(pictures: Path, name: str) -> None:
-    (pictures / name).write_bytes(TABLES["a.jsonl" if name.endswith("l") else "d.csv"])
-    source = opened("folder", pictures)
-    assert [source[i].image for i in range(len(source))] == [b"a.jpg", b"b.jpg"]
-    assert source[1].captions[0].text == "zwei Hunde é"
-
-
-@pytest.mark.parametrize("name", ["train", "val2017", "images"])
-def test_the_only_split_in_a_folder_is_no_class(pictures: Path, name: str) -> None:
-    """Of `images`, which is no split, the name stays the label; a table belongs to the folder that it lies in."""
-    (pictures / "images").rename(pictures / name)
-    source = opened("folder", pictures)
-    records = [source[at] for at in range(len(source))]
-    inside = "images/" if name == "images" else ""
-    assert [(record.id, record.label) for record in records] == [
-        (f"{inside}{image}", inside.rstrip("/")) for image in ("a.jpg", "b.jpg")
-    ]
-    (pictures / name / "metadata.jsonl").write_text('{"file_name": "b.jpg", "text": "two"}')
-    if name == "images":
-        with pytest.raises(
-            ValueError, match=r"images.metadata\.jsonl has one of those beside it: name .*images, or"
-        ):
-            opened("folder", pictures)
-    else:
-        assert opened("folder", pictures)[0].captions[0].text == "two"
 
 
 def test_captions_of_one_text_are_told_apart_by_a_separator(pictures: Path) -> None:
@@ -347,7 +291,7 @@ def test_images_elsewhere_are_read_where_the_source_says_so(pictures: Path, tmp_
     entry = {"format": "csv", "path": str(elsewhere / "a.csv"), "image_folder": str(pictures)}
     assert [open_source(entry)[i].image for i in range(2)] == [b"a.jpg"] * 2
     with pytest.raises(
-        ValueError, match="image_folder is of parquet, folder, csv, jsonl, coco, coco_boxes, not of format"
+        ValueError, match="image_folder is of coco, coco_boxes, folder, parquet, csv, jsonl, not of format"
     ):
         open_source({**entry, "format": "webdataset"})
     with pytest.raises(ValueError, match="no folder at /nowhere"):
@@ -374,37 +318,6 @@ def test_a_table_that_is_written_over_is_refused(pictures: Path, kind: str) -> N
         source[15]
 
 
-def test_every_ending_of_a_picture_is_one_and_links_to_folders_are_counted(
-    pictures: Path, tmp_path: Path
-) -> None:
-    names = ["c.jfif", "d.jpe", "e.AVIF", "f.ppm"]
-    for name in names:
-        (pictures / "images" / name).write_bytes(b"x")
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "z.jpg").write_bytes(b"z")
-    os.symlink(tmp_path / "store", pictures / "linked")
-    os.symlink(pictures, pictures / "images" / "circle")
-    source = opened("folder", pictures)
-    assert [source[i].id for i in range(6)] == [f"images/{name}" for name in ("a.jpg", "b.jpg", *names)]
-    assert len(source) == 7 and list(source.ids())[6] == "linked/z.jpg"  # type: ignore[attr-defined]
-    with pytest.raises(BadRecord, match=r"linked/z\.jpg lies outside .*image_folder, such as '.*store'"):
-        source[6]
-    entry = {"format": "folder", "path": str(pictures), "image_folder": str(tmp_path)}
-    assert (open_source(entry)[6].image, open_source(entry)[6].label) == (b"z", "linked")
-
-
-def test_a_parquet_table_of_a_folder_is_read(pictures: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"file_name": [A, B], "text": ["one", "two"]}), pictures / "metadata.parquet")
-    source = opened("folder", pictures)
-    assert [(source[i].image, source[i].captions[0].text) for i in range(2)] == [
-        (b"a.jpg", "one"),
-        (b"b.jpg", "two"),
-    ]
-
-
 def test_a_damaged_index_is_made_again(pictures: Path, tmp_path: Path) -> None:
     path = pictures / "a.jsonl"
     path.write_text("".join(json.dumps({"id": f"r{i}", "image": A}) + "\n" for i in range(3)))
@@ -415,58 +328,6 @@ def test_a_damaged_index_is_made_again(pictures: Path, tmp_path: Path) -> None:
     index.write_bytes(data)
     cached_index.cache_clear()
     assert [opened("jsonl", path)[i].id for i in range(3)] == ["r0", "r1", "r2"]
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix", "known"),
-    [
-        ("a.TSV", ".tsv", True),
-        (".a.tsv", ".tsv", False),  # what an editor or a file system left
-        ("a.tsv-00000-of-00010", ".tsv", True),
-        ("a.tsv-0-of-10", ".tsv", False),
-        ("a.tsv.gz", ".tsv", False),
-    ],
-)
-def test_a_file_is_known_by_its_ending(name: str, suffix: str, known: bool) -> None:
-    assert has_suffix(name, (".x", suffix)) == known
-
-
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [
-        ("train-00000.tar", "train"),
-        ("Training", "train"),
-        ("val_2", "validation"),
-        ("dev.csv", "validation"),
-        ("testing.csv", "test"),
-        ("trainer.csv", ""),
-        ("my-train.csv", ""),
-        ("2019", ""),
-    ],
-)
-def test_a_split_is_the_first_word_of_a_name(name: str, split: str) -> None:
-    assert split_of(name) == split
-    assert is_split(name) == (name == "Training")
-
-
-def test_files_of_a_folder_a_split_a_pattern_and_a_range(tmp_path: Path) -> None:
-    names = ["train-08.csv", "train-09.csv", "train-10.csv", "val-1.csv", ".train-11.csv", "train.txt"]
-    for name in names:
-        (tmp_path / name).touch()
-    (tmp_path / "train-12.csv").mkdir()
-
-    def found(path: str) -> list[str]:
-        return [file.name for file in find_files(f"{tmp_path}/{path}", ".csv")]
-
-    assert found("train") == found("train-*.csv") == found("train-{08..10}.csv") == names[:3]
-    assert found("VAL") == ["val-1.csv"]
-    for path, said in {
-        "": r"holds several splits, train \(3\) and validation \(1\): name one as .*/train,",
-        "test": r"no file, folder with \*\.csv files or pattern match at",
-        "a-{3..2}.csv": "the range in .* is empty",
-    }.items():
-        with pytest.raises(ValueError, match=said):
-            found(path)
 
 
 @pytest.mark.parametrize(
