@@ -76,6 +76,7 @@ FOR_ALL = tuple(
     )
 )
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+TOWER_KINDS = frozenset(file.stem for file in (ROOT / "configs/settings/towers").glob("[a-z]*.py"))
 
 
 @functools.cache
@@ -207,15 +208,51 @@ def test_files_are_written_whole() -> None:
     assert written - locks - {"input_pipeline/whole_files.py"} == set(ASIDE)
 
 
+def named_kinds(tree: ast.AST) -> Iterator[int]:
+    """The lines that compare something called a kind with a kind of tower."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+            said = {
+                part.value for part in sides if isinstance(part, ast.Constant) and part.value in TOWER_KINDS
+            }
+            called = {
+                getattr(part, "attr", getattr(part, "id", getattr(part, "value", ""))) for part in sides
+            }
+            if said and "kind" in called:
+                yield node.lineno
+
+
+def test_only_families_know_kinds_of_towers_by_name() -> None:
+    """Who needs something of a tower asks its family (`ABILITIES`), so that kinds from outside may have it, too."""
+    for told in ("image.kind == 'vit'", "image['kind'] != 'bag'", "kind in ('resnet', 'x')"):
+        assert list(named_kinds(ast.parse(told))) == [1], told
+    named = [
+        f"{module}, line {line}"
+        for module, path in modules().items()
+        if not under(module, "vlp.models.families")
+        for line in named_kinds(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not named
+
+
+def all_files() -> list[Path]:
+    """Every module of the program, of its tests, benchmarks and examples."""
+    beside = (
+        file for folder in ("tests", "benchmarks", "examples") for file in (ROOT / folder).rglob("*.py")
+    )
+    return [*modules().values(), *beside]
+
+
 def test_no_file_is_too_long() -> None:
-    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in all_files()}
     assert not {name: length for name, length in lengths.items() if length > LONGEST_FILE}
 
 
 def test_no_function_is_too_long() -> None:
     functions = {
-        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for name, path in modules().items()
+        f"{path}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in all_files()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }

@@ -90,6 +90,17 @@ def build_ours(batch_size: int, dtype: str) -> Step:
     return step
 
 
+# The optimiser in big_vision's words.
+BIG_VISION = {
+    "optax_name": "scale_by_adam",
+    "optax": {"b1": 0.9, "b2": 0.98},
+    "lr": LEARNING_RATE,
+    "wd": WEIGHT_DECAY,
+    "grad_clip_norm": CLIP_NORM,
+    "schedule": {"decay_type": "cosine", "warmup_steps": 500},
+}
+
+
 def build_big_vision(batch_size: int, checkout: str) -> Step:
     """big_vision's two-tower model and optimiser, with CLIP's loss in an update that reports the norms its own does.
 
@@ -117,16 +128,7 @@ def build_big_vision(batch_size: int, checkout: str) -> Step:
     batch = random_batch(batch_size)
     images, text = jnp.asarray(batch["image"] / 127.5 - 1.0, jnp.float32), jnp.asarray(batch["text"])
     params = jax.jit(model.init)(jax.random.key(0), images[:2], text[:2])["params"]
-    recipe = ml_collections.ConfigDict(
-        {
-            "optax_name": "scale_by_adam",
-            "optax": {"b1": 0.9, "b2": 0.98},
-            "lr": LEARNING_RATE,
-            "wd": WEIGHT_DECAY,
-            "grad_clip_norm": CLIP_NORM,
-            "schedule": {"decay_type": "cosine", "warmup_steps": 500},
-        }
-    )
+    recipe = ml_collections.ConfigDict(BIG_VISION)
     totals = {"total_steps": STEPS, "batch_size": batch_size, "data_size": STEPS * batch_size}
     optimizer, _ = big_vision_optax.make(recipe, params, sched_kw=totals)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from checkpoint_states import abstract, assert_same, description, parts
@@ -25,11 +27,34 @@ def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     found.fault = lambda method, path: ""
 
 
-def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_machine_needs(
-    door: Door, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+Saved = Callable[..., Checkpointer]
+
+
+@pytest.fixture
+def run(door: Door, request: pytest.FixtureRequest) -> str:
+    """An address of the test's own."""
+    return f"{'gs' if door.google else 's3'}://bucket/{zlib.crc32(request.node.nodeid.encode())}"
+
+
+@pytest.fixture
+def saved(run: str, tmp_path: Path) -> Saved:
+    """Saves some steps from one machine, and waits until they are in the bucket."""
+
+    def save(*steps: int, **options: Any) -> Checkpointer:
+        checkpointer = Checkpointer(tmp_path / "one", address=f"{run}/checkpoints", **options)
+        assert checkpointer.newest() is None
+        for step in steps:
+            checkpointer.save(step, *parts(step), description(step))
+        checkpointer.wait()
+        return checkpointer
+
+    return save
+
+
+def test_a_save_is_vouched_for_before_its_manifest_and_outlives_a_storm(
+    door: Door, run: str, saved: Saved
 ) -> None:
-    run = f"{'gs' if door.google else 's3'}://bucket/checkpoints-{door.google}"
-    address, bucket = f"{run}/checkpoints", Bucket(f"{run}/checkpoints")
+    bucket = Bucket(f"{run}/checkpoints")
     vouched: list[bool] = []
     storm = {"503": 3, "lost": 3}
 
@@ -38,13 +63,7 @@ def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_
         storm[left] = storm.get(left, 1) - 1
         return left
 
-    checkpointer = Checkpointer(
-        tmp_path / "one",
-        keep_last=2,
-        address=address,
-        vouch=lambda: vouched.append("1/manifest.json" in bucket.versions()),
-    )
-    assert checkpointer.newest() is None
+    checkpointer = saved(vouch=lambda: vouched.append("1/manifest.json" in bucket.versions()))
     door.fault = fault
     checkpointer.save(1, *parts(1), description(1))
     checkpointer.wait()
@@ -55,25 +74,17 @@ def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_
     checkpointer.close()
     assert steps_of(run) == [2, 3] and not bucket.versions("1")
 
-    # A save that was cut off, and a checkpoint whose bytes have changed.
-    bucket.write("7/description.json", b"{}")
-    name = next(name for name in bucket.versions("3") if name.endswith("arrays/model/manifest.ocdbt"))
-    content = bytearray(bucket.read(name))
-    content[len(content) // 2] ^= 1
-    whole = bucket.read(name)
-    bucket.write(name, bytes(content))
+
+def test_a_machine_that_has_nothing_restores_the_newest_that_is_whole(
+    run: str, saved: Saved, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved(2, 3).close()
+    address, bucket = f"{run}/checkpoints", Bucket(f"{run}/checkpoints")
+    bucket.write("7/description.json", b"{}")  # a save that was cut off
+    damage(bucket, "3")
     caplog.set_level(logging.WARNING)
     copy = find_checkpoint(run)
     assert copy.name == "2" and "the bytes of" in caplog.text
-    kept = next(path for path in copy.rglob("manifest.ocdbt") if path.parent.name == "model")
-    good = kept.read_bytes()
-    kept.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))  # a copy that has rotted is made anew
-    assert find_checkpoint(run) == copy and kept.read_bytes() == good
-    bucket.write(
-        "2/manifest.json", bucket.read("2/manifest.json") + b"\n"
-    )  # and of what has been written anew
-    assert find_checkpoint(run) == copy
-    assert (copy / "manifest.json").read_bytes() == bucket.read("2/manifest.json")
     with pytest.raises(ValueError, match="no checkpoint of step 7"):
         find_checkpoint(run, 7)
     other = Checkpointer(tmp_path / "another machine", address=address)
@@ -84,30 +95,56 @@ def test_what_a_bucket_holds_is_a_checkpoint_by_its_manifest_and_all_that_a_new_
     model, training, words = other.restore(folder, *abstract(parts(2)))
     assert_same((model, training), parts(2))
     assert words.progress["step"] == 2
-    assert whole != content and digest_of(find_checkpoint(address)) == digest_of(
-        find_checkpoint(f"{address}/2")
-    )
+    assert digest_of(find_checkpoint(address)) == digest_of(find_checkpoint(f"{address}/2"))
     assert load_model_arrays(find_checkpoint(run))["params"]["half"].shape == (64, 128)
 
-    # A process that is not the first keeps nothing of what an earlier launch on its host had got further with.
+
+def test_a_copy_that_has_rotted_or_is_of_what_was_written_anew_is_made_again(run: str, saved: Saved) -> None:
+    saved(2).close()
+    bucket, copy = Bucket(f"{run}/checkpoints"), find_checkpoint(run)
+    kept = next(path for path in copy.rglob("manifest.ocdbt") if path.parent.name == "model")
+    good = kept.read_bytes()
+    kept.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    assert find_checkpoint(run) == copy and kept.read_bytes() == good
+    bucket.write("2/manifest.json", bucket.read("2/manifest.json") + b"\n")
+    assert find_checkpoint(run) == copy
+    assert (copy / "manifest.json").read_bytes() == bucket.read("2/manifest.json")
+
+
+def damage(bucket: Bucket, step: str) -> None:
+    """Changes a byte of a checkpoint."""
+    name = next(name for name in bucket.versions(step) if name.endswith("arrays/model/manifest.ocdbt"))
+    content = bytearray(bucket.read(name))
+    content[len(content) // 2] ^= 1
+    bucket.write(name, bytes(content))
+
+
+def test_a_process_that_is_not_the_first_keeps_nothing_of_what_its_host_had_got_further_with(
+    run: str, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(2).close()
     monkeypatch.setattr("vlp.checkpoint.checkpointer.from_first", lambda step: 2)
-    third = Checkpointer(tmp_path / "third", address=address)
+    third = Checkpointer(tmp_path / "third", address=f"{run}/checkpoints")
     third._primary = False
     for stale in ("1", "7", "8.saving"):
         (tmp_path / "third" / stale / "arrays").mkdir(parents=True)
     assert third.newest() == tmp_path / "third" / "2"
     assert [path.name for path in (tmp_path / "third").iterdir()] == ["2"]
-    monkeypatch.undo()
 
-    # Where nothing may be removed older ones stay; where nothing may be written the save fails, and the last one stays.
+
+def test_where_nothing_may_be_removed_older_ones_stay_and_where_nothing_may_be_written_the_last_one(
+    door: Door, run: str, saved: Saved, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    checkpointer = saved(2)
     door.fault = lambda method, path: "403" if method == "DELETE" or "delete" in path else ""
     for step in (4, 5):
-        other.save(step, *parts(step), description(step))
-    other.wait()
+        checkpointer.save(step, *parts(step), description(step))
+    checkpointer.wait()
     assert {4, 5} < {*steps_of(run)} and "stays in the bucket" in caplog.text
     door.fault = lambda method, path: "403" if method in ("PUT", "POST") else ""
-    other.save(6, *parts(6), description(6))
-    with pytest.raises(RuntimeError, match=f"a checkpoint in {address} could not be written: .*403"):
-        other.wait()
+    checkpointer.save(6, *parts(6), description(6))
+    with pytest.raises(RuntimeError, match=f"a checkpoint in {run}/checkpoints could not be written: .*403"):
+        checkpointer.wait()
     door.fault = lambda method, path: ""
     assert max(steps_of(run)) == 5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.machinery
 import io
 import json
-import re
 import shutil
 import sys
 import types
@@ -23,7 +22,6 @@ import vlp
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from main import main
 from vlp.interop.images import write_preprocessing
-from vlp.interop.resample import patch_kernel, positions
 from vlp.interop.text import write_tokenizer
 
 torch = pytest.importorskip("torch", reason="torch is a peer, not a dependency")
@@ -373,138 +371,6 @@ def configured(folder: Path, name: str = "config.json", **changes: Any) -> None:
     (folder / name).write_text(json.dumps(config))
 
 
-REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "a tensor too many": (
-        lambda folder: damaged(folder, lambda x: x.update(extra=np.zeros(2, np.float32))),
-        "left over: extra",
-    ),
-    "a tensor too few": (
-        lambda folder: damaged(folder, lambda x: x.pop("visual_projection.weight")),
-        r"missing: visual_projection\.weight",
-    ),
-    "another shape": (
-        lambda folder: configured(folder, vision_config__intermediate_size=64),
-        "image/transformer/blocks/mlp/.* has shape",
-    ),
-    "another activation": (
-        lambda folder: configured(folder, vision_config__hidden_act="swish"),
-        "vision_config.hidden_act='swish' is not one of",
-    ),
-    "a model that is no name": (
-        lambda folder: configured(folder, model_type=["clip"]),
-        r"model_type=\['clip'\] is not one of",
-    ),
-    "another model": (lambda folder: configured(folder, model_type="align"), "model_type='align'"),
-    "another tokenizer": (
-        lambda folder: (
-            write_tokenizer(
-                load_tokenizer(
-                    {
-                        "kind": "clip",
-                        "path": str(ROOT / "data" / "tokenizers" / "clip"),
-                        "length": 16,
-                        "vocabulary_size": 0,
-                    }
-                ),
-                folder,
-                "huggingface_clip",
-            )
-            and None
-        ),
-        "the tokenizer has 49408 ids, but the model has 2000",
-    ),
-    "another preprocessor": (
-        lambda folder: configured(
-            folder,
-            "preprocessor_config.json",
-            size={"shortest_edge": 48},
-            crop_size={"height": 48, "width": 48},
-        ),
-        "images of 48 pixels, but the model has positions for 32",
-    ),
-    "a pickle": (
-        lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin") and None,
-        "is a pickle",
-    ),
-}
-
-
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return huggingface(tmp_path_factory.mktemp("clip") / "theirs", "clip", {})
-
-
-@pytest.mark.parametrize("mistake", REFUSED)
-def test_nothing_is_half_read(
-    mistake: str, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    change, message = REFUSED[mistake]
-    folder = tmp_path / "theirs"
-    shutil.copytree(clip_folder, folder)
-    change(folder)
-    assert main(["--job=import", f"--source={folder}", f"--workdir={tmp_path / 'ours'}"]) == 2
-    assert re.search(message, capsys.readouterr().err)
-    assert not (tmp_path / "ours").exists()
-
-
-def test_a_place_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--job=import", "--source=somewhere"]) == 2
-    assert "--job=import needs --workdir" in capsys.readouterr().err
-
-
-def test_a_pickle_is_read_where_somebody_insists(clip_folder: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "theirs"
-    shutil.copytree(clip_folder, folder)
-    tensors = load_file(folder / "model.safetensors")
-    torch.save({name: torch.from_numpy(x) for name, x in tensors.items()}, folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    imported(folder, tmp_path / "ours", "--config.interop.unpickle=True")
-    back = exported(tmp_path / "ours", "huggingface", tmp_path / "back")
-    same_weights(clip_folder / "model.safetensors", back / "model.safetensors")
-
-
-def test_another_resolution_is_the_one_that_transformers_interpolates(
-    clip_folder: Path, pairs: Any, tmp_path: Path
-) -> None:
-    ours = imported(clip_folder, tmp_path / "ours", "--config.interop.resolution=48")
-    pixels = ours._view.load(pairs[0]).astype(np.float32) / 127.5 - 1
-    model = transformers.CLIPModel.from_pretrained(clip_folder).eval()
-    with torch.no_grad():
-        seen = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
-        pooled = model.vision_model(pixel_values=seen, interpolate_pos_encoding=True).pooler_output
-        rows = model.visual_projection(pooled)
-    rows = (rows / rows.norm(dim=-1, keepdim=True)).numpy()
-    np.testing.assert_allclose(ours.encode_image(pairs[0]), rows, atol=1e-5)
-
-
-@pytest.mark.parametrize(("old", "new"), [(4, 7), (7, 4), (5, 10)])
-def test_positions_are_resampled_as_open_clip_does(old: int, new: int, open_clip: Any) -> None:
-    table = np.random.default_rng(0).normal(size=(old * old + 1, 6)).astype(np.float32)
-    state = {"visual.positional_embedding": torch.from_numpy(table)}
-    visual = types.SimpleNamespace(grid_size=(new, new))
-    open_clip.model.resize_pos_embed(state, types.SimpleNamespace(visual=visual))
-    theirs = state["visual.positional_embedding"][1:].numpy()
-    np.testing.assert_allclose(positions(table[1:], new, "open_clip"), theirs, atol=1e-5)
-
-
-@pytest.mark.parametrize(("old", "new"), [(4, 7), (7, 4), (5, 10)])
-def test_positions_are_resampled_as_big_vision_does(old: int, new: int) -> None:
-    """By `resample_posemb` of its models/vit.py."""
-    from scipy.ndimage import zoom
-
-    grid = np.random.default_rng(0).normal(size=(old, old, 6)).astype(np.float32)
-    theirs = zoom(grid, (new / old, new / old, 1), order=1).reshape(new * new, 6)
-    np.testing.assert_allclose(positions(grid.reshape(-1, 6), new, "big_vision"), theirs, atol=1e-5)
-
-
-def test_a_patch_kernel_says_of_larger_patches_what_it_said_before() -> None:
-    """Of 4 x 4 patches blown up to 8 x 8 by the resizing itself (FlexiViT, section 3.4)."""
-    dice = np.random.default_rng(0)
-    kernel = dice.normal(size=(4 * 4 * 3, 5)).astype(np.float32)
-    patches = dice.normal(size=(2, 3, 4, 4)).astype(np.float32)
-    larger = torch.nn.functional.interpolate(
-        torch.from_numpy(patches), size=(8, 8), mode="bicubic", antialias=True
-    ).numpy()
-    before = patches.transpose(0, 2, 3, 1).reshape(2, -1) @ kernel
-    after = larger.transpose(0, 2, 3, 1).reshape(2, -1) @ patch_kernel(kernel, 8, "open_clip")
-    np.testing.assert_allclose(after, before, atol=1e-4)
