@@ -307,7 +307,7 @@ def convolution(ours: str, theirs: str, batch_norm: str, layers: range | None = 
 
 
 class Images(NamedTuple):
-    """What transformers says of a kind of image tower.
+    """Holds what transformers says of a kind of image tower.
 
     Attributes:
       siglip: the type of model with such a tower and an attention pool.

@@ -222,7 +222,7 @@ def config_of(model: Any, *, vocabulary_size: int, length: int, end: int, pad: i
     }
     if model.logit_bias.learn:
         config["init_logit_bias"] = 0.0
-    config["vision_cfg"] = {**VISION[image.kind].said(image), "image_size": image.resolution}
+    config["vision_cfg"] = {**TOWERS[image.kind].said(image), "image_size": image.resolution}
     return {"model_cfg": config}
 
 
@@ -269,7 +269,7 @@ def entries(config: Config, model: Any, tensors: Tensors | None = None) -> list[
     if fields.part(config, "vision_cfg", WHERE).get("timm_model_name"):
         image = timm.entries(model.image, tensors or {})
     else:
-        image = VISION[model.image.kind].entries(model.image)
+        image = TOWERS[model.image.kind].entries(model.image)
     words = fields.part(config, "text_cfg", WHERE)
     own = config.get("custom_text") if tensors is None else "text.token_embedding.weight" in tensors
     if name := words.get("hf_model_name"):
@@ -368,7 +368,7 @@ def _bottleneck(ours: str, theirs: str, layers: range | None) -> list[Entry]:
 
 
 class Vision(NamedTuple):
-    """What OpenCLIP says of a kind of image tower of its own.
+    """Holds what OpenCLIP says of a kind of image tower of its own.
 
     Attributes:
       said: its `vision_cfg` of our settings, but for the side of images.
@@ -379,4 +379,4 @@ class Vision(NamedTuple):
     entries: Callable[[Any], list[Entry]]
 
 
-VISION = {"vit": Vision(_vision_cfg, _vision_entries), "resnet": Vision(_resnet_cfg, _resnet_entries)}
+TOWERS = {"vit": Vision(_vision_cfg, _vision_entries), "resnet": Vision(_resnet_cfg, _resnet_entries)}
