@@ -199,8 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in ("connection", "host")
         }
         if door.tokens is not None:
-            if (said := door.tokens.answer(self.path)) is not None:
-                self._say(said[0], {"Content-Type": "application/json"}, said[1])
+            if (answer := door.tokens.answer(self.path)) is not None:
+                self._say(answer[0], {"Content-Type": "application/json"}, answer[1])
                 return
             if not door.tokens.good(headers):
                 self._say(401, {}, b"the token has run out")

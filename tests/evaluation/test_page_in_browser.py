@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from vlp.evaluation.page.around import Around
 from vlp.evaluation.page.comparison import comparison_page
 from vlp.evaluation.page.curation import Histogram, Sheet, Tally, Tile, curation_page
 from vlp.evaluation.page.evaluation import evaluation_page
+from vlp.evaluation.page.pictures import encoded
 from vlp.evaluation.page.watch import watch_page
 
 if CHROMIUM is None:
@@ -139,7 +141,10 @@ def test_a_run_under_way_is_legible_too(browser: Browser, width: int, dark: bool
         },
     )
     page = tmp_path / "watch.html"
-    page.write_text(watch_page(run, {"mfu": (steps, steps / 1000)}, ago=3, refresh=600), encoding="utf-8")
+    picture = base64.b64encode(encoded(np.full((64, 64, 3), 90, np.uint8))).decode()
+    samples = {"step": 390, "samples": 8 * [{"picture": picture, "text": HARM}]}
+    timings = {"mfu": (steps, steps / 1000)}
+    page.write_text(watch_page(run, timings, ago=3, refresh=600, samples=samples), encoding="utf-8")
     browser.open(page, width=width, dark=dark)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate("document.querySelectorAll('.curves polyline').length") == 4

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+
+from input_pipeline.tokenizers.base import clean_text
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +23,8 @@ def test_the_time_of_a_run_is_split_and_all_that_was_asked_for_is_there(run_main
         "log.every": 2,
         "log.tensorboard": False,
         "checkpoint.every": 2,
+        "hooks.samples.every": 3,
+        "hooks.samples.most": 5,
         "profile.first": 5,
         "profile.steps": 1,
         "model.image.depth": 1,
@@ -40,5 +48,21 @@ def test_the_time_of_a_run_is_split_and_all_that_was_asked_for_is_there(run_main
         assert line["evaluation_seconds"] > 0 and line["checkpoint_seconds"] > 0
     assert lines[-1]["compiled_programs"] >= lines[0]["compiled_programs"] > 0
     assert "was compiled anew" not in done.stderr
+    assert_the_last_samples_are_shown(run_main, tmp_path)
     assert list((tmp_path / "profile").rglob("*.xplane.pb"))
     assert json.loads((tmp_path / "processes" / "0.json").read_text())["step"] == 8
+
+
+def assert_the_last_samples_are_shown(run_main, workdir):
+    samples = json.loads((workdir / "samples.json").read_text())
+    assert (samples["step"], len(samples["samples"])) == (6, 5)
+    column = pq.read_table("data/quickstart/train.parquet")["captions"].to_pylist()
+    captions = [clean_text(caption).lower() for captions in column for caption in captions]
+    for one in samples["samples"]:  # long captions are cut to the tokens of a text
+        assert any(caption.startswith(one["text"]) for caption in captions), one["text"]
+    for one in samples["samples"]:
+        with Image.open(io.BytesIO(base64.b64decode(one["picture"]))) as picture:
+            assert picture.format == "WEBP" and picture.size == (64, 64)
+    assert run_main("--job=watch", f"--workdir={workdir}", "--seconds=0").returncode == 0
+    page = (workdir / "watch.html").read_text()
+    assert all(one["picture"] in page for one in samples["samples"]) and "of step 6" in page

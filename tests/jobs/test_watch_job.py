@@ -89,6 +89,16 @@ def test_mistakes_are_one_line(
     assert words in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"step": 3}', '{"step": "x", "samples": []}'])
+def test_samples_that_are_none_are_one_line(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workdir = write_run(tmp_path / "run")
+    (workdir / "samples.json").write_text(content)
+    assert main.main(["--job=watch", f"--workdir={workdir}", "--seconds=0"]) == 2
+    assert "does not hold the samples of a run" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
 def test_a_bucket_without_a_run_is_named_by_its_address(
     google: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.evaluation.comparison.runs import read_curves, read_run
-from vlp.evaluation.page.watch import watch_page
+from vlp.evaluation.page.watch import SAMPLES, read_samples, watch_page
 from vlp.jobs import JobOptions
 from vlp.processes.home import Home
 
@@ -57,6 +57,7 @@ def _look(home: Home, page: Path, seconds: int) -> bool:
     log = workdir / "metrics.jsonl"
     ago = max(0.0, time.time() - log.stat().st_mtime) if log.exists() else 0.0
     refresh = 0 if found.finished else seconds
-    write_whole(page, watch_page(found, timings, ago=ago, refresh=refresh).encode())
+    samples = read_samples(workdir / SAMPLES)
+    write_whole(page, watch_page(found, timings, ago=ago, refresh=refresh, samples=samples).encode())
     home.bring()
     return found.finished

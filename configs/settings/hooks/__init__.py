@@ -1,4 +1,4 @@
-"""What is done after steps, beside what every run does: classes of anybody's package; there is none of our own."""
+"""What is done after steps, beside what every run does: a file a kind."""
 
 from __future__ import annotations
 

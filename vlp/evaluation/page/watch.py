@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from input_pipeline.errors import UserError
 from vlp.evaluation.comparison.report import is_share
 from vlp.evaluation.comparison.runs import Curve, Run
 from vlp.evaluation.page.curves import POINTS, draw_curves, line
 from vlp.evaluation.page.document import Section, document
-from vlp.evaluation.page.html import Markup, element, join
+from vlp.evaluation.page.html import Markup, element, join, shorten
 from vlp.evaluation.page.tables import note
 
 MOST = 24  # diagrams of a section
+MOST_TEXT = 200  # characters of a sample
+SAMPLES = (
+    "samples.json"  # of a workdir: {"step": n, "samples": [{"picture": WebP in base64, "text": ...}, ...]}
+)
 NORMS = ("learning_rate", "gradient_norm", "update_norm", "parameter_norm", "skipped", "rollbacks")
 
 
-def watch_page(run: Run, timings: Mapping[str, Curve], *, ago: float, refresh: int) -> str:
+def watch_page(
+    run: Run,
+    timings: Mapping[str, Curve],
+    *,
+    ago: float,
+    refresh: int,
+    samples: Mapping[str, Any] | None = None,
+) -> str:
     """Returns one self-contained HTML file.
 
     Args:
       run: as far as it is.
       timings: what it logged of its speed.
+      samples: what its SAMPLES hold; None where there are none yet.
       ago: seconds since it last logged anything.
       refresh: seconds after which a browser looks again; 0 = the run has ended.
     """
@@ -40,9 +56,46 @@ def watch_page(run: Run, timings: Mapping[str, Curve], *, ago: float, refresh: i
     ]
     if not sections:
         sections = [Section("Curves", note("Two lines of the log make a curve: there are none yet."))]
+    if samples:
+        sections.append(Section("Samples", draw_samples(samples)))
     words = "Upright dashes are where a stage begins. " * bool(ends)
     footer = f"{words}Curves are thinned to {POINTS} points."
     return document(f"Watching {run.name}", _about(run, timings, ago), sections, footer, refresh=refresh)
+
+
+def read_samples(file: Path) -> dict[str, Any] | None:
+    """Returns what a run was last trained on; None where it has kept nothing yet.
+
+    Raises:
+      ValueError: the file is not of the form of SAMPLES.
+    """
+    if not file.exists():
+        return None
+    try:
+        samples = json.loads(file.read_text(encoding="utf-8"))
+        step, rows = int(samples["step"]), samples["samples"]
+        return {
+            "step": step,
+            "samples": [{key: str(row[key]) for key in ("picture", "text")} for row in rows],
+        }
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(
+            f"{file} does not hold the samples of a run: remove it, the run writes it anew"
+        ) from error
+
+
+def draw_samples(samples: Mapping[str, Any]) -> Markup:
+    """Returns pictures with their texts, as towers saw them in one batch."""
+    drawn = [_sample(row["picture"], row["text"]) for row in samples["samples"]]
+    words = (
+        f"The first {len(drawn)} of the batch of step {samples['step']:,}, cropped as the towers saw them."
+    )
+    return join([note(words), element("div", drawn, class_="map-group")])
+
+
+def _sample(picture: str, text: str) -> Markup:
+    shown = [element("img", src=f"data:image/webp;base64,{picture}", alt=text)] if picture else []
+    return element("figure", *shown, element("figcaption", shorten(text, MOST_TEXT), dir="auto"))
 
 
 def duration(seconds: float) -> str:
