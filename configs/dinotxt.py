@@ -35,7 +35,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.name = f"dinotxt_{arg.blocks}_{arg.model}_{arg.resolution}"
     config.optimizer.learning_rate_rules = "^model/image/top/ = 1; " * (arg.blocks > 0) + "^model/image/ = 0"
     embed_dim = config.model.embed_dim
-    start_from(config, arg.start, ("image",), new="^model/image(/top|_projection)/")
+    start_from(config, arg.start, ("image",), new="^model/image(/top/|/pool$|_projection/)")
     config.model.embed_dim, config.model.image.projection = embed_dim, ""  # a new one, whatever the tower had
     if arg.blocks:
         config.model.image.update(pool="class_mean", top_blocks=arg.blocks)
