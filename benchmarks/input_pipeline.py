@@ -208,13 +208,12 @@ def _print_parts(label: str, entries: dict[str, tuple[str, str]], resolution: in
 
 def _microseconds(work: Callable[[Any], Any], items: Sequence[Any]) -> float:
     """CPU time of work on one item, the best of five rounds over all; results are dropped, as batches are."""
-    times = []
+    times = Times[None]()
     for _ in range(5):
-        start = time.process_time()
-        for item in items:
-            work(item)
-        times.append((time.process_time() - start) / len(items) * 1e6)
-    return min(times)
+        with times.round():
+            for item in items:
+                work(item)
+    return min(times.processor) / len(items) * 1e6
 
 
 def memory(folder: Path, images: int, rounds: int) -> None:
