@@ -129,7 +129,7 @@ def few_patches(vision: dict[str, Any]) -> int:
     if name.startswith(AS_LARGE):
         return int(vision["image_size"])
     named = re.search(r"_patch(\d+)", name)
-    patch = int(named[1]) if named else vision.get("patch_size", 32)
+    patch = int(named[1]) if named else (vision.get("patch_size") or 32)
     return 4 * patch + vision["image_size"] % patch
 
 
