@@ -111,9 +111,9 @@ def shrunk(config: dict[str, Any]) -> dict[str, Any]:
         vision |= {"layers": 2, "width": 2 * vision.get("head_width", 64)}
     if "layers" in text:
         text["layers"] = 2
-        if text.get("proj_type") != "none":
-            size = text["width"] // text["heads"]
-            text |= {"width": 2 * size, "heads": 2}
+        size = text["width"] // text["heads"]
+        width = config["embed_dim"] if text.get("proj_type") == "none" else 2 * size
+        text |= {"width": width, "heads": width // size}
     if "multimodal_cfg" in config:
         config["multimodal_cfg"]["layers"] = 2
     return config
