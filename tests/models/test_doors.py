@@ -126,7 +126,11 @@ def test_soft_tokens_are_words_of_any_embedding():
     places = jnp.asarray([[1, 2], [3, 99]])
     swapped = IDS.at[0, 1].set(11).at[0, 2].set(12).at[1, 3].set(13)
     assert_close(tower(IDS, mask, soft=SoftTokens(words, places)).pooled, tower(swapped, mask).pooled)
-    gradient = jax.grad(lambda w: tower(IDS, mask, soft=SoftTokens(w, places)).pooled.sum())(words)
+    # Weighted: the plain sum of what a norm gives is the same for any words.
+    weights = jnp.arange(16.0)
+    gradient = jax.grad(lambda w: (tower(IDS, mask, soft=SoftTokens(w, places)).pooled @ weights).sum())(
+        words
+    )
     assert np.abs(gradient[0]).min(axis=-1).max() > 0 and not gradient[1, 1].any()
 
 

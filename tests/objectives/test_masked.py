@@ -77,5 +77,7 @@ def test_what_cannot_be_is_one_line(setting, value, said):
 def test_a_tower_without_patches_to_hide_is_one_line():
     config = configuration.load_config("configs/raddino.py:runlocal")
     config.model.image.kind = "convnext"
-    with pytest.raises(configuration.ConfigError, match=r"set model\.image\.kind='vit'"):
+    with pytest.raises(
+        configuration.ConfigError, match=r"model\.image\.kind='convnext' gives none: use 'vit'"
+    ):
         configuration.validate(config)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from input_pipeline.addresses import is_address
 from input_pipeline.patterns import matches
-from input_pipeline.sources.remote import fetch_any
 from vlp.beside import ROOT as PROJECT_ROOT
 
 
@@ -19,6 +18,8 @@ def find(path: str) -> list[Path]:
       ValueError: there is nothing at an address, or it cannot be fetched.
     """
     if is_address(path):
+        from input_pipeline.sources.remote import fetch_any  # loads the sources, which few evaluators need
+
         return fetch_any(path)
     roots = (Path.cwd(), PROJECT_ROOT)
     return next((found for root in roots if (found := matches(root / Path(path).expanduser()))), [])
