@@ -52,7 +52,8 @@ def generator(name: str, what: Any, splits: Any, examples: Any) -> Any:
         "VERSION": tfds.core.Version("2.1.0"),
         "__module__": __name__,
     }
-    return type(name, (tfds.core.GeneratorBasedBuilder,), methods)
+    # Not into its list of data sets, which has the public one as soon as anybody has loaded it.
+    return type(name, (tfds.core.GeneratorBasedBuilder,), methods, skip_registration=True)
 
 
 def picture(pixels: Any) -> io.BytesIO:
