@@ -42,7 +42,7 @@ def fresh_state(config: Any, stages: Sequence[Stage]) -> TrainState:
     state = initial = stage.training.initial_state()
     if origins:
         state = start_from(settings, initial, parts=stage.training.parts)
-        check_uses(stage.config, stage.tokenizer, state.params["model"])
+        check_uses(stage.config, stage.tokenizer, state.params["model"], stage.training.parts)
         check_bounds(state.params, stage.training.bounds, origins[0])
     fresh = _at(state.params, CONTEXT) is None or (
         _at(state.params, CONTEXT)["embedding"] is _at(initial.params, CONTEXT)["embedding"]
