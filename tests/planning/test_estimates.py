@@ -34,7 +34,6 @@ def compiled(program: Program | None, links: int = 1, needed: int = 2**30) -> Co
         temporaries=0,
         needed=needed,
         limit=None,
-        stand_in=False,
         program=program,
         links=members,
         seconds=1.0,
@@ -308,9 +307,9 @@ def test_a_report_says_what_was_counted_in_readable_units():
     assert table[2].endswith("slices, over the data centre's network") and "slices" not in table[1]
 
 
-def test_a_report_says_what_is_not_known_and_what_stands_in():
+def test_a_report_says_what_is_not_known():
     days = dataclasses.replace(CHEAP, steps=864_000, counted=False, seconds={"matrix products": 0.2})
-    said = reported(days, limit=None, program=None, stand_in=True)
+    said = reported(days, limit=None, program=None)
     assert line("the run", "1,728,000,000 pairs: 2.0 days") in said and line("needed", "4.00 GiB") in said
     assert "collectives: unknown, for jaxlib cannot read the compiled program back" in said
     assert "  plan for a v5e slice of as many chips to see them" in said
@@ -318,8 +317,6 @@ def test_a_report_says_what_is_not_known_and_what_stands_in():
     assert any("none does; what is not listed is unknown and left out)" in one for one in said)
     assert not any("an hour" in one for one in said)
     assert "collectives: none" in reported(program=Program(1.0, 1.0, ()))
-    assert any("of a second program" in one for one in reported(stand_in=True))
-    assert not any("of a second program" in one for one in reported())
     assert "collectives: unknown, for it did not compile" in reported(program=None, refusal="no")
     gpus = reported(topology=Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8))
     assert "on h100:8x2: 16 x H100, 2 host(s)" in gpus[0] and gpus[1].startswith("compiled for as many CPUs")

@@ -62,7 +62,9 @@ class Planner:
         """
         self.options, self.config = options, options.config
         self.topology: Topology = open_topology(options.own["topology"], options.own["slices"])
-        use_compilation_cache()
+        # Programs for TPUs that are not here jax would keep, but never read again.
+        if self.topology.name == LOCAL or self.topology.node:
+            use_compilation_cache()
         tokenizer, preprocessing = load_tokenizer(self.config.tokenizer), preprocessing_spec(self.config)
         self.vocabulary_size = tokenizer.vocabulary_size
         platform = self.topology.devices[0].platform

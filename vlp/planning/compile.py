@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,11 +29,9 @@ from vlp.training.build import Training, build_training
 # Shape and dtype of a batch field by name, without the batch axis: of those that only its data knows.
 FieldShapes = Mapping[str, tuple[tuple[int, ...], Any]]
 
-# jaxlib cannot read back every program: gathers on sparse cores it refuses with this word, and can be spared them.
-ON_SPARSE_CORES = "async-update"
-WITHOUT_SPARSE_CORES: dict[str, str | bool] = {
-    "xla_tpu_enable_sparse_core_collective_offload_all_gather": "false"
-}
+# What libtpu calls the text of a finished program, among what it leaves where it is told to. jaxlib 0.10 cannot read
+# back every program that libtpu makes (`as_text`): of large slices of v5p and v6e none.
+PROGRAM_TEXT = "*after_codegen.txt"
 
 # How compilers say that a program needs more memory than there is, by their age.
 TOO_LARGE = re.compile(r"\bhbm|HbmOom|out of memory|RESOURCE_EXHAUSTED", re.I)
@@ -59,7 +59,6 @@ class CompiledStep:
         names of them.
       limit: what the compiler may use, where it refused to go beyond.
       program: costs of a run; None where it did not compile or cannot be read.
-      stand_in: whether they are of a program compiled a second time, to be readable.
       links: of each collective's group, over how many dimensions of the torus it reaches; by its members.
       seconds: that compiling took.
       refusal: what the compiler said instead of compiling.
@@ -77,7 +76,6 @@ class CompiledStep:
     needed: int | None
     limit: int | None
     program: Program | None
-    stand_in: bool
     links: dict[tuple[int, ...], int]
     seconds: float
     refusal: str
@@ -132,13 +130,7 @@ def compile_step(config: Any, step: TracedStep) -> CompiledStep:
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         lowered = step.traced.lower()
         start = time.perf_counter()
-        try:
-            compiled, refusal = lowered.compile(), ""
-        except jax.errors.JaxRuntimeError as error:
-            if not TOO_LARGE.search(str(error)):
-                raise
-            compiled, refusal = None, str(error)
-        program, stand_in = read_costs(lowered, compiled) if compiled else (None, False)
+        compiled, program, refusal = compile_and_read(lowered, mesh.devices.flat[0].platform)
         seconds = time.perf_counter() - start
     groups = {one.members for one in program.collectives} if program else set()
     return CompiledStep(
@@ -151,7 +143,6 @@ def compile_step(config: Any, step: TracedStep) -> CompiledStep:
         held=held_bytes(training, step.batch),
         **(_memory(compiled) if compiled else refused_memory(refusal)),
         program=program,
-        stand_in=stand_in,
         links={members: _dimensions(members, mesh) for members in groups},
         seconds=seconds,
         refusal=refusal,
@@ -240,19 +231,37 @@ def _bytes_of(size: str) -> int:
     )
 
 
-def read_costs(lowered: jax.stages.Lowered, compiled: jax.stages.Compiled) -> tuple[Program | None, bool]:
-    """Returns the costs of a compiled program, None where it cannot be read; and whether it was compiled again for
-    that."""
+def compile_and_read(
+    lowered: jax.stages.Lowered, platform: str
+) -> tuple[jax.stages.Compiled | None, Program | None, str]:
+    """Returns a compiled program, what a run of it costs, and what the compiler says where it refuses it for its size.
+
+    Args:
+      lowered: what to compile.
+      platform: of its devices. The compiler for "tpu" is told to leave the text of what it has made.
+
+    Raises:
+      JaxRuntimeError: it cannot be compiled for another reason.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, str | bool] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        try:
+            compiled = lowered.compile(compiler_options=options if platform == "tpu" else None)
+        except jax.errors.JaxRuntimeError as error:
+            if not TOO_LARGE.search(str(error)):
+                raise
+            return None, None, str(error)
+        return compiled, _costs(compiled, Path(folder)), ""
+
+
+def _costs(compiled: jax.stages.Compiled, folder: Path) -> Program | None:
+    """As the compiler's own text has them, else what jaxlib makes of the program; None where that cannot be read."""
+    for text in folder.glob(PROGRAM_TEXT):
+        return read_program(text.read_text(encoding="utf-8"))
     try:
-        return read_program(compiled.as_text() or ""), False
-    except jax.errors.JaxRuntimeError as error:
-        if ON_SPARSE_CORES not in str(error):
-            return None, False
-    again = lowered.compile(compiler_options=WITHOUT_SPARSE_CORES)
-    try:
-        return read_program(again.as_text() or ""), True
+        return read_program(compiled.as_text() or "")
     except jax.errors.JaxRuntimeError:
-        return None, False
+        return None
 
 
 def _dimensions(members: tuple[int, ...], mesh: Mesh) -> int:

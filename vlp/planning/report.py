@@ -168,7 +168,6 @@ def _collectives(step: CompiledStep) -> list[str]:
         return ["\ncollectives: none"]
     return [
         "\ncollectives of a device in a step (compiled program, loops multiplied)",
-        *(("  of a second program, without sparse cores: jaxlib cannot read the first",) * step.stand_in),
         f"  {'':<24}{'among':>6}{'count':>9}{'MB sent':>12}",
         *(
             f"  {one.kind:<24}{one.group:>6}{one.count:>9,}{one.bytes / 1e6:>12,.1f}"

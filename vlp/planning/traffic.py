@@ -103,8 +103,9 @@ def moved(instruction: Instruction, body: Computation, computations: Mapping[str
         computations.get(instruction.called[0], {}) if operation == "fusion" and instruction.called else {}
     )
     results = float(sum(array.bytes for array in instruction.results if array.in_memory))
-    if operation == "dynamic-slice":
-        return 2.0 * results
+    if operation in ("slice", "dynamic-slice"):  # reads no more than it gives, wherever that lies
+        taken = float(sum(array.bytes for array in instruction.results))
+        return results + (taken if _in_memory(instruction.operands[0], body) else 0.0)
     if operation == "dynamic-update-slice":
         return 2.0 * _update(instruction, body)
     read = 0.0
@@ -115,6 +116,10 @@ def moved(instruction: Instruction, body: Computation, computations: Mapping[str
         read += min(size, _read(numbered[number], inner, computations)) if number in numbered else size
     updates = _updates(inner, computations)
     return read + (min(results, 2.0 * updates) if updates else results)
+
+
+def _in_memory(name: str, body: Computation) -> bool:
+    return name in body and any(array.in_memory for array in body[name].results)
 
 
 def _read(value: Instruction, inner: Computation, computations: Mapping[str, Computation]) -> float:
