@@ -3,7 +3,8 @@
 A file of `sources` or `tokenizers` says itself what it brings: `FORMATS` or `KINDS`, names to classes or functions; a
 source the endings of its files, too: `SUFFIXES`, endings to formats. What may lie beside other data, as the table that
 was written when shards were made, says `ALSO_BESIDE = True`; what reads its path in a way of its own, `NAMED = True`;
-what names image files, which may lie elsewhere (`image_folder`), `IMAGE_FILES = True`.
+what names image files, which may lie elsewhere (`image_folder`), `IMAGE_FILES = True`; what opens each of several files
+by itself, so that they can come and go as they are needed, `STREAMED = True`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from input_pipeline.errors import UserError
 
 _SAID = re.compile(
-    r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE|NAMED|IMAGE_FILES) = (\{[^}]*\}|True)$", re.MULTILINE
+    r"^(FORMATS|KINDS|SUFFIXES|ALSO_BESIDE|NAMED|IMAGE_FILES|STREAMED) = (\{[^}]*\}|True)$", re.MULTILINE
 )
 
 
@@ -52,6 +53,12 @@ def named() -> frozenset[str]:
 def with_image_files() -> tuple[str, ...]:
     """Returns the formats whose records name image files."""
     return tuple(_formats_that_say("IMAGE_FILES"))
+
+
+@functools.cache
+def streamed() -> Mapping[str, str]:
+    """Returns the formats whose files can be fetched one by one, and what their names end with."""
+    return {form: suffix for suffix, form in suffixes().items() if form in {*_formats_that_say("STREAMED")}}
 
 
 def _formats_that_say(word: str) -> Iterator[str]:

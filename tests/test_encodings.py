@@ -62,3 +62,13 @@ def test_soft_tokens_stand_in_the_places_of_tokens_of_constant_texts(model, monk
     other = encodings.label_texts("classes", SoftTokens(-own.values, own.places))
     assert other.shape == (3, rows.shape[1]) and np.abs(other - encodings.label_texts("classes")).max() > 1e-3
     np.testing.assert_allclose(encodings.label_texts("classes")[1], rows[2], atol=1e-6)
+
+
+def test_stored_rows_do_not_stand_for_a_view_that_is_altered(model):
+    rows = np.eye(8, dtype=np.float32)[:4]
+    batch = {"image": jnp.zeros((4, 16, 16, 3), jnp.uint8), "stored_image": rows, "stored_text": rows}
+    encodings = Encodings(model, batch, key=None, step=jnp.int32(0), mean=HALF, std=HALF)
+    altered = encodings.altered(image=batch["image"] + 255)
+    np.testing.assert_array_equal(encodings.image(), rows)
+    np.testing.assert_array_equal(altered.text(), rows)
+    assert np.abs(altered.image() - rows).max() > 1e-3

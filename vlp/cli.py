@@ -38,7 +38,7 @@ from vlp.beside import PROGRAM
 from vlp.configuration import ConfigError
 from vlp.configuration.entries import EXAMPLES
 from vlp.huge_pages import restart_with_huge_pages
-from vlp.jobs import Job, JobOptions, available
+from vlp.jobs import READ, Job, JobOptions, available
 from vlp.jobs._disk import in_one_line
 from vlp.jobs._outputs import check_outputs
 from vlp.processes.home import Home, beside, home_of, run_at
@@ -93,10 +93,14 @@ def prepare(arguments: Sequence[str]) -> tuple[str, JobOptions]:
     if options["job"] not in jobs:
         raise configuration.unknown("job", options["job"], jobs)
     job = jobs[options["job"]]
-    for name, (default, _) in options_of(jobs).items():
-        if options[name] != default and name not in job.options:
-            takers = " and ".join(f"--job={one.name}" for one in jobs.values() if name in one.options)
-            raise ConfigError(f"--{name} is for {takers}, and this is --job={job.name}: leave it out")
+    own = {name: default for name, (default, _) in options_of(jobs).items()}
+    for name, default in (own | dict.fromkeys(READ, "")).items():
+        if options[name] != default and name not in {*job.options, *job.takes}:
+            takers = " and ".join(
+                f"--job={one.name}" for one in jobs.values() if name in {*one.options, *one.takes}
+            )
+            instead = job.instead.get(name, "leave it out")
+            raise ConfigError(f"--{name} is for {takers}, and this is --job={job.name}: {instead}")
     if options["output"] and not {"file", "folder"} & {*job.writes}:
         raise ConfigError(
             f"--job={job.name} writes no --output: leave it out; what it leaves is in --workdir"
@@ -163,7 +167,8 @@ def _at_home(path: str) -> str:
 
 def _config_of_run(given: Mapping[str, str]) -> ConfigDict | None:
     """The config of the run whose checkpoint is read: what flags change where no `--config` is given."""
-    if not given.get("checkpoint") or given.get("job", "train") == "train":
+    job = available().get(given.get("job", "train"))
+    if not given.get("checkpoint") or not job or "checkpoint" not in job.takes:
         return None
     from vlp.checkpoint import find_checkpoint, read_description
 

@@ -21,7 +21,7 @@ from vlp.models.spliced import Spliced
 from vlp.models.text import SoftTokens
 from vlp.models.vision import TowerOutput, VisionTransformer
 from vlp.randomness import fold_in_name
-from vlp.stored import stored_rows, with_stored
+from vlp.stored import stored_rows, with_stored, without_stored
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Encodings:
         """Returns the batch with other fields in the place of some, as the same model sees it, such as greys."""
         return Encodings(
             self.model,
-            {**self.batch, **fields},
+            {**without_stored(self.batch, fields), **fields},
             key=self._key,
             step=self.step,
             mean=self._mean,

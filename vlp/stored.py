@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from input_pipeline.errors import UserError
@@ -45,3 +45,9 @@ class StoredInstead(dict[str, Any]):
 def with_stored(batch: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns a batch that says of a field it lacks what is stored in its place."""
     return StoredInstead(batch) if any(name.startswith(FRONT) for name in batch) else batch
+
+
+def without_stored(batch: Mapping[str, Any], views: Collection[str]) -> dict[str, Any]:
+    """Returns a batch without the rows that stand for some of its views, which are about to be others."""
+    rows = {f"{FRONT}{view}{end}" for view in views for end in ("", OUTPUTS)}
+    return {name: value for name, value in batch.items() if name not in rows}

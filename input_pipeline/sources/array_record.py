@@ -27,6 +27,7 @@ from input_pipeline.sources.shards import OPEN_FILES, FileVersion, Shards, exami
 
 FORMATS = {"array_record": "ArrayRecordSource"}
 SUFFIXES = {".array_record": "array_record"}
+STREAMED = True
 
 COLUMNS = Columns(label="label", group="group")
 # A record's extras: numbers or texts, and lists of them.

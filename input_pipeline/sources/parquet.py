@@ -39,6 +39,7 @@ from input_pipeline.sources.shards import FileVersion, Shards, examine
 
 FORMATS = {"parquet": "ParquetSource"}
 SUFFIXES = {".parquet": "parquet"}
+STREAMED = True
 ALSO_BESIDE = True
 IMAGE_FILES = True
 

@@ -48,6 +48,7 @@ from input_pipeline.sources.shards import FileVersion, Shards, examine
 
 FORMATS = {"webdataset": "WebDatasetSource"}
 SUFFIXES = {".tar": "webdataset"}
+STREAMED = True
 
 COLUMNS = Columns(
     image="jpg|jpeg|png|webp|gif|bmp|tif|tiff|jfif|jpe|avif|ppm|pgm|pbm|pnm",

@@ -14,13 +14,11 @@ from typing import Any
 
 from input_pipeline.buckets import Bucket, Version
 from input_pipeline.errors import UserError
-from input_pipeline.kinds import find_kind, sources
+from input_pipeline.kinds import find_kind, sources, streamed
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.streaming.cache import ShardCache
 from input_pipeline.streaming.index import Shard, rows_of_parquet, shards_at
 
-SUFFIXES = {"webdataset": ".tar", "parquet": ".parquet", "array_record": ".array_record"}
-_HELD = 4  # shards that a process keeps open, with those in use
 _HELD = 4  # shards that a process keeps open, with those in use
 _AHEAD = 4  # shards that are fetched at once before they are asked for
 
@@ -42,7 +40,7 @@ class StreamedSource:
         Args:
           source_class: opens one shard with (path, columns).
           address: of a file, a folder or a pattern.
-          form: of the shards, one of SUFFIXES.
+          form: of the shards, one of `streamed()`.
           columns: as the source class takes them.
           cache: where shards are kept.
           held: shards that a process keeps open, at most.
@@ -53,7 +51,7 @@ class StreamedSource:
         self._class, self._columns, self._cache, self._most = source_class, dict(columns), cache, held
         self._fields: Collection[str] | None = None
         count = rows_of_parquet if form == "parquet" else self._count
-        self.bucket, self.shards = shards_at(address, SUFFIXES[form], count)
+        self.bucket, self.shards = shards_at(address, streamed()[form], count)
         self._ends = list(accumulate(shard.records for shard in self.shards))
         self._start()
 
@@ -166,12 +164,12 @@ def open_streamed(entry: Mapping[str, Any], cache_gb: float) -> StreamedSource:
       ValueError: the format has no shards, or the entry asks for what shards do not have.
     """
     form = entry.get("format", "") or next(
-        (form for form, suffix in SUFFIXES.items() if suffix in entry["path"].rpartition("/")[2]),
+        (form for form, suffix in streamed().items() if suffix in entry["path"].rpartition("/")[2]),
         "webdataset",
     )
-    if form not in SUFFIXES:
+    if form not in streamed():
         raise UserError(
-            f"format '{form}' is not streamed, {', '.join(SUFFIXES)} are: data.cache_gb=0 fetches it whole"
+            f"format '{form}' is not streamed, {', '.join(streamed())} are: data.cache_gb=0 fetches it whole"
         )
     if asked := [name for name in ("image_folder", "captions_by_id", "regions_by_id") if entry.get(name)]:
         raise UserError(

@@ -60,6 +60,15 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--step=3",),
         ("--step is for --job=replay", "this is --job=train", "leave it out"),
     ),
+    "data that training is not told so": (
+        ("--source=data/quickstart",),
+        ("--source is for --job=concept", "this is --job=train", "--config.data.sources="),
+    ),
+    "a checkpoint to train": (
+        ("--checkpoint=runs/a",),
+        ("this is --job=train", "--config.checkpoint.start=PATH"),
+    ),
+    "a checkpoint of no use": (("--job=describe", "--checkpoint=runs/a"), ("--job=describe: leave it out",)),
     "unknown change": (("--allow_config_change=optimzer",), ("optimzer", "did you mean 'optimizer'")),
     "a value that is not allowed": (
         ("--config.model.dtype=float16",),

@@ -22,6 +22,13 @@ def test_the_job_describes_every_class_that_has_tags(
     assert max(map(len, sentences.values())) == 6 and len(sentences) > 150
 
 
+def test_the_job_describes_what_lies_at_a_source(tmp_path: Path, quickstart: Path) -> None:
+    output, elsewhere = tmp_path / "descriptions.json", "--config.data.sources.quickstart.path=nowhere"
+    source = f"--source={quickstart / 'val.parquet'}"
+    assert main.main(["--job=describe", f"--output={output}", source, elsewhere]) == 0
+    assert 0 < len(load_descriptions(str(output))) < 100
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

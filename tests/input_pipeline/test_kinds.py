@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from input_pipeline.kinds import check_kind, find_kind, sources, suffixes, tokenizers
+from input_pipeline.kinds import check_kind, find_kind, sources, streamed, suffixes, tokenizers
 
 KNOWN = {"parquet": "json:loads", "gone": "no_such_package.module:Class", "lost": "json:no_such_name"}
 
@@ -14,6 +14,7 @@ def test_formats_endings_and_tokenizers_are_those_of_the_files() -> None:
     assert sources()["parquet"].startswith("input_pipeline.sources.parquet:")
     assert set(tokenizers()) == {"sentencepiece", "clip", "siglip", "huggingface", "wordpiece"}
     assert tokenizers()["clip"] == "input_pipeline.tokenizers.clip:ClipTokenizer"
+    assert streamed() == {"webdataset": ".tar", "parquet": ".parquet", "array_record": ".array_record"}
     endings = list(suffixes())
     assert suffixes()[".parquet"] == "parquet" and suffixes()[".tar"] == "webdataset"
     # What may lie beside others, such as tables of statistics, comes behind them.

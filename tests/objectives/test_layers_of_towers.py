@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import main
 from input_pipeline.errors import UserError
 from vlp.models.compute import Compute
 from vlp.pretrainer import Pretrainer
@@ -61,8 +62,9 @@ def test_layers_that_are_not_there_are_refused(config, name, settings, message):
         asked(config, name, **settings)
 
 
-def test_prompts_are_for_towers_with_layers(config):
-    config.model.image.update(kind="resnet", size="R26", width=16, depth=1, patch_dropout=0.0)
-    config.model.image.update(heads=0, mlp_dim=0, patch_size=16, resolution=32)
-    with pytest.raises(UserError, match=r"^model.image: semantic proxies .* take one of kind 'vit'"):
-        asked(config, "semantic_proxies")
+@pytest.mark.parametrize("name", ["semantic_proxies", "attention_maps"])
+def test_layers_are_asked_of_the_family_before_anything_is_built(name, capsys):
+    flags = ("--config.data.labels.classes={'of': 'label'}", f"--config.objectives.{name}.weight=1")
+    assert main.main(["--config.model.image.kind=convnext", "--config.model.image.size=T", *flags]) == 2
+    said = capsys.readouterr().err
+    assert f"objectives.{name} needs an image tower of blocks" in said and "kind='convnext'" in said, said

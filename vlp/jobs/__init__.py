@@ -3,9 +3,10 @@
 `NEEDS` names what has to be there before the job starts (see `vlp.configuration.validate`). A job that takes flags
 beside those of all jobs says `OPTIONS = {name: (default, help)}` and finds them in `options.own`; one that takes paths
 besides flags says `TAKES_PATHS = True`; one that writes says what `--output` is, `WRITES = ("file",)` or `("folder",)`,
-with "workdir" behind it where it leaves its files there without one; one that takes the model of `--checkpoint` as it
-is there says `READS_MODEL = True`. All of it is read without importing the file, so that `--help` and a wrong config
-cost no start of JAX.
+with "workdir" behind it where it leaves its files there without one; one that reads --checkpoint or --source says
+which, `TAKES = ("checkpoint", "source")`, and what to say in the place of another may be in `INSTEAD`; one that takes
+the model of `--checkpoint` as it is there says `READS_MODEL = True`. All of it is read without importing the file, so
+that `--help` and a wrong config cost no start of JAX.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 from ml_collections import FrozenConfigDict
 
 from vlp.processes.home import Home
+
+READ = ("checkpoint", "source")  # flags of all jobs, which not every one of them reads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Job:
     needs: tuple[str, ...] | None  # None: the file does not say
     takes_paths: bool
     writes: tuple[str, ...]  # 'file' or 'folder' to --output, and 'workdir'
+    takes: tuple[str, ...]  # of READ
+    instead: Mapping[str, str]  # of those that it does not take, what a user may mean
     options: Mapping[str, tuple[Any, str]]  # its own: name to default and help
     reads_model: bool  # that of --checkpoint, as it is
 
@@ -82,4 +87,16 @@ def _describe(file: Path) -> Job:
     needs = ast.literal_eval(said["NEEDS"]) if "NEEDS" in said else None
     options = ast.literal_eval(said["OPTIONS"]) if "OPTIONS" in said else {}
     writes = ast.literal_eval(said["WRITES"]) if "WRITES" in said else ()
-    return Job(file.stem, summary, needs, "TAKES_PATHS" in said, writes, options, "READS_MODEL" in said)
+    takes = ast.literal_eval(said["TAKES"]) if "TAKES" in said else ()
+    instead = ast.literal_eval(said["INSTEAD"]) if "INSTEAD" in said else {}
+    return Job(
+        name=file.stem,
+        summary=summary,
+        needs=needs,
+        takes_paths="TAKES_PATHS" in said,
+        writes=writes,
+        takes=takes,
+        instead=instead,
+        options=options,
+        reads_model="READS_MODEL" in said,
+    )

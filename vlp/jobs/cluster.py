@@ -31,6 +31,7 @@ from vlp.processes.join import join
 from vlp.runs.startup import configuring, mesh_of, use_compilation_cache
 
 NEEDS = ("sources",)
+TAKES = ("checkpoint",)
 WRITES = ("folder", "workdir")
 READS_MODEL = True
 

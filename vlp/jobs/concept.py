@@ -20,6 +20,7 @@ from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring, use_compilation_cache
 
 NEEDS = ()
+TAKES = ("checkpoint", "source")
 WRITES = ("folder",)
 READS_MODEL = True
 METHODS = [

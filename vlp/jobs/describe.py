@@ -1,22 +1,24 @@
-"""Write descriptions of classes for zero-shot evaluation, out of the tags of the config's sources."""
+"""Write descriptions of classes for zero-shot evaluation, out of the tags of the config's sources or --source."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from input_pipeline.records import BadRecord
-from input_pipeline.sources import open_source
+from input_pipeline.sources import open_named
 from input_pipeline.views.class_names import naming_rule
 from input_pipeline.whole_files import write_whole
 from vlp.configuration import ConfigError
 from vlp.evaluation.texts.descriptions import characteristic_tags, confusable, describe
 from vlp.jobs import JobOptions
+from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring
 
-NEEDS = ("sources",)
+NEEDS = ()  # with --source, the config's own sources need not be there
+TAKES = ("source",)
 WRITES = ("file",)
 
 
@@ -33,7 +35,8 @@ def run(options: JobOptions) -> int:
     if bad := [template for template in settings.templates if "{attribute}" not in template]:
         raise ConfigError(f"describe.templates: {bad[0]!r} has no {{attribute}} to put a tag into")
     with configuring():
-        tags = characteristic_tags(labels_and_tags(options.config.data), settings.tags)
+        sources = asked_sources(options)
+        tags = characteristic_tags(labels_and_tags(sources), settings.tags)
         names = naming_rule(settings.labels)(list(tags))
     sentences = {
         label: describe(name, own, settings.templates)
@@ -42,7 +45,7 @@ def run(options: JobOptions) -> int:
     }
     if not sentences:
         raise ConfigError(
-            f"no record of {', '.join(options.config.data.sources)} has both a label and tags: say in "
+            f"no record of {', '.join(sources)} has both a label and tags: say in "
             "data.sources.NAME.columns where they are"
         )
     content: Any = sentences
@@ -56,18 +59,17 @@ def run(options: JobOptions) -> int:
     return 0
 
 
-def labels_and_tags(data: Any) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yields label and tags of every record of the sources that have a weight.
+def labels_and_tags(sources: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yields label and tags of every record.
 
     Args:
-      data: `data` of the config.
+      sources: entries as in `data.sources`, by name.
     """
-    for settings in data.sources.values():
-        if settings.weight:
-            source = open_source(settings)
-            for index in range(len(source)):
-                try:
-                    record = source[index]
-                except BadRecord:  # not readable: nothing to learn from
-                    continue
-                yield record.label, record.tags
+    for name, settings in sources.items():
+        source = open_named(name, settings)
+        for index in range(len(source)):
+            try:
+                record = source[index]
+            except BadRecord:  # not readable: nothing to learn from
+                continue
+            yield record.label, record.tags

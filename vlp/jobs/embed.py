@@ -26,6 +26,7 @@ from vlp.processes.join import join
 from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ()  # what is embedded may lie at --source
+TAKES = ("checkpoint", "source")
 WRITES = ("folder",)
 READS_MODEL = True
 

@@ -30,6 +30,7 @@ from vlp.runs.startup import configuring, use_compilation_cache
 from vlp.training.writers import write_results
 
 NEEDS = ()  # of embeddings at --source, the images need not be there
+TAKES = ("checkpoint", "source")
 WRITES = ("file", "workdir")
 READS_MODEL = True
 

@@ -11,6 +11,7 @@ from vlp.jobs import JobOptions
 from vlp.runs.startup import configuring
 
 NEEDS = ()
+TAKES = ("checkpoint",)
 WRITES = ("folder",)
 READS_MODEL = True
 OPTIONS = {"format": ("", "huggingface or open_clip")}

@@ -20,6 +20,7 @@ from vlp.processes.home import Home
 from vlp.runs.startup import configuring
 
 NEEDS = ()
+TAKES = ("source",)
 WRITES = ("workdir",)
 CONFIG, TOKENIZER_PATH = "config.json", f"checkpoints/0/{TOKENIZER}"
 

@@ -28,6 +28,7 @@ from vlp.runs.data import preprocessing_spec
 from vlp.runs.startup import configuring, usable_cores, use_compilation_cache
 
 NEEDS = ("tokenizer",)
+TAKES = ("source",)
 WRITES = ("folder", "workdir")
 OPTIONS = {"benchmark": (False, "how fast the loader is, and how fast it has to be")}
 _BATCH = 64  # at most, to measure with: a batch of thousands may take minutes to come

@@ -19,7 +19,8 @@ from vlp.jobs._outputs import require_here, require_writable
 from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring
 
-NEEDS = ("sources",)
+NEEDS = ()  # with --source, the config's own sources need not be there
+TAKES = ("source",)
 WRITES = ("file",)
 
 

@@ -15,6 +15,7 @@ from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring, usable_cores
 
 NEEDS = ()  # with --source, the config's own sources need not be there
+TAKES = ("source",)
 WRITES = ("folder",)
 
 

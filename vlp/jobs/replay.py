@@ -25,6 +25,7 @@ from vlp.training.state import TrainState, divide
 from vlp.training.throughput import StepTimer
 
 NEEDS = ()
+TAKES = ("checkpoint",)
 OPTIONS = {"step": (0, "the step to look into")}
 STACKED = "blocks"  # whose parameters have the layers in front
 

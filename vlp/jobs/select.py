@@ -22,7 +22,8 @@ from vlp.jobs import JobOptions
 from vlp.jobs._sources import asked_sources
 from vlp.runs.startup import configuring, use_compilation_cache
 
-NEEDS = ("sources",)
+NEEDS = ()  # with --source, the config's own sources need not be there
+TAKES = ("checkpoint", "source")
 WRITES = ("file",)
 READS_MODEL = True
 METHODS = [

@@ -36,6 +36,7 @@ from vlp.runs.suite import Copy, find_copy, measure, records_of
 from vlp.training.writers import write_results
 
 NEEDS = ()
+TAKES = ("checkpoint", "source")
 WRITES = ("folder", "workdir")
 READS_MODEL = True
 

@@ -17,7 +17,6 @@ from vlp.kernels.separated import separated
 from vlp.kernels.unit import unit
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.micro_batch import micro_batched
-from vlp.models.vision import VisionTransformer
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
 from vlp.objectives.rows import compared
 from vlp.objectives.targets import same_id
@@ -156,10 +155,6 @@ class SemanticProxies(Objective):
 
 
 def _check_layers(tower: Any, layers: int) -> None:
-    if not isinstance(tower, VisionTransformer):
-        raise UserError(
-            "model.image: semantic proxies are made by prompts in its layers: take one of kind 'vit'"
-        )
     if layers > tower.depth:
         raise UserError(
             f"prompt_layers={layers} of semantic_proxies are the first layers of the image tower, which has "

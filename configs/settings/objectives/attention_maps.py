@@ -5,6 +5,7 @@ from __future__ import annotations
 from configs.settings.setting import Setting, positive
 
 CLASS = "vlp.objectives.attention_maps:AttentionMaps"
+ASKS = {"image": "layers"}
 
 SETTINGS = {
     "teacher": Setting("teacher", "an entry of `frozen`"),

@@ -8,6 +8,7 @@ from configs.settings.kernels import CHUNK
 from configs.settings.setting import Setting, count, positive, share
 
 CLASS = "vlp.objectives.semantic_proxies:SemanticProxies"
+ASKS = {"image": "layers"}
 
 SETTINGS = {
     "labels": Setting("classes", "an entry of data.labels: the number of an image's class"),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 # What an objective may ask of a tower, in the words that follow 'needs'.
 ABILITIES = {
     "hidden_patches": "an image tower with a grid of patches, any of which can be hidden",
+    "layers": "an image tower of blocks, whose attention can be watched and each of which takes prompts",
     "soft_tokens": "a text tower that takes vectors in the places of tokens",
 }
 

@@ -48,7 +48,7 @@ class VisionTransformerFamily(TransformerFamily):
     """Kind 'vit': a transformer over patches."""
 
     tower = "vlp.models.vision:VisionTransformer"
-    abilities = ("hidden_patches",)
+    abilities = ("hidden_patches", "layers")
     optional = (
         "heads",
         "mlp_dim",
