@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from configs.settings.kernels import CHUNK
+from configs.settings.queues import check_queue
 from configs.settings.setting import Setting, count, natural, not_negative, positive, share, share_below_one
 
 CLASS = "vlp.objectives.instance_labels:InstanceLabels"
@@ -38,11 +37,4 @@ SETTINGS = {
     "chunk": CHUNK,
 }
 
-
-def check(entry: Any, config: Any, where: str) -> None:
-    """Checks that whole batches fill the queue."""
-    if entry.weight and entry.size % config.batch_size:
-        raise ValueError(
-            f"{where}.size={entry.size} must be a multiple of batch_size={config.batch_size}: a batch takes the "
-            f"place of the oldest; use {max(1, entry.size // config.batch_size) * config.batch_size}"
-        )
+check = check_queue

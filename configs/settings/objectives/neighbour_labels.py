@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from configs.settings.kernels import CHUNK
+from configs.settings.queues import check_queue
 from configs.settings.setting import Setting, count, natural, positive, share
 
 CLASS = "vlp.objectives.neighbour_labels:NeighbourLabels"
@@ -29,11 +30,7 @@ SETTINGS = {
 
 def check(entry: Any, config: Any, where: str) -> None:
     """Checks that whole batches fill the bank, and that it has as many images as vote."""
-    if entry.weight and entry.size % config.batch_size:
-        raise ValueError(
-            f"{where}.size={entry.size} must be a multiple of batch_size={config.batch_size}: a batch takes the "
-            f"place of the oldest; use {max(1, entry.size // config.batch_size) * config.batch_size}"
-        )
+    check_queue(entry, config, where)
     if entry.neighbours > entry.size:
         raise ValueError(
             f"{where}.neighbours={entry.neighbours} is more than size={entry.size}: lower it, or 0"
