@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import shutil
@@ -264,20 +265,53 @@ def test_a_model_with_a_bias_gives_the_probability_of_each_class_by_itself(model
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), rtol=1e-4)
 
 
+def edited(checkpoint, tmp_path, group, setting, value):
+    """A copy of a run whose description another hand has changed, with a manifest that vouches for it."""
+    workdir = shutil.copytree(checkpoint, tmp_path / "run")
+    folder = workdir / "checkpoints" / "1"
+    described = json.loads((folder / "description.json").read_text())
+    functools.reduce(dict.__getitem__, group.split("."), described)[setting] = value
+    (folder / "description.json").write_text(json.dumps(described))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, vouched(folder))
+    return workdir
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [("width", 192, "is .* there, .*192.* here"), ("depth", 2, " there, "), ("mlp_dim", 1024, "1024")],
 )
 def test_a_config_of_another_model_than_the_arrays_is_refused(checkpoint, tmp_path, setting, value, words):
-    workdir = shutil.copytree(checkpoint, tmp_path / "run")
-    folder = workdir / "checkpoints" / "1"
-    described = json.loads((folder / "description.json").read_text())
-    described["config"]["model"]["image"][setting] = value
-    (folder / "description.json").write_text(json.dumps(described))
-    (folder / "manifest.json").unlink()
-    write_manifest(folder, vouched(folder))
+    workdir = edited(checkpoint, tmp_path, "config.model.image", setting, value)
     with pytest.raises(ValueError, match=f"are not those of its config's model: .*{words}"):
         vlp.load(workdir)
+
+
+@pytest.mark.parametrize(
+    ("group", "setting", "value", "words"),
+    [
+        ("config", "model", "x", r"json: model='x' is no group of settings"),
+        ("config", "objectives", [], r"json: objectives=\[\] is no group"),
+        ("config.objectives", "contrastive", 1, r"json: objectives\.contrastive=1 is no group"),
+        ("config.model.image", "width", "x", r"json: model\.image\.width='x' must be a int"),
+        ("config.model.image", "pool", "zap", r"json: model\.image\.pool='zap' is not one of"),
+        ("config.model", "dtype", "float7", r"json: model\.dtype='float7' is not one of"),
+        ("config.model.text", "causal", "yes", r"json: model\.text\.causal='yes' must be a bool"),
+        ("preprocessing", "resolution", "x", r"json: preprocessing\.resolution='x' is no side"),
+        ("preprocessing", "mean", [0.5], r"json: preprocessing\.mean=\[0\.5\] are no three numbers"),
+        ("preprocessing", "mean", None, r"json: preprocessing\.mean=None are no three numbers"),
+        ("preprocessing", "std", [0.0, 0.5, 0.5], r"json: preprocessing\.std=.* above 0"),
+        ("preprocessing", "std", [float("nan")] * 3, r"json: preprocessing\.std=.* no three numbers"),
+        ("tokenizer_spec", "length", "x", "spec says length='x', which has to be a int"),
+        ("tokenizer_spec", "special_tokens", 5, "spec says special_tokens=5, which has to be a str"),
+        ("tokenizer_spec", "kind", None, "spec says kind=None, which has to be a str"),
+    ],
+)
+def test_a_description_that_another_hand_has_changed_is_refused_by_name(
+    checkpoint, tmp_path, group, setting, value, words
+):
+    with pytest.raises(ValueError, match=words):
+        vlp.load(edited(checkpoint, tmp_path, group, setting, value))
 
 
 def test_what_notebooks_ask_for(model, encoded, tmp_path, capsys):

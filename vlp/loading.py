@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
 
+from input_pipeline.errors import UserError
 from input_pipeline.tokenizers import tokenizer_from_bytes
-from vlp.checkpoint import check_shapes, find_checkpoint, load_model_arrays, read_description
-from vlp.configuration import completed, stage_config
+from vlp.checkpoint import Description, check_shapes, find_checkpoint, load_model_arrays, read_description
+from vlp.checkpoint.names import DESCRIPTION
+from vlp.configuration import ConfigError, check_model, completed, stage_config
 from vlp.model import Model
 from vlp.models.compute import cast, in_precision, resolve_compute
 from vlp.models.dual_encoder import DualEncoder
@@ -42,11 +47,12 @@ def load(
       dtype: of weights and sums, as a frozen model's; '' = float32, and sums as the model was trained.
 
     Raises:
-      ValueError: there is no intact checkpoint at the path, or its arrays are not those of its config.
+      ValueError: there is no intact checkpoint at the path, its description says what cannot be, or its arrays are not
+        those of its config.
     """
     folder = find_checkpoint(path, step)
     description = read_description(folder)
-    config = stage_config(FrozenConfigDict(completed(description.config)), description.progress["step"])
+    config = _checked_config(folder, description)
     tokenizer = tokenizer_from_bytes(description.tokenizer, description.tokenizer_spec)
     arrays = load_model_arrays(folder)
     abstract = nnx.eval_shape(
@@ -72,3 +78,30 @@ def load(
         mesh=mesh,
         parts=functools.partial(saved_parts, folder, config, tokenizer.vocabulary_size),
     )
+
+
+def _checked_config(folder: Path, description: Description) -> FrozenConfigDict:
+    """The config of the stage that a checkpoint is of; what another hand has written into it is refused by name."""
+    try:
+        whole = FrozenConfigDict(completed(description.config))
+        config: FrozenConfigDict = stage_config(whole, description.progress["step"])
+        check_model(config)
+        _check_preprocessing(description.preprocessing)
+    except ConfigError as error:
+        raise UserError(f"{folder / DESCRIPTION}: {error}") from error
+    return config
+
+
+def _check_preprocessing(settings: Mapping[str, Any]) -> None:
+    resolution = settings.get("resolution")
+    if type(resolution) is not int or resolution < 1:
+        raise ConfigError(f"preprocessing.resolution={resolution!r} is no side of an image, a number from 1")
+    for name in ("mean", "std"):
+        values: Any = settings.get(name)
+        numbers = isinstance(values, list | tuple) and all(type(one) in (int, float) for one in values)
+        if not numbers or len(values) != 3 or not all(map(math.isfinite, values)):
+            raise ConfigError(f"preprocessing.{name}={values!r} are no three numbers, of red, green and blue")
+        if name == "std" and min(values) <= 0:
+            raise ConfigError(
+                f"preprocessing.std={values!r}: pixels are divided by it, so it has to be above 0"
+            )

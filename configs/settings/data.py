@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from configs.settings.setting import Setting, count, natural, not_negative, positive_share, share
@@ -208,13 +209,21 @@ def check(data: Any, config: Any, where: str) -> None:
             raise ValueError(
                 f"{where}.{name}={values} must be {limit}, for red, green and blue in [0, 1]{bytes_}"
             )
+    _check_crops(image, where)
+    _check_augmentations(image, where)
+    _check_budgets(image.budgets, config.model.image.patches, where)
+    for name, view in data.image_views.items():  # which say what differs
+        whole, where = SimpleNamespace(**{**image, **view}), f"data.image_views.{name}"
+        _check_crops(whole, where)
+        _check_augmentations(whole, where)
+
+
+def _check_crops(image: Any, where: str) -> None:
     for name, high in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
-        span = image[name]
+        span = getattr(image, name)
         if len(span) != 2 or not 0 < span[0] <= span[1] <= high:
             limit = "0 < low <= high" + (" <= 1" if high == 1 else "")
             raise ValueError(f"{where}.{name}={span} must be two numbers (low, high) with {limit}")
-    _check_augmentations(image, where)
-    _check_budgets(image.budgets, config.model.image.patches, where)
 
 
 def _check_budgets(budgets: Any, most: int, where: str) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int
 
 from input_pipeline.errors import UserError
+from input_pipeline.known.layouts import read_text
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.sources.columns import image_bytes, make_record, pick
 from input_pipeline.sources.paths import here
@@ -112,7 +113,7 @@ def _required(file: Path, what: str) -> list[str]:
 def _lines(file: Path) -> list[str]:
     if not file.is_file():
         return []
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    return [line.strip() for line in read_text(file).splitlines()]
 
 
 def _check_shards(split: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from PIL import Image
 
 from input_pipeline.decode import MAX_PIXELS, open_picture
 from input_pipeline.errors import UserError
-from input_pipeline.known.layouts import Listed, Missing, image_names, read_json, value_of
+from input_pipeline.known.layouts import (
+    Listed,
+    Missing,
+    entries_of,
+    image_names,
+    read_json,
+    read_text,
+    value_of,
+)
 from input_pipeline.records import BadRecord, Caption, Reason, Record, clean_text
 from input_pipeline.sources.paths import read_beside
 
@@ -24,7 +33,7 @@ class Docci(Listed):
     def __init__(self, folder: Path, split: str) -> None:
         """Reads the descriptions; raises Missing where they or the images are not there."""
         file = _there(folder / "docci_descriptions.jsonlines")
-        lines = enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1)
+        lines = enumerate(read_text(file).splitlines(), 1)
         entries = [(read_json(file, line, at), f"{file}, line {at}") for at, line in lines if line.strip()]
         chosen = [(entry, where) for entry, where in entries if value_of(entry, "split", str, where) == split]
         files = [f"images/{value_of(entry, 'image_file', str, where)}" for entry, where in chosen]
@@ -41,7 +50,7 @@ class Urban1k(Listed):
         if not names:
             raise Missing(str(folder / "image"))
         captions = [_there(folder / "caption" / f"{Path(name).stem}.txt") for name in names]
-        texts = [file.read_text(encoding="utf-8-sig") for file in captions]
+        texts = [read_text(file) for file in captions]
         super().__init__(folder, _records(names, texts), names)
 
 
@@ -53,8 +62,7 @@ class ShareGpt4v(Listed):
         found = sorted(folder.glob("share-captioner_*.json"))
         if not found:
             raise Missing(str(folder / "share-captioner_*.json"))
-        entries = read_json(found[0])[:SHARED]
-        places = [(entry, f"{found[0]}, entry {at}") for at, entry in enumerate(entries)]
+        places = entries_of(found[0])[:SHARED]
         files = [value_of(entry, "image", str, where) for entry, where in places]
         texts = [_answer(entry, where) for entry, where in places]
         super().__init__(folder, _records(files, texts), _first_there(folder, files))
@@ -62,7 +70,9 @@ class ShareGpt4v(Listed):
 
 def _answer(entry: Mapping[str, Any], where: str) -> str:
     said = value_of(entry, "conversations", list, where)
-    return "".join(value_of(one, "value", str, where) for one in said if one.get("from") == "gpt")
+    return "".join(
+        value_of(one, "value", str, where) for one in said if value_of(one, "from", str, where) == "gpt"
+    )
 
 
 class Lines(Listed):
@@ -78,8 +88,10 @@ class Lines(Listed):
           languages: pattern of the files of captions, in which `*` is the language.
           images: folders below that images may lie in.
         """
-        wanted = _there(folder / names).read_text(encoding="utf-8-sig").split("\n")
+        wanted = read_text(_there(folder / names)).split("\n")
         wanted = [name.strip() for name in wanted if name.strip()]
+        if not wanted:
+            raise Missing(f"names of images in {folder / names}")
         before, _, after = languages.partition("*")
         files = {
             file.name.removeprefix(before).removesuffix(after): file
@@ -101,7 +113,7 @@ class Lines(Listed):
             )
             for at, name in enumerate(wanted)
         ]
-        below = next((one for one in images if (folder / one / wanted[0]).is_file()), None)
+        below = next((one for one in images if os.path.isfile(folder / one / wanted[0])), None)
         if below is None:
             raise Missing(f"{wanted[0]} in {' or '.join(str(folder / one) for one in images)}")
         super().__init__(folder, records, [f"{below}/{name}" for name in wanted])
@@ -111,7 +123,7 @@ _ENGLISH = {"eng_Latn": "en"}  # FLORES' name of it
 
 
 def _captions(file: Path, count: int) -> list[str]:
-    texts = [clean_text(line) for line in file.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")]
+    texts = [clean_text(line) for line in read_text(file).rstrip("\n").split("\n")]
     if len(texts) != count:
         raise UserError(f"{file} has {len(texts)} lines for {count} images: it must have one for each")
     return texts
@@ -125,13 +137,13 @@ def _records(files: list[str], texts: list[str]) -> list[Record]:
 
 
 def _there(file: Path) -> Path:
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise Missing(str(file))
     return file
 
 
 def _first_there(folder: Path, files: list[str]) -> list[str]:
-    if not files or not (folder / files[0]).is_file():
+    if not files or not os.path.isfile(folder / files[0]):
         raise Missing(f"the first image at {folder / files[0]}" if files else "records of the split")
     return files
 
@@ -143,12 +155,13 @@ class Aro:
         """Reads `visual_genome_SPLIT.json`; raises Missing where it or the images are not there."""
         file = _there(folder / f"visual_genome_{split}.json")
         boxes: dict[str, tuple[str, tuple[int, ...]]] = {}
-        for at, entry in enumerate(read_json(file)):
-            where = f"{file}, entry {at}"
+        for entry, where in entries_of(file):
             path = value_of(entry, "image_path", str, where)
             box = tuple(value_of(entry, f"bbox_{side}", int, where) for side in "xywh")
             boxes.setdefault(f"{path}@{','.join(map(str, box))}", (path, box))
-        self._below = next((own for own in ("images", ".") if (folder / own / _first(boxes)).is_file()), "")
+        self._below = next(
+            (own for own in ("images", ".") if os.path.isfile(folder / own / _first(boxes))), ""
+        )
         if not self._below:
             raise Missing(f"{_first(boxes)} in {folder / 'images'}")
         self._folder, self._ids, self._boxes = folder, list(boxes), list(boxes.values())

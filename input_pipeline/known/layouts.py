@@ -77,13 +77,31 @@ def _sentences(image: Mapping[str, Any], where: str) -> Record:
     return Record(id=value_of(image, "filename", str, where), image=None, captions=captions[:CAPTIONS])
 
 
+def read_text(file: Path) -> str:
+    """Returns what a text file holds; raises ValueError with the file's name where it is none, or cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (ValueError, OSError) as error:
+        raise UserError(f"{file} cannot be read as a text in UTF-8: {error}") from None
+
+
 def read_json(file: Path, text: str | None = None, line: int = 0) -> Any:
     """Returns what a JSON file, or a line of one, holds; raises ValueError with the file's name and the place."""
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig") if text is None else text)
+        return json.loads(read_text(file) if text is None else text)
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         place = f", line {line}," if line else ""
         raise UserError(f"{file}{place} is no JSON: {error}") from None
+
+
+def entries_of(file: Path) -> list[tuple[Any, str]]:
+    """Returns the entries of a file that is a JSON list, each with its place; raises ValueError where it is another."""
+    entries = read_json(file)
+    if not isinstance(entries, list):
+        raise UserError(f"{file} must be a list: it has {type(entries).__name__}")
+    return [(entry, f"{file}, entry {at}") for at, entry in enumerate(entries)]
 
 
 def value_of(value: Any, key: str, kind: type[T], where: str) -> T:
@@ -105,7 +123,7 @@ def _below(folder: Path, image: Mapping[str, Any]) -> str:
     """The folder of the images, relative to that of the file: as downloaded, or all in one."""
     usual = ("", "images", "flickr30k-images", "flickr30k_images")
     for below in usual:
-        if (folder / _path(below, {"filepath": "", **image})).is_file():
+        if os.path.isfile(folder / _path(below, {"filepath": "", **image})):
             return below
     tried = ", ".join(str(folder / _path(below, {"filepath": "", **image})) for below in usual)
     raise Missing(f"the first image at {tried}")
@@ -139,7 +157,7 @@ class Xm3600(Listed):
         if not (folder / "images").is_dir():
             raise Missing(f"{folder / 'images'} with KEY.jpg")
         file = folder / "captions.jsonl"
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
         images = [
             (read_json(file, line, at), f"{file}, line {at}")
             for at, line in enumerate(lines, 1)
@@ -207,7 +225,7 @@ class Cifar:
                 )
         self._rows = np.concatenate(rows).reshape(-1, size)
         self._labels, self._split = labels, split
-        self._names = [line.replace("_", " ") for line in wanted[-1].read_text(encoding="utf-8").split()]
+        self._names = [line.replace("_", " ") for line in read_text(wanted[-1]).split()]
         highest = int(self._rows[:, labels - 1].max())
         if highest >= len(self._names):
             raise UserError(

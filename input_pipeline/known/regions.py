@@ -138,9 +138,9 @@ class OpenImagesBoxes(Boxed):
 
     def __init__(self, folder: Path, split: str):
         """Reads both tables; raises Missing where they are not there."""
-        called = dict(_rows(folder, "*class-descriptions-boxable.csv"))
-        header, *rows = _rows(folder, f"*{split}-annotations-bbox.csv")
         try:
+            called = {row[0]: row[1] for row in _rows(folder, "*class-descriptions-boxable.csv")}
+            header, *rows = _rows(folder, f"*{split}-annotations-bbox.csv")
             columns = ("ImageID", "LabelName", "XMin", "YMin", "XMax", "YMax")
             own = [header.index(name) for name in columns]
             group = header.index("IsGroupOf") if "IsGroupOf" in header else -1
@@ -151,7 +151,7 @@ class OpenImagesBoxes(Boxed):
                 if group < 0 or row[group] != "1":
                     box = float(left), float(top), float(right), float(bottom)
                     known.append((box, called.get(label, label)))
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, csv.Error) as error:
             raise UserError(f"{folder}: a table of Open Images' boxes is of another form: {error}") from None
         super().__init__(folder, split, sorted(self._boxes))
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 from input_pipeline.errors import UserError
-from input_pipeline.known.layouts import Listed, Missing
+from input_pipeline.known.layouts import Listed, Missing, read_text
 from input_pipeline.records import Record
 
 TABLE = "winogavil_dataset.csv"
@@ -37,15 +39,26 @@ def associations(folder: Path) -> list[Association]:
     file = folder / TABLE
     if not file.is_file():
         raise Missing(str(file))
-    with file.open(encoding="utf-8-sig", newline="") as table:
-        return [_association(row, f"{file}, row {at}") for at, row in enumerate(csv.DictReader(table), 1)]
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(file), newline="")))
+    except csv.Error as error:
+        raise UserError(f"{file} is no table: {error}") from None
+    return [_association(row, f"{file}, row {at}") for at, row in enumerate(rows, 1)]
 
 
 def _association(row: dict[str, str], where: str) -> Association:
     try:
         candidates, chosen = (_names(row[name]) for name in ("candidates", "associations"))
         cue = row["cue"].strip()
-    except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
+    except (
+        KeyError,
+        ValueError,
+        SyntaxError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{where} needs cue, candidates and associations: {error!r}") from None
     if not cue or not chosen or not set(chosen) <= set(candidates):
         raise UserError(f"{where}: its associations must be some of its candidates, and its cue a word")
@@ -64,7 +77,7 @@ class WinoGavil(Listed):
         names = list(dict.fromkeys(name for one in associations(folder) for name in one.candidates))
         if not names:
             raise Missing(f"rows of {folder / TABLE}")
-        below = next((own for own in IMAGES if (folder / own / f"{names[0]}.jpg").is_file()), "")
+        below = next((own for own in IMAGES if os.path.isfile(folder / own / f"{names[0]}.jpg")), "")
         if not below:
             raise Missing(f"{names[0]}.jpg in {' or '.join(str(folder / own) for own in IMAGES)}")
         records = [Record(id=name, image=None) for name in names]

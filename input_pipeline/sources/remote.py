@@ -27,6 +27,7 @@ _CHUNK = 1 << 22
 _CONNECT_SECONDS, _SILENT_SECONDS = 30.0, 60.0
 # Less than this in _SILENT_SECONDS counts as silence: a server that drips a byte now and then never ends.
 _FEWEST_BYTES = 1 << 14
+_PAGES = (b"<!doctype html", b"<html")  # no data file begins so
 
 
 class _Silent(OSError):
@@ -108,15 +109,20 @@ def _refused(address: str, error: Exception) -> UserError:
     if isinstance(error, ImportError):
         return UserError(f"{shown}: this kind of address needs a package: {error}")
     cause: BaseException | None = error  # fsspec says of every error that the file is not there
-    while cause is not None and not isinstance(cause, TimeoutError) and "Cannot connect" not in str(cause):
+    while cause is not None and not isinstance(cause, TimeoutError) and not _of_server(cause):
         cause = cause.__cause__ or cause.__context__
     error = cause if isinstance(cause, Exception) else error
     said = redacted(" ".join(str(error).split()))
     if isinstance(error, TimeoutError):
         said = f"no answer within {_SILENT_SECONDS:.0f} s: is the server up, and may this machine reach it?"
-    elif cause is not None:
+    elif "Cannot connect" in said:
         said += ": is a server running there, and is the port the right one?"
     return UserError(f"{shown} cannot be fetched: {type(error).__name__}: {said}")
+
+
+def _of_server(error: BaseException) -> bool:
+    """Whether an error is what a server did, and not what fsspec made of it."""
+    return type(error).__module__.startswith("aiohttp.") or "Cannot connect" in str(error)
 
 
 def _file_system(address: str) -> tuple[Any, str]:
@@ -162,6 +168,11 @@ def _copy(address: str, target: Path) -> None:
     with system.open(path, "rb") as source, writing_whole(target) as copy:
         _check_end(source)
         for part in _parts(source):
+            if not copy.tell() and part.lstrip()[:14].lower().startswith(_PAGES):
+                raise OSError(
+                    "the server answers with a web page and not with the file, as where one has to log in or agree "
+                    "first: fetch it by other means, and name the local file"
+                )
             copy.write(part)
         expected: Any = getattr(source, "size", None)
         if expected is not None and copy.tell() != expected:

@@ -36,12 +36,27 @@ def load_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
     return tokenizer
 
 
+# What a spec says, and what is meant where an older one says nothing of it.
+_SPEC: Mapping[str, tuple[type, Any]] = {
+    "kind": (str, None),
+    "sha256": (str, None),
+    "length": (int, None),
+    "prefix_tokens": (tuple, ()),
+    "special_tokens": (str, ""),
+    "clean": (str, ""),
+}
+
+
 def tokenizer_from_bytes(data: bytes, spec: Mapping[str, Any]) -> Tokenizer:
     """Makes the tokenizer whose `to_bytes` and `spec` these are.
 
     Raises:
-      ValueError: the bytes are not those that the spec describes.
+      ValueError: the bytes are not those that the spec describes, or it is none.
     """
+    for name, (kind, default) in _SPEC.items():
+        value = spec.get(name, default)
+        if type(value) is not kind and not (kind is tuple and isinstance(value, list)):
+            raise UserError(f"the tokenizer's spec says {name}={value!r}, which has to be a {kind.__name__}")
     tokenizer = _build(_kind(spec["kind"]), data, spec)
     if tokenizer.spec["sha256"] != spec["sha256"]:
         raise UserError(

@@ -175,6 +175,49 @@ def test_what_is_wrong_with_xm3600_s_captions_is_said_with_its_line(
         known(f"xm3600={tmp_path}")
 
 
+OTHERS = [
+    ("sharegpt4v", "share-captioner_a.json", b"5", "must be a list: it has int"),
+    (
+        "sharegpt4v",
+        "share-captioner_a.json",
+        b'[{"image": "a.jpg", "conversations": [7]}]',
+        "entry 0 must have 'from', a str: it has int",
+    ),
+    ("aro", "visual_genome_relation.json", b"null", "must be a list: it has NoneType"),
+    ("aro", "visual_genome_relation.json", b"[3]", "entry 0 must have 'image_path', a str: it has int"),
+    ("docci", "docci_descriptions.jsonlines", b"\xff\xfe", "cannot be read as a text in UTF-8"),
+    (
+        "docci",
+        "docci_descriptions.jsonlines",
+        json.dumps({"split": "test", "image_file": "a" * 3000, "description": "b"}).encode(),
+        "looked for the first image at",
+    ),
+    ("xtd10", "test_image_names.txt", b"\xff", "cannot be read as a text in UTF-8"),
+    ("xtd10", "test_image_names.txt", b"\n", "looked for names of images in"),
+    ("winogavil", "winogavil_dataset.csv", b"\xff", "cannot be read as a text in UTF-8"),
+    (
+        "winogavil",
+        "winogavil_dataset.csv",
+        b"cue,candidates,associations\na," + b"[" * 5000 + b",b\n",
+        "row 1 needs cue, candidates and associations",
+    ),
+    ("open_images_boxes", "x-annotations.csv", b"a\n", "looked for .*validation-annotations-bbox.csv"),
+    ("open_images_boxes", "validation-annotations-bbox.csv", b"", "is of another form"),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "content", "message"), OTHERS)
+def test_what_is_wrong_with_other_files_is_said(
+    name: str, file: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "test_1kcaptions_en.txt").write_text("a cat\n")
+    (tmp_path / "class-descriptions-boxable.csv").write_text("/m/1,Cat\n")
+    (tmp_path / "images").mkdir()
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        known(f"{name}={tmp_path}")
+
+
 def test_cifars_files_are_named_where_they_are_cut_off_or_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "batches.meta.txt").write_text("airplane\n")
     (tmp_path / "test_batch.bin").write_bytes(bytes(3000))

@@ -45,6 +45,14 @@ class Counting(http.server.SimpleHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"PAR1")
             self.close_connection = True
+        elif self.path.startswith("/broken"):
+            self.send_error(500)
+        elif self.path.startswith("/login"):
+            self.send_response(200)
+            page = b"\n<!DOCTYPE html><html><body>Log in</body></html>"
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
         elif self.path.startswith("/silent"):
             time.sleep(5)
         elif self.path.startswith("/drip"):
@@ -59,7 +67,7 @@ class Counting(http.server.SimpleHTTPRequestHandler):
             super().do_GET()
 
     def do_HEAD(self) -> None:
-        if self.path.startswith(("/silent", "/drip", "/endless", "/cut")):
+        if self.path.startswith(("/silent", "/drip", "/endless", "/cut", "/login")):
             self.send_error(405)
         else:
             super().do_HEAD()
@@ -151,6 +159,20 @@ def test_an_answer_that_may_be_cut_is_not_taken_for_whole(server: str, cache: Pa
     with pytest.raises(ValueError, match="neither how long the file is nor where it ends"):
         opened(f"{server}/endless.parquet")
     assert {file.name for file in cache.glob("*/*")} == {".lock"}
+
+
+def test_a_page_to_log_in_is_not_taken_for_the_file(server: str, cache: Path) -> None:
+    with pytest.raises(ValueError, match=r"cannot be fetched: OSError: the server answers with a web page"):
+        opened(f"{server}/login.parquet")
+    assert not list(cache.rglob("*.parquet"))
+
+
+def test_a_server_that_fails_is_not_a_file_that_is_not_there(server: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot be fetched: ClientResponseError: 500"):
+        opened(f"{server}/broken.parquet?sig=SECRET")
+    with pytest.raises(ValueError, match=r"cannot be fetched: ClientResponseError: 404") as raised:
+        opened(f"{server}/nothing.parquet?sig=SECRET")
+    assert "SECRET" not in str(raised.value)
 
 
 def test_a_copy_of_another_size_is_refused(

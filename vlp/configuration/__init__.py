@@ -6,7 +6,7 @@ from vlp.configuration.devices import validate_devices
 from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
 from vlp.configuration.resolve import completed, resolve
-from vlp.configuration.schema import settings_of
+from vlp.configuration.schema import check_model, settings_of
 from vlp.configuration.stages import StagePlan, stage_config, stages
 from vlp.configuration.tree import flatten, to_dict
 from vlp.configuration.validate import validate
@@ -16,6 +16,7 @@ __all__ = [
     "ConfigError",
     "Setting",
     "StagePlan",
+    "check_model",
     "completed",
     "flatten",
     "load_config",

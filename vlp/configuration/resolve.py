@@ -40,8 +40,12 @@ def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
     Args:
       saved: a resolved config as plain values. Of entries whose kind is somebody else's and not installed here,
         nothing is filled in.
+
+    Raises:
+      ConfigError: something else stands in the place of a group of settings.
     """
     base = to_dict(get_config())
+    _check_groups(base, saved, "")
     for group in OPEN_GROUPS:
         _, holder, name = _holder(base, group)
         _, there, _ = _holder(saved, group)
@@ -54,8 +58,17 @@ def completed(saved: Mapping[str, Any]) -> dict[str, Any]:
         holder[name] = values.get(holder[name], holder[name])
     for group in COMPLETED:
         _, holder, name = _holder(whole, group)
+        _check_groups({key: {} for key in holder[name]}, holder[name], f"{group}.")
         holder[name] = {key: _filled(group, key, entry) for key, entry in holder[name].items()}
     return whole
+
+
+def _check_groups(base: Mapping[str, Any], saved: Mapping[str, Any], where: str) -> None:
+    for key, item in base.items():
+        if isinstance(item, Mapping) and key in saved:
+            if not isinstance(saved[key], Mapping):
+                raise ConfigError(f"{where}{key}={saved[key]!r} is no group of settings")
+            _check_groups(item, saved[key], f"{where}{key}.")
 
 
 def _holder(config: Mapping[str, Any], group: str) -> tuple[str, Any, str]:

@@ -6,11 +6,14 @@ from typing import Any
 
 from configs.base import PARTS, SETTINGS
 from configs.settings import run
+from configs.settings.data import VIEWS
 from configs.settings.kinds import GROUPS, common_check
 from configs.settings.setting import Setting, leaves
 from vlp.configuration.entries import groups, settings_of_entry
 from vlp.configuration.errors import ConfigError
 from vlp.configuration.parts import find_part
+from vlp.configuration.tree import flatten
+from vlp.configuration.values import check_values
 from vlp.models.families import check_ability
 
 
@@ -26,7 +29,20 @@ def settings_of(config: Any) -> dict[str, Setting]:
             settings = settings_of_entry(where, name, entry)
             said = {key: settings[key] for key in entry if key in settings}
             found |= leaves(said, f"{where}.{name}")
+    for group, settings in VIEWS.items():
+        for name, view in config.get("data", {}).get(group, {}).items():
+            found |= {f"data.{group}.{name}.{key}": settings[key] for key in view if key in settings}
     return found
+
+
+def check_model(config: Any) -> None:
+    """Checks type, choice and range of every setting of the model: of a checkpoint's config, which no flag has set.
+
+    Raises:
+      ConfigError: a value that is not allowed.
+    """
+    found = leaves({"model": SETTINGS["model"]})
+    check_values(flatten(config), dict(found))
 
 
 def check_parts(config: Any) -> None:
