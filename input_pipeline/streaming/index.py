@@ -27,6 +27,7 @@ from input_pipeline.whole_files import write_whole
 
 INDEX = "vlp-shards.json"
 _THREADS = 16
+KEPT = 256  # shards whose numbers are kept at a time, so that a process that dies has not read them in vain
 _TAIL = 1 << 16
 _LEAST = 12  # bytes of a Parquet file
 _PATTERN = frozenset("*?[")
@@ -66,20 +67,19 @@ def shards_at(
     missing = [
         name for name, version in there.items() if known.get(name, ())[:2] != (version.size, version.tag)
     ]
+    counted: dict[str, int] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        counted = dict(
-            zip(
-                missing, pool.map(lambda name: _tried(count, bucket, name, there[name]), missing), strict=True
-            )
-        )
+        for start in range(0, len(missing), KEPT):
+            some = missing[start : start + KEPT]
+            found = pool.map(lambda name: _tried(count, bucket, name, there[name]), some)
+            counted |= zip(some, found, strict=True)
+            # What could not be read today is looked at again.
+            read = {name: (*there[name][:2], records) for name, records in counted.items() if records}
+            _keep(bucket, {**known, **read})
     shards = [
         Shard(name, version.size, version.tag, counted[name] if name in counted else int(known[name][2]))
         for name, version in there.items()
     ]
-    if counted:
-        # What could not be read today is looked at again.
-        read = {one.name: (one.size, one.tag, one.records) for one in shards if one.records}
-        _keep(bucket, {**known, **read})
     if not any(one.records for one in shards):
         raise UserError(f"{redacted(address)}: none of its {len(shards)} shards can be read")
     return bucket, [one for one in shards if one.records]
