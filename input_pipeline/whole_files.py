@@ -7,13 +7,20 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Shaped
 
 ASIDE = ".saving"  # how the names of unfinished files end
 
 
 class NotWritten(OSError):
     """Says which file the system would not have written, and why."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)  # a sentence, without the system's number before it
 
 
 @contextlib.contextmanager
@@ -47,6 +54,11 @@ def write_whole(path: Path, content: bytes) -> None:
     """Replaces the file `path` by one with this content, in one go; raises as `writing_whole`."""
     with writing_whole(path) as file:
         file.write(content)
+
+
+def save_array(file: BinaryIO, array: Shaped[np.ndarray, ...]) -> None:
+    """Writes an array as .npy by the file's own `write`: numpy's way past it does not say why a disk refuses."""
+    np.save(SimpleNamespace(write=file.write), array)
 
 
 def sync_names(folder: Path) -> None:

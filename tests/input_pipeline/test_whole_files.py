@@ -6,9 +6,10 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from input_pipeline.whole_files import write_whole, writing_whole
+from input_pipeline.whole_files import save_array, write_whole, writing_whole
 
 
 def test_a_file_is_written_into_a_new_folder_and_replaced_whole(tmp_path: Path) -> None:
@@ -52,5 +53,16 @@ def test_the_bytes_reach_the_disk_before_the_name_does(
 
 def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"b\.txt cannot be written: "):
+    with pytest.raises(OSError, match=r"^/.*b\.txt cannot be written: "):
         write_whole(tmp_path / "file" / "b.txt", b"x")
+
+
+def test_an_array_is_as_numpy_saves_it_and_says_why_a_disk_refuses_it(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 30))[:, ::2]
+    with writing_whole(tmp_path / "a.npy") as file:
+        save_array(file, rows)
+    np.save(tmp_path / "b.npy", rows)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    with pytest.raises(OSError, match="No space left") as raised, open("/dev/full", "wb") as full:
+        save_array(full, rows)
+    assert raised.value.errno == errno.ENOSPC

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32
 
-from input_pipeline.whole_files import ASIDE, write_whole, writing_whole
+from input_pipeline.whole_files import ASIDE, save_array, write_whole, writing_whole
 
 FORMATS = ("npy", "parquet")
 
@@ -90,7 +90,7 @@ def write_shard(
         write_whole(path.with_suffix(".json"), json.dumps(vars(notes)).encode())
     with writing_whole(path) as file:
         if path.suffix == ".npy":
-            np.save(file, rows)
+            save_array(file, rows)
         else:
             pq.write_table(_table(rows, notes, origin or {}), file)
 

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 import vlp
-from input_pipeline.whole_files import write_whole, writing_whole
+from input_pipeline.whole_files import save_array, write_whole, writing_whole
 from vlp.checkpoint import find_checkpoint
 from vlp.clustering import Clustering, KMeans, Progress, cluster, nearest_centres
 from vlp.configuration import ConfigError
@@ -195,4 +195,4 @@ def _left_out(embeddings: Embeddings, repeated: int) -> str:
 
 def _write_array(path: Path, array: np.ndarray) -> None:
     with writing_whole(path) as file:
-        np.save(file, array)
+        save_array(file, array)
