@@ -41,6 +41,8 @@ def test_replay_prints_what_the_run_logged_and_every_layers_norms(tmp_path, caps
     assert any(row and row[0].endswith("blocks/mlp/up/kernel[1]") for row in rows)
     assert main.main(["--job=replay", f"--checkpoint={tmp_path}", "--step=2"]) == 2
     assert "no checkpoint from before step 2" in capsys.readouterr().err
+    assert main.main(["--job=replay", f"--checkpoint={tmp_path}", "--step=6"]) == 2
+    assert "--step=6: the run ends with step 5" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path, capsys):

@@ -61,6 +61,10 @@ class Planner:
           ValueError: the topology is unknown or its compiler is missing, or a table of the config is.
         """
         self.options, self.config = options, options.config
+        if options.own["price"] < 0:
+            raise ConfigError(
+                f"--price={options.own['price']:g} must be at least 0: what a chip costs an hour"
+            )
         self.topology: Topology = open_topology(options.own["topology"], options.own["slices"])
         # Programs for TPUs that are not here jax would keep, but never read again.
         if self.topology.name == LOCAL or self.topology.node:

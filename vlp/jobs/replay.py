@@ -47,6 +47,8 @@ def run(options: JobOptions) -> int:
         if folder is None:
             raise ConfigError(f"{workdir} has no checkpoint from before step {step}")
         config = FrozenConfigDict(completed(read_description(folder).config))
+        if step > config.steps:
+            raise ConfigError(f"--step={step}: the run ends with step {config.steps}; name one up to it")
     replayed = Run(config, run_of(folder))
     state, batch = _before(replayed, folder, step)
     training = replayed.stage_of(step).training
