@@ -42,3 +42,7 @@ def test_labels_nobody_has_are_refused(tmp_path, quickstart, capsys):
     assert "no label of `label` has 100000 records or more" in capsys.readouterr().err
     assert main.main(["--job=labels", flags[1]]) == 2
     assert "needs --output" in capsys.readouterr().err
+    for name in ("labels.txt", "labels"):
+        assert main.main(["--job=labels", f"--output={tmp_path / name}", flags[1]]) == 2
+        assert f"{name}: name a .json file, such as {tmp_path}/labels.json" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()

@@ -33,6 +33,8 @@ def run(options: JobOptions) -> int:
     settings, output = options.config.labels, Path(options.output)
     if not options.output:
         raise ConfigError("--job=labels needs --output=PATH: the file to write, such as labels.json")
+    if output.suffix != ".json":  # by which it is read
+        raise ConfigError(f"--output={output}: name a .json file, such as {output.with_suffix('.json')}")
     if settings.table:
         require_here(f"--config.labels.table={settings.table}", settings.table, "file")
         require_writable(f"--config.labels.table={settings.table}", Path(settings.table).absolute(), "file")
