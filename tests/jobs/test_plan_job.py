@@ -116,6 +116,7 @@ def test_memory_and_gathers_on_sixteen_chips_do_not_grow(tmp_path: Path) -> None
         (("--topology=h100:4x2", "--slices=2"), "--slices=2 is for TPUs"),
         (("--slices=0",), "--slices=0 must be at least 1"),
         (("--price=-2",), "--price=-2 must be at least 0"),
+        (("--price=nan",), "--price=nan must be at least 0"),
         (("--config.distributed.slices=3",), "mesh.data"),
         (("--config.mesh.model=3",), "mesh.model=3 does not divide model.image.heads=2"),
         (("--config.mesh.data=3",), "needs 3 devices, and there are 8"),
