@@ -61,7 +61,7 @@ class Planner:
           ValueError: the topology is unknown or its compiler is missing, or a table of the config is.
         """
         self.options, self.config = options, options.config
-        if options.own["price"] < 0:
+        if not 0 <= options.own["price"] < math.inf:
             raise ConfigError(
                 f"--price={options.own['price']:g} must be at least 0: what a chip costs an hour"
             )
