@@ -59,7 +59,8 @@ class Record:
 
     `image` holds encoded bytes; `label` is '' where there is none; `group` names the concept that several
     records may show; `extras` holds what an objective asks for beyond this (cluster ids, scores); `mask` holds an
-    encoded picture of class numbers, 0 where there is none of them and 255 where nobody knows.
+    encoded picture of class numbers, 0 where there is none of them and 255 where nobody knows. A caption without a
+    sign that shows is none, whichever source has it.
     """
 
     id: str
@@ -72,6 +73,15 @@ class Record:
     extras: Mapping[str, Any] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
     mask: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if not all(map(_shows, self.captions)):
+            object.__setattr__(self, "captions", tuple(filter(_shows, self.captions)))
+
+
+def _shows(caption: Caption) -> bool:
+    """Whether a text has more in it than white space and what joins or directs signs, such as U+200B."""
+    return any(sign.isprintable() and not sign.isspace() for sign in caption.text)
 
 
 # What a record has beside its id.

@@ -175,6 +175,18 @@ def test_what_is_wrong_with_xm3600_s_captions_is_said_with_its_line(
         known(f"xm3600={tmp_path}")
 
 
+def test_an_empty_description_is_no_caption(tmp_path: Path) -> None:
+    entries = [
+        {"split": "test", "image_file": name, "description": text} for name, text in (("a", " "), ("b", "c"))
+    ]
+    (tmp_path / "docci_descriptions.jsonlines").write_text("\n".join(map(json.dumps, entries)))
+    picture(tmp_path / "images" / "a.png")
+    (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "a")
+    (tmp_path / "images" / "b").write_bytes(b"x")
+    source = known(f"docci={tmp_path}")
+    assert [len(source[place].captions) for place in range(2)] == [0, 1]
+
+
 OTHERS = [
     ("sharegpt4v", "share-captioner_a.json", b"5", "must be a list: it has int"),
     (

@@ -157,6 +157,19 @@ def test_captions_that_are_no_texts_are_a_bad_record(pictures: Path) -> None:
             source[at]
 
 
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["\u200b", "a cat"], ["a cat"]),
+        ([" \ufeff\u200d ", "\u00ad"], []),
+        (["\u200bcat", "\U0001f468\u200d\U0001f373"], ["\u200bcat", "\U0001f468\u200d\U0001f373"]),
+    ],
+)
+def test_a_caption_in_which_nothing_shows_is_none(pictures: Path, texts: list[str], left: list[str]) -> None:
+    (pictures / "a.jsonl").write_text(json.dumps({"file_name": "images/a.jpg", "captions": texts}))
+    assert [caption.text for caption in opened("jsonl", pictures / "a.jsonl")[0].captions] == left
+
+
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.csv").touch()
