@@ -194,6 +194,7 @@ def test_a_stopped_process_of_this_host_is_named(tmp_path):
         while state_of(other.pid).letter != "T" and time.monotonic() < deadline:
             time.sleep(0.01)
         say(tmp_path, Sign(0, 2, here, 1, 9, 5), Sign(1, 2, here, other.pid, 9, 5))
+        settle(tmp_path, 1)  # what stands beside a process does at its end, and then it asks
         words = last_words(Home(tmp_path), 1, patience=0)
         other.kill()
     assert f"process 1 (pid {other.pid} on {here}) was lost at step 9: it is stopped" in words

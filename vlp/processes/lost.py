@@ -60,7 +60,7 @@ def settle(workdir: Path, pid: int, address: str = "") -> None:
     if own is None:
         return
     others = launch_of(workdir, own, address)
-    if any(_has_gone(one) for one in others):
+    if any(_has_gone(one) or _is_stopped(one) for one in others):
         ended = FOLLOWED
     elif own.ended and not speaks_of_others(own.ended):
         ended = own.ended
@@ -91,7 +91,7 @@ def lost(workdir: Path, own: Sign, patience: float, address: str = "") -> list[S
             gone = [one._replace(ended=OUTSIDE) for one in silent.values() if not one.ended]
             break
         time.sleep(SECONDS / 4)
-    stopped = [one._replace(ended=STOPPED) for one in others if one.host == own.host and _is_stopped(one)]
+    stopped = [one._replace(ended=STOPPED) for one in others if _is_stopped(one)]
     if own.ended == LOOKING:
         _write(workdir, own._replace(ended=FOLLOWED if gone or stopped else OUTSIDE), address)
     return gone or stopped
@@ -111,7 +111,9 @@ def _has_gone(sign: Sign) -> bool:
 
 
 def _is_stopped(sign: Sign) -> bool:
-    return not sign.ended and runs_here(sign) and state_of(sign.pid).letter in ("T", "t")
+    """Whether a process of this host is held (SIGSTOP), which to the others is as if it had gone."""
+    here = sign.host == socket.gethostname()
+    return here and not sign.ended and runs_here(sign) and state_of(sign.pid).letter in ("T", "t")
 
 
 def _write(workdir: Path, sign: Sign, address: str) -> None:
