@@ -218,7 +218,19 @@ def test_tests_of_a_folder_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_job_of_a_cluster_is_one_of_ours() -> None:
     yaml = pytest.importorskip("yaml")
     job = yaml.safe_load((ROOT / "launch" / "gke.yaml").read_text())
-    pod = job["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]["spec"]
+    (group,) = job["spec"]["replicatedJobs"]
+    pod = group["template"]["spec"]["template"]["spec"]
+    # A mistake is not tried again: its exit status fails the job, and a job that failed so fails the set.
+    (rule,) = group["template"]["spec"]["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"] == {
+        "containerName": pod["containers"][0]["name"],
+        "operator": "In",
+        "values": [2],
+    }
+    (mistake,) = job["spec"]["failurePolicy"]["rules"]
+    assert (rule["action"], mistake["action"]) == ("FailJob", "FailJobSet") and pod[
+        "restartPolicy"
+    ] == "Never"
     python, program, *flags = pod["containers"][0]["command"]
     assert (python, program) == ("python", "main.py") and (ROOT / program).exists()
     assert all(re.match(r"--(config|workdir)=", flag) for flag in flags)

@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = re.compile(r"`((?:tests|benchmarks)/[\w/]+(?:\.py)?)`")
+NAMED = re.compile(r"`((?:tests|benchmarks)/[\w/.]*\w)(?:::(\w+))?`")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "launch" / "README.md"]
 HELD = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
@@ -35,3 +37,14 @@ def test_a_page_ends_with_the_tests_that_hold_it_and_each_of_them_is_there(page:
     ]
     assert not missing
     assert not [file for file in CHECK.findall(text) if not (ROOT / file).exists()]
+
+
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.name if page.parent != ROOT / "launch" else "launch"
+)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    named = NAMED.findall(page.read_text())
+    assert not [file for file, _ in named if not (ROOT / file).exists()]
+    assert not [
+        f"{file}::{test}" for file, test in named if test and f"def {test}(" not in (ROOT / file).read_text()
+    ]

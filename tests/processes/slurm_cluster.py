@@ -1,4 +1,4 @@
-"""A SLURM of one node with four cards for tests: munged, slurmctld and slurmd with all their files in one folder."""
+"""A SLURM of nodes with four cards each for tests: munged, slurmctld and slurmds with all their files in one folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun")
@@ -17,7 +17,6 @@ CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
-SlurmdPort={daemon}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 SlurmUser=root
@@ -29,15 +28,15 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool.%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 Gres=gpu:4 State=UNKNOWN
-PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
 """
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 Gres=gpu:4 State=UNKNOWN\n"
 # What stands for a card is a device that swallows what it is given. SLURM hands out their numbers in
 # CUDA_VISIBLE_DEVICES, which is all that is asked here; a plain file is no device, and gets no number.
 CARDS = "Name=gpu File={folder}/card[0-3] Flags=nvidia_gpu_env\n"
@@ -63,25 +62,23 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def slurm(folder: Path) -> Iterator[dict[str, str]]:
+def slurm(folder: Path, nodes: Sequence[str] = ("one",)) -> Iterator[dict[str, str]]:
     """Runs the daemons meanwhile; gives the environment in which srun finds them.
 
     Args:
       folder: new, and with a short path: a socket's may have 107 characters.
+      nodes: their names.
     """
     environment = {**os.environ, "PATH": search_path(), "SLURM_CONF": str(folder / "slurm.conf")}
-    for name in ("state", "spool"):
+    for name in ("state", *(f"spool.{node}" for node in nodes)):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(128))
     shutil.chown(folder, "munge")
     shutil.chown(folder / "munge.key", "munge")
     (folder / "munge.key").chmod(0o400)
-    text = CONFIGURATION.format(
-        host=socket.gethostname(),
-        folder=folder,
-        controller=free_port(),
-        daemon=free_port(),
-    )
+    host = socket.gethostname()
+    text = "".join(NODE.format(name=node, host=host, port=free_port()) for node in nodes)
+    text += CONFIGURATION.format(host=host, folder=folder, controller=free_port())
     (folder / "slurm.conf").write_text(text)
     (folder / "gres.conf").write_text(CARDS.format(folder=folder))
     for number in range(4):
@@ -103,7 +100,7 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
         *files,
     ]
     with contextlib.ExitStack() as stack:
-        for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
+        for command in (munged, ["slurmctld", "-D"], *(["slurmd", "-D", "-N", node] for node in nodes)):
             stack.enter_context(_daemon(command, environment))
             time.sleep(1)
         _wait_until_idle(environment)
@@ -141,4 +138,4 @@ def _wait_until_idle(environment: dict[str, str]) -> None:
         if done.stdout.strip() == "idle":
             return
         time.sleep(0.5)
-    raise RuntimeError(f"the node did not become idle: {state}")
+    raise RuntimeError(f"the nodes did not become idle: {state}")

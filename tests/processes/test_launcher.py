@@ -101,18 +101,26 @@ def test_the_slurm_script_needs_no_folder_that_a_fresh_clone_lacks(tmp_path):
     )
     assert Path(log).parent == Path(".")
     (tmp_path / "srun").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    (tmp_path / "srun").chmod(0o755)
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho 3\n")
+    for name in ("srun", "squeue"):
+        (tmp_path / name).chmod(0o755)
     workdir = tmp_path / "my runs" / "one"
     done = subprocess.run(
         ["bash", "launch/slurm.sbatch", "--config=configs/clip.py", f"--workdir={workdir}"],
         cwd=SUPERVISE.parents[1],
-        env={**os.environ, "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "SLURM_JOB_ID": "1",
+            "SLURM_NTASKS_PER_NODE": "8",
+        },
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     said = done.stdout.splitlines()
+    assert said[:2] == ["--nodes=3", "--ntasks=24"]  # of as many nodes as the job has
     assert said[-4:] == ["python", "main.py", "--config=configs/clip.py", f"--workdir={workdir}"]
     assert (workdir / "logs").is_dir()
 
@@ -312,3 +320,33 @@ def test_the_supervisor_of_a_run_in_a_bucket_counts_and_tells_there(google, tmp_
         (7, 1, False),
         (7, 2, True),
     ] * 2
+
+
+def test_of_the_supervisors_of_a_slice_one_keeps_the_history(tmp_path):
+    """Each host has one, and all of them see the same restart."""
+    (tmp_path / "launch").mkdir()
+    (tmp_path / "launch" / "tpu_pod.sh").symlink_to(SUPERVISE.parent / "tpu_pod.sh")
+    programs = {
+        "launch/supervise": "exec printf '%s\\n' \"$@\"",
+        "curl": "echo $NUMBER",
+        "gcloud": 'for last; do :; done; for NUMBER in 0 1; do export NUMBER; sh -c "${last#--command=}"; done',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TPU": "slice", "ZONE": "zone"}
+    command = ["bash", "launch/tpu_pod.sh", "--config=configs/clip.py", "--workdir=gs://bucket/my run"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    run = ["--", "python", "main.py", *command[2:]]
+    assert done.stdout.splitlines() == [command[-1], *run, command[-1], "--no-history", *run]
+    supervise = [
+        sys.executable,
+        str(SUPERVISE),
+        f"--workdir={tmp_path}",
+        "--retries=0",
+        "--no-history",
+        "--",
+        "false",
+    ]
+    assert subprocess.run(supervise, capture_output=True, timeout=60, check=False).returncode == 1
+    assert not (tmp_path / "restarts.jsonl").exists()

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,22 @@ def alone(tmp_path_factory):
     return losses(workdir)
 
 
-@pytest.fixture(scope="module")
-def cluster():
+@contextlib.contextmanager
+def started(*nodes):
     if reason := slurm_cluster.missing():
         pytest.skip(f"no SLURM to start: {reason}")
     folder = Path(tempfile.mkdtemp(prefix="vlp", dir="/tmp"))  # sockets take short paths
     try:
-        with slurm_cluster.slurm(folder) as environment:
+        with slurm_cluster.slurm(folder, nodes) as environment:
             yield environment
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with started("one") as environment:
+        yield environment
 
 
 def local(count, request):
@@ -130,6 +137,38 @@ def test_the_batch_script_starts_in_a_fresh_clone_and_every_task_takes_a_card_of
             taken[name] = [json.loads(path.read_text()) for path in sorted((tmp_path / name).glob("?.json"))]
             assert len(list((tmp_path / name / "logs").glob("slurm-*-?.log"))) == 2
     assert taken == {name: [["slurm", ["2"]], ["slurm", ["3"]]] for name in ("all", "bound")}
+
+
+LOST = """
+import os, sys, time
+from pathlib import Path
+tasks, workdir = os.environ["SLURM_STEP_NUM_TASKS"], Path(sys.argv[1].removeprefix("--workdir="))
+(workdir / f"{os.environ['SLURM_PROCID']} of {tasks}").touch()
+time.sleep(600 if tasks == "4" else 0)
+"""
+
+
+def test_a_job_that_loses_a_node_goes_on_with_the_processes_of_the_others(tmp_path):
+    """`main.py` stands for the run, which itself goes on with other numbers of processes."""
+    (tmp_path / "launch").symlink_to(ROOT / "launch")
+    (tmp_path / "main.py").write_text(LOST)
+    there = tmp_path / "run"
+    options = ["--wait", "--nodes=2", "--ntasks-per-node=2", "--cpus-per-task=1", "--gpus-per-node=2"]
+    with started("one", "two") as cluster:
+        paths = {**cluster, "PATH": f"{Path(sys.executable).parent}:{cluster['PATH']}"}
+        job = subprocess.Popen(
+            ["sbatch", *options, "launch/slurm.sbatch", f"--workdir={there}"], cwd=tmp_path, env=paths
+        )
+        deadline = time.monotonic() + 100
+        while len(list(there.glob("? of 4"))) < 4:
+            assert time.monotonic() < deadline and job.poll() is None
+            time.sleep(0.2)
+        lost = ["scontrol", "update", "nodename=two", "state=down", "reason=lost"]
+        subprocess.run(lost, env=paths, timeout=60, check=True)
+        assert job.wait(100) == 0
+    assert len(list(there.glob("? of 2"))) == 2
+    (line,) = (there / "restarts.jsonl").read_text().splitlines()
+    assert json.loads(line)["given_up"] is False
 
 
 @pytest.mark.parametrize(
