@@ -43,6 +43,11 @@ def test_the_mesh_fits_the_devices(
             8,
             r"batch_size=100 is not a multiple of 8 \(mesh.data \* mesh.fsdp\)",
         ),
+        (
+            lambda c: (c.update(batch_size=16), c.selection.learnable.update(ratio=0.25)),
+            8,
+            r"selection leaves 12 rows of batch_size=16, which is not a multiple of 8 .*another ratio",
+        ),
     ],
 )
 def test_what_does_not_fit_the_devices(
