@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import multiprocessing
 import pickle
 import tarfile
 import time
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from benchmarks.object_store import Door
+from benchmarks.streaming import Disk
 from input_pipeline import buckets
 from input_pipeline.buckets import Bucket
 from input_pipeline.records import Caption, Record
@@ -143,6 +145,30 @@ def test_tar_shards_come_by_a_cache_that_holds_few_of_them(
     small = ShardCache(1, tmp_path / "small").holding(source.bucket, source.shards[1])
     with pytest.raises(ValueError, match=r"data\.cache_gb=1e-09 has no room for 01\.tar"), small:
         pass
+
+
+def texts_at(source: Any, order: list[int]) -> list[str]:
+    return [source[index].captions[0].text for index in order]
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_cache_that_never_holds_more_than_it_may(
+    google: Door, encode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLP_DATA_CACHE", str(tmp_path))
+    bucket, image = Bucket("gs://bucket/shared"), encode(np.zeros((8, 8, 3), np.uint8), "JPEG")
+    for number in range(24):
+        bucket.write(f"{number:02d}.tar", tar_of(number, 2, image))
+    limit = 8 * bucket.version("00.tar").size
+    entry = {"format": "webdataset", "path": bucket.address, "columns": {}}
+    source: Any = open_source(entry, limit / 1e9)
+    source._most = 1  # what each keeps open besides
+    orders = [np.random.default_rng(seed).permutation(48).tolist() for seed in range(3)]
+    disk = Disk(tmp_path / "shards")
+    with concurrent.futures.ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        for order, found in zip(orders, pool.map(texts_at, [source] * 3, orders), strict=True):
+            assert found == [f"caption {index // 2} {index % 2}" for index in order]
+    assert limit / 2 < disk.stop() <= limit
 
 
 def test_only_what_is_wrong_with_a_shard_leaves_it_out_and_not_for_good(
