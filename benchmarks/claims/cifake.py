@@ -30,7 +30,7 @@ CLAIM = Claim(
     arms={"CLIP": probed(), "hardly trained": probed("--config.optimizer.learning_rate=1e-9")},
     figures={
         "accuracy": Figure("detector/test/accuracy", 0.5),
-        "blanked where it decides": Figure("detector/test/deletion"),
-        "blanked anywhere": Figure("detector/test/deletion_of_random"),
+        "blanked where it decides": Figure("detector/test/deletion", percent=False),
+        "blanked anywhere": Figure("detector/test/deletion_of_random", percent=False),
     },
 )

@@ -7,8 +7,17 @@ from benchmarks.claims import SET, Claim, Figure, train
 TAG = "flag"
 
 
-def area(folder: Path) -> float | None:
-    """Returns the area under the ROC curve of the classifier of images, over those of the evaluation set."""
+def within(folder: Path) -> float | None:
+    """Returns the area under the ROC curve of the classifier of images, over the drawings of the bags."""
+    return _area(folder, "train")
+
+
+def beyond(folder: Path) -> float | None:
+    """Returns the same, over drawings of no bag."""
+    return _area(folder, "test")
+
+
+def _area(folder: Path, name: str) -> float | None:
     import vlp
     from input_pipeline.evaluation_set import load_evaluation_set
 
@@ -17,7 +26,7 @@ def area(folder: Path) -> float | None:
     from sklearn.metrics import roc_auc_score
 
     model = vlp.load(folder)
-    entry = {"format": "parquet", "path": f"data/quickstart/{SET}.parquet"}
+    entry = {"format": "parquet", "path": f"data/quickstart/{name}.parquet"}
     data = load_evaluation_set(entry, model.preprocessing)
     scores = model.scorer("instance_labels/classifier").score(data.images, [TAG])[:, 0]
     return float(roc_auc_score([TAG in tags for tags in data.tags], scores))
@@ -40,5 +49,9 @@ CLAIM = Claim(
             "INS": (),
         }.items()
     },
-    figures={"instances, area under ROC": Figure(area, 0.5)},
+    # Of the 400 drawings of val_vendor four show a flag, of these 135 and 17.
+    figures={
+        "instances of the bags, area under ROC": Figure(within, 0.5),
+        "others, area under ROC": Figure(beyond, 0.5),
+    },
 )
