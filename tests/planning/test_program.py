@@ -164,7 +164,9 @@ ENTRY %main (l: f32[2,5,4], r: f32[3,4,6]) -> f32[2,{outputs},6] {{
     [
         ("f32[1,10]{1,0} dynamic-slice(%a, %i, %i), dynamic_slice_sizes={1,10}", 2 * 40),
         ("f32[1,10]{1,0:S(1)} dynamic-slice(%a, %i, %i), dynamic_slice_sizes={1,10}", 40),  # onto the chip
-        ("f32[2,10]{1,0:S(1)} slice(%a), slice={[4:6], [0:10]}", 80),  # a part of a copy onto the chip
+        # A part of a copy onto the chip, as libtpu and as jaxlib write it.
+        ("f32[2,10]{1,0:S(1)} slice(%a), slice={[4:6], [0:10]}", 80),
+        ("((f32[100,10]{1,0}), f32[2,10]{1,0:S(1)}, s32[]) slice-start(%a), slice={[4:6], [0:10]}", 80),
         ("f32[100,10]{1,0} dynamic-update-slice(%a, %b, %i, %i)", 2 * 40),
         ("f32[100,10]{1,0} add(%a, %a)", 3 * 4000),
         ("f32[100,10]{1,0:S(1)} add(%a, %a)", 2 * 4000),  # stays on the chip

@@ -95,6 +95,9 @@ def moved(instruction: Instruction, body: Computation, computations: Mapping[str
     operation = instruction.operation
     if operation == "copy-start":  # between main memory and the chip: target and source are its results
         return float(sum(array.bytes for array in instruction.results[:2] if array.in_memory))
+    if operation == "slice-start":  # the same by parts: source and target are its results
+        source, target = instruction.results[:2]
+        return float(target.bytes * (source.in_memory + target.in_memory))
     if operation in FREE or operation.endswith(("-start", "-done", "-update")):
         return 0.0
     if operation == "custom-call" and any(name in instruction.attributes for name in NO_KERNELS):
