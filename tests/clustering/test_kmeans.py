@@ -246,6 +246,9 @@ def test_halves_are_split_again_by_what_they_hold():
     centres = np.asarray([[8.0], [1.0], [0.0], [0.0], [0.0]], np.float32)
     kmeans.split_largest(centres, np.array([12, 4, 0, 0, 0]))
     assert (np.abs(centres[[0, 2, 3, 4], 0] - 8) < 0.1).all() and centres[1, 0] == 1.0
+    centres = np.asarray([[8.0], [1.0], [0.0], [0.0]], np.float32)
+    kmeans.split_largest(centres, np.array([12, 7, 0, 0]))  # after 6 and 6, the 7 are the most
+    np.testing.assert_allclose(centres[2:, 0], [8, 1], rtol=2e-3)
 
 
 def test_spherical_centres_have_length_one_also_right_after_a_split():
