@@ -111,7 +111,9 @@ def test_what_was_counted_before_the_process_died_is_not_counted_again(
     with pytest.raises(UserError, match="the process died"):
         shards_at(bucket.address, ".tar", count)
     looked.clear()
-    found = shards_at(bucket.address, ".tar", lambda *place: count(*place, worst=""))[1]
+    found = shards_at(bucket.address, ".tar", lambda bucket, name, version: count(bucket, name, version, ""))[
+        1
+    ]
     assert sorted(looked) == ["2.tar", "3.tar", "4.tar"] and [one.records for one in found] == [7] * 5
     looked.clear()
     assert shards_at(bucket.address, ".tar", count)[1] == found and not looked
