@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def slurm(folder: Path, nodes: Sequence[str] = ("one",)) -> Iterator[dict[str, str]]:
+def slurm(folder: Path, nodes: Sequence[str]) -> Iterator[dict[str, str]]:
     """Runs the daemons meanwhile; gives the environment in which srun finds them.
 
     Args:

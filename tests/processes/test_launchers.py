@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def started(*nodes):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with started("one") as environment:
+    with started(socket.gethostname()) as environment:  # a name that processes find each other by
         yield environment
 
 
