@@ -1,4 +1,4 @@
-"""Write descriptions of classes for zero-shot evaluation, out of the tags of the config's sources or --source."""
+"""Write descriptions of classes for zero-shot evaluation, out of the tags of sources or of --source."""
 
 from __future__ import annotations
 
