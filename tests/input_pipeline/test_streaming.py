@@ -97,6 +97,14 @@ def tar_of(number: int, records: int, image: bytes) -> bytes:
     return data.getvalue()
 
 
+def filled(address: str, shards: int, records: int, image: bytes) -> tuple[Bucket, dict[str, Any]]:
+    """A bucket of tar shards, and the source that they are."""
+    bucket = Bucket(address)
+    for number in range(shards):
+        bucket.write(f"{number:02d}.tar", tar_of(number, records, image))
+    return bucket, {"format": "webdataset", "path": bucket.address, "columns": {}}
+
+
 def texts(source: Any) -> list[str]:
     return [source[index].captions[0].text for index in range(len(source))]
 
@@ -105,11 +113,9 @@ def test_tar_shards_come_by_a_cache_that_holds_few_of_them(
     google: Door, encode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLP_DATA_CACHE", str(tmp_path))
-    bucket, image = Bucket("gs://bucket/tar shards"), encode(np.zeros((8, 8, 3), np.uint8), "JPEG")
-    for number in range(12):
-        bucket.write(f"{number:02d}.tar", tar_of(number, 4, image))
+    image = encode(np.zeros((8, 8, 3), np.uint8), "JPEG")
+    bucket, entry = filled("gs://bucket/tar shards", 12, 4, image)
     size = bucket.version("00.tar").size
-    entry = {"format": "webdataset", "path": bucket.address, "columns": {}}
     source: Any = open_source(entry, 10 * size / 1e9)
     source._most = 2
     expected = [f"caption {number} {record}" for number in range(12) for record in range(4)]
@@ -156,11 +162,8 @@ def test_several_processes_share_a_cache_that_never_holds_more_than_it_may(
     google: Door, encode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLP_DATA_CACHE", str(tmp_path))
-    bucket, image = Bucket("gs://bucket/shared"), encode(np.zeros((8, 8, 3), np.uint8), "JPEG")
-    for number in range(24):
-        bucket.write(f"{number:02d}.tar", tar_of(number, 2, image))
+    bucket, entry = filled("gs://bucket/shared", 24, 2, encode(np.zeros((8, 8, 3), np.uint8), "JPEG"))
     limit = 8 * bucket.version("00.tar").size
-    entry = {"format": "webdataset", "path": bucket.address, "columns": {}}
     source: Any = open_source(entry, limit / 1e9)
     source._most = 1  # what each keeps open besides
     orders = [np.random.default_rng(seed).permutation(48).tolist() for seed in range(3)]
