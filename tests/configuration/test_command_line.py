@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,11 +115,8 @@ def test_a_misspelt_key_in_a_config_file_is_refused(run_main: Run, tmp_path: Pat
     assert "line 5" in result.stderr and "learning_rate" in result.stderr
 
 
-def test_help_is_fast_and_says_what_there_is(run_main: Run) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_help_says_what_there_is(run_main: Run) -> None:
     result = run_main("--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 2  # seconds of work
     assert result.returncode == 0 and result.stderr == ""
     for part in ("Usage:", "Examples:", "--workdir", "--config.optimizer.learning_rate=", "--job"):
         assert part in result.stdout

@@ -63,7 +63,7 @@ def test_the_odd_captions_all_become_rows(clip: Tokenizer, odd_inputs: Path) -> 
     texts = [file.read_bytes().decode("utf-8", "surrogateescape") for file in files]
     start = time.process_time()
     tokens = clip.tokens(texts)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 20  # a quadratic one takes hours
     for row, mask in zip(tokens.ids, tokens.mask, strict=True):
         assert (row[0], row[mask.sum() - 1]) == (BEGIN, END)
         assert ((row == BEGIN).sum(), (row == END).sum()) == (1, 1)

@@ -76,7 +76,7 @@ def test_text_never_becomes_a_special_token(tokenizer: Tokenizer, text: str) -> 
 def test_hostile_text_takes_no_time(tokenizer: Tokenizer, text: str) -> None:
     start = time.process_time()
     ids, mask = tokenizer.encode([text])
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10  # a quadratic one takes hours
     assert ids[mask][-1] == END
 
 
