@@ -7,7 +7,6 @@ from benchmarks.claims._shared import CLIP
 
 PAIR = "--config.data.image_views={'pair': {'count': 2, 'crop_scale': (0.5, 1.0)}}"
 DECODER = {"share": 0.75, "width": 128, "depth": 2, "heads": 2, "mlp_dim": 512}
-RATIO = Figure(logged("cross_view/loss", of="cross_view/other_image"), 1.0)
 
 CLAIM = Claim(
     title="CroCo: completion with another view",
