@@ -234,4 +234,9 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
         raise ValueError(
             f"its grey values, from {least:g} to {greatest:g}, are on no known scale (0 to 1, to 255 or to 65535)"
         )
-    return Image.fromarray(np.clip(np.rint(values * (255.0 / scale)), 0, 255).astype(np.uint8))
+    grey = Image.fromarray(np.clip(np.rint(values * (255.0 / scale)), 0, 255).astype(np.uint8))
+    if "transparency" in image.info:  # one of the values before
+        grey.putalpha(
+            Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8))
+        )
+    return grey

@@ -60,6 +60,7 @@ def test_transparency_is_flattened_on_white_not_on_what_lies_beneath() -> None:
 def test_sixteen_bit_grey_is_scaled() -> None:
     ramp = Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16))
     assert decode_image(encoded(ramp, "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert decode_image(encoded(ramp, "PNG", transparency=257))[0, :, 0].tolist() == [0, 255, 128, 255]
 
 
 def test_orientation_turns_the_pixels() -> None:
