@@ -32,6 +32,7 @@ from input_pipeline.sources.columns import (
     plain_name,
     resolve_columns,
 )
+from input_pipeline.sources.parquet_footer import rows_at
 from input_pipeline.sources.parquet_schema import class_name, class_names, file_columns, top_names
 from input_pipeline.sources.parquet_size import read_row_group
 from input_pipeline.sources.paths import find_files, find_folder, read_beside
@@ -83,6 +84,8 @@ class _Footer(NamedTuple):
 
 class ParquetSource:
     """Records from one or many parquet files, in the order of file names and rows."""
+
+    rows_at = staticmethod(rows_at)  # of a file in a bucket
 
     def __init__(
         self,

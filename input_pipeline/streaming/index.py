@@ -16,9 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from input_pipeline.addresses import redacted
 from input_pipeline.buckets import Bucket, BucketError, Version
 from input_pipeline.errors import UnreadableFile, UserError
@@ -28,8 +25,6 @@ from input_pipeline.whole_files import write_whole
 INDEX = "vlp-shards.json"
 _THREADS = 16
 KEPT = 256  # shards whose numbers are kept at a time, so that a process that dies has not read them in vain
-_TAIL = 1 << 16
-_LEAST = 12  # bytes of a Parquet file
 _PATTERN = frozenset("*?[")
 
 
@@ -83,25 +78,6 @@ def shards_at(
     if not any(one.records for one in shards):
         raise UserError(f"{redacted(address)}: none of its {len(shards)} shards can be read")
     return bucket, [one for one in shards if one.records]
-
-
-def rows_of_parquet(bucket: Bucket, name: str, version: Version) -> int:
-    """Returns how many rows a Parquet file has, from its footer.
-
-    Raises:
-      ValueError: it is none.
-    """
-    if version.size < _LEAST:
-        raise UnreadableFile(f"its {version.size} bytes are no Parquet file")
-    tail = bucket.read_range(name, max(0, version.size - _TAIL), version.size, version.tag)
-    needed = int.from_bytes(tail[-8:-4], "little") + 8
-    if needed > len(tail):
-        tail = bucket.read_range(name, max(0, version.size - needed), version.size, version.tag)
-    try:
-        rows: int = pq.read_metadata(pa.BufferReader(b"PAR1" + tail)).num_rows
-    except (pa.ArrowException, OSError) as error:  # of these bytes: the bucket has given them
-        raise UnreadableFile(str(error)) from None
-    return rows
 
 
 def _listed(address: str, suffix: str) -> tuple[Bucket, dict[str, Version]]:

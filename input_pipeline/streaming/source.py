@@ -17,7 +17,7 @@ from input_pipeline.errors import UserError
 from input_pipeline.kinds import find_kind, sources, streamed
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.streaming.cache import ShardCache
-from input_pipeline.streaming.index import Shard, rows_of_parquet, shards_at
+from input_pipeline.streaming.index import Shard, shards_at
 
 _HELD = 4  # shards that a process keeps open, with those in use
 _AHEAD = 4  # shards that are fetched at once before they are asked for
@@ -38,7 +38,8 @@ class StreamedSource:
         """Finds out which shards there are.
 
         Args:
-          source_class: opens one shard with (path, columns).
+          source_class: opens one shard with (path, columns); where it has `rows_at(bucket, name, version)`, no shard is
+            read whole to be counted.
           address: of a file, a folder or a pattern.
           form: of the shards, one of `streamed()`.
           columns: as the source class takes them.
@@ -50,7 +51,7 @@ class StreamedSource:
         """
         self._class, self._columns, self._cache, self._most = source_class, dict(columns), cache, held
         self._fields: Collection[str] | None = None
-        count = rows_of_parquet if form == "parquet" else self._count
+        count = getattr(source_class, "rows_at", self._count)
         self.bucket, self.shards = shards_at(address, streamed()[form], count)
         self._ends = list(accumulate(shard.records for shard in self.shards))
         self._start()
