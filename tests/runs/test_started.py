@@ -17,7 +17,8 @@ from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from vlp.checkpoint import Checkpointer, Description
 from vlp.configuration import to_dict
 from vlp.configuration.parts import find_part
-from vlp.runs.started import FIRST_OF_PARTS, UNSEEN, check_uses
+from vlp.models.families import FAMILIES
+from vlp.runs.started import FIRST_OF_PARTS, check_uses
 
 BUILT = {"image": {"transformer": {}}, "text": {"transformer": {}}, "logit_scale": 0.0}
 
@@ -222,4 +223,6 @@ def test_first_values_of_parts_are_all_known() -> None:
 
 def test_every_setting_that_is_compared_is_one() -> None:
     model = quickstart.get_config().model
-    assert all({*names} <= {*model[tower]} for tower in UNSEEN for names in UNSEEN[tower].values())
+    for tower, kind in ((tower, kind) for tower, known in FAMILIES.items() for kind in known.values()):
+        said = {*kind.begins.values(), *(name for names in kind.unseen.values() for name in names)}
+        assert said <= {*model[tower]}, kind

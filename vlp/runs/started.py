@@ -12,36 +12,15 @@ from input_pipeline.tokenizers import Tokenizer
 from vlp.checkpoint import find_checkpoint, read_description
 from vlp.configuration import completed
 from vlp.models.adapters import read_adapter
-from vlp.models.families import TOWERS
+from vlp.models.families import TOWERS, family
 from vlp.path_rules import parse_rules, tree_paths
 from vlp.runs.data import preprocessing_spec
 from vlp.training.start import ORIGINS
 
 Difference = tuple[str, Any, Any]  # a setting's path, its value there and its value here
 
-# What changes the outputs of a tower and leaves no trace in the shapes of its arrays, by a group of these that it has:
-# `stages` are those of a ResNet, `patches_in` of a ConvNeXt, `mlp` of a bag of words.
-_IMAGE = (
-    "heads last_heads pool_heads activation norm_eps norm_after_pool branch_norm pool pool_prefix position"
-)
-UNSEEN = {
-    "image": {
-        "transformer": (*_IMAGE.split(), "rotary_base", "rotary_grid", "rotary_first"),
-        "stages": ("heads",),
-        "patches_in": ("norm_eps",),
-    },
-    "text": {
-        "transformer": ("heads", "activation", "norm_eps", "causal", "attend_padding", "post_norm", "pool"),
-        "context": ("context_place", "context_head", "context_tail"),
-        "mlp": ("activation", "ngrams"),
-    },
-}
+# Of parts of objectives, as `unseen` and `begins` of towers' families.
 UNSEEN_OF_PARTS = ("heads",)
-# What arrays begin as, by the setting that says whether there are any; no effect where a checkpoint brings them.
-FIRST = {
-    "image": {"layer_scale": "layer_scale"},
-    "text": {"layer_scale": "layer_scale", "context": "context_words"},
-}
 FIRST_OF_PARTS = ("scale", "bias", "sharpness")
 AS_THE_BLOCKS = ("last_heads", "pool_heads")  # where they are 0
 VOCABULARY = "model/text/embedding/embedding"
@@ -129,7 +108,7 @@ def _unseen(
 ) -> Iterator[Difference]:
     for tower in towers:
         old, own = there[tower], here[tower]
-        for group, names in UNSEEN[tower].items():
+        for group, names in family(tower, own).unseen.items():
             if group in model[tower] and old.get(group, True):  # a context may be new
                 yield from _differences(f"model/{tower}", names, old, own)
     layers = [
@@ -161,7 +140,7 @@ def _adapter(rules: str, path: str) -> str:
 def _first(towers: Collection[str], there: Mapping[str, Any], here: Any, whole: bool) -> Iterator[Difference]:
     for tower in towers:
         old, own = there[tower], here[tower]
-        names = [name for need, name in FIRST[tower].items() if old[need] and own[need]]
+        names = [name for need, name in family(tower, own).begins.items() if old[need] and own[need]]
         yield from _differences(f"model/{tower}", names, old, own)
     if whole:
         yield from _differences("model/logit_scale", ("init",), there["logit_scale"], here.logit_scale)

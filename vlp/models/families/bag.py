@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from input_pipeline.errors import UserError
-from vlp.models.families.base import Family
+from vlp.models.families.base import Family, Unseen
 from vlp.models.sizes import bag_size
 
 
@@ -14,6 +14,7 @@ class BagFamily(Family):
 
     tower = "vlp.models.bag:BagOfWords"
     optional = ("ngrams", "buckets")
+    unseen: ClassVar[Unseen] = {"mlp": ("activation", "ngrams")}
 
     def check(self, settings: Any, where: str) -> None:
         try:

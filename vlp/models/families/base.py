@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from pkgutil import resolve_name
 from typing import Any, ClassVar
 
+Unseen = Mapping[str, Collection[str]]  # names of settings by a group of arrays
+
 # What an objective may ask of a tower, in the words that follow 'needs'.
 ABILITIES = {
     "hidden_patches": "an image tower with a grid of patches, any of which can be hidden",
@@ -25,11 +27,17 @@ class Family:
         `TowerOutput` and has `patches(pixels)`; a text tower maps (ids, mask).
       optional: settings that not every kind has, and this one does. The others stay as they are (`OFF`).
       abilities: of `ABILITIES`, those that it has; of images, those of `vlp.models.vision.VisionTransformer`.
+      unseen: settings that change what the tower makes of the same arrays, and that no shape of these shows, by the
+        group of arrays that they are of: a run that starts from a model needs them as they are there.
+      begins: settings of what arrays begin as, by the setting that says whether there are any: without effect where a
+        checkpoint brings the arrays.
     """
 
     tower: ClassVar[str]
     optional: ClassVar[Collection[str]] = ()
     abilities: ClassVar[Collection[str]] = ()
+    unseen: ClassVar[Unseen] = {}
+    begins: ClassVar[Mapping[str, str]] = {}
 
     def build(self, settings: Any, **options: Any) -> Any:
         """Builds the tower: imports its module, and with it jax.

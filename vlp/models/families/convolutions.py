@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from input_pipeline.errors import UserError
-from vlp.models.families.base import Family
+from vlp.models.families.base import Family, Unseen
 from vlp.models.flops import halved
 from vlp.models.sizes import EFFICIENTNET_STAGES, convolution_size
 
@@ -31,6 +31,7 @@ class ResNetFamily(ConvolutionFamily):
 
     tower = "vlp.models.convolution:ResNet"
     optional = ("pool", "heads", "norm")
+    unseen: ClassVar[Unseen] = {"stages": ("heads",)}
 
     def meaningful(self, settings: Any) -> Collection[str]:
         return self.optional if settings.get("pool") == "attention" else ("norm",)
@@ -89,6 +90,7 @@ class ConvNeXtFamily(ConvolutionFamily):
 
     tower = "vlp.models.convnext:ConvNeXt"
     optional = ("drop_path",)
+    unseen: ClassVar[Unseen] = {"patches_in": ("norm_eps",)}
 
     def rows(self, settings: Any, inputs: int, path: str) -> int:
         parts = path.split("/")  # as stages/2/up and patches_in/2/projection, whose grid is that of stage 2

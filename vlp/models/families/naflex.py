@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from input_pipeline.errors import UserError
+from vlp.models.families.base import Unseen
 from vlp.models.families.transformers import IN_BLOCKS, TransformerFamily, checked_size
 from vlp.models.flops import image_tower_flops
 from vlp.models.sizes import tower_size
@@ -25,6 +26,7 @@ class NaFlexFamily(TransformerFamily):
         "layer_scale",
         "drop_path",
     )
+    unseen: ClassVar[Unseen] = {"transformer": ("heads", "activation", "norm_eps", "pool")}
 
     def check(self, settings: Any, where: str) -> None:
         checked_size(settings, where)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from input_pipeline.errors import UserError
-from vlp.models.families.base import Family
+from vlp.models.families.base import Family, Unseen
 from vlp.models.families.stems import check_stem, stem_flops, stem_rows
 from vlp.models.flops import image_tower_flops, text_tower_flops
 from vlp.models.sizes import TowerSize, tower_size
@@ -30,6 +30,8 @@ def checked_size(settings: Any, where: str) -> TowerSize:
 
 class TransformerFamily(Family):
     """Holds what both towers of transformers have in common."""
+
+    begins: ClassVar[Mapping[str, str]] = {"layer_scale": "layer_scale"}
 
     def check(self, settings: Any, where: str) -> None:
         checked_size(settings, where)
@@ -78,6 +80,23 @@ class VisionTransformerFamily(TransformerFamily):
         "pool_mlp_dim",
         "pool_prefix",
     )
+    unseen: ClassVar[Unseen] = {
+        "transformer": (
+            "heads",
+            "last_heads",
+            "pool_heads",
+            "activation",
+            "norm_eps",
+            "norm_after_pool",
+            "branch_norm",
+            "pool",
+            "pool_prefix",
+            "position",
+            "rotary_base",
+            "rotary_grid",
+            "rotary_first",
+        )
+    }
 
     def check(self, settings: Any, where: str) -> None:
         size, patch = checked_size(settings, where), settings.patch_size
@@ -187,6 +206,11 @@ class TextTransformerFamily(TransformerFamily):
         "post_norm",
         "context",
     )
+    unseen: ClassVar[Unseen] = {
+        "transformer": ("heads", "activation", "norm_eps", "causal", "attend_padding", "post_norm", "pool"),
+        "context": ("context_place", "context_head", "context_tail"),
+    }
+    begins: ClassVar[Mapping[str, str]] = {**TransformerFamily.begins, "context": "context_words"}
 
     def lacks(self, settings: Any, ability: str) -> str:
         # Learned vectors stand where soft tokens would.
