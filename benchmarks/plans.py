@@ -24,6 +24,9 @@ MODELS = {
     "l14": ("clip.py:model=vit_l14", ()),
     "h14": ("clip.py:model=vit_h14", ()),
     "l14_mlcd": ("mlcd.py:model=vit_l14", MLCD),
+    # The last fifth of a run: sigmoid, decoder, crops and hidden patches.
+    "siglip2_b16": ("siglip2.py:model=vit_b16", ()),
+    "siglip2_so400m": ("siglip2.py:model=vit_so400m16", ()),
 }
 TOPOLOGIES = ("v5e:16x16", "v5p:8x8x8", "v6e:16x16")
 # What computes least again of what fits, by generation; elsewhere 'light' does.

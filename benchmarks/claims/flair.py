@@ -1,6 +1,6 @@
 """Images pooled by each text, beside a sigmoid contrast of whole ones."""
 
-from benchmarks.claims import FIGURES, SET, Claim, Figure, on, train
+from benchmarks.claims import Claim, on, train
 
 VIEWS = "--config.data.text_views={'captions': {'count': 2}}"
 SIGMOID = (
@@ -21,5 +21,4 @@ CLAIM = Claim(
             "--config.evaluators.zero_shot.scorer=text_pooling/scorer",
         ),
     },
-    figures={"categories, top 1": Figure(f"zero_shot/{SET}/top1"), **FIGURES},
 )
