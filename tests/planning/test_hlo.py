@@ -53,6 +53,17 @@ ENTRY %main (s: s32[]) -> s32[] {
     assert trips(computations[entry]["loop"], computations) == 7  # the number of a parameter is no limit
 
 
+def test_a_loop_that_counts_by_two_turns_half_as_often() -> None:
+    """As the compiler unrolls products whose operand comes around a ring."""
+    moved = "%i.2 = s32[] add(%i, %two)\n  %two = s32[] constant(2)\n  ROOT"
+    unrolled = TPU.replace("ROOT %next", moved + " %next", 1).replace(
+        "tuple(%i, %stack)", "tuple(%i.2, %stack)"
+    )
+    assert unrolled != TPU
+    computations, entry = parse(unrolled)
+    assert runs(computations, entry)["body"] == 12
+
+
 def test_an_instruction_has_results_operation_arguments_and_attributes() -> None:
     gather = parse(TPU)[0]["body"]["start"]
     assert gather.operation == "all-gather-start" and gather.operands == ("weight",)

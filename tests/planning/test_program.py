@@ -127,6 +127,68 @@ ENTRY %main (a: f32[64,8], b: f32[32,8]) -> (f32[64,8], f32[32,8]) {
     assert (found.count, found.bytes) == (2, 4 * 8 * (64 + 32))
 
 
+# As libtpu writes a collective that is on its way while a loop turns, each kernel of which carries it along.
+MEANWHILE = """\
+%started (p0: f32[16,8]) -> (f32[16,8], f32[64,8]) {
+  %p0 = f32[16,8]{1,0} parameter(0)
+  %g.0 = f32[64,8]{1,0} all-gather(%p0), channel_id=7, replica_groups={{0,1,2,3}}, dimensions={0}
+  ROOT %s = (f32[16,8]{1,0}, f32[64,8]{1,0}) custom-call(%g.0), custom_call_target="AsyncCollectiveStart"
+}
+
+%async_collective_fusion.3 (p0.1: f32[16,8], p1: f32[64,8], p2: f32[5]) -> (f32[5], f32[16,8], f32[64,8]) {
+  %p0.1 = f32[16,8]{1,0} parameter(0)
+  %p1 = f32[64,8]{1,0} parameter(1)
+  %p2 = f32[5]{0} parameter(2)
+  %g.1 = f32[64,8]{1,0} all-gather(%p0.1), channel_id=7, replica_groups={{0,1,2,3}}, dimensions={0}
+  %y = f32[5]{0} negate(%p2)
+  ROOT %t = (f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) tuple(%y, %p0.1, %g.1)
+}
+
+%body (arg: (s32[], f32[5], f32[16,8], f32[64,8])) -> (s32[], f32[5], f32[16,8], f32[64,8]) {
+  %arg = (s32[], f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%arg), index=0
+  %x = f32[5]{0} get-tuple-element(%arg), index=1
+  %in = f32[16,8]{1,0} get-tuple-element(%arg), index=2
+  %out = f32[64,8]{1,0} get-tuple-element(%arg), index=3
+  %f = (f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) fusion(%in, %out, %x), kind=kOutput, \
+output_to_operand_aliasing={{1}: (0, {}), {2}: (1, {})}, calls=%async_collective_fusion.3
+  %f.0 = f32[5]{0} get-tuple-element(%f), index=0
+  %f.1 = f32[16,8]{1,0} get-tuple-element(%f), index=1
+  %f.2 = f32[64,8]{1,0} get-tuple-element(%f), index=2
+  ROOT %n = (s32[], f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) tuple(%i, %f.0, %f.1, %f.2)
+}
+
+%condition (arg.1: (s32[], f32[5], f32[16,8], f32[64,8])) -> pred[] {
+  %arg.1 = (s32[], f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) parameter(0)
+  %i.1 = s32[] get-tuple-element(%arg.1), index=0
+  %limit = s32[] constant(24)
+  ROOT %less = pred[] compare(%i.1, %limit), direction=LT
+}
+
+ENTRY %main (a: f32[16,8], b: f32[5], zero: s32[]) -> f32[5] {
+  %a = f32[16,8]{1,0} parameter(0)
+  %b = f32[5]{0} parameter(1)
+  %zero = s32[] parameter(2)
+  %s.1 = (f32[16,8]{1,0}, f32[64,8]{1,0}) fusion(%a), kind=kCustom, \
+output_to_operand_aliasing={{0}: (0, {})}, calls=%started
+  %s.2 = f32[16,8]{1,0} get-tuple-element(%s.1), index=0
+  %s.3 = f32[64,8]{1,0} get-tuple-element(%s.1), index=1
+  %c = (s32[], f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) tuple(%zero, %b, %s.2, %s.3)
+  %w = (s32[], f32[5]{0}, f32[16,8]{1,0}, f32[64,8]{1,0}) while(%c), condition=%condition, body=%body
+  ROOT %r = f32[5]{0} get-tuple-element(%w), index=1
+}
+"""
+
+
+def test_a_collective_that_a_loop_carries_along_happens_once_and_moves_nothing_in_each_turn():
+    program = read_program(MEANWHILE)
+    (gather,) = program.collectives
+    assert (gather.count, gather.bytes) == (1, 3 * 4 * 16 * 8)
+    moved = {one.kind: (one.count, one.bytes) for one in program.movers}
+    assert moved["collectives"] == (24, 24 * 2 * 4 * 5)  # what is negated
+    assert moved["kernels"] == (1, 4 * 8 * (16 + 16 + 64))  # what is sent, and where it goes to
+
+
 def test_a_batched_product_full_of_holes_counts_what_is_there():
     """Sixteen products of [128, 64] and [64, 128] as one convolution whose batch is a spatial axis."""
     text = """\

@@ -116,12 +116,32 @@ def runs(computations: Mapping[str, Computation], entry: str) -> dict[str, int]:
 
 
 def trips(loop: Instruction, computations: Mapping[str, Computation]) -> int:
-    """Turns of a loop: as the compiler says, else the constant its counter is compared with."""
+    """Turns of a loop: as the compiler says, else by the constant its counter is compared with, and by its steps."""
     known = _TRIPS.search(loop.attributes)
     if known:
         return int(known[1])
-    condition = re.search(r"condition=%?([\w.\-]+)", loop.attributes)
-    return max(_constants(computations.get(condition[1] if condition else "", {})), default=1)
+    condition, body = (
+        computations.get(found[1], {})
+        if (found := re.search(rf"{name}=%?([\w.\-]+)", loop.attributes))
+        else {}
+        for name in ("condition", "body")
+    )
+    return math.ceil(max(_constants(condition), default=1) / _counted(condition, body))
+
+
+def _counted(condition: Computation, body: Computation) -> int:
+    """How far a turn moves the counter: two where the compiler has unrolled a loop by two."""
+    if not (condition and body):
+        return 1
+    compared, last = (list(one.values())[-1] for one in (condition, body))
+    counter = condition.get(compared.operands[0]) if compared.operands else None
+    place = re.search(r"\bindex=(\d+)", counter.attributes) if counter else None
+    if place is None or last.operation != "tuple":
+        return 1
+    moved = body.get(last.operands[int(place[1])])
+    steps = [body[name].arguments for name in moved.operands if name in body] if moved else []
+    found = [int(one) for one in steps if one.isdecimal() and int(one)]
+    return found[0] if moved and moved.operation == "add" and found else 1
 
 
 def _constants(computation: Computation) -> Iterator[int]:

@@ -60,10 +60,12 @@ def read_program(text: str) -> Program:
     flops, movers = 0.0, list[Mover]()
     everything = [one for body in computations.values() for one in body.values()]
     fused = {name for one in everything if one.operation == "fusion" for name in one.called}
-    # By channel: start, middle and end of an asynchronous collective show it each, and it happens once.
-    channels: dict[str, Collective] = {}
+    # By channel: start, middle and end of an asynchronous collective show it each, and it happens as often as it
+    # starts: the middle may be a loop that has nothing to do with it.
+    channels: dict[str, tuple[bool, Collective]] = {}
     for name, times in runs(computations, entry).items():
         body = computations[name]
+        starts = any('"AsyncCollectiveStart"' in one.attributes for one in body.values())
         for instruction in body.values():
             flops += times * _flops(instruction, body)
             kind = instruction.operation.removesuffix("-start")
@@ -75,14 +77,15 @@ def read_program(text: str) -> Program:
                 sent = _sent(kind, instruction, body, len(members))
                 # Those that the compiler has combined share a channel's number, and differ in what they send.
                 key = f"{kind} {channel[0]} {sent}" if channel else f"{name}/{instruction.name}"
-                count = max(times, channels[key].count if key in channels else 0)
-                channels[key] = Collective(kind, len(members), members, count, count * sent)
+                before = channels.get(key, (False, None))
+                if (starts, times) >= (before[0], before[1].count if before[1] else 0):
+                    channels[key] = starts, Collective(kind, len(members), members, times, times * sent)
             elif kind == "send" and (between := _between_slices(instruction, times)):
-                channels[f"{name}/{instruction.name}"] = between
+                channels[f"{name}/{instruction.name}"] = True, between
             if name not in fused and (size := times * moved(instruction, body, computations)):
                 movers.append(Mover(work_of(instruction), kind_of(instruction, computations), times, size))
     memory = sum(one.bytes for one in movers)
-    return Program(flops, memory, _gathered(channels.values()), gathered(movers))
+    return Program(flops, memory, _gathered(one for _, one in channels.values()), gathered(movers))
 
 
 def _gathered(channels: Iterable[Collective]) -> tuple[Collective, ...]:

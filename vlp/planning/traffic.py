@@ -105,7 +105,9 @@ def moved(instruction: Instruction, body: Computation, computations: Mapping[str
     inner = (
         computations.get(instruction.called[0], {}) if operation == "fusion" and instruction.called else {}
     )
-    results = float(sum(array.bytes for array in instruction.results if array.in_memory))
+    passed = _passed(instruction)
+    written = [array.bytes * array.in_memory for array in instruction.results]
+    results = float(sum(size for place, size in enumerate(written) if place not in passed))
     if operation in ("slice", "dynamic-slice"):  # reads no more than it gives, wherever that lies
         taken = float(sum(array.bytes for array in instruction.results))
         return results + (taken if _in_memory(instruction.operands[0], body) else 0.0)
@@ -115,10 +117,22 @@ def moved(instruction: Instruction, body: Computation, computations: Mapping[str
     parameters = [one for one in inner.values() if one.operation == "parameter"]
     numbered = {int(one.arguments): one for one in parameters}
     for number, name in enumerate(instruction.operands):
+        if number in passed.values():
+            continue
         size = sum(array.bytes for array in body[name].results if array.in_memory) if name in body else 0
         read += min(size, _read(numbered[number], inner, computations)) if number in numbered else size
     updates = _updates(inner, computations)
-    return read + (min(results, 2.0 * updates) if updates else results)
+    return read + (min(float(sum(written)), 2.0 * updates) if updates else results)
+
+
+def _passed(instruction: Instruction) -> dict[int, int]:
+    """Results that are operands as they come, by their places: what a collective that is on its way in the meantime
+    will write. Every fused kernel beside it carries that along."""
+    if not any(name.startswith("async_collective_fusion") for name in instruction.called):
+        return {}
+    aliases = re.search(r"output_to_operand_aliasing=\{(.*?\))\}", instruction.attributes)
+    pairs = re.findall(r"\{(\d+)\}: \((\d+), \{\}\)", aliases[1]) if aliases else []
+    return {int(result): int(operand) for result, operand in pairs}
 
 
 def _in_memory(name: str, body: Computation) -> bool:
