@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
+from vlp.models.sharding import constrain_batch
 from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Mlp
 
@@ -80,7 +81,7 @@ class AttentionPool(nnx.Module):
         self, x: Float[Array, "batch tokens width"], lengths: Int[Array, " batch"] | None = None
     ) -> Float[Array, "batch width"]:
         batch, tokens, width = x.shape
-        key_value = self.key_value(x).reshape(batch, tokens, self.heads, 2, -1)
+        key_value = constrain_batch(self.key_value(x)).reshape(batch, tokens, self.heads, 2, -1)
         query = self.query[...].astype(x.dtype)
         if self.query_projection is not None:
             query = self.query_projection(query)
@@ -93,5 +94,5 @@ class AttentionPool(nnx.Module):
             key_value_seq_lengths=lengths,
             implementation="xla",
         )
-        pooled = self.out(attended.reshape(batch, width))
+        pooled = self.out(constrain_batch(attended).reshape(batch, width))
         return pooled + self.mlp(self.norm(pooled))

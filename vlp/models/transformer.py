@@ -235,7 +235,7 @@ class Transformer(nnx.Module):
                 if (layer, what) == (last - 1, "tokens"):
                     watched[name] = x[:, :tokens]
         x = x[:, :tokens]
-        return (x if self.norm is None else self.norm(x)), watched
+        return constrain_batch(x if self.norm is None else self.norm(x)), watched
 
     def _place(self, name: str) -> tuple[int, str]:
         """'-2/tokens' as the layer's number and what of it."""
