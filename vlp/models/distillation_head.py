@@ -56,8 +56,17 @@ class DistillationHead(nnx.Module):
     def score(
         self, rows: Float[Array, "*batch bottleneck"], *, frozen: bool | Bool[Array, ""] = False
     ) -> Float[Array, "*batch prototypes"]:
-        """Returns the scores of such vectors: where those of all patches were too many, of some at a time."""
+        """Returns the scores of such vectors."""
+        return cosines(rows, self.columns(frozen=frozen))
+
+    def columns(self, *, frozen: bool | Bool[Array, ""] = False) -> Float[Array, "prototypes bottleneck"]:
+        """Returns the prototypes at length one: where scores of all patches were too many, for some at a time."""
         prototypes = self.prototypes[...]
-        prototypes = jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes)
-        columns = unit(prototypes).astype(self.compute.dtype)
-        return jnp.matmul(rows, columns.T, preferred_element_type=jnp.float32)
+        return unit(jnp.where(frozen, jax.lax.stop_gradient(prototypes), prototypes))
+
+
+def cosines(
+    rows: Float[Array, "*batch bottleneck"], columns: Float[Array, "prototypes bottleneck"]
+) -> Float[Array, "*batch prototypes"]:
+    """Returns the scores of rows, in float32; products are of the rows' dtype."""
+    return jnp.matmul(rows, columns.astype(rows.dtype).T, preferred_element_type=jnp.float32)

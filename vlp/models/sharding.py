@@ -1,4 +1,4 @@
-"""Which mesh axes split what: examples, tables of classes; and the one constraint that towers carry."""
+"""Which mesh axes split what: examples, tables of classes; and the constraints that towers and objectives carry."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def constrain_batch(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]
     if jax.sharding.get_abstract_mesh().empty:
         return x
     return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES))
+
+
+def whole(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
+    """Gathers an array on every device (nothing to do without a mesh): once, where a loop would in every round."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec())

@@ -14,15 +14,16 @@ from jaxtyping import Array, Float, Int
 from vlp.encodings import Encodings
 from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
 from vlp.kernels.loss import Loss
-from vlp.kernels.patches import patch_fit
 from vlp.kernels.unit import unit
-from vlp.models.distillation_head import DistillationHead
+from vlp.models.distillation_head import DistillationHead, cosines
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
+from vlp.models.sharding import whole
 from vlp.models.teacher import follow, teacher_of
 from vlp.models.vision import TowerOutput
 from vlp.objectives.base import ObjectiveOutput, Remembered
 from vlp.objectives.self_distillation import SelfDistillation
+from vlp.parallel.places import over_places
 
 
 class CrossLevel(SelfDistillation):
@@ -115,20 +116,18 @@ class CrossLevel(SelfDistillation):
         self, rows: Array, matched: Array, centre: Array, step: Int[Array, ""]
     ) -> Float[Array, "batch regions"]:
         """The cross-entropy of each region with its match."""
-        frozen, sharpness = step < self.frozen_steps, self.sharpness(step)
+        own = self.region_head.columns(frozen=step < self.frozen_steps)
+        places = rows.swapaxes(0, 1), matched.swapaxes(0, 1)
+        return self.fit_places(places, own, self._taught_columns(), centre, step).losses
 
-        def scores(rows: Array) -> Float[Array, "batch prototypes"]:
-            return self.region_head.score(rows, frozen=frozen) / self.temperature
-
-        def targets(rows: Array) -> Float[Array, "batch prototypes"]:
-            return soft_targets(self.teacher_region_head.score(rows), temperature=sharpness, centre=centre)
-
-        return patch_fit(scores, targets, (rows.swapaxes(0, 1), matched.swapaxes(0, 1))).losses
+    def _taught_columns(self) -> Float[Array, "prototypes bottleneck"]:
+        return whole(jax.lax.stop_gradient(self.teacher_region_head.columns()))
 
     def _mean_scores(self, rows: Float[Array, "batch views regions width"]) -> Float[Array, " prototypes"]:
         """The mean of the teacher's scores over all patches, a place at a time."""
         places = rows.reshape(-1, *rows.shape[2:]).swapaxes(0, 1)
-        means = jax.lax.map(lambda one: self.teacher_region_head.score(one).mean(axis=0), places)
+        columns = self._taught_columns()
+        means = jax.lax.map(lambda one: cosines(one, columns).mean(axis=0), places)
         return jax.lax.stop_gradient(means.mean(axis=0))
 
     def bags(
@@ -145,17 +144,19 @@ class CrossLevel(SelfDistillation):
         self, tokens: Float[Array, "batch views regions width"], step: Int[Array, ""] | int
     ) -> Float[Array, "batch views prototypes"]:
         """Returns the mean of the patches' probabilities, which sum to one."""
-        frozen = step < self.frozen_steps
 
-        @jax.checkpoint
-        def add(total: Array, rows: Array) -> tuple[Array, None]:
-            return total + jax.nn.softmax(
-                self.region_head.score(rows, frozen=frozen) / self.temperature
-            ), None
+        def mean(places: Array, columns: Array) -> Array:
+            @jax.checkpoint
+            def likely(rows: Array) -> Array:
+                return jax.nn.softmax(cosines(rows, columns) / self.temperature)
+
+            def add(total: Array, rows: Array) -> tuple[Array, None]:
+                return total + likely(rows), None
+
+            return jax.lax.scan(add, likely(places[0]), places[1:])[0] / len(places)
 
         places = jnp.moveaxis(self.region_head.rows(tokens), 2, 0)
-        shape = jax.eval_shape(self.region_head.score, places[0])
-        return jax.lax.scan(add, jnp.zeros(shape.shape, shape.dtype), places)[0] / len(places)
+        return over_places(mean, places, self.region_head.columns(frozen=step < self.frozen_steps))
 
 
 def most_alike(

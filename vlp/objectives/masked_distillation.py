@@ -12,15 +12,16 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from vlp.encodings import Encodings
-from vlp.kernels.distillation import moving_centre, soft_targets
+from vlp.kernels.distillation import moving_centre
 from vlp.kernels.koleo import koleo
 from vlp.kernels.loss import Loss
-from vlp.kernels.patches import mean_of_views, patch_fit
+from vlp.kernels.patches import mean_of_views
 from vlp.kernels.sinkhorn import sinkhorn_centre_of
-from vlp.models.distillation_head import DistillationHead
+from vlp.models.distillation_head import DistillationHead, cosines
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.masking import hidden_patches
+from vlp.models.sharding import whole
 from vlp.models.teacher import follow, teacher_of
 from vlp.models.vision import Masked, TowerOutput
 from vlp.objectives.base import ObjectiveOutput, Remembered
@@ -133,20 +134,15 @@ class MaskedDistillation(SelfDistillation):
         batch, views = seen.tokens.shape[:2]
         (student, teacher), where = self._scored((seen.tokens, taught.tokens), hidden)
         head, teacher_head = self.patch_head or self.head, self.teacher_patch_head or self.teacher_head
-        places = tuple(x.swapaxes(0, 1) for x in (head.rows(student), teacher_head.rows(teacher)))
+        places = head.rows(student).swapaxes(0, 1), teacher_head.rows(teacher).swapaxes(0, 1)
         counts, sharpness = where.T, self.sharpness(step)
-        centre = self.patch_centre[...]
+        centre, known = self.patch_centre[...], whole(jax.lax.stop_gradient(teacher_head.columns()))
         if self.centring == "sinkhorn":
-            centre = sinkhorn_centre_of(teacher_head.score, places[1], counts, temperature=sharpness)
-
-        def scores(rows: Array) -> Float[Array, "views prototypes"]:
-            return head.score(rows, frozen=step < self.frozen_steps) / self.temperature
-
-        def targets(rows: Array) -> Float[Array, "views prototypes"]:
-            return soft_targets(teacher_head.score(rows), temperature=sharpness, centre=centre)
-
-        fit = patch_fit(scores, targets, (places[0], places[1]))
-        mean = _mean_scores(teacher_head.score, places[1], counts)
+            centre = sinkhorn_centre_of(
+                lambda rows: cosines(rows, known), places[1], counts, temperature=sharpness
+            )
+        fit = self.fit_places(places, head.columns(frozen=step < self.frozen_steps), known, centre, step)
+        mean = _mean_scores(lambda rows: cosines(rows, known), places[1], counts)
         self.patch_centre[...] = moving_centre(self.patch_centre[...], mean[None], self.centre_momentum)
         accuracy = (fit.hits & where).sum() / jnp.maximum(where.sum(), 1)
         loss = mean_of_views(fit.losses, where, batch * views)

@@ -14,13 +14,15 @@ from jaxtyping import Array, Float, Int
 from vlp.encodings import Encodings
 from vlp.kernels.distillation import cross_view_softmax, moving_centre, soft_targets
 from vlp.kernels.loss import Loss
+from vlp.kernels.patches import PatchFit, patch_fit
 from vlp.kernels.sinkhorn import sinkhorn_centre
 from vlp.kernels.unit import unit
-from vlp.models.distillation_head import DistillationHead
+from vlp.models.distillation_head import DistillationHead, cosines
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.teacher import follow, held, teacher_of
 from vlp.objectives.base import Objective, ObjectiveOutput, Remembered
+from vlp.parallel.places import over_places
 
 
 class SelfDistillation(Objective):
@@ -117,6 +119,35 @@ class SelfDistillation(Objective):
             "centre_norm": jnp.linalg.norm(self.centre[...]),
             **spread(taught),
         }
+
+    def fit_places(
+        self,
+        places: tuple[Float[Array, "places rows bottleneck"], Float[Array, "places rows bottleneck"]],
+        columns: Float[Array, "prototypes bottleneck"],
+        known: Float[Array, "prototypes bottleneck"],
+        centre: Float[Array, " prototypes"],
+        step: Int[Array, ""],
+    ) -> PatchFit:
+        """Returns how well the student's rows are predicted by the teacher's, whose scores are there a place at a time.
+
+        Args:
+          places: rows of both.
+          columns: the student's prototypes.
+          known: the teacher's.
+          centre: of the teacher's scores.
+          step: for the teacher's temperature.
+        """
+
+        def fit(places: tuple[Array, Array], tables: tuple[Array, Array, Array, Array]) -> PatchFit:
+            columns, known, centre, sharpness = tables
+            return patch_fit(
+                lambda rows: cosines(rows, columns) / self.temperature,
+                lambda rows: soft_targets(cosines(rows, known), temperature=sharpness, centre=centre),
+                places,
+            )
+
+        fitted: PatchFit = over_places(fit, places, (columns, known, centre, self.sharpness(step)))
+        return fitted
 
 
 def spread(features: Float[Array, "*batch width"]) -> dict[str, Float[Array, ""]]:
