@@ -243,4 +243,4 @@ def _random_interval(
     low = max(min(0.0, extent - length), -margin)
     high = min(max(0.0, extent - length), extent + margin - length)
     start = low + dice.random() * max(0.0, high - low)
-    return start, start + length
+    return start, min(start + length, extent + margin)  # rounding must not lead out of the image
