@@ -19,7 +19,7 @@ FLAGS = (
     "--config=configs/naflex.py:runlocal",
     *("--config.steps=6", "--config.stages.until=2", "--config.stages.patches=16", "--config.batch_size=16"),
     "--config.data.image.budgets=(16,36)",
-    *("--config.log.every=1", "--config.log.tensorboard=false", "--config.checkpoint.every=1"),
+    *("--config.log.every=1", "--config.checkpoint.every=1"),
     *("--config.checkpoint.keep_last=9", "--config.model.image.depth=1", "--config.model.text.depth=1"),
     "--config.data.evaluation.val.fraction=0.1",
     "--config.evaluators.dense.final=true",
@@ -49,6 +49,7 @@ def test_a_run_of_two_stages_of_which_the_second_draws_from_two_lengths(tmp_path
     assert len(padding) == 6 and 0 < min(padding) <= max(padding) < 0.2
     figures = json.loads((workdir / "results.json").read_text())
     assert {"zero_shot/val/top1", "retrieval/val/rsum", "dense/val/mean_iou"} <= figures.keys()
+    assert list((workdir / "tensorboard").iterdir())
 
     shutil.copytree(workdir, resumed)
     for step in range(2, 7):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from input_pipeline.views.patches import picture_of
 from vlp.evaluation.exhibits import (
     Boxes,
     Confusion,
@@ -80,7 +81,7 @@ def _tile(item: str | Picture, colour: tuple[int, int, int]) -> UInt8[np.ndarray
         text = "\n".join(lines).encode("latin-1", "replace").decode("latin-1")
         pen.multiline_text((6, 6), text, fill=BLACK)
     else:
-        image = Image.fromarray(item)
+        image = Image.fromarray(np.ascontiguousarray(picture_of(item)))
         image.thumbnail((TILE - 8, TILE - 8))
         tile.paste(image, ((TILE - image.width) // 2, (TILE - image.height) // 2))
     pen.rectangle((0, 0, TILE - 1, TILE - 1), outline=colour, width=3)
