@@ -30,7 +30,10 @@ MODELS = {
 }
 TOPOLOGIES = ("v5e:16x16", "v5p:8x8x8", "v6e:16x16")
 # What computes least again of what fits, by generation; elsewhere 'light' does.
-REMAT = {"v5e": {"l14": "mlp", "l14_mlcd": "mlp", "h14": "full"}, "v6e": {"h14": "mlp"}}
+REMAT = {
+    "v5e": {"l14": "mlp", "l14_mlcd": "mlp", "h14": "full", "siglip2_so400m": "full"},
+    "v6e": {"h14": "mlp", "siglip2_so400m": "full"},
+}
 HEADER = (
     "| model | topology | remat | GiB a chip | of | FLOPs | memory, ms | GB sent | step, ms | MFU, % | pairs/s | days "
     "| chip-hours |"
