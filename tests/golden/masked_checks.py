@@ -214,7 +214,8 @@ def _given_heads(golden, kind, name, columns, **settings):
         settings |= {"temperature": golden.number("student_temp")}
         settings |= {"centre_momentum": golden.number("center_momentum")}
     objective = made(kind, name, hidden_width=4, bottleneck_width=4, prototypes=columns, **settings)
-    objective.head, objective.teacher_head, objective.teacher_tower = Same(), Same(), nnx.Dict()
+    objective.head, objective.teacher_head = Same(columns), Same(columns)
+    objective.teacher_tower = nnx.Dict()
     return objective
 
 

@@ -68,5 +68,6 @@ class DistillationHead(nnx.Module):
 def cosines(
     rows: Float[Array, "*batch bottleneck"], columns: Float[Array, "prototypes bottleneck"]
 ) -> Float[Array, "*batch prototypes"]:
-    """Returns the scores of rows, in float32; products are of the rows' dtype."""
-    return jnp.matmul(rows, columns.astype(rows.dtype).T, preferred_element_type=jnp.float32)
+    """Returns the scores of rows, in float32 or wider; products are of the rows' dtype."""
+    wide = jnp.promote_types(rows.dtype, jnp.float32)
+    return jnp.matmul(rows, columns.astype(rows.dtype).T, preferred_element_type=wide)
