@@ -1,7 +1,7 @@
 """Which shards an address stands for, and how many records each holds: found out once, and kept beside the data.
 
-A Parquet file says so in its last bytes, of which alone it is asked. Other formats have to be read once; one process
-does that best, before many start. Where the bucket takes no object, what was found out is kept in the cache folder.
+A format may say so itself, as Parquet does in a file's last bytes. Others have to be read once; one process does that
+best, before many start. Where the bucket takes no object, what was found out is kept in the cache folder.
 """
 
 from __future__ import annotations

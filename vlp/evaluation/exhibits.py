@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+# As a view shows it: pixels, or a record of patches, of which `picture_of` makes pixels.
 Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
 
 

@@ -47,17 +47,11 @@ class DistillationHead(nnx.Module):
           frozen: whether the prototypes are held constant, as DINO has it in its first epoch. Weight decay would not
             change them then: only their direction counts.
         """
-        return self.score(self.rows(x), frozen=frozen)
+        return cosines(self.rows(x), self.columns(frozen=frozen))
 
     def rows(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch bottleneck"]:
         """Returns the unit vectors of the bottleneck, in the dtype of products."""
         return unit(self.mlp(x)).astype(self.compute.dtype)
-
-    def score(
-        self, rows: Float[Array, "*batch bottleneck"], *, frozen: bool | Bool[Array, ""] = False
-    ) -> Float[Array, "*batch prototypes"]:
-        """Returns the scores of such vectors."""
-        return cosines(rows, self.columns(frozen=frozen))
 
     def columns(self, *, frozen: bool | Bool[Array, ""] = False) -> Float[Array, "prototypes bottleneck"]:
         """Returns the prototypes at length one: where scores of all patches were too many, for some at a time."""

@@ -116,17 +116,13 @@ class CrossLevel(SelfDistillation):
         self, rows: Array, matched: Array, centre: Array, step: Int[Array, ""]
     ) -> Float[Array, "batch regions"]:
         """The cross-entropy of each region with its match."""
-        own = self.region_head.columns(frozen=step < self.frozen_steps)
         places = rows.swapaxes(0, 1), matched.swapaxes(0, 1)
-        return self.fit_places(places, own, self._taught_columns(), centre, step).losses
-
-    def _taught_columns(self) -> Float[Array, "prototypes bottleneck"]:
-        return whole(jax.lax.stop_gradient(self.teacher_region_head.columns()))
+        return self.fit_places(places, self.region_head, self.teacher_region_head, centre, step).losses
 
     def _mean_scores(self, rows: Float[Array, "batch views regions width"]) -> Float[Array, " prototypes"]:
         """The mean of the teacher's scores over all patches, a place at a time."""
         places = rows.reshape(-1, *rows.shape[2:]).swapaxes(0, 1)
-        columns = self._taught_columns()
+        columns = whole(self.teacher_region_head.columns())
         means = jax.lax.map(lambda one: cosines(one, columns).mean(axis=0), places)
         return jax.lax.stop_gradient(means.mean(axis=0))
 

@@ -141,7 +141,7 @@ class MaskedDistillation(SelfDistillation):
             centre = sinkhorn_centre_of(
                 lambda rows: cosines(rows, known), places[1], counts, temperature=sharpness
             )
-        fit = self.fit_places(places, head.columns(frozen=step < self.frozen_steps), known, centre, step)
+        fit = self.fit_places(places, head, teacher_head, centre, step)
         mean = _mean_scores(lambda rows: cosines(rows, known), places[1], counts)
         self.patch_centre[...] = moving_centre(self.patch_centre[...], mean[None], self.centre_momentum)
         accuracy = (fit.hits & where).sum() / jnp.maximum(where.sum(), 1)

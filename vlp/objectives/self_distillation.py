@@ -123,30 +123,31 @@ class SelfDistillation(Objective):
     def fit_places(
         self,
         places: tuple[Float[Array, "places rows bottleneck"], Float[Array, "places rows bottleneck"]],
-        columns: Float[Array, "prototypes bottleneck"],
-        known: Float[Array, "prototypes bottleneck"],
+        head: DistillationHead,
+        teacher_head: DistillationHead,
         centre: Float[Array, " prototypes"],
         step: Int[Array, ""],
     ) -> PatchFit:
         """Returns how well the student's rows are predicted by the teacher's, whose scores are there a place at a time.
 
         Args:
-          places: rows of both.
-          columns: the student's prototypes.
-          known: the teacher's.
+          places: rows of both, as their heads give them.
+          head: the student's.
+          teacher_head: the teacher's.
           centre: of the teacher's scores.
-          step: for the teacher's temperature.
+          step: for the teacher's temperature, and whether the student's prototypes are held.
         """
+        own, known = head.columns(frozen=step < self.frozen_steps), teacher_head.columns()
 
         def fit(places: tuple[Array, Array], tables: tuple[Array, Array, Array, Array]) -> PatchFit:
-            columns, known, centre, sharpness = tables
+            own, known, centre, sharpness = tables
             return patch_fit(
-                lambda rows: cosines(rows, columns) / self.temperature,
+                lambda rows: cosines(rows, own) / self.temperature,
                 lambda rows: soft_targets(cosines(rows, known), temperature=sharpness, centre=centre),
                 places,
             )
 
-        fitted: PatchFit = over_places(fit, places, (columns, known, centre, self.sharpness(step)))
+        fitted: PatchFit = over_places(fit, places, (own, known, centre, self.sharpness(step)))
         return fitted
 
 

@@ -121,10 +121,8 @@ def trips(loop: Instruction, computations: Mapping[str, Computation]) -> int:
     if known:
         return int(known[1])
     condition, body = (
-        computations.get(found[1], {})
-        if (found := re.search(rf"{name}=%?([\w.\-]+)", loop.attributes))
-        else {}
-        for name in ("condition", "body")
+        computations.get(name[1], {}) if (name := re.search(said, loop.attributes)) else {}
+        for said in (r"condition=%?([\w.\-]+)", r"body=%?([\w.\-]+)")
     )
     return math.ceil(max(_constants(condition), default=1) / _counted(condition, body))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import UInt8
 
+from input_pipeline.views.patches import picture_of
 from vlp.evaluation.exhibits import BoxedPicture, Boxes
 from vlp.evaluation.page.html import Markup, element
 from vlp.evaluation.page.pictures import SIDE, Album
@@ -29,7 +30,7 @@ def drawn(one: BoxedPicture) -> UInt8[np.ndarray, "height width 3"]:
     """Returns the picture as large as it is shown, with its boxes drawn on it in their order."""
     from PIL import Image, ImageDraw
 
-    image = Image.fromarray(one.picture)
+    image = Image.fromarray(picture_of(one.picture))
     scale = SIDE / max(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)))
     pen = ImageDraw.Draw(image)

@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from input_pipeline.views.patches import picture_of
 from vlp.evaluation.exhibits import Picture, ScoreMap, ScoreMaps, Search, Searches
 from vlp.evaluation.page.html import Markup, element, join, shorten
 from vlp.evaluation.page.pictures import SIDE, Album
@@ -101,6 +102,7 @@ def overlay(
     """Returns the picture in grey under the colours of its scores, between their least and greatest."""
     from PIL import Image, ImageDraw
 
+    picture = picture_of(picture)
     scale = SIDE / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     grey = np.asarray(Image.fromarray(picture).convert("L").resize(size, Image.Resampling.BILINEAR), float)
