@@ -1,6 +1,7 @@
 """Two class tokens for two kinds of captions, and hidden patches; visible ones, too, with a head alone for teacher."""
 
 from benchmarks.claims import Claim, on, train
+from benchmarks.claims._dense import DENSE
 from benchmarks.claims._shared import CLIP
 from benchmarks.claims.raddino import CROPS
 from benchmarks.claims.rsmclip import HEAD
@@ -31,4 +32,5 @@ CLAIM = Claim(
         "two tokens + hidden patches": train(*TOKENS, *HIDDEN),
         "two tokens + all patches, head alone (TIPSv2)": train(*TOKENS, *HIDDEN, *NEW),
     },
+    figures=DENSE,
 )
