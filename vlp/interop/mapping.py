@@ -229,6 +229,11 @@ def shape_of(tensors: Mapping[str, Tensor], name: str, dimensions: int) -> tuple
     return shape
 
 
+def count_of(tensors: Iterable[str], start: str) -> int:
+    """Counts the blocks whose weights' names begin so: by what stands behind it, up to the next dot."""
+    return len({name[len(start) :].split(".")[0] for name in tensors if name.startswith(start)})
+
+
 def _listed(what: str, names: Sequence[str], limit: int = 8) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{what}: {', '.join(names[:limit]) or 'none'}{more}"

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from input_pipeline.errors import UserError
-from vlp.interop.mapping import Tensors, shape_of
+from vlp.interop.mapping import Tensors, count_of, shape_of
 from vlp.interop.open_clip import CONFIG
 
 ONLY = {"input_resolution", "context_length", "vocab_size"}  # what they alone hold beside their weights
@@ -32,10 +32,10 @@ def config_of(tensors: Tensors) -> dict[str, Any]:
     if "visual.proj" in tensors:
         width, _, _, patch_size = shape_of(tensors, "visual.conv1.weight", 4)
         side = math.isqrt(shape_of(tensors, "visual.positional_embedding", 2)[0] - 1)
-        depth = _count(tensors, "visual.transformer.resblocks.")
+        depth = count_of(tensors, "visual.transformer.resblocks.")
         vision = {"layers": depth, "width": width, "patch_size": patch_size, "image_size": patch_size * side}
     else:
-        stages = [_count(tensors, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)]
+        stages = [count_of(tensors, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)]
         side = math.isqrt(shape_of(tensors, "visual.attnpool.positional_embedding", 2)[0] - 1)
         width = shape_of(tensors, "visual.layer1.0.conv1.weight", 4)[0]
         vision = {"layers": stages, "width": width, "image_size": 32 * side}
@@ -45,10 +45,6 @@ def config_of(tensors: Tensors) -> dict[str, Any]:
         "vocab_size": shape_of(tensors, "token_embedding.weight", 2)[0],
         "width": width,
         "heads": width // 64,
-        "layers": _count(tensors, "transformer.resblocks."),
+        "layers": count_of(tensors, "transformer.resblocks."),
     }
     return {"embed_dim": embed_dim, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
-
-
-def _count(tensors: Tensors, prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)})

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlp.interop import mapping
 from vlp.interop.huggingface import norm
-from vlp.interop.mapping import Entry, Form, Tensors, entry, shape_of
+from vlp.interop.mapping import Entry, Form, Tensors, count_of, entry, shape_of
 from vlp.models.families.stems import BLOCKS, SIDE, SIDES
 
 EPSILON = 1e-5  # of batch norms
@@ -125,7 +125,4 @@ def _mobile(theirs: str) -> list[Entry]:
 
 def stage_depths(tensors: Tensors, trunk: str, stages: int) -> tuple[int, ...]:
     """Counts the blocks in each stage of one of timm's towers, by the names of its weights."""
-    starts = (f"{trunk}stages.{stage}.blocks." for stage in range(stages))
-    return tuple(
-        len({key[len(one) :].split(".")[0] for key in tensors if key.startswith(one)}) for one in starts
-    )
+    return tuple(count_of(tensors, f"{trunk}stages.{stage}.blocks.") for stage in range(stages))

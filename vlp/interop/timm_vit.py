@@ -11,7 +11,7 @@ import numpy as np
 from input_pipeline.errors import UserError
 from vlp.interop import mapping, timm_stems
 from vlp.interop.huggingface import layer, norm
-from vlp.interop.mapping import Entry, Form, Tensors, entry, shape_of
+from vlp.interop.mapping import Entry, Form, Tensors, count_of, entry, shape_of
 from vlp.models.sizes import tower_size
 from vlp.models.vision import pool_size
 
@@ -81,7 +81,7 @@ def settings(name: str, side: int, tensors: Tensors, trunk: str = "", heads: int
         "kind": "vit",
         "size": "",
         "width": width,
-        "depth": _count(tensors, f"{trunk}blocks."),
+        "depth": count_of(tensors, f"{trunk}blocks."),
         "heads": heads or width // head_width,
         "mlp_dim": shape_of(tensors, f"{trunk}blocks.0.mlp.{_mlp(tensors, trunk)[0]}.weight", 2)[0],
         "activation": "gelu",
@@ -115,10 +115,6 @@ def _pooled(name: str, found: dict[str, Any], tensors: Tensors, trunk: str) -> d
         found.setdefault("rotary_grid", found["resolution"] // found["patch_size"])
     found["class_position"] = bool(token or found["registers"])
     return found
-
-
-def _count(tensors: Tensors, start: str) -> int:
-    return len({key[len(start) :].split(".")[0] for key in tensors if key.startswith(start)})
 
 
 def _scales(tensors: Tensors, trunk: str) -> str:
