@@ -1,6 +1,7 @@
 """The sigmoid, and what SigLIP 2 adds: a decoder, and self-distillation of crops and hidden patches at the end."""
 
 from benchmarks.claims import Claim, on, train
+from benchmarks.claims._dense import DENSE
 from benchmarks.claims.coca import DECODER
 from benchmarks.claims.raddino import CROPS
 from benchmarks.claims.rsmclip import HEAD
@@ -27,4 +28,5 @@ CLAIM = Claim(
         "SigLIP + crops and patches": train(*SIGMOID, *HIDDEN),
         "SigLIP + both": train(*SIGMOID, *WRITTEN, *HIDDEN),
     },
+    figures=DENSE,
 )
