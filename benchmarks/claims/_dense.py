@@ -32,5 +32,5 @@ def mean_iou(folder: Path) -> float | None:
 DENSE: Mapping[str, Figure] = {
     **FIGURES,
     "pointing": Figure(pointing, 0.25),
-    "mean IoU": Figure(mean_iou, 0.143),
+    "mean IoU": Figure(mean_iou, 1 / 7),
 }
