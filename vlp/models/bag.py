@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vlp.models.compute import Compute
 from vlp.models.heads import MlpHead
+from vlp.models.shared import Embedding
 from vlp.models.sizes import bag_size
 from vlp.models.transformer import ACTIVATIONS
 from vlp.models.vision import TowerOutput
@@ -57,7 +58,7 @@ class BagOfWords(nnx.Module):
         rows = vocabulary_size + (config.buckets if config.ngrams > 1 else 0)
         self.vocabulary_size = vocabulary_size
         init = nnx.initializers.normal(size.width**-0.5)
-        self.embedding = nnx.Embed(rows, size.width, embedding_init=init, dtype=compute.dtype, rngs=rngs)
+        self.embedding = Embedding(rows, size.width, embedding_init=init, dtype=compute.dtype, rngs=rngs)
         self.mlp = MlpHead(
             (size.width, size.mlp_dim, size.width),
             compute=compute,

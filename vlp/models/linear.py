@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vlp.models.compute import Compute
+from vlp.models.shared import spread
 
 
 def flat_dot_general(
@@ -37,7 +38,10 @@ class Linear(nnx.Linear):
     def __call__(
         self, inputs: Float[Array, "*batch inputs"], out_sharding: Any = None
     ) -> Float[Array, "*batch outputs"]:
-        outputs = super().__call__(inputs, out_sharding=out_sharding)
+        inputs, kernel = self.promote_dtype((inputs, self.kernel[...]), dtype=self.dtype)
+        outputs = self.dot_general(inputs, kernel, out_sharding=out_sharding)
+        if self.bias is not None:
+            outputs = outputs + spread(self.bias, outputs.shape, outputs.dtype)
         return outputs if self.adapter is None else self.adapter(inputs, outputs)
 
 

@@ -13,6 +13,7 @@ from vlp.models.decoder import Decoder
 from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.positions import sincos2d
+from vlp.models.shared import spread
 from vlp.models.sizes import TowerSize
 
 
@@ -63,7 +64,7 @@ class PatchDecoder(nnx.Module):
         """
         batch = len(tokens)
         seen = self.embedding(tokens)
-        blank = jnp.broadcast_to(self.unseen[...].astype(seen.dtype), (batch, side**2, self.width))
+        blank = spread(self.unseen, (batch, side**2, self.width), seen.dtype)
         x = blank.at[jnp.arange(batch)[:, None], kept].set(seen)
         x = x + sincos2d(side, self.width).astype(seen.dtype)
         return self.head(self.decoder(x, memory))
@@ -101,9 +102,10 @@ class PatchQueries(nnx.Module):
           tokens: of a mixture of two.
           first: which patches are the first image's.
         """
-        owners = self.owners[...].astype(tokens.dtype)
-        memory = tokens + jnp.where(first[..., None], owners[0], owners[1])
-        queries = jnp.broadcast_to(self.queries[...].astype(tokens.dtype), (len(tokens), *self.queries.shape))
+        owners = self.owners[...]
+        owner = jnp.where(first[..., None], owners[0], owners[1])
+        memory = tokens + owner.astype(tokens.dtype)
+        queries = spread(self.queries, (len(tokens), *self.queries.shape), tokens.dtype)
         return self.decoder(queries, memory)
 
     def flops(self, patches: int) -> int:

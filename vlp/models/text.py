@@ -17,6 +17,7 @@ from vlp.models.context import LearnedContext
 from vlp.models.micro_batch import micro_batched
 from vlp.models.norms import layer_norm
 from vlp.models.positions import LearnedPosition
+from vlp.models.shared import Embedding, spread
 from vlp.models.sizes import tower_size
 from vlp.models.transformer import Transformer
 from vlp.models.vision import TowerOutput
@@ -51,7 +52,7 @@ class TextTransformer(nnx.Module):
         self.attend_padding = config.get("attend_padding", False)
         self.causal, self.pool, self.width, self.compute = config.causal, config.pool, size.width, compute
         init = nnx.initializers.normal(0.02)
-        self.embedding = nnx.Embed(
+        self.embedding = Embedding(
             vocabulary_size, size.width, embedding_init=init, dtype=compute.dtype, rngs=rngs
         )
         self.position = LearnedPosition(length, size.width, 0.01, rngs=rngs)
@@ -100,7 +101,7 @@ class TextTransformer(nnx.Module):
             x = x.at[jnp.arange(len(ids))[:, None], places].set(values.astype(x.dtype), mode="drop")
         if self.context is not None:
             x, lengths = self.context(x, ids, lengths)
-        x = x + self.position().astype(self.compute.dtype)
+        x = x + spread(self.position(), x.shape, self.compute.dtype)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         # A causal tower read at its end never sees the padding behind it; one read at the last position means to.

@@ -13,6 +13,7 @@ from vlp.models.decoder import Decoder
 from vlp.models.decoding import Frame, beam_search, greedy
 from vlp.models.linear import linear
 from vlp.models.positions import LearnedPosition
+from vlp.models.shared import Embedding, spread
 from vlp.models.sizes import TowerSize
 
 
@@ -47,7 +48,7 @@ class TextDecoder(nnx.Module):
         self.length, self.compute = length, compute
         options: dict[str, Any] = {"compute": compute, "rngs": rngs}
         init = nnx.initializers.normal(0.02)
-        self.embedding = nnx.Embed(
+        self.embedding = Embedding(
             vocabulary_size, size.width, embedding_init=init, dtype=compute.dtype, rngs=rngs
         )
         self.position = LearnedPosition(length, size.width, 0.01, rngs=rngs)
@@ -75,11 +76,11 @@ class TextDecoder(nnx.Module):
         """
         x = self.embedding(ids)
         if self.start is not None:
-            start = jnp.broadcast_to(self.start[...].astype(x.dtype), (len(x), 1, x.shape[2]))
+            start = spread(self.start, (len(x), 1, x.shape[2]), x.dtype)
             x = jnp.concatenate([start, x], axis=1)
         if parallel is not None and self.mask_token is not None:
-            x = jnp.where(parallel[:, None, None], self.mask_token[...].astype(x.dtype), x)
-        x = x + self.position()[: x.shape[1]].astype(self.compute.dtype)
+            x = jnp.where(parallel[:, None, None], spread(self.mask_token, x.shape, x.dtype), x)
+        x = x + spread(self.position()[: x.shape[1]], x.shape, self.compute.dtype)
         return self.decoder(x, memory, memory_lengths=memory_lengths, free=parallel)
 
     def __call__(

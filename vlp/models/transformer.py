@@ -20,6 +20,7 @@ from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
 from vlp.models.positions import Rotation
 from vlp.models.sharding import constrain_batch
+from vlp.models.shared import spread
 from vlp.models.sizes import TowerSize
 
 
@@ -144,7 +145,7 @@ def _scaled(
     branch: Float[Array, "batch tokens width"], scale: nnx.Param | None, kept: Float[Array, " batch"] | None
 ) -> Float[Array, "batch tokens width"]:
     if scale is not None:
-        branch = branch * scale[...].astype(branch.dtype)
+        branch = branch * spread(scale, branch.shape, branch.dtype)
     return branch if kept is None else branch * kept[:, None, None].astype(branch.dtype)
 
 

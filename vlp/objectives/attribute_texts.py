@@ -63,9 +63,10 @@ class AttributeTexts(ScoreMaps):
         shape = (batch, *attributes.rows.shape)
         x = jnp.broadcast_to(attributes.rows, shape).reshape(batch * labels, *shape[2:])
         lengths: Array | None = jnp.tile(count, batch)
-        seen = jnp.repeat(self.seen(images), labels, axis=0)[:, None]
+        seen = self.seen(images)
+        dtype, seen = seen.dtype, jnp.repeat(seen.astype(jnp.float32), labels, axis=0)[:, None]
         for groups, stage in zip(self.groups, self.stages, strict=True):
-            x = stage(groups[...].astype(seen.dtype) + seen, x.astype(seen.dtype), memory_lengths=lengths)
+            x = stage((groups[...] + seen).astype(dtype), x.astype(dtype), memory_lengths=lengths)
             lengths = None
         whole = self.out(x[:, 0]).reshape(batch, labels, -1).astype(jnp.float32)
         return unit(attributes.rows.sum(axis=1)) + self.gamma[...] * whole
