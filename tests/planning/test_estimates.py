@@ -81,7 +81,7 @@ def test_slices_share_a_slower_network():
 )
 def test_gpus_send_by_switches_within_a_node_and_by_the_network_between(members, speed):
     config = resolve(base.get_config())
-    there = Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8)
+    there = Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8, stood_for=True)
     program = Program(9.89e12, 1e12, (Collective("all-reduce", len(members), members, 1, 10e9),))
     seconds = estimate(config, compiled(program), there).seconds
     assert seconds == pytest.approx({"matrix products": 0.01, "collectives": 10e9 / speed})
@@ -318,7 +318,9 @@ def test_a_report_says_what_is_not_known():
     assert not any("an hour" in one for one in said)
     assert "collectives: none" in reported(program=Program(1.0, 1.0, ()))
     assert "collectives: unknown, for it did not compile" in reported(program=None, refusal="no")
-    gpus = reported(topology=Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8))
+    gpus = reported(
+        topology=Topology("h100:8x2", tuple(range(16)), hosts=2, chip=GPUS["h100"], node=8, stood_for=True)
+    )
     assert "on h100:8x2: 16 x H100, 2 host(s)" in gpus[0] and gpus[1].startswith("compiled for as many CPUs")
     two = dataclasses.replace(V5E, slices=2, chip=None, devices=(SimpleNamespace(device_kind="TPU"),) * 16)
     said = reported(topology=two)

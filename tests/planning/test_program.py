@@ -12,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from vlp.parallel.mesh import make_mesh
 from vlp.planning.compile import compile_and_read
 from vlp.planning.program import group_of, read_program
-from vlp.planning.topology import open_topology
+from vlp.planning.topology import CUDA, open_topology
 
 DEPTH, ROWS, WIDTH = 6, 64, 32
 
@@ -309,6 +309,53 @@ ENTRY %main (a: f32[100,10]) -> f32[100,10] {{
 )
 def test_groups_of_devices(attributes, members):
     assert group_of(attributes) == members
+
+
+# As XLA writes calls of NVIDIA's libraries, which are given bytes to work in.
+GPU = """\
+ENTRY %main (x: bf16[96,64], w: bf16[64,32], q: bf16[2,48,3,16]) -> bf16[96,32] {
+  %x = bf16[96,64]{1,0} parameter(0)
+  %w = bf16[64,32]{1,0} parameter(1)
+  %q = bf16[2,48,3,16]{3,2,1,0} parameter(2)
+  %f = (bf16[2,3,48,16]{3,1,2,0}, f32[2,3,48]{2,1,0}, u8[4096]{0}) custom-call(%q, %q, %q), \
+custom_call_target="__cudnn$fmhaSoftmax", backend_config={"cudnn_fmha_backend_config": {"intermediate_tensor_shape": \
+{"element_type": "BF16", "dimensions": ["2", "3", "48", "48"]}}}
+  %b = (bf16[2,3,48,16]{3,1,2,0}, bf16[2,3,48,16]{3,1,2,0}, bf16[2,3,48,16]{3,1,2,0}, u8[0]{0}) \
+custom-call(%q, %q, %q), custom_call_target="__cudnn$fmhaSoftmaxBackward", backend_config=\
+{"cudnn_fmha_backend_config": {"intermediate_tensor_shape": {"dimensions": ["2", "3", "48", "48"]}}}
+  ROOT %p = (bf16[96,32]{1,0}, s8[1000]{0}) custom-call(%x, %w), custom_call_target="__cublas$lt$matmul", \
+backend_config={"gemm_backend_config":{"dot_dimension_numbers":{"lhs_contracting_dimensions":["1"]},"epilogue":"BIAS"}}
+}
+"""
+
+
+def test_libraries_for_gpus_count_as_the_products_they_make():
+    program = read_program(GPU)
+    attention = 2 * (2 * 3 * 48 * 48) * 16
+    assert program.flops == 2 * 96 * 64 * 32 + (2 + 5) * attention
+    moved = {one.kind: one.bytes for one in program.movers}
+    each = 2 * 2 * 48 * 3 * 16  # bytes of queries, keys, values, the result, or a gradient
+    assert moved == {
+        "products": 2 * (96 * 64 + 64 * 32 + 96 * 32),
+        "kernels": (4 + 6) * each + 4 * 2 * 3 * 48,
+    }
+
+
+@pytest.mark.parametrize("name", ["a100:2x1", "h200:2x1"])
+def test_a_program_for_gpus_that_are_not_here_is_read(name):
+    if not any(map(importlib.util.find_spec, CUDA)):
+        pytest.skip("XLA's compiler for GPUs is not installed: pip install -r requirements-gpu-plan.txt")
+    mesh = make_mesh({"data": 1, "fsdp": 2, "model": 1}, open_topology(name).devices)
+    rows, weights = (
+        jax.ShapeDtypeStruct((size, 1024), jnp.bfloat16, sharding=NamedSharding(mesh, PartitionSpec("fsdp")))
+        for size in (4096, 1024)
+    )
+    lowered = jax.jit(lambda rows, weights: jnp.tanh(rows @ weights)).lower(rows, weights)
+    _, program, refusal = compile_and_read(lowered, "gpu")
+    assert not refusal and program.flops == 2 * 2048 * 1024 * 1024
+    (gather,) = program.collectives
+    assert (gather.kind, gather.group, gather.count, gather.bytes) == ("all-gather", 2, 1, 512 * 1024 * 2)
+    assert 2 * 1024 * (2048 + 1024 + 2048) <= program.memory_bytes <= 2 * 1024 * (4 * 2048 + 2 * 1024)
 
 
 @pytest.mark.parametrize("name", ["v5e:2x4", "tpu7x:2x2x1"])

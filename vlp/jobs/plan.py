@@ -66,8 +66,8 @@ class Planner:
                 f"--price={options.own['price']:g} must be at least 0: what a chip costs an hour"
             )
         self.topology: Topology = open_topology(options.own["topology"], options.own["slices"])
-        # Programs for TPUs that are not here jax would keep, but never read again.
-        if self.topology.name == LOCAL or self.topology.node:
+        # Programs for machines that are not here jax would keep, but never read again.
+        if self.topology.name == LOCAL or self.topology.stood_for:
             use_compilation_cache()
         tokenizer, preprocessing = load_tokenizer(self.config.tokenizer), preprocessing_spec(self.config)
         self.vocabulary_size = tokenizer.vocabulary_size

@@ -51,12 +51,13 @@ class Attention(nnx.Module):
           free: rows whose tokens see those behind them, too, where the attention is causal; None = none.
         """
         heads = heads or self.heads
-        qkv = checkpoint_name(self.qkv(x), "qkv")
+        qkv = self.qkv(x)
         plain = rotation is None and free is None and x.shape[1] <= LONGEST and len(x) % batch_shards() == 0
         if self.compute.attention == "fused" and plain:
             # Not at the top, for it loads what other devices do not need.
             from vlp.models.fused_attention import fused_attention
 
+            qkv = checkpoint_name(qkv, "qkv")
             mixed = fused_attention(qkv, lengths, heads=heads, causal=self.causal)
         else:
             mixed = self._mixed(qkv, lengths, rotation, heads, free)
@@ -74,7 +75,11 @@ class Attention(nnx.Module):
         free: Bool[Array, " batch"] | None,
     ) -> Float[Array, "batch tokens width"]:
         """Values, mixed by the compiler's own products and softmax, or cuDNN's."""
-        query, key, value = _by_heads(qkv, heads)
+        cudnn = self.compute.attention == "cudnn" and free is None
+        # cuDNN reads each from a place of its own: what is kept for the backward pass are these copies.
+        query, key, value = _by_heads(qkv if cudnn else checkpoint_name(qkv, "qkv"), heads)
+        if cudnn:
+            query, key, value = (checkpoint_name(one, "qkv") for one in (query, key, value))
         if rotation is not None:
             query, key = (rotation.turn(one) for one in (query, key))
         mixed = jax.nn.dot_product_attention(
@@ -84,7 +89,7 @@ class Attention(nnx.Module):
             mask=None if free is None else _causal_but(free, qkv.shape[1]),
             is_causal=self.causal and free is None,
             key_value_seq_lengths=lengths,
-            implementation="cudnn" if self.compute.attention == "cudnn" and free is None else "xla",
+            implementation="cudnn" if cudnn else "xla",
         )
         return mixed.reshape(*qkv.shape[:2], -1)
 

@@ -23,10 +23,13 @@ def _products(primitive: Any, *arguments: Any, **options: Any) -> bool:
 
 
 def _products_and(*names: str) -> Callable[..., bool]:
-    """Convolutions, and what blocks call by these names (`jax.ad_checkpoint.checkpoint_name`)."""
+    """Convolutions, what blocks call by these names (`jax.ad_checkpoint.checkpoint_name`), and what cuDNN's attention
+    gives beside its result for its gradient, which would run it again."""
     named = jax.checkpoint_policies.save_only_these_names(*names)
     return lambda primitive, *arguments, **options: (
-        primitive is jax.lax.conv_general_dilated_p or named(primitive, *arguments, **options)
+        primitive is jax.lax.conv_general_dilated_p
+        or primitive.name.startswith("dot_product_attention_fwd")
+        or named(primitive, *arguments, **options)
     )
 
 
@@ -52,7 +55,8 @@ class Compute:
       dtype: of activations and matrix products; parameters, norms' statistics and softmaxes stay float32.
       attention: 'xla' or 'cudnn', implementations of `jax.nn.dot_product_attention`, or 'fused', a TPU kernel of
         `vlp.models.fused_attention`, which leaves to 'xla' what it cannot do.
-      unroll: whether the scan over blocks is unrolled: faster on CPU, slower to compile.
+      unroll: whether the scan over blocks is unrolled: faster on CPUs and GPUs, slower to compile.
+      pinned: whether tokens lie between blocks as their axes are numbered, rather than as the compiler likes it.
       remat: 'none' or a key of REMAT_POLICIES.
       micro_batch: examples whose activations are held at a time, over all devices together; 0 = the whole batch.
     """
@@ -60,6 +64,7 @@ class Compute:
     dtype: jnp.dtype = jnp.dtype("float32")
     attention: Implementation = "xla"
     unroll: bool = False
+    pinned: bool = False
     remat: str = "none"
     micro_batch: int = 0
 
@@ -97,7 +102,8 @@ def resolve_compute(config: Any, platform: str = "") -> Compute:
     return Compute(
         dtype=dtype,
         attention=attention,
-        unroll=backend == "cpu" if config.scan_blocks == "auto" else config.scan_blocks == "unroll",
+        unroll=backend != "tpu" if config.scan_blocks == "auto" else config.scan_blocks == "unroll",
+        pinned=backend == "gpu",
         remat=config.remat,
         micro_batch=config.micro_batch,
     )

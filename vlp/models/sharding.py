@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import jax
+from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Shaped
 
@@ -27,6 +28,26 @@ def constrain_batch(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]
     if jax.sharding.get_abstract_mesh().empty:
         return x
     return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES))
+
+
+def row_major(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]:
+    """Has each device's examples lie as their axes are numbered.
+
+    Left to itself, XLA for GPUs has them lie innermost all through unrolled blocks, and turns them around for every
+    product and norm.
+    """
+
+    def pinned(part: Array) -> Array:
+        return with_layout_constraint(part, Layout(tuple(range(part.ndim))))
+
+    shards = batch_shards()
+    if shards == 1:
+        return pinned(x)
+    if len(x) % shards:
+        return x
+    # The compiler cannot partition what asks for a layout, and would gather it.
+    split = PartitionSpec(BATCH_AXES)
+    return jax.shard_map(pinned, in_specs=split, out_specs=split, axis_names=set(BATCH_AXES))(x)
 
 
 def whole(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:

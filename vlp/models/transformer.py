@@ -19,7 +19,7 @@ from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
 from vlp.models.positions import Rotation
-from vlp.models.sharding import constrain_batch
+from vlp.models.sharding import constrain_batch, row_major
 from vlp.models.shared import spread
 from vlp.models.sizes import TowerSize
 
@@ -281,7 +281,8 @@ class Transformer(nnx.Module):
             block, branch, prompt = inputs
             if prompts is not None and prompt is not None:
                 x = _with_prompts(x, prompt, prompts.start)
-            return constrain_batch(block(x, branches=branch, **options)), None
+            x = constrain_batch(block(x, branches=branch, **options))
+            return (row_major(x) if self.compute.pinned else x), None
 
         if self.compute.remat != "none":
             run_block = jax.checkpoint(run_block, policy=REMAT_POLICIES[self.compute.remat])

@@ -41,8 +41,36 @@ CHIPS: dict[str, Chip] = {
     "v6e": Chip(918e12, 32 * GIB, 1638e9, 400e9, 2, network=12.5e9),
     "tpu7x": Chip(2307e12, 192 * GIB, 7380e9, 600e9, 3, devices=2),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """Holds what XLA's compiler for GPUs asks of a card that is not here, as NVIDIA's tables have it.
+
+    Attributes:
+      name: as the driver says it.
+      capability: the compute capability.
+      multiprocessors: of the SXM card.
+      shared_memory: bytes of a multiprocessor; a block may have 1 KiB less.
+      cache: bytes of L2.
+      clock: the boost clock, GHz.
+    """
+
+    name: str
+    capability: tuple[int, int]
+    multiprocessors: int
+    shared_memory: int
+    cache: int
+    clock: float
+
+
 GPUS: dict[str, Chip] = {
     "a100": Chip(312e12, 80 * 10**9, 2039e9, 300e9, 1, network=25e9),
     "h100": Chip(989e12, 80 * 10**9, 3350e9, 450e9, 1, network=50e9),
     "h200": Chip(989e12, 141 * 10**9, 4800e9, 450e9, 1, network=50e9),
+}
+CARDS: dict[str, Card] = {
+    "a100": Card("NVIDIA A100-SXM4-80GB", (8, 0), 108, 164 * 2**10, 40 * 2**20, 1.41),
+    "h100": Card("NVIDIA H100 80GB HBM3", (9, 0), 132, 228 * 2**10, 50 * 2**20, 1.98),
+    "h200": Card("NVIDIA H200", (9, 0), 132, 228 * 2**10, 50 * 2**20, 1.98),
 }

@@ -244,9 +244,13 @@ def compile_and_read(
       JaxRuntimeError: it cannot be compiled for another reason.
     """
     with tempfile.TemporaryDirectory() as folder:
-        options: dict[str, str | bool] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        options: dict[str, dict[str, str | bool]] = {
+            "tpu": {"xla_dump_to": folder, "xla_dump_hlo_as_text": True},
+            # Without a card nothing can be tried out; of large products the library's are what is found faster.
+            "gpu": {"xla_gpu_enable_triton_gemm": False},
+        }
         try:
-            compiled = lowered.compile(compiler_options=options if platform == "tpu" else None)
+            compiled = lowered.compile(compiler_options=options.get(platform))
         except jax.errors.JaxRuntimeError as error:
             if not TOO_LARGE.search(str(error)):
                 raise

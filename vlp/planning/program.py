@@ -11,9 +11,11 @@ import numpy as np
 from jaxtyping import Int
 
 from vlp.planning.hlo import Array, Computation, Instruction, parse, runs
-from vlp.planning.traffic import Mover, gathered, kind_of, moved, work_of
+from vlp.planning.traffic import CUBLAS, Mover, gathered, kind_of, moved, work_of
 
 COLLECTIVES = ("all-gather", "reduce-scatter", "all-reduce", "all-to-all", "collective-permute")
+
+CUDNN_ATTENTION = "__cudnn$fmhaSoftmax"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +124,26 @@ def _flops(instruction: Instruction, body: Computation) -> float:
         return 2.0 * math.prod(instruction.results[0].shape) * inner
     if instruction.operation == "convolution":
         return _convolution_flops(instruction, body)
-    if instruction.operation == "custom-call":  # kernels say themselves what they cost
-        said = re.search(r'"flops":"?(\d+)', instruction.attributes)
-        return float(said[1]) if said else 0.0
+    if instruction.operation == "custom-call":
+        return _call_flops(instruction, body)
     return 0.0
+
+
+def _call_flops(instruction: Instruction, body: Computation) -> float:
+    """Of libraries for GPUs by what they are given; other kernels say themselves what they cost."""
+    operands = _operands(instruction, body)
+    if CUBLAS in instruction.attributes:
+        axes = re.search(r'"lhs_contracting_dimensions":\s*\[([^\]]*)\]', instruction.attributes)
+        inner = [operands[0].shape[int(axis)] for axis in re.findall(r"\d+", axes[1])] if axes else []
+        return 2.0 * math.prod(instruction.results[0].shape) * math.prod(inner)
+    scores = re.search(r'"intermediate_tensor_shape":.*?"dimensions":\s*\[([^\]]*)\]', instruction.attributes)
+    if CUDNN_ATTENTION in instruction.attributes and scores:
+        # Two products, of which the second pass makes the first again and four for the gradients.
+        products = 5 if f"{CUDNN_ATTENTION}Backward" in instruction.attributes else 2
+        heads = math.prod(int(size) for size in re.findall(r"\d+", scores[1]))
+        return 2.0 * products * heads * operands[0].shape[-1]
+    said = re.search(r'"flops":"?(\d+)', instruction.attributes)
+    return float(said[1]) if said else 0.0
 
 
 def _convolution_flops(instruction: Instruction, body: Computation) -> float:

@@ -38,7 +38,7 @@ def plan_report(
         "compiled for as many CPUs: partitioned as for GPUs, but by kernels that hold more (scores of attention)\n"
         "and with sums over fsdp that GPUs only hand on in parts: memory and collectives are upper bounds"
     )
-    parts = [title, *((stands,) * (topology.node > 0)), *_model(config, step, estimate)]
+    parts = [title, *((stands,) * topology.stood_for), *_model(config, step, estimate)]
     parts += [*_memory(config, step, limit), *_traffic(topology, step), *_collectives(step)]
     return "\n".join([*parts, *_times(topology, estimate, price), ""])
 
@@ -140,7 +140,7 @@ def _memory(config: Any, step: CompiledStep, limit: int | None) -> list[str]:
 
 def _traffic(topology: Topology, step: CompiledStep) -> list[str]:
     """What reads and writes most; nothing of programs of other devices, or that cannot be read."""
-    movers = step.program.movers if step.program and not topology.node else ()
+    movers = step.program.movers if step.program and not topology.stood_for else ()
     if not movers:
         return []
     whole, rest = sum(one.bytes for one in movers), movers[LARGEST:]

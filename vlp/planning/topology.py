@@ -13,7 +13,7 @@ import jax
 from jax.experimental import topologies
 
 from input_pipeline.errors import UserError
-from vlp.planning.chips import CHIPS, GPUS, Chip
+from vlp.planning.chips import CARDS, CHIPS, GPUS, Chip
 
 LOCAL = "local"
 
@@ -26,6 +26,10 @@ COMPILER_ONLY = {
     "TPU_STDERR_LOG_LEVEL": "3",
     "TPU_MIN_LOG_LEVEL": "3",
 }
+
+# XLA's compiler for GPUs, which comes with `jax[cuda13]`; the versions of cuDNN and CUDA that it is to write for.
+CUDA = ("jax_cuda13_plugin", "jax_cuda12_plugin")
+CUDNN = (9, 12)
 
 OF_GENERATION = {"v4": {"chip_config_name": "megacore"}}  # its two cores make one device, as on the machines
 
@@ -40,8 +44,9 @@ class Topology:
       hosts: processes that drive them.
       chip: what one can do; None where the table does not know it.
       slices: of a TPU, as many chips each.
-      node: GPUs that one switch joins; 0 for TPUs, and for devices at hand. Programs are then compiled for CPUs, as
-        many as there are GPUs: the partitioning into devices is the same, the kernels are not.
+      node: GPUs that one switch joins; 0 for TPUs, and for devices at hand.
+      stood_for: whether the devices are CPUs, as many as there are GPUs, for want of a compiler: programs are
+        partitioned into devices alike, the kernels are others.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Topology:
     chip: Chip | None
     slices: int = 1
     node: int = 0
+    stood_for: bool = False
 
     @property
     def chips(self) -> int:
@@ -115,6 +121,9 @@ def _gpus(name: str) -> Topology:
         )
     count = node * nodes[0]
     jax.config.update("jax_platforms", "cpu")
+    if any(map(importlib.util.find_spec, CUDA)):
+        devices = _cards(generation, node, nodes[0])
+        return Topology(name, devices, nodes[0], GPUS[generation], node=node)
     with contextlib.suppress(RuntimeError):  # devices were used before in this process
         jax.config.update("jax_num_cpu_devices", count)
     if jax.device_count() != count:
@@ -122,4 +131,48 @@ def _gpus(name: str) -> Topology:
             f"--topology={name} needs {count} CPUs to stand for it, and this process has {jax.device_count()} already: "
             "plan it in a process of its own, without XLA_FLAGS"
         )
-    return Topology(name, tuple(jax.devices()), nodes[0], GPUS[generation], node=node)
+    return Topology(name, tuple(jax.devices()), nodes[0], GPUS[generation], node=node, stood_for=True)
+
+
+def _cards(generation: str, node: int, nodes: int) -> tuple[Any, ...]:
+    """GPUs as XLA's compiler for them knows them, which needs none."""
+    try:
+        return tuple(
+            topologies.get_topology_desc(
+                platform="cuda", topology=f"1x{nodes}x{node}", target_config=_target(generation)
+            ).devices
+        )
+    except Exception as error:  # of several types, by the version of jaxlib
+        reason = str(error).splitlines()[0]
+        raise UserError(f"XLA's compiler for GPUs does not start for {generation}: {reason}") from error
+
+
+def _target(generation: str) -> str:
+    """A card in the words of XLA's `GpuTargetConfigProto`."""
+    card, chip = CARDS[generation], GPUS[generation]
+    major, minor = card.capability
+    device = {
+        "threads_per_warp": 32,
+        "threads_per_block_limit": 1024,
+        "threads_per_core_limit": 2048,
+        "block_dim_limit_x": 2**31 - 1,
+        "block_dim_limit_y": 2**16 - 1,
+        "block_dim_limit_z": 2**16 - 1,
+        "registers_per_core_limit": 2**16,
+        "registers_per_block_limit": 2**16,
+        "core_count": card.multiprocessors,
+        "fpus_per_core": 64 if card.capability == (8, 0) else 128,
+        "shared_memory_per_core": card.shared_memory,
+        "shared_memory_per_block": 48 * 2**10,
+        "shared_memory_per_block_optin": card.shared_memory - 2**10,
+        "l2_cache_size": card.cache,
+        "clock_rate_ghz": card.clock,
+        "memory_bandwidth": int(chip.bandwidth),
+        "device_memory_size": chip.memory,
+        "cuda_compute_capability": f"{{ major: {major} minor: {minor} }}",
+    }
+    fields = "\n".join(f"{name}: {value}" for name, value in device.items())
+    return (
+        f'gpu_device_info {{ {fields} }}\nplatform_name: "CUDA"\ndevice_description_str: "{card.name}"\n'
+        f"dnn_version_info {{ major: {CUDNN[0]} minor: {CUDNN[1]} }}\nruntime_version {{ major: 13 }}\n"
+    )

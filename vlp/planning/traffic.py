@@ -16,6 +16,8 @@ FREE = (
 )  # fmt: skip
 
 NO_KERNELS = ('="AllocateBuffer"', '="ConcatBitcast"')  # calls that only say where something lies
+CUBLAS = '="__cublas$'  # products of a library
+LIBRARIES = (CUBLAS, '="__cudnn$')  # whose calls are given bytes to work in, as the last of their results
 # What computes nothing.
 MOVES = {
     *FREE, "broadcast", "concatenate", "convert", "copy", "dynamic-slice", "dynamic-update-slice", "pad", "reshape",
@@ -72,10 +74,10 @@ def work_of(instruction: Instruction) -> str:
 def kind_of(instruction: Instruction, computations: Mapping[str, Computation]) -> str:
     """Says what does the moving, as `Mover` has it."""
     operations = set(_operations(instruction, computations))
+    if operations & {"dot", "convolution"} or CUBLAS in instruction.attributes:
+        return "products"
     if "custom-call" in operations:
         return "kernels"
-    if operations & {"dot", "convolution"}:
-        return "products"
     if any(name.startswith(("all-", "reduce-scatter", "collective")) for name in operations):
         return "collectives"
     return "copies" if operations <= MOVES else "other"
@@ -106,7 +108,8 @@ def moved(instruction: Instruction, body: Computation, computations: Mapping[str
         computations.get(instruction.called[0], {}) if operation == "fusion" and instruction.called else {}
     )
     passed = _passed(instruction)
-    written = [array.bytes * array.in_memory for array in instruction.results]
+    given = instruction.results[: -1 if _has_workspace(instruction) else None]
+    written = [array.bytes * array.in_memory for array in given]
     results = float(sum(size for place, size in enumerate(written) if place not in passed))
     if operation in ("slice", "dynamic-slice"):  # reads no more than it gives, wherever that lies
         taken = float(sum(array.bytes for array in instruction.results))
@@ -133,6 +136,10 @@ def _passed(instruction: Instruction) -> dict[int, int]:
     aliases = re.search(r"output_to_operand_aliasing=\{(.*?\))\}", instruction.attributes)
     pairs = re.findall(r"\{(\d+)\}: \((\d+), \{\}\)", aliases[1]) if aliases else []
     return {int(result): int(operand) for result, operand in pairs}
+
+
+def _has_workspace(instruction: Instruction) -> bool:
+    return len(instruction.results) > 1 and any(name in instruction.attributes for name in LIBRARIES)
 
 
 def _in_memory(name: str, body: Computation) -> bool:
