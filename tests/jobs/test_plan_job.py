@@ -129,7 +129,13 @@ def test_memory_and_gathers_on_sixteen_chips_do_not_grow(tmp_path: Path) -> None
         "FLOPs to the model's": plan["estimate"]["extra"],
         "GB moved": compiled["program"]["memory_bytes"] / 1e9,
     }
-    limits = {"MiB": 937, "all-gathers": 88, "MB gathered": 33, "FLOPs to the model's": 1.05, "GB moved": 4.65}
+    limits = {
+        "MiB": 937,
+        "all-gathers": 88,
+        "MB gathered": 33,
+        "FLOPs to the model's": 1.05,
+        "GB moved": 4.65,
+    }
     assert all(figures[name] <= limits[name] for name in figures), figures
 
 

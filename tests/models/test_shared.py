@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +16,16 @@ from test_families import KINDS, config_of, images_of
 from vlp.models.compute import Compute
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.linear import linear
-from vlp.models.shared import Embedding, looked_up, spread
+from vlp.models.shared import Embedding, for_all, looked_up
 
+ROOT = Path(__file__).resolve().parents[2]
 MANY = 4096  # of which bfloat16 adds up no more than 256
 COMPUTE = Compute(dtype=jnp.dtype(jnp.bfloat16), unroll=True)
 
 
 def test_what_many_tokens_share_has_the_sum_of_their_gradients():
     def total(values):
-        return spread(values, (MANY, 3), jnp.bfloat16).astype(jnp.float32).sum()
+        return for_all(values, (MANY, 3), jnp.bfloat16).astype(jnp.float32).sum()
 
     np.testing.assert_array_equal(jax.grad(total)(jnp.ones(3)), [MANY] * 3)
 
@@ -83,3 +86,11 @@ def test_no_gradient_of_a_tower_is_added_up_in_bfloat16(tower, kind):
         return (images * model.encode_text(jnp.ones((2, 8), jnp.int32), jnp.ones((2, 8), bool))).sum()
 
     assert not list(small_sums(jax.make_jaxpr(jax.grad(total))(params, rest).jaxpr))
+
+
+def test_parameters_are_cast_by_for_all_and_kernels_alone_by_themselves():
+    """Of a kernel of products, whose gradient is one, too."""
+    cast = re.compile(r"(\w+)\[\.\.\.\]\.astype\((?!jnp\.float32)")
+    files = [file for room in ("models", "objectives") for file in (ROOT / "vlp" / room).rglob("*.py")]
+    found = {name for file in files for name in cast.findall(file.read_text(encoding="utf-8"))}
+    assert found <= {"kernel", "matrix", "query"}  # the pool of attention does so when its query is projected

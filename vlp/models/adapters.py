@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from input_pipeline.errors import UserError
 from vlp.models.compute import Compute
 from vlp.models.linear import Linear, flat_dot_general
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.path_rules import match_paths, parse_rules
 from vlp.randomness import fold_in_name
 
@@ -95,8 +95,8 @@ class Bottleneck(Adapter):
         self, inputs: Float[Array, "*batch inputs"], outputs: Float[Array, "*batch outputs"]
     ) -> Float[Array, "*batch outputs"]:
         inner = _product(outputs, self.down)
-        inner = nnx.gelu(inner + spread(self.down_bias, inner.shape, self.dtype))
-        return outputs + _product(inner, self.up) + spread(self.up_bias, outputs.shape, self.dtype)
+        inner = nnx.gelu(inner + for_all(self.down_bias, inner.shape, self.dtype))
+        return outputs + _product(inner, self.up) + for_all(self.up_bias, outputs.shape, self.dtype)
 
 
 def _product(x: Float[Array, "*batch inputs"], matrix: nnx.Param[Array]) -> Float[Array, "*batch outputs"]:

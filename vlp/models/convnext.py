@@ -13,7 +13,7 @@ from vlp.models.compute import REMAT_POLICIES, Compute
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.sharding import constrain_batch
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import convolution_size
 from vlp.models.stems import STD, Patches
 from vlp.models.vision import TowerOutput, drawn_branches
@@ -50,9 +50,9 @@ class ConvNeXtBlock(nnx.Module):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=x.shape[-1],
         )
-        mixed = self.norm(mixed + spread(self.bias, mixed.shape, x.dtype))
+        mixed = self.norm(mixed + for_all(self.bias, mixed.shape, x.dtype))
         mixed = self.down(nnx.gelu(self.up(mixed), approximate=False))
-        mixed = spread(self.layer_scale, mixed.shape, x.dtype) * mixed
+        mixed = for_all(self.layer_scale, mixed.shape, x.dtype) * mixed
         return x + (mixed if branch is None else branch[:, None, None, None].astype(x.dtype) * mixed)
 
 

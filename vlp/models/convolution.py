@@ -25,7 +25,7 @@ from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.positions import LearnedPosition, resampled
 from vlp.models.sharding import constrain_batch
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import EFFICIENTNET_STAGES, ConvolutionSize, convolution_size
 from vlp.models.vision import TowerOutput
 
@@ -184,7 +184,7 @@ class MobileBlock(nnx.Module):
         y = self.depthwise(x if self.expand is None else self.expand(x))
         if self.squeeze is not None and self.excite is not None:
             squeezed = nnx.silu(self.squeeze(y.mean(axis=(1, 2))))
-            y = y * spread(nnx.sigmoid(self.excite(squeezed))[:, None, None], y.shape, y.dtype)
+            y = y * for_all(nnx.sigmoid(self.excite(squeezed))[:, None, None], y.shape, y.dtype)
         y = self.project(y)
         return x + y if self.residual else y
 
@@ -243,7 +243,7 @@ class GridAttentionPool(nnx.Module):
         position = self.position()
         side = math.isqrt(x.shape[1] - 1)
         position = jnp.concatenate([position[:1], resampled(position[1:], side)])
-        x = x + spread(position, x.shape, x.dtype)
+        x = x + for_all(position, x.shape, x.dtype)
         query, key, value = (
             layer(y).reshape(*y.shape[:2], self.heads, -1)
             for layer, y in ((self.query, x[:, :1]), (self.key, x), (self.value, x))

@@ -21,7 +21,7 @@ from vlp.models.convolution import ConvolutionalTower, Stage
 from vlp.models.families.fastvit import HEAD, Part, parts
 from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import ConvolutionSize, TowerSize
 from vlp.models.stems import STD, BiasedConvolution, gelu
 
@@ -48,7 +48,7 @@ class Layer(nnx.Module):
         x = self.convolution(x.astype(self.compute.dtype))
         if self.squeeze is not None and self.excite is not None:
             squeezed = nnx.relu(self.squeeze(x.mean(axis=(1, 2))))
-            x = x * spread(nnx.sigmoid(self.excite(squeezed))[:, None, None], x.shape, x.dtype)
+            x = x * for_all(nnx.sigmoid(self.excite(squeezed))[:, None, None], x.shape, x.dtype)
         return gelu(x)
 
 
@@ -84,7 +84,7 @@ class MixerBlock(nnx.Module):
         self, x: Float[Array, "batch rows columns width"]
     ) -> Float[Array, "batch rows columns width"]:
         x = self.mixer(x)
-        return x + spread(self.mlp_scale, x.shape, x.dtype) * self.mlp(x)
+        return x + for_all(self.mlp_scale, x.shape, x.dtype) * self.mlp(x)
 
 
 class AttentionBlock(nnx.Module):
@@ -108,8 +108,8 @@ class AttentionBlock(nnx.Module):
         tokens = x.reshape(x.shape[0], -1, x.shape[-1])
         tokens = tokens if self.norm is None else self.norm(tokens)
         mixed = self.attention(tokens, None).reshape(x.shape)
-        x = x + spread(self.attention_scale, x.shape, x.dtype) * mixed
-        return x + spread(self.mlp_scale, x.shape, x.dtype) * self.mlp(x)
+        x = x + for_all(self.attention_scale, x.shape, x.dtype) * mixed
+        return x + for_all(self.mlp_scale, x.shape, x.dtype) * self.mlp(x)
 
 
 class FastVit(ConvolutionalTower):

@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from vlp.models.compute import Compute
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 
 
 def flat_dot_general(
@@ -41,7 +41,7 @@ class Linear(nnx.Linear):
         inputs, kernel = self.promote_dtype((inputs, self.kernel[...]), dtype=self.dtype)
         outputs = self.dot_general(inputs, kernel, out_sharding=out_sharding)
         if self.bias is not None:
-            outputs = outputs + spread(self.bias, outputs.shape, outputs.dtype)
+            outputs = outputs + for_all(self.bias, outputs.shape, outputs.dtype)
         return outputs if self.adapter is None else self.adapter(inputs, outputs)
 
 

@@ -13,7 +13,7 @@ from vlp.models.decoder import Decoder
 from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
 from vlp.models.positions import sincos2d
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 
 
@@ -64,7 +64,7 @@ class PatchDecoder(nnx.Module):
         """
         batch = len(tokens)
         seen = self.embedding(tokens)
-        blank = spread(self.unseen, (batch, side**2, self.width), seen.dtype)
+        blank = for_all(self.unseen, (batch, side**2, self.width), seen.dtype)
         x = blank.at[jnp.arange(batch)[:, None], kept].set(seen)
         x = x + sincos2d(side, self.width).astype(seen.dtype)
         return self.head(self.decoder(x, memory))
@@ -105,7 +105,7 @@ class PatchQueries(nnx.Module):
         owners = self.owners[...]
         owner = jnp.where(first[..., None], owners[0], owners[1])
         memory = tokens + owner.astype(tokens.dtype)
-        queries = spread(self.queries, (len(tokens), *self.queries.shape), tokens.dtype)
+        queries = for_all(self.queries, (len(tokens), *self.queries.shape), tokens.dtype)
         return self.decoder(queries, memory)
 
     def flops(self, patches: int) -> int:

@@ -11,7 +11,7 @@ from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
 from vlp.models.sharding import constrain_batch
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 from vlp.models.transformer import Mlp
 
@@ -86,7 +86,7 @@ class AttentionPool(nnx.Module):
         query = self.query[...].astype(x.dtype)
         if self.query_projection is not None:
             query = self.query_projection(query)
-        query = spread(query.reshape(self.heads, -1), (batch, 1, *key_value.shape[2::2]), x.dtype)
+        query = for_all(query.reshape(self.heads, -1), (batch, 1, *key_value.shape[2::2]), x.dtype)
         # One query a row: a fused kernel has nothing to gain here, so the portable implementation serves everywhere.
         attended = jax.nn.dot_product_attention(
             query,

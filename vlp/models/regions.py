@@ -16,7 +16,7 @@ from vlp.models.compute import Compute
 from vlp.models.decoder import Decoder
 from vlp.models.flops import FORWARDS_PER_STEP, mlp_flops
 from vlp.models.linear import linear
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 
 GRIDS = (1, 2, 3)  # parts of a side, whose boxes are taken where nothing draws or finds any
@@ -172,7 +172,7 @@ class RegionQueries(nnx.Module):
 
     def __call__(self, patches: Float[Array, "batch patches memory_width"]) -> Found:
         """Returns boxes as left, top, right and bottom, and rows of any length, in float32."""
-        queries = spread(self.queries, (len(patches), *self.queries.shape), patches.dtype)
+        queries = for_all(self.queries, (len(patches), *self.queries.shape), patches.dtype)
         x = self.decoder(queries, patches)
         regions = x[:, :-1]
         moved = self.boxes(jax.nn.relu(self.hidden(regions))).astype(jnp.float32)

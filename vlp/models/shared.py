@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 
-def spread(
+def for_all(
     parameter: Float[Array, "*own"] | nnx.Param[Array], shape: tuple[int, ...], dtype: jnp.dtype
 ) -> Float[Array, "*shape"]:
     """Broadcasts a parameter, or what was made of some, and casts it then: as the other way round, but what flows back

@@ -13,7 +13,7 @@ from vlp.models.compute import Compute
 from vlp.models.families.stems import BLOCKS, SIDES
 from vlp.models.linear import Linear, linear
 from vlp.models.norms import LayerNorm
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 
 STD = 0.02  # of initial weights
 EPSILON = 1e-6  # of layer norms
@@ -67,7 +67,7 @@ class BiasedConvolution(nnx.Module):
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.groups,
         )
-        return x + spread(self.bias, x.shape, x.dtype)
+        return x + for_all(self.bias, x.shape, x.dtype)
 
 
 class NestedStem(nnx.Module):

@@ -17,7 +17,7 @@ from vlp.models.context import LearnedContext
 from vlp.models.micro_batch import micro_batched
 from vlp.models.norms import layer_norm
 from vlp.models.positions import LearnedPosition
-from vlp.models.shared import Embedding, spread
+from vlp.models.shared import Embedding, for_all
 from vlp.models.sizes import tower_size
 from vlp.models.transformer import Transformer
 from vlp.models.vision import TowerOutput
@@ -101,7 +101,7 @@ class TextTransformer(nnx.Module):
             x = x.at[jnp.arange(len(ids))[:, None], places].set(values.astype(x.dtype), mode="drop")
         if self.context is not None:
             x, lengths = self.context(x, ids, lengths)
-        x = x + spread(self.position(), x.shape, self.compute.dtype)
+        x = x + for_all(self.position(), x.shape, self.compute.dtype)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         # A causal tower read at its end never sees the padding behind it; one read at the last position means to.

@@ -13,7 +13,7 @@ from vlp.models.decoder import Decoder
 from vlp.models.decoding import Frame, beam_search, greedy
 from vlp.models.linear import linear
 from vlp.models.positions import LearnedPosition
-from vlp.models.shared import Embedding, spread
+from vlp.models.shared import Embedding, for_all
 from vlp.models.sizes import TowerSize
 
 
@@ -76,11 +76,11 @@ class TextDecoder(nnx.Module):
         """
         x = self.embedding(ids)
         if self.start is not None:
-            start = spread(self.start, (len(x), 1, x.shape[2]), x.dtype)
+            start = for_all(self.start, (len(x), 1, x.shape[2]), x.dtype)
             x = jnp.concatenate([start, x], axis=1)
         if parallel is not None and self.mask_token is not None:
-            x = jnp.where(parallel[:, None, None], spread(self.mask_token, x.shape, x.dtype), x)
-        x = x + spread(self.position()[: x.shape[1]], x.shape, self.compute.dtype)
+            x = jnp.where(parallel[:, None, None], for_all(self.mask_token, x.shape, x.dtype), x)
+        x = x + for_all(self.position()[: x.shape[1]], x.shape, self.compute.dtype)
         return self.decoder(x, memory, memory_lengths=memory_lengths, free=parallel)
 
     def __call__(

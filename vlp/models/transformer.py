@@ -20,7 +20,7 @@ from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
 from vlp.models.positions import Rotation
 from vlp.models.sharding import constrain_batch, row_major
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 
 
@@ -145,7 +145,7 @@ def _scaled(
     branch: Float[Array, "batch tokens width"], scale: nnx.Param | None, kept: Float[Array, " batch"] | None
 ) -> Float[Array, "batch tokens width"]:
     if scale is not None:
-        branch = branch * spread(scale, branch.shape, branch.dtype)
+        branch = branch * for_all(scale, branch.shape, branch.dtype)
     return branch if kept is None else branch * kept[:, None, None].astype(branch.dtype)
 
 

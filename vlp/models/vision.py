@@ -19,7 +19,7 @@ from vlp.models.linear import Linear, linear
 from vlp.models.micro_batch import micro_batched
 from vlp.models.norms import layer_norm
 from vlp.models.positions import LearnedPosition, Rotation, SinCosPosition, resampled, rotary2d
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.models.stems import STEMS, MobileStem, NestedStem
 from vlp.models.transformer import Prompts, Transformer
@@ -241,7 +241,7 @@ class VisionTransformer(nnx.Module):
             hidden = None if hidden is None else jnp.take_along_axis(hidden, kept, axis=1)
         x = x if self.patch_embedding is None else self.patch_embedding(x)
         if hidden is not None and token is not None:
-            x = jnp.where(hidden[..., None], spread(token, x.shape, x.dtype), x)
+            x = jnp.where(hidden[..., None], for_all(token, x.shape, x.dtype), x)
         if position is not None:
             x = x + position.astype(self.compute.dtype)
         if self.prefix_length or slots:
@@ -262,7 +262,7 @@ class VisionTransformer(nnx.Module):
             prefix = prefix + self.class_position[...]
         if slots:
             prefix = jnp.concatenate([prefix, jnp.zeros((slots, self.token_width))])
-        return spread(prefix, (x.shape[0], *prefix.shape), x.dtype)
+        return for_all(prefix, (x.shape[0], *prefix.shape), x.dtype)
 
     def _rotation(
         self, pixels: Float[Array, "batch height width 3"], before: int, kept: Array | None = None

@@ -16,7 +16,7 @@ from vlp.models.decoder import Decoder
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops, transformer_flops
 from vlp.models.linear import linear
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 from vlp.models.text import SoftTokens
 from vlp.objectives.base import Objective, ObjectiveOutput
@@ -72,7 +72,7 @@ class AttributeWords(Objective):
         tokens = encodings.model.text(ids, mask, soft=SoftTokens(values, places)).tokens
         seen = self.seen(encodings.image(self.image_view))[:, None]
         out = self.decoder(
-            tokens + spread(seen, tokens.shape, tokens.dtype), lengths=mask.sum(axis=1, dtype=jnp.int32)
+            tokens + for_all(seen, tokens.shape, tokens.dtype), lengths=mask.sum(axis=1, dtype=jnp.int32)
         )
         scores = self.scores(out).astype(jnp.float32)
         likely = jax.nn.log_softmax(scores, axis=-1)

@@ -15,7 +15,7 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops
 from vlp.models.heads import MlpHead
 from vlp.models.linear import linear
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.vision import patchify
 from vlp.objectives.base import Objective, ObjectiveOutput
 
@@ -58,7 +58,7 @@ class Colours(Objective):
         seen = grey.through(encodings.model.image, self.image_view)
         both = jnp.concatenate([seen.pooled.astype(jnp.float32), encodings.text()], axis=-1)
         gate = jax.nn.sigmoid(self.gate(both))[:, None]
-        painted = self.paint(seen.tokens * spread(gate, seen.tokens.shape, seen.tokens.dtype))
+        painted = self.paint(seen.tokens * for_all(gate, seen.tokens.shape, seen.tokens.dtype))
         wanted = patchify(encodings.pixels(self.image_view), self.patch_size)
         rows = (one.reshape(-1, one.shape[-1]) for one in (painted, wanted))
         loss = REGRESSIONS["squared_error"](*rows)

@@ -20,7 +20,7 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops
 from vlp.models.label_rows import LabelRows
 from vlp.models.micro_batch import micro_batched
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.models.text_queries import TextQueryDecoder
 from vlp.objectives.base import Objective, ObjectiveOutput
@@ -75,7 +75,7 @@ class DescribedTags(nnx.Module):
         queries = self.decoder.queries(rows)[None]
 
         def of_images(memory: Array, places: Array) -> tuple[Array, Array]:
-            asking = spread(queries, (len(memory), *queries.shape[1:]), queries.dtype)
+            asking = for_all(queries, (len(memory), *queries.shape[1:]), queries.dtype)
             scores = self.decoder(asking, memory)
             losses = each_row(asymmetric_sigmoid, scores, jax.nn.one_hot(places, len(rows)), **CAPTIONS)
             return losses.total, scores.argmax(axis=1) == places

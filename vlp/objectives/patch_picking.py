@@ -13,6 +13,7 @@ from vlp.kernels.softmax import softmax
 from vlp.models.decoder import Decoder
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.masking import hidden_patches
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.self_distillation import spread
@@ -88,7 +89,7 @@ class PatchPicking(Objective):
     ) -> Float[Array, "batch width"]:
         """Makes one vector of the pieces that are seen."""
         x = rows + self.places[...][places].astype(rows.dtype)
-        summary = jnp.broadcast_to(self.summary[...].astype(x.dtype), (len(x), 1, self.width))
+        summary = for_all(self.summary, (len(x), 1, self.width), x.dtype)
         return self.decoder(jnp.concatenate([summary, x], axis=1))[:, 0]
 
     def scores(

@@ -16,7 +16,7 @@ from vlp.models.decoder import Decoder
 from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
-from vlp.models.shared import spread
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.objectives.base import Objective, ObjectiveOutput
 from vlp.objectives.regions import (
@@ -81,7 +81,7 @@ class PixelTexts(ScoreMaps):
         """Returns each label's row as the image changes it."""
         labels, memory = encodings.label_texts(texts), tokens_asked(encodings, self.image_view)
         asking = self.words(labels)
-        asking = spread(asking, (len(memory), *asking.shape), asking.dtype)
+        asking = for_all(asking, (len(memory), *asking.shape), asking.dtype)
         return labels + self.gamma[...] * self.out(self.decoder(asking, memory)).astype(jnp.float32)
 
     def flops(self, labels: int, patches: int) -> int:

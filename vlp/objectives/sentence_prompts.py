@@ -21,6 +21,7 @@ from vlp.models.dual_encoder import DualEncoder
 from vlp.models.flops import mlp_flops, transformer_flops
 from vlp.models.linear import linear
 from vlp.models.micro_batch import micro_batched
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize, tower_size
 from vlp.models.spliced import spliced
 from vlp.objectives.base import Objective, ObjectiveOutput
@@ -81,8 +82,7 @@ class SentencePrompts(nnx.Module):
         return unit(self.projection(self.decoder(self._asking(patches), patches)))
 
     def _asking(self, patches: Float[Array, "batch ..."]) -> Float[Array, "batch prompts width"]:
-        queries = self.queries[...].astype(patches.dtype)
-        return jnp.broadcast_to(queries, (len(patches), *queries.shape))
+        return for_all(self.queries, (len(patches), *self.queries.shape), patches.dtype)
 
     def compose(
         self, encodings: Encodings, ids: Int[Array, "batch length"], mask: Bool[Array, "batch length"]
@@ -150,7 +150,7 @@ class SentencePromptRetrieval(Objective):
         first = arrays["first"][tag]
         ids, mask = arrays["ids"][first], arrays["mask"][first]
         prompts = self.composer.soft(patches[:, 0], encodings.model.text.embedding(ids), mask)
-        free = jnp.broadcast_to(self.free[...].astype(prompts.dtype), prompts.shape)
+        free = for_all(self.free, prompts.shape, prompts.dtype)
         query, blind = (encodings.sentences(spliced(ids, mask, one)) for one in (prompts, free))
         loss, hits = self.compare(query, blind, self.composer.found(patches[:, 1]), prompts, there)
         metrics = {
