@@ -83,6 +83,16 @@ def test_a_plan_for_gpus_by_their_own_compiler(tmp_path: Path, capsys: pytest.Ca
         f"{tower} attention, {way}" for tower in ("image", "text") for way in ("forward", "backward")
     }
     assert 0.95 < plan["estimate"]["extra"] < 1.6
+    # What is measured stands here with a tenth to spare.
+    figures = {
+        "MiB": plan["compiled"]["needed"] / 2**20,
+        "kernels": sum(one["count"] for one in program["movers"]),
+        "MB gathered": sum(one["bytes"] for one in program["collectives"] if one["kind"] == "all-gather")
+        / 1e6,
+        "MB moved": program["memory_bytes"] / 1e6,
+    }
+    limits = {"MiB": 20, "kernels": 870, "MB gathered": 0.6, "MB moved": 85}
+    assert all(figures[name] <= limits[name] for name in figures), figures
 
 
 def test_suggestions_are_ranked_beside_held_towers_and_a_small_first_stage(
