@@ -17,6 +17,7 @@ from configs import base, clip
 from vlp.models.compute import Compute, resolve_compute
 from vlp.models.text import TextTransformer
 from vlp.models.vision import VisionTransformer
+from vlp.parallel.mesh import make_mesh
 from vlp.training.state import split
 
 TINY = {"size": "", "width": 64, "depth": 2, "heads": 1, "mlp_dim": 64}
@@ -82,6 +83,13 @@ def test_image_towers_attend_in_cudnn_forwards_and_backwards(installed, patch_si
 def test_text_towers_attend_in_cudnn_forwards_and_backwards(installed, settings, mask):
     program = lowered(text(CUDNN, 77, **settings), *ids(77))
     assert set(calls(program)) == {("fmhaSoftmax", mask), ("fmhaSoftmaxBackward", mask)}
+
+
+def test_examples_that_the_devices_do_not_divide_attend_in_xla(installed):
+    mesh = make_mesh({"data": 2, "fsdp": 4, "model": 1}, jax.devices()[:8])
+    with jax.set_mesh(mesh):
+        program = lowered(vision(CUDNN, patch_size=32, resolution=64, pool="class"), pixels(64))
+    assert not calls(program)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vlp.models.compute import Compute
 from vlp.models.linear import linear
 from vlp.models.norms import layer_norm
 from vlp.models.positions import Rotation
-from vlp.models.sharding import batch_shards
+from vlp.models.sharding import batch_shards, constrain_heads
 from vlp.models.sizes import TowerSize
 
 LONGEST = 1024  # tokens whose scores of all pairs fit into a TPU core's vector memory a few times
@@ -75,11 +75,13 @@ class Attention(nnx.Module):
         free: Bool[Array, " batch"] | None,
     ) -> Float[Array, "batch tokens width"]:
         """Values, mixed by the compiler's own products and softmax, or cuDNN's."""
-        cudnn = self.compute.attention == "cudnn" and free is None
+        # JAX parts cuDNN's calls among the devices themselves, and cannot where one would have fewer examples.
+        whole = len(qkv) % batch_shards() == 0
+        cudnn = self.compute.attention == "cudnn" and free is None and whole
         # cuDNN reads each from a place of its own: what is kept for the backward pass are these copies.
         query, key, value = _by_heads(qkv if cudnn else checkpoint_name(qkv, "qkv"), heads)
         if cudnn:
-            query, key, value = (checkpoint_name(one, "qkv") for one in (query, key, value))
+            query, key, value = (checkpoint_name(constrain_heads(one), "qkv") for one in (query, key, value))
         if rotation is not None:
             query, key = (rotation.turn(one) for one in (query, key))
         mixed = jax.nn.dot_product_attention(

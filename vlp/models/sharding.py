@@ -30,6 +30,18 @@ def constrain_batch(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]
     return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES))
 
 
+def constrain_heads(x: Shaped[Array, "batch tokens heads size"]) -> Shaped[Array, "batch tokens heads size"]:
+    """Pins examples to the batch axes, and heads to the model axis where it divides them (without a mesh: nothing).
+
+    Left to itself, the compiler may split the numbers within a head, of which cuDNN's calls know nothing.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return x
+    heads = None if x.shape[2] % mesh.shape["model"] else "model"
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES, None, heads))
+
+
 def row_major(x: Shaped[Array, "batch ..."]) -> Shaped[Array, "batch ..."]:
     """Has each device's examples lie as their axes are numbered.
 

@@ -247,7 +247,7 @@ def compile_and_read(
         options: dict[str, dict[str, str | bool]] = {
             "tpu": {"xla_dump_to": folder, "xla_dump_hlo_as_text": True},
             # Without a card nothing can be tried out; of large products the library's are what is found faster.
-            "gpu": {"xla_gpu_enable_triton_gemm": False},
+            "gpu": {} if jax.default_backend() == "gpu" else {"xla_gpu_enable_triton_gemm": False},
         }
         try:
             compiled = lowered.compile(compiler_options=options.get(platform))
