@@ -93,9 +93,7 @@ def estimate(config: Any, step: CompiledStep, topology: Topology, peak_flops: fl
         products = whole * (1 + again / 3)
     seconds = {"matrix products": products / peak}
     if chip and step.program:
-        if (
-            not topology.stood_for
-        ):  # the kernels of GPUs are others than those of the CPUs that stand for them
+        if not topology.stood_for:  # CPUs that stand for GPUs run other kernels
             seconds["main memory"] = step.program.memory_bytes / (chip.bandwidth / chip.devices)
         within = [one for one in step.program.collectives if one.slices == 1]
         seconds["collectives"] = sum(one.bytes / _speed(one, step, topology, chip) for one in within)
