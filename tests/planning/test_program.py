@@ -355,7 +355,7 @@ def test_a_program_for_gpus_that_are_not_here_is_read(name):
     assert not refusal and program.flops == 2 * 2048 * 1024 * 1024
     (gather,) = program.collectives
     assert (gather.kind, gather.group, gather.count, gather.bytes) == ("all-gather", 2, 1, 512 * 1024 * 2)
-    assert 2 * 1024 * (2048 + 1024 + 2048) <= program.memory_bytes <= 2 * 1024 * (4 * 2048 + 2 * 1024)
+    assert 2 * 1024 * (2048 + 1024 + 2048) <= program.memory_bytes <= 2 * 1024 * (5 * 2048 + 2 * 1024)
 
 
 @pytest.mark.parametrize("name", ["v5e:2x4", "tpu7x:2x2x1"])
