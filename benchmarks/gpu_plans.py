@@ -46,16 +46,9 @@ def line(row: Row, blocks: str, card: Topology) -> str:
     best, worst = (100 * found.mfu(seconds) for seconds in found.step_seconds)
     needed = f"{step.needed / 2**30:.1f}" + " (does not fit)" * (step.needed > card.chip.memory)
     times = [f"{1e3 * found.seconds[kind]:.1f}" for kind in ("matrix products", "main memory")]
-    cells = [row.model, f"{row.batch:,}", row.attention, f"chunks of {row.chunk}" if row.chunk else "dense"]
-    cells += [
-        row.remat,
-        blocks,
-        f"{kernels:,}",
-        f"{found.extra:.2f}",
-        *times,
-        needed,
-        f"{worst:.0f} to {best:.0f}",
-    ]
+    loss = f"chunks of {row.chunk}" if row.chunk else "dense"
+    cells = [row.model, f"{row.batch:,}", row.attention, loss, row.remat, blocks]
+    cells += [f"{kernels:,}", f"{found.extra:.2f}", *times, needed, f"{worst:.0f} to {best:.0f}"]
     return "| " + " | ".join(cells) + " |"
 
 

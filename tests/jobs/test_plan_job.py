@@ -66,7 +66,7 @@ def test_a_plan_for_gpus_that_are_not_here_with_a_bill(
 
 
 def test_a_plan_for_gpus_by_their_own_compiler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if not any(map(importlib.util.find_spec, topology.CUDA)):
+    if not topology.compiles_for_gpus():
         pytest.skip("XLA's compiler for GPUs is not installed: pip install -r requirements-gpu-plan.txt")
     flags = ("--topology=h100:4x2", "--config.mesh.fsdp=4", "--config.model.dtype=bfloat16")
     heads = [f"--config.model.{tower}.heads=1" for tower in ("image", "text")]  # of 32 numbers

@@ -14,6 +14,7 @@ from vlp.models.compute import Compute
 from vlp.models.decoder import Decoder
 from vlp.models.flops import mlp_flops
 from vlp.models.linear import linear
+from vlp.models.shared import for_all
 from vlp.models.sizes import TowerSize
 
 
@@ -85,7 +86,7 @@ class TextQueryDecoder(nnx.Module):
         """Returns the same of each image's own queries, or of one row of them for all; `chunk` exist at a time."""
 
         def answer(piece: Float[Array, "rows chunk width"]) -> Float[Array, "batch chunk"]:
-            return self(jnp.broadcast_to(piece, (len(memory), *piece.shape[1:])), memory)
+            return self(for_all(piece, (len(memory), *piece.shape[1:]), piece.dtype), memory)
 
         return some_texts_at_a_time(answer, queries, chunk)
 

@@ -121,7 +121,7 @@ def _gpus(name: str) -> Topology:
         )
     count = node * nodes[0]
     jax.config.update("jax_platforms", "cpu")
-    if any(map(importlib.util.find_spec, CUDA)):
+    if compiles_for_gpus():
         devices = _cards(generation, node, nodes[0])
         return Topology(name, devices, nodes[0], GPUS[generation], node=node)
     with contextlib.suppress(RuntimeError):  # devices were used before in this process
@@ -132,6 +132,11 @@ def _gpus(name: str) -> Topology:
             "plan it in a process of its own, without XLA_FLAGS"
         )
     return Topology(name, tuple(jax.devices()), nodes[0], GPUS[generation], node=node, stood_for=True)
+
+
+def compiles_for_gpus() -> bool:
+    """Says whether XLA's compiler for GPUs is installed."""
+    return any(map(importlib.util.find_spec, CUDA))
 
 
 def _cards(generation: str, node: int, nodes: int) -> tuple[Any, ...]:
