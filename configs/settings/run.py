@@ -24,7 +24,10 @@ SETTINGS = {
     # Progressive training: what is smaller at first. One value for each stage but the last, which is the config itself;
     # () = as the config says. docs/scale.md tells more.
     "stages": {
-        "until": Setting((), "updates after which each of them ends; () = there is but one stage"),
+        "until": Setting(
+            (),
+            "updates after which each of them ends, or below 1 shares of the run; () = there is but one stage",
+        ),
         "resolution": Setting((), "in the place of model.image.resolution"),
         "patches": Setting((), "of model.image.patches"),
         "text_length": Setting((), "of tokenizer.length"),

@@ -46,15 +46,32 @@ def test_each_stage_has_its_own_and_the_last_is_the_config_itself():
     assert found == [112, 112, 112, 160, 160, 224, 224]
 
 
+@pytest.mark.parametrize(
+    ("steps", "spans"),
+    [
+        (460, [(1, 0, 230), (2, 230, 322), (3, 322, 460)]),
+        (3, [(1, 0, 1), (2, 1, 2), (3, 2, 3)]),
+        (2, [(1, 0, 1), (3, 1, 2)]),
+        (1, [(3, 0, 1)]),
+    ],
+)
+def test_shares_of_a_run_go_with_its_length_and_what_comes_to_no_update_is_no_stage(steps, spans):
+    config = config_of(until=(0.5, 0.7), resolution=(112, 160))
+    config.steps = steps
+    configuration.validate(configuration.resolve(config), needs=())
+    assert [(plan.number, plan.start, plan.until) for plan in stages(config)] == spans
+    assert stages(config)[-1].config is config
+
+
 def test_flags_set_stages():
     options = {"config": ("configs/base.py", "")}
     flags = [
-        "--config.stages.until=10,20",
+        "--config.stages.until=10,0.2",
         "--config.stages.patch_dropout=0.5,0",
         "--config.stages.resolution=(112, 112)",
     ]
     config = configuration.parse(flags, options).config
-    assert config.stages.until == (10, 20) and config.stages.patch_dropout == (0.5, 0)
+    assert config.stages.until == (10, 0.2) and config.stages.patch_dropout == (0.5, 0)
     assert [sizes(plan.config)[::2] for plan in stages(config)] == [(112, 0.5), (112, 0), (224, 0)]
 
 
@@ -62,6 +79,8 @@ def test_flags_set_stages():
     ("settings", "message"),
     [
         ({"until": (90, 60), "resolution": (112, 112)}, "stages.until=.90, 60. must be whole numbers .* that grow"),
+        ({"until": (0.9, 60), "resolution": (112, 112)}, "that grow"),
+        ({"until": (1.0,), "resolution": (112,)}, "shares of the run between 0 and 1"),
         ({"until": (100,), "resolution": (112,)}, "below steps=100"),
         ({"until": (0,), "resolution": (112,)}, "from 1"),
         ({"until": (60, 60), "resolution": (112, 112)}, "that grow"),

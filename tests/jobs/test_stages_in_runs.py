@@ -116,3 +116,27 @@ def test_a_whole_model_can_start_in_a_small_stage(finished, tmp_path):
     settings = ("--config.steps=2", "--config.stages.until=1", "--config.evaluators.retrieval.final=false")
     assert main.main([*RUN, *settings, start, f"--workdir={tmp_path}"]) == 0
     assert [line["step"] for line in lines(tmp_path, "timings.jsonl")] == [1, 2]
+
+
+@pytest.mark.parametrize("steps", ["9", "16"])
+def test_a_longer_run_goes_on_in_the_stage_that_its_shares_have_now(finished, tmp_path, steps):
+    """Of 7 steps the first 4 are small; of 9 as many or 5, of 16 nine: the state of step 7 is made small again."""
+    shutil.copytree(finished, workdir := tmp_path / "longer")
+    flags = (
+        f"--config.steps={steps}",
+        "--config.stages.until=0.6,",
+        "--allow_config_change=steps,stages,optimizer",
+    )
+    assert main.main([*RUN, *flags, f"--workdir={workdir}"]) == 0
+    log = (workdir / "logs" / "0.log").read_text()
+    assert f"until step {int(0.6 * int(steps))}\n" in log or steps == "9"
+    assert find_checkpoint(workdir).name == steps
+
+
+def test_a_checkpoint_of_sizes_that_no_stage_has_is_refused_by_name(finished, tmp_path, capsys):
+    shutil.copytree(finished, workdir := tmp_path / "other")
+    flags = ("--config.steps=9", "--config.stages.until=8,", "--config.model.image.resolution=48")
+    allowed = "--allow_config_change=steps,stages,optimizer,model.image.resolution"
+    assert main.main([*RUN, *flags, allowed, f"--workdir={workdir}"]) == 2
+    message = capsys.readouterr().err
+    assert "step 7 was saved by a stage with model.image.resolution=64" in message and len(message) < 500

@@ -7,7 +7,7 @@ from vlp.configuration.errors import ConfigError, nearest, unknown
 from vlp.configuration.files import load_config
 from vlp.configuration.resolve import completed, resolve
 from vlp.configuration.schema import check_model, settings_of
-from vlp.configuration.stages import StagePlan, stage_config, stages
+from vlp.configuration.stages import StagePlan, stage_config, stage_ends, staged_sizes, stages
 from vlp.configuration.tree import flatten, to_dict
 from vlp.configuration.validate import validate
 
@@ -26,6 +26,8 @@ __all__ = [
     "resolve",
     "settings_of",
     "stage_config",
+    "stage_ends",
+    "staged_sizes",
     "stages",
     "to_dict",
     "unknown",

@@ -5,6 +5,7 @@ FLIP (arXiv 2212.00794) drops patches, CLIPA (2305.07017) shrinks images and cut
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict, FrozenConfigDict
@@ -43,18 +44,36 @@ def stages(config: Any) -> tuple[StagePlan, ...]:
     """Returns the stages of a resolved config in their order; one, of the config itself, where `stages.until` is
     empty."""
     # A checkpoint's config may be from before there were any.
-    ends = tuple(config.stages.until) if "stages" in config else ()
+    ends = stage_ends(config.stages.until, config.steps) if "stages" in config else ()
     spans = zip((0, *ends), (*ends, config.steps), strict=True)
+    # A share of few steps can come to no update.
     return tuple(
         StagePlan(number, len(ends) + 1, start, until, _config_of(config, number))
         for number, (start, until) in enumerate(spans, start=1)
+        if start < until
     )
+
+
+def stage_ends(until: Sequence[float], steps: int) -> tuple[int, ...]:
+    """Returns the updates after which stages end, the last of which ends with the run.
+
+    Args:
+      until: as `stages.until` has it: numbers of updates, or below 1 shares of the run, rounded down.
+      steps: updates of the whole run.
+    """
+    return tuple(int(end * steps) if end < 1 else int(end) for end in until)
 
 
 def stage_config(config: Any, step: int) -> Any:
     """Returns the config of the stage that a state after `step` updates is of: the one that made the last of them."""
     plans = stages(config)
     return next((plan.config for plan in plans if step <= plan.until), plans[-1].config)
+
+
+def staged_sizes(config: Any) -> dict[str, int]:
+    """Returns the settings that the arrays of one stage differ by from another's, by their paths."""
+    leaves = flatten(config)
+    return {path: leaves.get(path) for name, path in STAGED.items() if name != "patch_dropout"}
 
 
 def _config_of(config: Any, number: int) -> Any:
@@ -74,17 +93,19 @@ def check_spans(config: ConfigDict) -> None:
     Raises:
       ConfigError: they do not, or one is larger than the last.
     """
-    settings, ends = config.stages, config.stages.until
-    whole = all(type(end) is int for end in ends)
-    if not whole or list(ends) != sorted(set(ends)) or (ends and not 0 < ends[0] <= ends[-1] < config.steps):
+    settings, given = config.stages, config.stages.until
+    numbers = all(type(end) is int or (type(end) is float and 0 < end < 1) for end in given)
+    ends = stage_ends(given, config.steps) if numbers else ()
+    grow = list(ends) == sorted(ends) and len(set(given)) == len(given)
+    if not numbers or not grow or (ends and not (min(given) > 0 and ends[-1] < config.steps)):
         raise ConfigError(
-            f"stages.until={ends} must be whole numbers of updates that grow, from 1 to below steps={config.steps}, "
-            "after which the last stage ends"
+            f"stages.until={given} must be whole numbers of updates, or shares of the run between 0 and 1, that grow, "
+            f"from 1 to below steps={config.steps}, after which the last stage ends"
         )
     used = [name for name in STAGED if settings[name]]
     if ends and not used:
         names = " or ".join(f"stages.{name}" for name in STAGED)
-        raise ConfigError(f"stages.until={ends}: nothing differs before the last stage; set {names}")
+        raise ConfigError(f"stages.until={given}: nothing differs before the last stage; set {names}")
     for name in used:
         _check_values_of(config, name)
 

@@ -80,9 +80,9 @@ def recipes(config: Any, best: Flags, attempt: Attempt) -> Iterator[Trial]:
         held = {**best, "optimizer.learning_rate_rules": _holding(config, tower)}
         yield from _other(f"the {tower} tower held", held, _with(config, held), attempt)
     small = best if config.stages.until else {**best, **_half(config)}
-    first, *_, last = stages(_with(config, small))
-    if first.total > 1:
-        what = f"stage 1 of {first.total}, {first.until / last.until:.0%} of the run"
+    first, *later = stages(_with(config, small))
+    if later:
+        what = f"stage 1 of {first.total}, {first.until / config.steps:.0%} of the run"
         yield from _other(what, small, first.config, attempt)
 
 
@@ -102,7 +102,7 @@ def _half(config: Any) -> Flags:
     """A first stage of half the side, in whole patches, and half the length."""
     patch = config.model.image.patch_size
     return {
-        "stages.until": (round(SMALL_STAGE * config.steps),),
+        "stages.until": (SMALL_STAGE,),
         "stages.resolution": (max(1, config.model.image.resolution // (2 * patch)) * patch,),
         "stages.text_length": (max(2, config.tokenizer.length // 2),),
     }

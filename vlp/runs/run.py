@@ -32,7 +32,7 @@ from vlp.runs.beside import pinned
 from vlp.runs.first_words import say_what_for
 from vlp.runs.fresh import fresh_state
 from vlp.runs.same_inputs import check_inputs, inputs_of
-from vlp.runs.stage import Stage, open_stages
+from vlp.runs.stage import Stage, open_stages, stage_that_saved
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
 from vlp.training.faults import Faults
@@ -221,12 +221,11 @@ class Run:
     def restored(self, folder: Path) -> tuple[TrainState, int]:
         """Returns the state in a checkpoint's folder, as the stage that saved it has it, and the updates it has
         seen."""
-        step = int(read_description(folder).progress["step"])
+        saved = read_description(folder)
+        step = int(saved.progress["step"])
         if folder.name != str(step):
-            raise ConfigError(
-                f"checkpoint {folder} is of step {step}, by its description.json: name it {step}"
-            )
-        there = self.stage_of(step).training
+            raise ConfigError(f"checkpoint {folder} is of step {step}, says its description: name it {step}")
+        there = stage_that_saved(saved, self.stages).training
         model, training, description = self.checkpointer.restore(folder, *to_checkpoint(there.abstract_state))
         self.counters.restore(description.progress["data"])
         if "faults" in description.progress:  # checkpoints from before there were any have none
@@ -240,7 +239,7 @@ class Run:
         """Returns the state in the checkpoint of an earlier step of this run, as the stage under way has it."""
         with configuring():
             folder = self.checkpointer.intact(step)
-        there = self.stage_of(step).training
+        there = stage_that_saved(read_description(folder), self.stages).training
         model, training, _ = self.checkpointer.restore(folder, *to_checkpoint(there.abstract_state))
         return self.stage.carried(from_checkpoint(model, training, there.held))
 

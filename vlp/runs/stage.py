@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
+from ml_collections import ConfigDict
 
 from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from input_pipeline.watchdog import Watchdog
-from vlp.configuration import StagePlan, stages
+from vlp.checkpoint import Description
+from vlp.configuration import ConfigError, StagePlan, completed, stage_config, staged_sizes, stages
 from vlp.evaluation import Evaluator, build_evaluators
 from vlp.given import Given
 from vlp.model import Model
@@ -157,3 +159,20 @@ def open_stages(config: Any, mesh: Mesh) -> list[Stage]:
     for one, other in itertools.pairwise(opened):
         check_carried(one.training.abstract_state, other.training.abstract_state)
     return opened
+
+
+def stage_that_saved(saved: Description, stages: Sequence[Stage]) -> Stage:
+    """Returns the stage whose state a checkpoint holds; where switches were moved since, it is not by its step.
+
+    Raises:
+      ConfigError: none of them has images and texts of its sizes.
+    """
+    sizes = staged_sizes(stage_config(ConfigDict(completed(saved.config)), saved.progress["step"]))
+    for stage in stages:
+        if staged_sizes(stage.config) == sizes:
+            return stage
+    words = ", ".join(f"{path}={value}" for path, value in sizes.items())
+    raise ConfigError(
+        f"the checkpoint of step {saved.progress['step']} was saved by a stage with {words}, and no stage has these "
+        "now: give `stages` that one, too, or take another --workdir"
+    )

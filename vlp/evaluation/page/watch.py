@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from input_pipeline.errors import UserError
+from vlp.configuration import stage_ends
 from vlp.evaluation.comparison.report import is_share
 from vlp.evaluation.comparison.runs import Curve, Run
 from vlp.evaluation.page.curves import POINTS, draw_curves, line
@@ -40,7 +41,7 @@ def watch_page(
       ago: seconds since it last logged anything.
       refresh: seconds after which a browser looks again; 0 = the run has ended.
     """
-    ends = run.config.get("stages.until") or ()
+    ends = stage_ends(run.config.get("stages.until") or (), run.config.get("steps", 0))
     parts = {
         "Losses": _of(run.curves, lambda name: _last(name) == "loss"),
         "Evaluations": _of(run.curves, lambda name: _is_evaluation(name, run)),
