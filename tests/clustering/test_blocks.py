@@ -30,14 +30,22 @@ def cut(block):
 
 
 @pytest.mark.parametrize("block", [4, 12])
-def test_leaders_are_the_first_of_the_best_and_bfloat16_knows_the_second(block):
-    order = np.argsort(-scores(), axis=1, kind="stable")
+@pytest.mark.parametrize("limit", [0.0, 3.0])
+def test_leaders_are_the_first_of_the_best_and_bfloat16_knows_where_others_come_near(block, limit):
+    order, limits = np.argsort(-scores(), axis=1, kind="stable"), jnp.full(len(POINTS), limit)
+    best, second = np.sort(scores(), axis=1)[:, :-3:-1].T
     for dtype in (jnp.bfloat16, jnp.float32):
-        found = jax.jit(lambda x, dtype=dtype: blocks.leaders(x, cut(block), block=8, dtype=dtype))(POINTS)
-        np.testing.assert_array_equal(found.place, order[:, 0])
-        np.testing.assert_array_equal(found.best, scores().max(axis=1))
+        found = jax.jit(lambda x, dtype=dtype: blocks.leaders(x, cut(block), limits, block=8, dtype=dtype))(
+            POINTS
+        )
+        np.testing.assert_array_equal(found.best, best)
         if dtype == jnp.bfloat16:
-            np.testing.assert_array_equal(found.second, np.sort(scores(), axis=1)[:, -2])
+            clear = best - second > limit
+            np.testing.assert_array_equal(found.unsure, ~clear)
+            assert 0 < clear.sum() < len(clear)
+            np.testing.assert_array_equal(found.place[clear], order[clear, 0])
+        else:
+            np.testing.assert_array_equal(found.place, order[:, 0])
 
 
 def test_the_best_of_many_are_in_order_and_of_equals_the_first():
@@ -50,12 +58,8 @@ def test_the_best_of_many_are_in_order_and_of_equals_the_first():
 @pytest.mark.parametrize(("dim", "share"), [(2, 2.0**-7), (288, 2.0**-10)])
 def test_scores_are_in_doubt_up_to_what_rounding_can_move_them(dim, share):
     points = np.zeros((4, dim), np.float32)
-    points[:, 0] = 2.0
-    limit = share * 3.0 * 2.0
-    found = blocks.Leaders(
-        jnp.full(4, 1.0), jnp.zeros(4, int), 1.0 - limit * jnp.asarray([0.0, 0.99, 1.01, 5.0])
-    )
-    assert blocks.ambiguous(found, points, jnp.float32(3.0)).tolist() == [True, True, False, False]
+    points[:, 0] = 0.0, 1.0, 2.0, 4.0
+    np.testing.assert_allclose(blocks.doubt(points, jnp.float32(3.0)), share * 3.0 * points[:, 0], rtol=1e-6)
 
 
 def clusterer(k, sizes=MESH, **settings):
@@ -76,6 +80,16 @@ def test_chunks_are_whole_blocks_of_every_device_and_centres_equal_ones():
     split = clusterer(100, {"data": 4, "fsdp": 2, "model": 1}, chunk_centres=30)
     assert split.chunk_points == 320  # 8 devices, 40 each
     assert split._filled == 100  # four blocks of 25
+    assert clusterer(40_000, chunk_centres=40_000)._filled == 40_000  # two blocks, of at most 2^15
+
+
+def test_points_are_read_in_equal_chunks():
+    """At most 1,536 of 2,000 at a time are twice 1,024, and not 1,536 and a third of as many more."""
+    points = np.random.default_rng(2).normal(size=(2_000, 4)).astype(np.float32)
+    chunks = clusterer(3, chunk_points=1_500)._chunks(points)
+    assert [(len(rows), valid) for rows, _, valid in chunks] == [(1_024, 1_024), (1_024, 976)]
+    few = clusterer(3, chunk_points=1_500)._chunks(points[:700])
+    assert [(len(rows), valid) for rows, _, valid in few] == [(1_024, 700)]
 
 
 def test_as_many_centres_as_points_and_as_many_nearest_as_centres():

@@ -86,8 +86,10 @@ class Clusterer:
         largest = BLOCK_POINTS if platform == "cpu" else BLOCK_POINTS_ELSEWHERE
         block_points = min(largest, round_up(math.ceil(chunk_points / shards), 8))
         held = math.ceil(k / parts)
-        block_centres = math.ceil(held / math.ceil(held / chunk_centres))  # equal blocks: few rows to fill up
-        self.chunk_points = round_up(chunk_points, shards * block_points)
+        most = min(chunk_centres, blocks.MOST)
+        block_centres = math.ceil(held / math.ceil(held / most))  # equal blocks: few rows to fill up
+        self._unit = shards * block_points  # points of a block on every device
+        self.chunk_points = round_up(chunk_points, self._unit)
         self._filled = round_up(k, parts * block_centres)
         self._shards = shards
         self._resident: tuple[Points, list] | None = None
@@ -156,28 +158,30 @@ class Clusterer:
             return
         count, dim = points.shape
         stay = 4 * count * dim <= RESIDENT_BYTES
+        # Equal chunks: else the last one is mostly rows that fill it up.
+        size = round_up(math.ceil(count / math.ceil(count / self.chunk_points)), self._unit)
         kept = []
-        for start in range(0, count, self.chunk_points):
-            chunk = self._read(points, start)
+        for start in range(0, count, size):
+            chunk = self._read(points, start, size)
             if stay:
                 kept.append(chunk)
             yield chunk
         if stay:
             self._resident = points, kept
 
-    def _read(self, points: Points, start: int) -> tuple[Array, Array, int]:
+    def _read(self, points: Points, start: int, size: int) -> tuple[Array, Array, int]:
         """One chunk; every host reads its own rows only."""
-        valid = min(self.chunk_points, points.shape[0] - start)
+        valid = min(size, points.shape[0] - start)
 
         def rows(index: Any) -> np.ndarray:
-            low, high, _ = index[0].indices(self.chunk_points)
+            low, high, _ = index[0].indices(size)
             read = np.asarray(points[start + low : start + max(low, min(high, valid))], np.float32)
             if self.spherical:
                 read = unit_rows(read)
             return np.pad(read, ((0, high - low - len(read)), (0, 0)))
 
-        shape, sharding = (self.chunk_points, points.shape[1]), NamedSharding(self.mesh, POINTS)
-        are_points = on_mesh(np.arange(self.chunk_points) < valid, self.mesh, POINTS)
+        shape, sharding = (size, points.shape[1]), NamedSharding(self.mesh, POINTS)
+        are_points = on_mesh(np.arange(size) < valid, self.mesh, POINTS)
         return jax.make_array_from_callback(shape, sharding, rows), are_points, valid
 
 
@@ -239,32 +243,33 @@ def _nearest_one(
 ) -> Int[Array, " n"]:
     """Nearest centre of each point among those of all devices, as float32 scores say."""
     cut = blocks.cut(centres.rows, centres.half_norms, block_centres)
+    limits = blocks.doubt(points, centres.longest)
 
-    def leaders(rows: Float[Array, "m dim"], dtype: Any) -> blocks.Leaders:
-        return _over_devices(blocks.leaders(rows, cut, block=block_points, dtype=dtype), len(centres.rows))
+    def leaders(rows: Float[Array, "m dim"], limits: Float[Array, " m"], dtype: Any) -> blocks.Leaders:
+        found = blocks.leaders(rows, cut, limits, block=block_points, dtype=dtype)
+        return _over_devices(found, limits, len(centres.rows))
 
-    found = leaders(points, dtype)
+    found = leaders(points, limits, dtype)
     if dtype == jnp.float32:
         return found.place
-    unsure = blocks.ambiguous(found, points, centres.longest)
-    (places,) = jnp.nonzero(unsure, size=len(points), fill_value=len(points))
+    (places,) = jnp.nonzero(found.unsure, size=len(points), fill_value=len(points))
     # As many rounds on every device, for they meet in the comparison over the model axis.
-    rounds = lax.pmax(-(-unsure.sum() // block_points), (*BATCH_AXES, "model"))
+    rounds = lax.pmax(-(-found.unsure.sum() // block_points), (*BATCH_AXES, "model"))
 
     def settle(turn: Array, index: Int[Array, " n"]) -> Int[Array, " n"]:
         chosen = lax.dynamic_slice_in_dim(places, turn * block_points, block_points)
-        exact = leaders(points.at[chosen].get(mode="clip"), jnp.float32)
+        exact = leaders(points.at[chosen].get(mode="clip"), jnp.zeros(block_points), jnp.float32)
         return index.at[chosen].set(exact.place, mode="drop")
 
     return lax.fori_loop(0, rounds, settle, found.place)
 
 
-def _over_devices(found: blocks.Leaders, held: int) -> blocks.Leaders:
+def _over_devices(found: blocks.Leaders, limits: Float[Array, " n"], held: int) -> blocks.Leaders:
     """Leaders among the centres of every device along the model axis, with ids that count through."""
     found = found._replace(place=found.place + lax.axis_index("model") * held)
     every = lax.all_gather(found, "model")
     parts = [jax.tree.map(lambda part: part[number], every) for number in range(len(every.best))]  # noqa: B023
-    return functools.reduce(blocks.better, parts)
+    return functools.reduce(functools.partial(blocks.better, limits=limits), parts)
 
 
 def _nearest(
