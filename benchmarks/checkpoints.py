@@ -25,6 +25,7 @@ from benchmarks.harness import Times, alternated, joined
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 ROOT = Path(__file__).resolve().parents[1]
+PLAIN = "--config=configs/quickstart.py:plain"
 QUIET = ("log.tensorboard=False", *(f"evaluators.{name}.every=0" for name in ("zero_shot", "retrieval")))
 QUIET += tuple(f"evaluators.{name}.final=False" for name in ("zero_shot", "retrieval"))
 # 85 million parameters and as many moments twice, and so few tokens that a step is mostly its update.
@@ -42,7 +43,7 @@ def flags_of(name: str, saves: int, rest: list[str]) -> list[str]:
     """Of a run with so many saves that are measured: the stall of the last one is never logged."""
     apart, changes = STATES[name]
     own = (f"steps={apart * (saves + 1)}", f"checkpoint.every={apart}", "log.every=1")
-    return [f"--config.{change}" for change in (*QUIET, *changes, *own)] + rest
+    return [PLAIN, *(f"--config.{change}" for change in (*QUIET, *changes, *own)), *rest]
 
 
 def train(arguments: list[str], workdir: str) -> dict[str, float]:
@@ -94,9 +95,11 @@ def measured(name: str, saves: int, processes: int, rest: list[str]) -> dict[str
         lines = [json.loads(line) for line in (Path(workdir) / "timings.jsonl").read_text().splitlines()]
     after = [line for line in lines if "checkpoint_seconds" in line]
     others = [line["step_seconds"] for line in lines[1:] if line not in after]
+    usual = statistics.median(others)
     return figures | {
         "stalls": [line["checkpoint_seconds"] for line in after],
-        "longer": statistics.median(line["step_seconds"] for line in after) - statistics.median(others),
+        "longer": statistics.median(line["step_seconds"] for line in after) - usual,
+        "step": usual,
     }
 
 
@@ -113,9 +116,9 @@ def main() -> None:
         answer, sys.stdout = sys.stdout, sys.stderr
         print(json.dumps(train(rest, options.workdir)), file=answer)
         return
-    head = "| state | MB | arrays | copy, ms | stall p50, ms | max | first | next step longer by, ms |"
+    head = "| state | MB | arrays | copy, ms | stall p50, ms | max | first | next step longer by, ms | of its own |"
     print(f"{head} restore, s | verify, s |")
-    print("| --- |" + " --- |" * 9)
+    print("| --- |" + " --- |" * 10)
     for name in STATES:
         if options.only in (None, name):
             found = measured(name, options.saves, options.processes, rest)
@@ -124,7 +127,8 @@ def main() -> None:
             print(
                 f"| {name} | {found['bytes'] / 1e6:,.0f} | {found['arrays']} | {1e3 * found['copy']:.0f} | "
                 f"{statistics.median(later):.0f} | {max(later):.0f} | {stalls[0]:.0f} | "
-                f"{1e3 * found['longer']:.0f} | {found['restore']:.2f} | {found['verify']:.2f} |",
+                f"{1e3 * found['longer']:.0f} | {found['longer'] / found['step']:.0%} | {found['restore']:.2f} | "
+                f"{found['verify']:.2f} |",
                 flush=True,
             )
 

@@ -88,6 +88,9 @@ def start_saving(folder: Path, parts: Parts) -> Callable[[], None]:
         plain = stack.enter_context(_plainly_named(folder))
         context = ocp.Context()
         context.asynchronous.timeout_secs = _NO_LIMIT
+        # Bits of a float hardly repeat: compressed they take the cores that the next step needs, and nine tenths of
+        # the disk.
+        context.array.saving.use_compression = False
         with context:
             saving = ocp.save_checkpointables_async(plain / ARRAYS, _filled(flat))
         named = stack.pop_all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +21,8 @@ from vlp.checkpoint.manifest import find_damage
 from vlp.checkpoint.saving import Saving
 from vlp.checkpoint.stored import copied, keep_only, newest_stored
 from vlp.processes.agreement import from_first, raise_together
+
+BEHIND = 10  # niceness of what writes: of a core that a step wants as well it gets a tenth
 
 
 class Checkpointer:
@@ -58,7 +63,9 @@ class Checkpointer:
         self._keep_last, self._keep_every = keep_last, keep_every
         self._stored, self._vouch = StoredCheckpoints(address) if address else None, vouch
         self._primary = jax.process_index() == 0
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._worker = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="checkpoint", initializer=_behind_the_step
+        )
         self._pending: Future[None] | None = None
 
     def save(
@@ -213,3 +220,13 @@ class Checkpointer:
 
     def _surplus(self, steps: list[int], keep_every: int, keep: Collection[int]) -> list[int]:
         return steps_to_remove(steps, keep_last=self._keep_last, keep_every=keep_every, keep=keep)
+
+
+def _behind_the_step() -> None:
+    """Has this thread, and those that it starts, leave the cores to the step where both want them.
+
+    A step on CPU devices is as late as the last of its threads.
+    """
+    if sys.platform == "linux":  # elsewhere all threads of a process have one priority
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + BEHIND))
