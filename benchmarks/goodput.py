@@ -128,7 +128,7 @@ def main() -> None:
         "--kill_every", type=float, default=0.0, help="seconds between two kills of a real run"
     )
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--config", default="configs/quickstart.py", help="of the real run")
+    parser.add_argument("--config", default="configs/quickstart.py:plain", help="of the real run")
     options = vars(parser.parse_args())
     config, kill_every, kills = (options.pop(name) for name in ("config", "kill_every", "kills"))
     if kill_every:

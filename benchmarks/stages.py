@@ -44,7 +44,7 @@ def flags(given: argparse.Namespace, workdir: Path) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="configs/quickstart.py")
+    parser.add_argument("--config", default="configs/quickstart.py:plain")
     for name, default in (("steps", 15), ("resolution", 32), ("text_length", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--patch_dropout", type=float, default=0.5)

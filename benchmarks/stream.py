@@ -51,7 +51,7 @@ def microseconds(made: stream.Stream, batches: int) -> float:
 
 
 def make(data: Mapping[str, Any], fields: Sequence[str]) -> stream.Stream:
-    config = quickstart.get_config()
+    config = quickstart.get_config("plain")
     return stream.make_stream(
         {**config.data.to_dict(), **data},
         preprocessing={"resolution": 64, "resize": "pad"},

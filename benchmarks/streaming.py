@@ -59,7 +59,7 @@ def write_shards(folder: Path, shards: int, records: int) -> int:
 
 def stream(path: str, **data: Any) -> Stream:
     """Returns a stream of pictures."""
-    config = quickstart.get_config()
+    config = quickstart.get_config("plain")
     entry = {"format": "webdataset", "path": path, "weight": 1.0, "columns": {}}
     return make_stream(
         {**config.data.to_dict(), "sources": {"shards": entry}, **data},

@@ -30,7 +30,7 @@ METHODS = [
 def get_config(argument: str = "") -> ConfigDict:
     arg = parse_arg(argument, model="vit_b16", resolution=224, runlocal=False, blocks=2, start="")
     size = f"model={arg.model},resolution={arg.resolution},runlocal={arg.runlocal}"
-    small = f"runlocal={arg.runlocal}"
+    small = f"runlocal={arg.runlocal},plain=True"
     config = quickstart.get_config(small) if arg.model == "quickstart" else lit.get_config(size)
     config.name = f"dinotxt_{arg.blocks}_{arg.model}_{arg.resolution}"
     config.optimizer.learning_rate_rules = "^model/image/top/ = 1; " * (arg.blocks > 0) + "^model/image/ = 0"

@@ -175,7 +175,7 @@ def test_a_colon_parts_a_file_from_what_it_takes_only_behind_the_file(tmp_path: 
     folder = tmp_path / "a:b"
     folder.mkdir()
     (folder / "mine.py").write_text("from configs.quickstart import get_config\n", encoding="utf-8")
-    assert configuration.load_config(f"{folder}/mine.py").steps == 460
+    assert configuration.load_config(f"{folder}/mine.py").name == "quickstart"
     assert configuration.load_config(f"{folder}/mine.py:runlocal").steps == 60
 
 

@@ -47,7 +47,7 @@ ALLOWED: list[dict[str, Any]] = [
     EPISODES,
     {"rollback.factor": 1.01},
     {"rollback.factor": 0.0, "checkpoint.every": 0},
-    {"optimizer.schedule.warmup_steps": 460},
+    {"optimizer.schedule.warmup_steps": 860},
     {"optimizer.schedule.name": "constant", "optimizer.schedule.warmup_steps": 400,
      "optimizer.schedule.cooldown_steps": 60},
     {"model.logit_scale.init": 100.0},
@@ -153,7 +153,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"data.sources.quickstart.weight": float("inf")},
         r"data.sources.quickstart.weight=inf must be a finite number",
     ),
-    ({"optimizer.schedule.warmup_steps": 461}, r"warmup_steps=461 .* do not fit into steps=460"),
+    ({"optimizer.schedule.warmup_steps": 861}, r"warmup_steps=861 .* do not fit into steps=860"),
     ({"rollback.factor": 2.0, "checkpoint.every": 0}, r"rollback.factor=2.0 needs checkpoints"),
     (
         {
@@ -194,7 +194,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         r"every objective has weight 0: .*objectives.contrastive.weight=1",
     ),
     ({"optimizer.schedule.name": "linear"}, r"schedule.name='linear'"),
-    ({"optimizer.schedule.warmup_steps": 2000}, r"warmup_steps=2000 .* do not fit into steps=460"),
+    ({"optimizer.schedule.warmup_steps": 2000}, r"warmup_steps=2000 .* do not fit into steps=860"),
     ({"optimizer.schedule.cooldown_steps": 5}, r"cooldown_steps=5 has no meaning for 'cosine'"),
     (
         {"optimizer.schedule.name": "reciprocal_sqrt", "optimizer.schedule.warmup_steps": 0},

@@ -70,7 +70,7 @@ def stage_config(config: Any, step: int) -> Any:
     return next((plan.config for plan in plans if step <= plan.until), plans[-1].config)
 
 
-def staged_sizes(config: Any) -> dict[str, int]:
+def staged_sizes(config: Any) -> dict[str, Any]:
     """Returns the settings that the arrays of one stage differ by from another's, by their paths."""
     leaves = flatten(config)
     return {path: leaves.get(path) for name, path in STAGED.items() if name != "patch_dropout"}
