@@ -28,6 +28,9 @@ from vlp.training.state import Bounds, TrainState, averaged, create_state, param
 from vlp.training.step import Gradient, make_gradient, make_train_step
 from vlp.training.towers import Towers, idle_paths, step_shares, towers_of
 
+# LLVM's later passes take a second more than to draw the numbers, once, and change none of their bits.
+DRAWN_ONCE = {"xla_backend_optimization_level": 1}
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -126,7 +129,11 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         bounds=bounds,
         held=held,
         abstract_state=_sharded(shapes, shardings),
-        initial_state=jax.jit(initial_state, out_shardings=shardings),
+        initial_state=jax.jit(
+            initial_state,
+            out_shardings=shardings,
+            compiler_options=DRAWN_ONCE if mesh.devices.flat[0].platform == "cpu" else None,
+        ),
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         gradient=jax.jit(gradient),
         fields=abstract.fields,
