@@ -21,11 +21,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.harness import Times, alternated, joined
+from benchmarks.harness import PLAIN, Times, alternated, joined
 from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAIN = "--config=configs/quickstart.py:plain"
 QUIET = ("log.tensorboard=False", *(f"evaluators.{name}.every=0" for name in ("zero_shot", "retrieval")))
 QUIET += tuple(f"evaluators.{name}.final=False" for name in ("zero_shot", "retrieval"))
 # 85 million parameters and as many moments twice, and so few tokens that a step is mostly its update.

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+# Ahead of other flags: one stage, so that a step is a step, and what they set is what is measured.
+PLAIN = "--config=configs/quickstart.py:plain"
 Result = TypeVar("Result")
 
 

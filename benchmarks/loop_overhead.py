@@ -3,7 +3,7 @@
 Alternates stretches of the real loop (real data, real hooks, no evaluation and no checkpoint) with stretches of the
 bare compiled step on one batch that already lies on the device.
 
-    python -m benchmarks.loop_overhead [--config=configs/quickstart.py] [--steps=20] [--rounds=3] [--config.KEY=VALUE]
+    python -m benchmarks.loop_overhead [--config=FILE] [--steps=20] [--rounds=3] [--config.KEY=VALUE]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import jax
 from absl import flags
 
 import main as door
-from benchmarks.harness import Times
+from benchmarks.harness import PLAIN, Times
 from vlp.parallel.sharding import global_batch
 from vlp.runs.run import Run
 from vlp.training.goodput import Goodput
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options, rest = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as workdir:
-        _, job = door.prepare([*rest, f"--workdir={workdir}"])
+        _, job = door.prepare([PLAIN, *rest, f"--workdir={workdir}"])
         flags.FLAGS.mark_as_parsed()
         run = Run(job.config, job.workdir)
         training, batches = run.stage.training, run.stage.batches(0)

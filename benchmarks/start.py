@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks.harness import Times
@@ -59,21 +60,20 @@ def parts(config: str, workdir: Path, cache: Path) -> str:
 
 def own_parts(config: str, workdir: Path) -> None:
     """Goes to the first step in this process, and prints what took how long."""
-    begun = time.perf_counter()
-    laps: dict[str, float] = {}
+    laps: dict[str, Times[None]] = {}
 
-    def lap(name: str) -> None:
-        laps[name] = time.perf_counter() - begun - sum(laps.values())
+    def lap(name: str) -> AbstractContextManager[None]:
+        laps[name] = Times()
+        return laps[name].round()
 
-    import main as door  # the imports are what is measured
+    with lap("imported and resolved: the command"):
+        import main as door
 
-    _, job = door.prepare(flags_of(config, workdir))
-    lap("imported and resolved: the command")
-    from jax import monitoring
+        _, job = door.prepare(flags_of(config, workdir))
+    with lap("imported: what a run needs"):
+        from jax import monitoring
 
-    from vlp.runs.run import Run
-
-    lap("imported: what a run needs")
+        from vlp.runs.run import Run
     programs: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def count(event: str, duration_secs: float, **details: str | int) -> None:
@@ -81,16 +81,16 @@ def own_parts(config: str, workdir: Path) -> None:
             programs[str(details.get("fun_name"))][EVENTS[event]] += duration_secs
 
     monitoring.register_event_duration_secs_listener(count)
-    run = Run(job.config, job.workdir)
-    lap("built: data, tokenizer, stages, evaluators")
-    run.open()
-    state, step = run.starting_state()
-    lap("made: the first state")
-    steps = run.steps(state, step, lambda *_: (), 1)
-    float(next(steps).metrics["loss"])
-    lap("read: the first batch; made: the first step")
-    for name, seconds in {**laps, "in all": sum(laps.values())}.items():
-        print(f"| {name} | {seconds:.2f} | | | |")
+    with lap("built: data, tokenizer, stages, evaluators"):
+        run = Run(job.config, job.workdir)
+        run.open()
+    with lap("made: the first state"):
+        state, step = run.starting_state()
+    with lap("read: the first batch; made: the first step"):
+        float(next(run.steps(state, step, lambda *_: (), 1)).metrics["loss"])
+    seconds = {name: taken.seconds for name, taken in laps.items()}
+    for name, spent_there in {**seconds, "in all": sum(seconds.values())}.items():
+        print(f"| {name} | {spent_there:.2f} | | | |")
     small: Counter[str] = Counter()
     for name, spent in sorted(programs.items(), key=lambda one: -one[1].total()):
         if spent.total() < SMALL:

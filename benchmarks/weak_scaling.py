@@ -17,7 +17,7 @@ import os
 import sys
 from typing import Any
 
-from benchmarks.harness import joined
+from benchmarks.harness import PLAIN, joined
 
 MESHES = {"data": {"data": -1, "fsdp": 1}, "fsdp": {"data": 1, "fsdp": -1}}
 LOSSES = {"dense": 0, "in chunks": 8}
@@ -60,7 +60,7 @@ def answer(steps: int, rest: list[str]) -> dict[str, Any]:
     from vlp.runs.startup import start_devices
     from vlp.training.build import build_training
 
-    config = door.prepare([*rest, "--workdir=unused"])[1].config
+    config = door.prepare([PLAIN, *rest, "--workdir=unused"])[1].config
     mesh = start_devices(config)
     training = build_training(config, vocabulary_size=1024, mesh=mesh)
     fields = abstract_batch(config, training.fields, mesh, {})

@@ -35,8 +35,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.optimizer.schedule.warmup_steps = config.get_ref("steps") // 10  # follows --config.steps
 
     sets = ("val_vendor", "val", "test")
-    config.evaluators.zero_shot.update(every=300, final=True, sets=sets, templates="quickstart")
-    config.evaluators.retrieval.update(every=300, final=True, sets=sets)
+    config.evaluators.zero_shot.update(every=200, final=True, sets=sets, templates="quickstart")
+    config.evaluators.retrieval.update(every=200, final=True, sets=sets)
     config.checkpoint.every = 100
     config.log.every = 10
     config.data.threads = 1

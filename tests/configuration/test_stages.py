@@ -80,7 +80,7 @@ def test_flags_set_stages():
     [
         ({"until": (90, 60), "resolution": (112, 112)}, "stages.until=.90, 60. must be whole numbers .* that grow"),
         ({"until": (0.9, 60), "resolution": (112, 112)}, "that grow"),
-        ({"until": (1.0,), "resolution": (112,)}, "shares of the run between 0 and 1"),
+        ({"until": (1.5,), "resolution": (112,)}, "shares of the run between 0 and 1"),
         ({"until": (100,), "resolution": (112,)}, "below steps=100"),
         ({"until": (0,), "resolution": (112,)}, "from 1"),
         ({"until": (60, 60), "resolution": (112, 112)}, "that grow"),

@@ -94,7 +94,7 @@ def check_spans(config: ConfigDict) -> None:
       ConfigError: they do not, or one is larger than the last.
     """
     settings, given = config.stages, config.stages.until
-    numbers = all(type(end) is int or (type(end) is float and 0 < end < 1) for end in given)
+    numbers = all(type(end) in (int, float) and (0 < end < 1 or end % 1 == 0) for end in given)
     ends = stage_ends(given, config.steps) if numbers else ()
     grow = list(ends) == sorted(ends) and len(set(given)) == len(given)
     if not numbers or not grow or (ends and not (min(given) > 0 and ends[-1] < config.steps)):

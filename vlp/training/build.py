@@ -129,11 +129,7 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         bounds=bounds,
         held=held,
         abstract_state=_sharded(shapes, shardings),
-        initial_state=jax.jit(
-            initial_state,
-            out_shardings=shardings,
-            compiler_options=DRAWN_ONCE if mesh.devices.flat[0].platform == "cpu" else None,
-        ),
+        initial_state=_drawing(initial_state, shardings, mesh),
         train_step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         gradient=jax.jit(gradient),
         fields=abstract.fields,
@@ -147,6 +143,11 @@ def build_training(config: Any, *, vocabulary_size: int, mesh: Mesh, given: Give
         pretrainer_graphdef=graphdef,
         episodes={name: one.episode for name, one in abstract.objectives.items() if one.episode},
     )
+
+
+def _drawing(initial_state: Callable[[], TrainState], shardings: PyTree, mesh: Mesh) -> jax.stages.Wrapped:
+    options = DRAWN_ONCE if mesh.devices.flat[0].platform == "cpu" else None
+    return jax.jit(initial_state, out_shardings=shardings, compiler_options=options)
 
 
 def _with_towers_that_are_read(
