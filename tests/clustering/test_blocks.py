@@ -88,6 +88,7 @@ def test_points_are_read_in_equal_chunks():
     points = np.random.default_rng(2).normal(size=(2_000, 4)).astype(np.float32)
     chunks = clusterer(3, chunk_points=1_500)._chunks(points)
     assert [(len(rows), valid) for rows, _, valid in chunks] == [(1_024, 1_024), (1_024, 976)]
+    assert not list(clusterer(3)._chunks(points[:0]))
     few = clusterer(3, chunk_points=1_500)._chunks(points[:700])
     assert [(len(rows), valid) for rows, _, valid in few] == [(1_024, 700)]
 

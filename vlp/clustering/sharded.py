@@ -159,7 +159,8 @@ class Clusterer:
         count, dim = points.shape
         stay = 4 * count * dim <= RESIDENT_BYTES
         # Equal chunks: else the last one is mostly rows that fill it up.
-        size = round_up(math.ceil(count / math.ceil(count / self.chunk_points)), self._unit)
+        rows = max(count, 1)
+        size = round_up(math.ceil(rows / math.ceil(rows / self.chunk_points)), self._unit)
         kept = []
         for start in range(0, count, size):
             chunk = self._read(points, start, size)

@@ -55,7 +55,7 @@ def stages(config: Any) -> tuple[StagePlan, ...]:
 
 
 def stage_ends(until: Sequence[float], steps: int) -> tuple[int, ...]:
-    """Returns the updates after which stages end, the last of which ends with the run.
+    """Returns the updates after which all stages end but the last, which ends with the run.
 
     Args:
       until: as `stages.until` has it: numbers of updates, or below 1 shares of the run, rounded down.
