@@ -74,6 +74,7 @@ def own_parts(config: str, workdir: Path) -> None:
         from jax import monitoring
 
         from vlp.runs.run import Run
+        from vlp.training.throughput import measured_matmul_peak
     programs: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def count(event: str, duration_secs: float, **details: str | int) -> None:
@@ -86,6 +87,8 @@ def own_parts(config: str, workdir: Path) -> None:
         run.open()
     with lap("made: the first state"):
         state, step = run.starting_state()
+    with lap("measured: the machine's matmul peak"):
+        measured_matmul_peak(job.config.model.dtype)
     with lap("read: the first batch; made: the first step"):
         float(next(run.steps(state, step, lambda *_: (), 1)).metrics["loss"])
     seconds = {name: taken.seconds for name, taken in laps.items()}
@@ -102,12 +105,8 @@ def own_parts(config: str, workdir: Path) -> None:
 
 
 def _row(name: str, spent: Counter[str]) -> str:
-    return (
-        " | ".join(
-            [f"| of that {name}", f"{spent.total():.2f}", *(f"{spent[kind]:.2f}" for kind in EVENTS.values())]
-        )
-        + " |"
-    )
+    seconds = [spent.total(), *(spent[kind] for kind in EVENTS.values())]
+    return f"| of that {name} | {' | '.join(f'{one:.2f}' for one in seconds)} |"
 
 
 def main() -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +17,7 @@ import jax.numpy as jnp
 import pytest
 from checkpoint_states import abstract, assert_same, description, flip_byte, largest_file, parts, sharding
 
-from vlp.checkpoint import Checkpointer, load_model_arrays, manifest
+from vlp.checkpoint import Checkpointer, load_model_arrays
 from vlp.checkpoint.arrays import start_saving, write_listing
 
 
@@ -89,23 +87,6 @@ def test_a_save_asks_nothing_of_the_disk_before_it_returns(
     assert writing.wait(60)
     release.set()
     checkpointer.wait()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_what_writes_leaves_the_cores_to_the_step(
-    checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def nice() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    writing, before = [], nice()
-    hashed = manifest.hashlib.file_digest
-    monkeypatch.setattr(
-        manifest.hashlib, "file_digest", lambda *given: writing.append(nice()) or hashed(*given)
-    )
-    checkpointer.save(1, *parts(1), description(1))
-    checkpointer.wait()
-    assert set(writing) == {min(19, before + 10)} and nice() == before
 
 
 def test_keeps_the_last_and_every_mth(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_chunks_are_whole_blocks_of_every_device_and_centres_equal_ones():
     split = clusterer(100, {"data": 4, "fsdp": 2, "model": 1}, chunk_centres=30)
     assert split.chunk_points == 320  # 8 devices, 40 each
     assert split._filled == 100  # four blocks of 25
-    assert clusterer(40_000, chunk_centres=40_000)._filled == 40_000  # two blocks, of at most 2^15
+    assert clusterer(40_001, chunk_centres=40_001)._filled == 40_002  # two blocks, of at most 2^15
 
 
 def test_points_are_read_in_equal_chunks():

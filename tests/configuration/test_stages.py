@@ -7,7 +7,7 @@ from ml_collections import FrozenConfigDict
 
 from configs import base
 from vlp import configuration
-from vlp.configuration import ConfigError, stage_config, stages
+from vlp.configuration import ConfigError, stage_config, stage_ends, stages
 
 
 def config_of(**settings):
@@ -61,6 +61,11 @@ def test_shares_of_a_run_go_with_its_length_and_what_comes_to_no_update_is_no_st
     configuration.validate(configuration.resolve(config), needs=())
     assert [(plan.number, plan.start, plan.until) for plan in stages(config)] == spans
     assert stages(config)[-1].config is config
+
+
+def test_a_share_is_of_as_many_updates_as_it_is_written():
+    assert 0.29 * 100 < 29
+    assert stage_ends((0.29, 0.335, 70), 100) == (29, 33, 70)
 
 
 def test_flags_set_stages():

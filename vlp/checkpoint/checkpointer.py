@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import jax
@@ -14,6 +11,7 @@ from jaxtyping import PyTree
 
 from input_pipeline.errors import UserError
 from vlp.checkpoint.arrays import load_arrays
+from vlp.checkpoint.background import writer
 from vlp.checkpoint.description import Description, read_description
 from vlp.checkpoint.folders import complete_steps, newest_intact, remove, remove_unfinished, steps_to_remove
 from vlp.checkpoint.in_bucket import StoredCheckpoints
@@ -21,8 +19,6 @@ from vlp.checkpoint.manifest import find_damage
 from vlp.checkpoint.saving import Saving
 from vlp.checkpoint.stored import copied, keep_only, newest_stored
 from vlp.processes.agreement import from_first, raise_together
-
-BEHIND = 10  # niceness of what writes: of a core that a step wants as well it gets a tenth
 
 
 class Checkpointer:
@@ -63,9 +59,7 @@ class Checkpointer:
         self._keep_last, self._keep_every = keep_last, keep_every
         self._stored, self._vouch = StoredCheckpoints(address) if address else None, vouch
         self._primary = jax.process_index() == 0
-        self._worker = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix="checkpoint", initializer=_behind_the_step
-        )
+        self._worker = writer("checkpoint")
         self._pending: Future[None] | None = None
 
     def save(
@@ -220,13 +214,3 @@ class Checkpointer:
 
     def _surplus(self, steps: list[int], keep_every: int, keep: Collection[int]) -> list[int]:
         return steps_to_remove(steps, keep_last=self._keep_last, keep_every=keep_every, keep=keep)
-
-
-def _behind_the_step() -> None:
-    """Has this thread, and those that it starts, leave the cores to the step where both want them.
-
-    A step on CPU devices is as late as the last of its threads.
-    """
-    if sys.platform == "linux":  # elsewhere all threads of a process have one priority
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + BEHIND))

@@ -18,7 +18,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
 from vlp.checkpoint.arrays import flat_arrays, pieces_on_host, write_listing
+from vlp.checkpoint.background import writer
 from vlp.checkpoint.description import Description
 from vlp.checkpoint.folders import SAVING, complete_steps, publish, remove
 from vlp.checkpoint.manifest import NEEDED, find_damage, vouched, write_manifest
@@ -82,7 +83,7 @@ class Replicas:
         self._own = self._root / str(self._process)
         self._mesh: list[Any] = [self._processes, *map(list, sorted(mesh.items()))]
         self._vouch, self._newest = vouch, newest
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="replicas")
+        self._worker = writer("replicas")
         self._pending: Future[None] | None = None
         for other in folder.glob("*"):
             if other != self._root:

@@ -61,7 +61,8 @@ def stage_ends(until: Sequence[float], steps: int) -> tuple[int, ...]:
       until: as `stages.until` has it: numbers of updates, or below 1 shares of the run, rounded down.
       steps: updates of the whole run.
     """
-    return tuple(int(end * steps) if end < 1 else int(end) for end in until)
+    # 0.29 of 100 is 28.999999999999996 to a float.
+    return tuple(int(round(end * steps, 6)) if end < 1 else int(end) for end in until)
 
 
 def stage_config(config: Any, step: int) -> Any:

@@ -32,7 +32,7 @@ from vlp.runs.beside import pinned
 from vlp.runs.first_words import say_what_for
 from vlp.runs.fresh import fresh_state
 from vlp.runs.same_inputs import check_inputs, inputs_of
-from vlp.runs.stage import Stage, open_stages, stage_that_saved
+from vlp.runs.stage import Stage, open_stages, stage_at, stage_that_saved
 from vlp.runs.startup import configuring, start_devices
 from vlp.training.build import model_parts, model_variables
 from vlp.training.faults import Faults
@@ -245,7 +245,7 @@ class Run:
 
     def stage_of(self, step: int) -> Stage:
         """Returns the stage that makes the update `step`; of step 0, the first."""
-        return next((stage for stage in self.stages if step <= stage.plan.until), self.stages[-1])
+        return stage_at(step, self.stages)
 
     def steps(
         self,

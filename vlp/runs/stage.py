@@ -16,7 +16,7 @@ from input_pipeline.stream import make_stream
 from input_pipeline.tokenizers import Tokenizer, load_tokenizer
 from input_pipeline.watchdog import Watchdog
 from vlp.checkpoint import Description
-from vlp.configuration import ConfigError, StagePlan, completed, stage_config, staged_sizes, stages
+from vlp.configuration import StagePlan, completed, stage_config, staged_sizes, stages
 from vlp.evaluation import Evaluator, build_evaluators
 from vlp.given import Given
 from vlp.model import Model
@@ -161,18 +161,15 @@ def open_stages(config: Any, mesh: Mesh) -> list[Stage]:
     return opened
 
 
-def stage_that_saved(saved: Description, stages: Sequence[Stage]) -> Stage:
-    """Returns the stage whose state a checkpoint holds; where switches were moved since, it is not by its step.
+def stage_at(step: int, stages: Sequence[Stage]) -> Stage:
+    """Returns the stage that makes the update `step`; of step 0, the first."""
+    return next((stage for stage in stages if step <= stage.plan.until), stages[-1])
 
-    Raises:
-      ConfigError: none of them has images and texts of its sizes.
-    """
-    sizes = staged_sizes(stage_config(ConfigDict(completed(saved.config)), saved.progress["step"]))
-    for stage in stages:
-        if staged_sizes(stage.config) == sizes:
-            return stage
-    words = ", ".join(f"{path}={value}" for path, value in sizes.items())
-    raise ConfigError(
-        f"the checkpoint of step {saved.progress['step']} was saved by a stage with {words}, and no stage has these "
-        "now: give `stages` that one, too, or take another --workdir"
-    )
+
+def stage_that_saved(saved: Description, stages: Sequence[Stage]) -> Stage:
+    """Returns the stage that has the sizes of a checkpoint's state: where switches were moved since, it is not that of
+    its step, which is returned where none has them."""
+    step = saved.progress["step"]
+    sizes = staged_sizes(stage_config(ConfigDict(completed(saved.config)), step))
+    same = (stage for stage in stages if staged_sizes(stage.config) == sizes)
+    return next(same, stage_at(step, stages))
