@@ -50,7 +50,7 @@ class Picture:
     def reduced(self, shrink: float) -> tuple[Pixels, int]:
         """Returns the pixels for a view that shrinks both sides at least `shrink` times, perhaps already smaller.
 
-        A JPEG comes out 2, 4 or 8 times smaller if that leaves the view half as many pixels again as it shows:
+        A JPEG comes out 2, 4 or 8 times smaller if that leaves the view a quarter more pixels a side than it shows:
         what a larger part of its spectrum would add, the view's antialiasing takes away (within about one grey
         level). Decoding is remembered, so that several views of one picture share it.
 
@@ -60,7 +60,7 @@ class Picture:
         Raises:
           BadRecord: the image is damaged.
         """
-        by = next((by for by in (8, 4, 2) if self._reducible and shrink >= 1.5 * by), 1)
+        by = next((by for by in (8, 4, 2) if self._reducible and shrink >= 1.25 * by), 1)
         return self._at(by), by
 
     def _at(self, by: int) -> Pixels:

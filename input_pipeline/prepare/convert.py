@@ -61,8 +61,8 @@ def convert(record: Record, settings: Settings) -> Converted:
     side = max(picture.width, picture.height)
     if header is None:
         raise BadRecord(Reason.UNDECODABLE, f"record '{record.id}' has an image of an unknown format")
-    # A large JPEG is decoded at a fraction of its size, with more left than the resize needs.
-    pixels, _ = picture.reduced(max(1.0, side / settings.max_side))
+    # A large JPEG is decoded at a fraction of its size, with half as many pixels again as the resize needs.
+    pixels, _ = picture.reduced(max(1.0, side / (1.2 * settings.max_side)))
     change = _change(record.image, header, settings.max_side)
     if change == "resized":
         pixels = _shrink(pixels, picture, settings.max_side)

@@ -47,6 +47,7 @@ def test_it_goes_on_as_it_would_have(run: Path, run_main: Callable) -> None:
     assert done.returncode == 0, done.stderr
     after = logged(run)
     assert list(after) == [1, 2, 3, 4] and (after[1], after[2]) == (before[1], before[2])
+    # Its pictures are shrunk up to four times, and since then are decoded at a half from 2.5 times on: a grey level.
     for step in (3, 4):
         for name in (before[step].keys() & after[step].keys()) - NOW_OF_WHAT_IS_TRAINED:
-            assert after[step][name] == pytest.approx(before[step][name], rel=1e-3, abs=1e-5), name
+            assert after[step][name] == pytest.approx(before[step][name], rel=1e-2, abs=3e-3), name
