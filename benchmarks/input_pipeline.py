@@ -5,7 +5,7 @@ is a process of its own that is timed once it runs steadily. "per core" is wall 
 what is left of it when neighbours take the cores away. webdataset and torch are peers, not dependencies: where they are
 absent, their rows are left out.
 
-Parts: rates, quality, threads, overhead, memory, start; all of them by default.
+Parts: rates, encodings, resizers, quality, threads, overhead, memory, start; all of them by default.
 
     python -m benchmarks.input_pipeline [--images=1536] [--rounds=3] [--parts=rates,quality]
 """
@@ -17,6 +17,7 @@ import io
 import itertools
 import json
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -37,12 +38,13 @@ from input_pipeline.decode import open_picture
 from input_pipeline.sources import open_source
 from input_pipeline.stream import Stream, make_stream
 from input_pipeline.tokenizers import load_tokenizer
-from input_pipeline.views.bicubic import bicubic
+from input_pipeline.views import bicubic
 from input_pipeline.views.image import TrainingView
 from input_pipeline.views.text import TextView
 
 SIZES = ((500, 375), (1024, 768))
 BATCH, RESOLUTION, CORES, WARM_BATCHES = 64, 224, 2, 4
+PILLOW = "Pillow resizes"  # a contestant: Parquet on a machine for which cykooz-resizer has no wheel
 CROP = {"crop_scale": (0.9, 1.0), "resize": "crop"}  # as open_clip's default
 Rate = dict[str, float]
 
@@ -73,6 +75,8 @@ def measure(contestant: str, folder: Path, images: int, threads: int, workers: i
     if theirs:
         batches = open_clip_chain.loader(folder / "webdataset", BATCH, threads, RESOLUTION)
     else:
+        if contestant == PILLOW:
+            bicubic._VECTORISED, contestant = False, "parquet"
         photos = {"photos": (contestant, str(folder / contestant))}
         batches = our_stream(photos, RESOLUTION, CROP).batches(threads=threads, workers=workers)
     times = Times[None]()
@@ -87,7 +91,11 @@ def measure(contestant: str, folder: Path, images: int, threads: int, workers: i
     else:
         batches.close()
         per_cpu = count / cpu
-    return {"per_core": count / seconds / CORES, "per_cpu": per_cpu, "wall": count / seconds}
+    return {
+        "per_core": count / seconds / min(CORES, max(threads, workers)),
+        "per_cpu": per_cpu,
+        "wall": count / seconds,
+    }
 
 
 def _images(batch: Any) -> Any:
@@ -114,27 +122,58 @@ def in_process(contestant: str, folder: Path, images: int, threads: int, workers
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def compared(
+    label: str, where: Path, contestants: Sequence[str], images: int, rounds: int, threads: int = CORES
+) -> None:
+    """Prints a line for each contestant, with its ratio to the last one."""
+    runs: dict[str, list[Rate]] = {name: [] for name in contestants}
+    for _, name in itertools.product(range(rounds), contestants):
+        if name in runs:
+            rate = in_process(name, where, images, threads)
+            if rate is None:
+                del runs[name]
+            else:
+                runs[name].append(rate)
+    for name, measured in runs.items():
+        line = f"{label} {name:<14}"
+        for kind, said in (("per_core", "images/s per core"), ("per_cpu", "per CPU second")):
+            line += f" {statistics.median(rate[kind] for rate in measured):7.0f} {said}"
+            if contestants[-1] in runs:
+                pairs = zip(measured, runs[contestants[-1]], strict=True)
+                line += f" ({statistics.median(ours[kind] / peer[kind] for ours, peer in pairs):.2f} x)"
+        print(line, flush=True)
+
+
 def rates(folder: Path, images: int, rounds: int) -> None:
     """Every format beside open_clip's chain."""
-    contestants = [*sources.FORMATS, "open_clip"]
-    for size in SIZES:
-        where = folder / f"{size[0]}x{size[1]}"
-        runs: dict[str, list[Rate]] = {name: [] for name in contestants}
-        for _, name in itertools.product(range(rounds), contestants):
-            if name in runs:
-                rate = in_process(name, where, images, CORES)
-                if rate is None:
-                    del runs[name]
-                else:
-                    runs[name].append(rate)
-        for name, measured in runs.items():
-            line = f"{size[0]}x{size[1]} {name:<13}"
-            for kind, label in (("per_core", "images/s per core"), ("per_cpu", "per CPU second")):
-                line += f" {statistics.median(rate[kind] for rate in measured):7.0f} {label}"
-                if "open_clip" in runs:
-                    pairs = zip(measured, runs["open_clip"], strict=True)
-                    line += f" ({statistics.median(ours[kind] / peer[kind] for ours, peer in pairs):.2f} x)"
-            print(line, flush=True)
+    for name in map(_spelled, SIZES):
+        compared(name, folder / name, [*sources.FORMATS, "open_clip"], images, rounds)
+
+
+def encodings(folder: Path, images: int, rounds: int) -> None:
+    """Pictures that are no JPEGs, of which Pillow decodes ours as well."""
+    for encoding, size in itertools.product(("WEBP", "PNG"), SIZES):
+        where = folder / encoding
+        _write(images // 2, size, where, ("parquet", "webdataset"), encoding)
+        compared(f"{encoding} {_spelled(size)}", where, ["parquet", "open_clip"], images // 2, rounds)
+        shutil.rmtree(where)  # gigabytes
+
+
+def resizers(folder: Path, images: int, rounds: int) -> None:
+    """Parquet with cykooz-resizer and without."""
+    for name in map(_spelled, SIZES):
+        compared(name, folder / name, ["parquet", PILLOW], images, rounds)
+
+
+def _spelled(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _write(images: int, size: tuple[int, int], where: Path, kinds: tuple[str, ...], encoding: str) -> None:
+    pairs = photographs.photographs(images, size, encoding=encoding)
+    photographs.write(pairs, where, kinds)
+    mean = statistics.mean(len(data) for data, _ in pairs) / 1000
+    print(f"{_spelled(size)}: {images} of {encoding}, {mean:.0f} kB on average", flush=True)
 
 
 def quality(folder: Path, images: int, rounds: int) -> None:
@@ -149,7 +188,7 @@ def quality(folder: Path, images: int, rounds: int) -> None:
             whole = Image.open(io.BytesIO(data)).convert("RGB")
             golden = np.asarray(whole.resize((RESOLUTION, RESOLUTION), Image.Resampling.BICUBIC, box))
             shown = view(open_picture(data), np.random.default_rng(seed))
-            filtered = bicubic(np.asarray(whole), box, (RESOLUTION, RESOLUTION))
+            filtered = bicubic.bicubic(np.asarray(whole), box, (RESOLUTION, RESOLUTION))
             differences.append([np.abs(one.astype(int) - golden).mean() for one in (shown, filtered)])
         shown, filtered = np.mean(differences, axis=0)
         label = f"{size[0]}x{size[1]} difference to Pillow's bicubic"
@@ -157,16 +196,17 @@ def quality(folder: Path, images: int, rounds: int) -> None:
 
 
 def threads(folder: Path, images: int, rounds: int) -> None:
-    """What a second thread, or a second worker process, brings."""
-    for name in ("threads", "worker processes"):
-        runs = []
-        for _ in range(rounds):
-            counts = [(count, 0) if name == "threads" else (1, count) for count in (1, 2)]
-            # Twice as long as the other parts: at the end of a run one of the two has nothing left to do.
-            one, two = (in_process("parquet", folder / "500x375", 2 * images, *count) for count in counts)
-            if one and two:
-                runs.append(two["wall"] / one["wall"])
-        print(f"1 -> 2 {name}: {statistics.median(runs):.2f} x")
+    """1, 2 and 4 threads beside as many workers of open_clip's; what a second worker process brings."""
+    for count in (1, 2, 4):
+        label = f"{count} thread{'s' if count > 1 else ''}"
+        compared(label, folder / "500x375", ["parquet", "open_clip"], 2 * images, rounds, count)
+    runs = []
+    for _ in range(rounds):
+        # Twice as long as the other parts: at the end of a run one of the two has nothing left to do.
+        one, two = (in_process("parquet", folder / "500x375", 2 * images, 1, count) for count in (1, 2))
+        if one and two:
+            runs.append(two["wall"] / one["wall"])
+    print(f"1 -> 2 worker processes: {statistics.median(runs):.2f} x", flush=True)
 
 
 def overhead(folder: Path, images: int, rounds: int) -> None:
@@ -241,7 +281,9 @@ def start(folder: Path, images: int, rounds: int) -> None:
         )
 
 
-PARTS = {part.__name__: part for part in (rates, quality, threads, overhead, memory, start)}
+PARTS = {
+    part.__name__: part for part in (rates, encodings, resizers, quality, threads, overhead, memory, start)
+}
 
 
 def main() -> None:
@@ -265,11 +307,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for width, height in SIZES:
-            pairs = photographs.photographs(options.images, (width, height))
-            photographs.write(pairs, folder / f"{width}x{height}", tuple(sources.FORMATS))
-            mean = statistics.mean(len(data) for data, _ in pairs) / 1000
-            print(f"{width}x{height}: {options.images} JPEGs of {mean:.0f} kB on average")
+        for size in SIZES:
+            _write(options.images, size, folder / _spelled(size), tuple(sources.FORMATS), "JPEG")
         photographs.write(photographs.specks(4096), folder / "specks", ("parquet",))
         for part in options.parts.split(","):
             PARTS[part](folder, options.images, options.rounds)

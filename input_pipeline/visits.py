@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from input_pipeline.decode import MAX_PIXELS, Picture, open_picture
+from input_pipeline.once import Once
 from input_pipeline.records import BadRecord, Reason, Record
 from input_pipeline.variants import variant_dice
 from input_pipeline.views.text import TextView
@@ -36,7 +36,7 @@ class Visit:
     text_view: TextView
     variants: int = 0
 
-    @cached_property
+    @Once
     def text(self) -> str:
         """The caption shown as `text`.
 
@@ -45,12 +45,12 @@ class Visit:
         """
         return self.text_view(self.record, self.roll("text"))
 
-    @cached_property
+    @Once
     def means_label(self) -> bool:
         """Tells whether `text` is about the record's label: then all that show the label are the same (UniCL)."""
         return self.text_view.means_label(self.record, self.roll("text"))
 
-    @cached_property
+    @Once
     def variant(self) -> int:
         """The number of the fixed view of its image that is shown."""
         return int(self.roll("variant").integers(self.variants))
@@ -59,7 +59,7 @@ class Visit:
         """Returns the dice of what is shown as `image`."""
         return variant_dice(self.record.id, self.variant) if self.variants else self.roll("image")
 
-    @cached_property
+    @Once
     def picture(self) -> Picture:
         """The image, which is decoded as far as the views need it.
 

@@ -1,4 +1,4 @@
-"""Files of photograph-like JPEGs with captions, in every format that is timed: what input_pipeline.py reads."""
+"""Files of photograph-like pictures with captions, in every format that is timed: what input_pipeline.py reads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from PIL import Image
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "data" / "quickstart" / "train.parquet"
 SHARDS = 2
+ENCODINGS = {"JPEG": {"quality": 92}, "WEBP": {"quality": 92}, "PNG": {}}
 Pair = tuple[bytes, str]  # encoded image, caption
 
 
-def photographs(count: int, size: tuple[int, int], distinct: int = 64) -> list[Pair]:
+def photographs(count: int, size: tuple[int, int], distinct: int = 64, encoding: str = "JPEG") -> list[Pair]:
     """Pictures of the quickstart, enlarged, with the grain of a sensor: 500 x 375 has about 59 KB at quality 92."""
     dice = np.random.default_rng(0)
     table = pq.read_table(QUICKSTART, columns=["image", "captions"]).slice(0, distinct)
@@ -26,18 +27,18 @@ def photographs(count: int, size: tuple[int, int], distinct: int = 64) -> list[P
         small = Image.open(io.BytesIO(row["image"])).convert("RGB")
         large = np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32)
         grainy = np.clip(large + dice.normal(0, 9, large.shape), 0, 255).astype(np.uint8)
-        pairs.append((jpeg(grainy), row["captions"][0]))
+        pairs.append((encoded(grainy, encoding), row["captions"][0]))
     return [pairs[place % distinct] for place in range(count)]
 
 
 def specks(count: int) -> list[Pair]:
     """Pictures of 8 x 8 pixels, which cost next to nothing to decode."""
-    return [(jpeg(np.zeros((8, 8, 3), np.uint8)), "a black square")] * count
+    return [(encoded(np.zeros((8, 8, 3), np.uint8), "JPEG"), "a black square")] * count
 
 
-def jpeg(pixels: np.ndarray) -> bytes:
+def encoded(pixels: np.ndarray, encoding: str) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    Image.fromarray(pixels).save(buffer, encoding, **ENCODINGS[encoding])
     return buffer.getvalue()
 
 
