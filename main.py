@@ -1,8 +1,10 @@
 """Starts vlp from a checkout: `python main.py --help` says what it does, `vlp/cli.py` how."""
 
-from vlp.cli import main, prepare, run
+if __name__ == "__main__":
+    from vlp.command import run
+
+    run()
+
+from vlp.cli import main, prepare
 
 __all__ = ["main", "prepare"]
-
-if __name__ == "__main__":
-    run()

@@ -18,6 +18,7 @@ PACKAGES = ("vlp", "input_pipeline", "configs")
 # A part of vlp may import the parts on its own line and those on the lines below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("main",),
+    ("vlp.command",),
     ("vlp.cli",),
     ("vlp.jobs",),
     ("vlp", "vlp.runs"),
@@ -169,7 +170,8 @@ FORBIDDEN: dict[str, Callable[[str, str], bool]] = {
     ),
     "what runs before the devices start loads no jax": lambda importer, imported: (
         (
-            importer in ("main", "vlp", "vlp.cli", "vlp.jobs", "vlp.huge_pages", "vlp.beside", *LAUNCH)
+            importer
+            in ("main", "vlp", "vlp.command", "vlp.cli", "vlp.jobs", "vlp.huge_pages", "vlp.beside", *LAUNCH)
             or under(importer, "vlp.configuration", "vlp.models.families")
             or importer in ("vlp.models.sizes", "vlp.models.flops")
         )

@@ -37,7 +37,6 @@ from vlp import configuration
 from vlp.beside import PROGRAM
 from vlp.configuration import ConfigError
 from vlp.configuration.entries import EXAMPLES
-from vlp.huge_pages import restart_with_huge_pages
 from vlp.jobs import READ, Job, JobOptions, available
 from vlp.jobs._disk import in_one_line
 from vlp.jobs._outputs import check_outputs
@@ -212,9 +211,3 @@ def _described(path: str, value: object, settings: Mapping[str, Any]) -> str:
     else:
         meaning = f"entries of your own, as {EXAMPLES[path]}" if path in EXAMPLES else ""
     return f"{line:<62} {meaning}".rstrip()
-
-
-def run() -> None:
-    """Runs the program's arguments as `main` does, in a process that is started again where that makes it faster."""
-    restart_with_huge_pages()
-    sys.exit(main(sys.argv[1:]))

@@ -20,7 +20,7 @@ def train_step_flops(forward_flops: float, batch_size: int) -> float:
 
 
 @functools.cache
-def measured_matmul_peak(dtype: Any = jnp.float32, seconds: float = 0.3) -> float:
+def measured_matmul_peak(dtype: Any = jnp.float32, seconds: float = 0.1) -> float:
     """Returns the FLOP/s of the best square matmul that all devices of the run together would reach.
 
     Measured once in a process, on one local device: a few sizes, the fastest of several runs each. CPU devices
