@@ -154,8 +154,8 @@ def encodings(folder: Path, images: int, rounds: int) -> None:
     """Pictures that are no JPEGs, of which Pillow decodes ours as well."""
     for encoding, size in itertools.product(("WEBP", "PNG"), SIZES):
         where = folder / encoding
-        _write(images // 2, size, where, ("parquet", "webdataset"), encoding)
-        compared(f"{encoding} {_spelled(size)}", where, ["parquet", "open_clip"], images // 2, rounds)
+        _write(images // 2, size, where, ("array_record", "webdataset"), encoding)
+        compared(f"{encoding} {_spelled(size)}", where, ["array_record", "open_clip"], images // 2, rounds)
         shutil.rmtree(where)  # gigabytes
 
 
