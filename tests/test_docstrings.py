@@ -38,7 +38,7 @@ def public(body: list[ast.stmt], inside: str = "") -> Iterator[tuple[str, Defini
 
 def is_named_for_what_it_is(node: Definition) -> bool:
     decorators = {name for one in getattr(node, "decorator_list", ()) for name in ast.unparse(one).split(".")}
-    return isinstance(node, ast.ClassDef) or bool(decorators & {"property", "cached_property"})
+    return isinstance(node, ast.ClassDef) or bool(decorators & {"property", "cached_property", "Once"})
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
