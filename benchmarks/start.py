@@ -9,6 +9,7 @@ from the cache. Programs that take less than 50 ms stand together.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import statistics
 import subprocess
@@ -20,6 +21,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks.harness import Times
+from vlp.command import OBJECTS
+from vlp.huge_pages import HUGE_PAGES, TUNABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = {
@@ -52,7 +55,7 @@ def seconds_to_first_step(config: str, workdir: Path, cache: Path) -> float:
 def parts(config: str, workdir: Path, cache: Path) -> str:
     """Returns the table of a process of its own."""
     command = [sys.executable, "-m", "benchmarks.start", f"--of={workdir}", f"--config={config}"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), TUNABLES: HUGE_PAGES}
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
@@ -60,6 +63,7 @@ def parts(config: str, workdir: Path, cache: Path) -> str:
 
 def own_parts(config: str, workdir: Path) -> None:
     """Goes to the first step in this process, and prints what took how long."""
+    gc.set_threshold(OBJECTS)  # as the command does
     laps: dict[str, Times[None]] = {}
 
     def lap(name: str) -> AbstractContextManager[None]:
