@@ -75,9 +75,9 @@ def measure(contestant: str, folder: Path, images: int, threads: int, workers: i
     if theirs:
         batches = open_clip_chain.loader(folder / "webdataset", BATCH, threads, RESOLUTION)
     else:
-        if contestant == PILLOW:
-            bicubic._VECTORISED, contestant = False, "parquet"
-        photos = {"photos": (contestant, str(folder / contestant))}
+        bicubic._VECTORISED &= contestant != PILLOW
+        kind = "parquet" if contestant == PILLOW else contestant
+        photos = {"photos": (kind, str(folder / kind))}
         batches = our_stream(photos, RESOLUTION, CROP).batches(threads=threads, workers=workers)
     times = Times[None]()
     for rounds in (WARM_BATCHES, images // BATCH - WARM_BATCHES):
