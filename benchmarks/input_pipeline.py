@@ -1,9 +1,9 @@
 """Images per second and core from files to batches, beside open_clip's loader in the same run, alternated.
 
-Two cores each: our stream with two threads, open_clip's chain with two workers over two tar shards. Every measurement
-is a process of its own that is timed once it runs steadily. "per core" is wall time over two cores; "per CPU second" is
-what is left of it when neighbours take the cores away. webdataset and torch are peers, not dependencies: where they are
-absent, their rows are left out.
+Two cores each, but where threads are compared: our stream with two threads, open_clip's chain with two workers over two
+tar shards. Every measurement is a process of its own that is timed once it runs steadily. "per core" is by the wall,
+over the cores that threads or workers can have; "per CPU second" is what is left of it when neighbours take them away.
+webdataset and torch are peers, not dependencies: where they are absent, their rows are left out.
 
 Parts: rates, encodings, resizers, quality, threads, overhead, memory, start; all of them by default.
 
